@@ -1,0 +1,33 @@
+/** Documents by how well they answer a query, best first. */
+import { z } from 'zod';
+import { defineTask } from '../define-task.ts';
+import { text } from '../fields.ts';
+import { light } from '../limits.ts';
+
+export const reranking = defineTask({
+  id: 'reranking',
+  title: 'Reranking',
+  modalities: { in: ['text'], out: ['labels'] },
+  limits: light,
+  input: z.object({
+    query: text,
+    documents: z.array(text).min(1).max(10_000),
+    top_n: z.int().positive().optional(),
+    return_documents: z.boolean().optional(),
+  }),
+  output: z.object({
+    results: z.array(
+      z.object({
+        index: z.int().nonnegative(),
+        relevance_score: z.number(),
+        document: z.string().optional(),
+      }),
+    ),
+  }),
+  examples: [
+    {
+      model: 'sandbox/reranking',
+      input: { query: 'What turns?', documents: ['The mill turns.', 'It rains.'] },
+    },
+  ],
+});

@@ -1,0 +1,36 @@
+/** A task's parts as the one body that its kind reads; the same in `POST /v1/tasks` and in a batch's line. */
+import { taskRequest, type TaskRequestBody } from '#contracts';
+import { InvalidInput } from '#domain';
+
+/** Path that carries every kind. */
+export const tasksEndpoint = '/v1/tasks';
+
+/** @throws InvalidInput where a field stands in both input and options. */
+export function taskBody({ input, options = {}, model, metadata }: TaskRequestBody): Record<string, unknown> {
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(input, key)) {
+      throw new InvalidInput(`'${key}' stands in input and in options. Give it once.`, {
+        code: 'invalid_request',
+        param: `options.${key}`,
+      });
+    }
+  }
+  return { ...input, ...options, model, metadata };
+}
+
+/** @param kind that the batch is of: its lines are of one, as they are of one model. @throws InvalidInput */
+export function lineBody(body: unknown, kind: string): Record<string, unknown> {
+  const parsed = taskRequest.safeParse(body);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const param = issue!.path.join('.');
+    throw new InvalidInput(`'${param}': ${issue!.message}.`, { code: 'invalid_request', param });
+  }
+  if (parsed.data.kind !== kind && parsed.data.kind !== 'auto') {
+    throw new InvalidInput(`this line is ${parsed.data.kind}, and the batch ${kind} by its first line.`, {
+      code: 'kind_mismatch',
+      param: 'kind',
+    });
+  }
+  return taskBody(parsed.data);
+}

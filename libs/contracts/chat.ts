@@ -1,0 +1,84 @@
+/** `/v1/chat/completions`, as OpenAI's clients send and read it. Fields unknown here are passed on to the model. */
+import { z } from 'zod';
+
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const imagePart = z.object({
+  type: z.literal('image_url'),
+  /** An https URL or a data URI, as OpenAI's; ours also the id of an uploaded file. */
+  image_url: z.object({ url: z.string().min(1), detail: z.enum(['auto', 'low', 'high']).optional() }),
+});
+const audioPart = z.object({
+  type: z.literal('input_audio'),
+  input_audio: z.object({ data: z.string().min(1), format: z.string() }),
+});
+const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+const parts = z.array(z.discriminatedUnion('type', [textPart, imagePart, audioPart, refusalPart])).min(1);
+const content = z.union([z.string(), parts], {
+  error: 'content is a string, or parts of type text, image_url or input_audio',
+});
+
+const toolCall = z.looseObject({
+  id: z.string(),
+  type: z.string(),
+  function: z.object({ name: z.string(), arguments: z.string() }).optional(),
+});
+
+const message = z.discriminatedUnion('role', [
+  z.object({ role: z.literal('system'), content, name: z.string().optional() }),
+  z.object({ role: z.literal('developer'), content, name: z.string().optional() }),
+  z.object({ role: z.literal('user'), content, name: z.string().optional() }),
+  z.looseObject({
+    role: z.literal('assistant'),
+    content: content.nullish(),
+    tool_calls: z.array(toolCall).optional(),
+  }),
+  z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),
+]);
+export type ChatMessage = z.output<typeof message>;
+
+export const streamOptions = z.looseObject({ include_usage: z.boolean().optional() }).nullish();
+
+/** What samples a text; shared by chat and text generation. */
+export const sampling = {
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  max_tokens: z.int().positive().nullish(),
+  stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
+  seed: z.int().nullish(),
+  frequency_penalty: z.number().min(-2).max(2).nullish(),
+  presence_penalty: z.number().min(-2).max(2).nullish(),
+  n: z.int().min(1).max(128).nullish(),
+  stream: z.boolean().nullish(),
+  stream_options: streamOptions,
+  user: z.string().optional(),
+};
+
+export const chatInput = z.looseObject({
+  messages: z.array(message).min(1, 'at least one message'),
+  ...sampling,
+  max_completion_tokens: z.int().positive().nullish(),
+  tools: z.array(z.looseObject({ type: z.string() })).optional(),
+  tool_choice: z.union([z.string(), z.looseObject({})]).optional(),
+  response_format: z.looseObject({ type: z.string() }).optional(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(20).nullish(),
+});
+
+const finishReason = z.string().nullable();
+
+export const chatChoice = z.looseObject({
+  index: z.int().nonnegative(),
+  message: z.looseObject({
+    role: z.literal('assistant'),
+    content: z.string().nullable(),
+    tool_calls: z.array(toolCall).optional(),
+    reasoning_content: z.string().nullish(),
+  }),
+  finish_reason: finishReason,
+});
+
+export const generationChoice = z.looseObject({
+  index: z.int().nonnegative(),
+  text: z.string(),
+  finish_reason: finishReason,
+});

@@ -1,0 +1,17 @@
+export * from './batches/check-input.ts';
+export * from './batches/chunk-size.ts';
+export type { InputFile } from './batches/line-checker.ts';
+export * from './batches/pack.ts';
+export * from './batches/retry.ts';
+export * from './errors.ts';
+export { countLines, LineCounter } from './lines/count-lines.ts';
+export type { LineIndex, LineRun } from './lines/line-index.ts';
+export * from './lines/parse-line.ts';
+export * from './lines/part-lines.ts';
+export * from './lines/split-lines.ts';
+export { float32Json } from './numbers/float32-json.ts';
+export * from './policy/adaptive-packing.ts';
+export * from './policy/halve.ts';
+export { judge, mayFallBack } from './policy/judge.ts';
+export { parseRetryAfter } from './policy/retry-after.ts';
+export * from './policy/upstream.ts';

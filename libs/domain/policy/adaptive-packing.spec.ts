@@ -1,0 +1,46 @@
+import { pack } from '../batches/pack.ts';
+import { AdaptivePacking } from './adaptive-packing.ts';
+import { inHalves } from './halve.ts';
+
+test('halved by a call that was too much, doubled again by calls that succeed, never past what was given', () => {
+  const packing = new AdaptivePacking(() => ({ maxItems: 256, maxTokens: 1_000 }));
+  packing.shrink({ items: 256 });
+  expect([packing.maxItems, packing.maxTokens]).toEqual([128, 500]);
+  packing.shrink({ items: 256 }); // Packed before the first came back.
+  expect(packing.maxItems).toBe(128);
+  packing.shrink({ items: 100 });
+  expect(packing.maxItems).toBe(50);
+  for (let calls = 0; calls < 8; calls++) packing.grow();
+  expect(packing.maxItems).toBe(100);
+  for (let calls = 0; calls < 100; calls++) packing.grow();
+  expect(packing.maxItems).toBe(256);
+  for (let times = 0; times < 20; times++) packing.shrink({ items: 1 });
+  expect(packing.maxItems).toBe(1);
+});
+
+test('calls that are packed after it are smaller at once', () => {
+  const packing = new AdaptivePacking(() => ({ maxItems: 4, maxTokens: 100 }));
+  const calls = pack(Array(8).fill({ key: '', tokens: 1, items: 1 }), packing);
+  expect(calls.next().value).toHaveLength(4);
+  packing.shrink({ items: 4 });
+  expect([...calls].map((call) => call.length)).toEqual([2, 2]);
+});
+
+test('what is at fault is found in about twice the logarithm of calls, and all else is settled', async () => {
+  const settled: number[] = [];
+  const alone: number[] = [];
+  let calls = 0;
+  await inHalves(
+    Array.from({ length: 256 }, (_, at) => at),
+    async (items) => {
+      calls++;
+      const isBad = items.includes(77);
+      if (!isBad) settled.push(...items);
+      else if (items.length === 1) alone.push(...items);
+      return { settled: !isBad, used: 0 };
+    },
+  );
+  expect(alone).toEqual([77]);
+  expect(settled).toHaveLength(255);
+  expect(calls).toBe(1 + 2 * 8);
+});
