@@ -1,0 +1,47 @@
+/** Who owns what: people, workspaces, and the keys that act for them. */
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+@Entity('users')
+export class UserRow {
+  @PrimaryColumn('text') id: string;
+  @Column('text') email: string;
+  @Column('text', { nullable: true }) name: string | null;
+  /** argon2id, as the PHC string that carries its own parameters. */
+  @Column('text') passwordHash: string;
+  @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
+  @Column('timestamptz', { nullable: true }) disabledAt: Date | null;
+}
+
+@Entity('workspaces')
+export class WorkspaceRow {
+  @PrimaryColumn('text') id: string;
+  @Column('text') name: string;
+  /** It runs the deployment: its keys may look at all workers, and load and unload models. */
+  @Column('boolean', { default: false }) operates: boolean;
+  @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
+}
+
+@Entity('memberships')
+export class MembershipRow {
+  @PrimaryColumn('text') workspaceId: string;
+  @PrimaryColumn('text') userId: string;
+  @Column('text') role: 'owner' | 'admin' | 'member' | 'viewer';
+  @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
+}
+
+@Entity('api_keys')
+export class ApiKeyRow {
+  @PrimaryColumn('text') id: string;
+  @Column('text') workspaceId: string;
+  @Column('text', { nullable: true }) createdBy: string | null;
+  @Column('text') name: string;
+  /** The key's public beginning, to tell keys apart in a list. */
+  @Column('text') prefix: string;
+  /** SHA-256 of the whole key; the key itself is stored nowhere. */
+  @Column('bytea') hash: Buffer;
+  @Column('text', { array: true, default: () => `'{}'` }) scopes: string[];
+  @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
+  @Column('timestamptz', { nullable: true }) expiresAt: Date | null;
+  @Column('timestamptz', { nullable: true }) lastUsedAt: Date | null;
+  @Column('timestamptz', { nullable: true }) revokedAt: Date | null;
+}

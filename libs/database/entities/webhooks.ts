@@ -1,0 +1,77 @@
+/** Where webhooks go, what is on its way there, and every try. */
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+@Entity('webhook_endpoints')
+export class WebhookEndpointRow {
+  @PrimaryColumn('text') id: string;
+  @Column('text') workspaceId: string;
+  @Column('text') name: string;
+  @Column('text') url: string;
+  @Column('text', { array: true }) eventTypes: string[];
+  @Column('bytea') secretSealed: Buffer;
+  @Column('text', { nullable: true }) secretHint: string | null;
+  @Column('bytea', { nullable: true }) oldSecretSealed: Buffer | null;
+  @Column('timestamptz', { nullable: true }) oldSecretUntil: Date | null;
+  @Column('text', { array: true, default: () => `'{}'` }) headerNames: string[];
+  @Column('bytea', { nullable: true }) headersSealed: Buffer | null;
+  @Column('jsonb', { nullable: true }) metadataFilter: Record<string, string> | null;
+  @Column('text', { nullable: true }) ordered: 'subject' | 'feed' | null;
+  /** Deliveries a second, and what is left of them: a bucket that holds one second's. */
+  @Column('int', { nullable: true }) rateLimit: number | null;
+  @Column('double precision', { default: 0 }) rateTokens: number;
+  @Column('timestamptz', { nullable: true }) rateAt: Date | null;
+  /** What alone it is for: a batch. Null: the whole workspace. */
+  @Column('text', { nullable: true }) subject: string | null;
+  /** Number of its newest fact. */
+  @Column('int', { default: 0 }) sequence: number;
+  @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
+  @Column('timestamptz', { default: () => 'now()' }) updatedAt: Date;
+  @Column('timestamptz', { nullable: true }) disabledAt: Date | null;
+  @Column('text', { nullable: true }) disabledReason: 'gone' | 'failing' | 'request' | null;
+  /** Tries that failed since the last that did not. */
+  @Column('int', { default: 0 }) failures: number;
+  @Column('timestamptz', { nullable: true }) failingSince: Date | null;
+  @Column('timestamptz', { nullable: true }) failedAt: Date | null;
+  /** Its breaker is open until then: nothing is sent. */
+  @Column('timestamptz', { nullable: true }) pausedUntil: Date | null;
+}
+
+@Entity('deliveries')
+export class DeliveryRow {
+  @PrimaryColumn('text') id: string;
+  @Column('text') workspaceId: string;
+  @Column('text') endpointId: string;
+  @Column('text') eventId: string;
+  @Column('text', { default: '' }) subject: string;
+  /** Of its event, in the feed. */
+  @Column('bigint', { default: 0 }) position: number;
+  @Column('text', { default: 'pending' }) status: 'pending' | 'succeeded' | 'failed';
+  @Column('int', { default: 0 }) tries: number;
+  /** How far it is in the schedule: tries since it was last asked for. */
+  @Column('int', { default: 0 }) step: number;
+  @Column('timestamptz', { nullable: true }) nextTryAt: Date | null;
+  /** The process that is trying, and until when the others leave it alone. */
+  @Column('text', { nullable: true }) leasedBy: string | null;
+  @Column('timestamptz', { nullable: true }) leasedUntil: Date | null;
+  @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
+  @Column('timestamptz', { nullable: true }) finishedAt: Date | null;
+  @Column('text', { nullable: true }) errorCode: string | null;
+}
+
+@Entity('delivery_attempts')
+export class DeliveryAttemptRow {
+  @PrimaryColumn('text') deliveryId: string;
+  @PrimaryColumn('int') number: number;
+  @Column('text') workspaceId: string;
+  @Column('timestamptz') startedAt: Date;
+  @Column('int') durationMs: number;
+  @Column('text') url: string;
+  @Column('jsonb') requestHeaders: Record<string, string>;
+  @Column('int', { nullable: true }) status: number | null;
+  @Column('jsonb', { nullable: true }) responseHeaders: Record<string, string> | null;
+  @Column('text', { nullable: true }) responseBody: string | null;
+  @Column('boolean', { default: false }) responseCut: boolean;
+  @Column('text', { nullable: true }) errorCode: string | null;
+  @Column('text', { nullable: true }) errorMessage: string | null;
+  @Column('timestamptz', { nullable: true }) nextTryAt: Date | null;
+}

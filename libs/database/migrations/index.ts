@@ -1,0 +1,20 @@
+/** Every migration, oldest first. One that has been released is never changed again. */
+import { Spine1763600000000 } from './1763600000000-spine.ts';
+import { BatchLife1763610000000 } from './1763610000000-batch-life.ts';
+import { Dispatch1763620000000 } from './1763620000000-dispatch.ts';
+import { Uploads1763630000000 } from './1763630000000-uploads.ts';
+import { Durability1763640000000 } from './1763640000000-durability.ts';
+import { Direct1763660000000 } from './1763660000000-direct.ts';
+import { Webhooks1763670000000 } from './1763670000000-webhooks.ts';
+import { Kinds1763680000000 } from './1763680000000-kinds.ts';
+
+export const migrations = [
+  Spine1763600000000,
+  BatchLife1763610000000,
+  Dispatch1763620000000,
+  Uploads1763630000000,
+  Durability1763640000000,
+  Direct1763660000000,
+  Webhooks1763670000000,
+  Kinds1763680000000,
+];

@@ -1,0 +1,51 @@
+import { hot } from '../hot.ts';
+
+/**
+ * A worker takes a task: the compare-and-set that makes every later statement of an older attempt void. A running
+ * task may be claimed again by the same delivery, as a chunk may (claim-chunk.sql.ts).
+ *
+ * Its commit does not wait for the disk: what is lost with the server is a claim, the task is then queued again, and
+ * the sweep delivers it. Two attempts might then bear one number; the worker's id tells them apart, so every later
+ * statement names both.
+ *
+ * $1 task, $2 delivery, $3 worker, $4 event.
+ */
+export const claimTask = hot(
+  'claim-task',
+  `
+  with claimed as (
+    update tasks t
+    set status = 'running', attempt = t.attempt + 1, worker_id = $3, started_at = clock_timestamp(),
+      began_at = coalesce(t.began_at, clock_timestamp()),
+      estimate_ms = coalesce(t.estimate_ms, (
+        select percentile_cont(0.5) within group (order by ms)::int from (
+          select provider_ms / a.work * t.work as ms from attempts a
+          where a.model = t.model and a.outcome = 'succeeded' and a.task_id is not null
+          order by a.id desc limit 20) recent)),
+      sequence = t.sequence + case t.attempt when 0 then 1 else 0 end
+    where t.id = $1 and t.delivery = $2 and t.status in ('queued', 'running')
+      and set_config('synchronous_commit', 'off', true) = 'off'
+    returning t.*
+  ), lost as (
+    update attempts a
+    set outcome = 'lost', finished_at = clock_timestamp()
+    from claimed c
+    where c.attempt > 1 and a.task_id = $1 and a.number < c.attempt and a.outcome is null
+    returning 1
+  ), started as (
+    insert into attempts (workspace_id, task_id, number, worker_id, provider, model, work, queue_ms)
+    select workspace_id, id, attempt, $3, provider, model, work,
+      greatest(0, extract(epoch from clock_timestamp() - queued_at)::float8 * 1000)
+    from claimed
+  ), told as (
+    insert into events (id, workspace_id, subject, sequence, type, data)
+    select $4, workspace_id, id, sequence, 'task.started', json_build_object('id', id, 'kind', kind, 'model', model)
+    from claimed where attempt = 1
+  )
+  select id as "taskId", workspace_id as "workspaceId", kind, model, pool, attempt, worker_id as "workerId", input,
+    input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs",
+    fallback_models as "fallbackModels",
+    case attempt when 1 then 0 else (select count(*) from lost) + (
+      select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "timesLost"
+  from claimed`,
+);

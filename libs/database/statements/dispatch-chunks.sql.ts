@@ -1,0 +1,114 @@
+import { chunkCost } from './claim-chunk.sql.ts';
+
+/**
+ * The dispatcher: which chunks go into the queue next, and which come back out of it. The queue hands out what came
+ * first, so what is fair is decided here, and as late as it can be: a pool's queue holds what its workers will begin
+ * next, and no more; what waits there is ranked anew with what is pending, and makes room for what has come to stand
+ * before it. A chunk that is taken back is pending again; the job that it leaves behind finds nothing to claim.
+ *
+ * - Each open batch may have `$1` chunks in the queue or running.
+ * - A pool may have one chunk running and one waiting for each slot of the workers that were seen consuming in
+ *   the last `$3` seconds, and `$2` waiting at least: so no slot idles while the next chunk is on its way, and
+ *   a newcomer's first chunk waits for a slot to end what it runs, whoever else has millions of lines.
+ * - Workspaces take turns by lines, not by chunks: start-time fair queueing (P. Goyal, H. Vin, H. Cheng,
+ *   SIGCOMM 1996). A workspace's next chunk starts at the line count that it was served up to (`claim-chunk.sql.ts`
+ *   counts); the smallest start goes first. Who comes new, or back, starts where the pool's clock is (the last start
+ *   that was claimed), so that nobody saves up turns; whom the clock has passed is forgotten.
+ * - Within a workspace the earliest deadline goes first, then the oldest batch; batches that are being cancelled
+ *   only have records to write.
+ *
+ * A batch's pending chunks are its count less those done, out or delayed, so only as many batches of a workspace
+ * are looked into as fill the pool's room, and the index `chunks_pending` gives their next chunks without reading
+ * those behind them. `skip locked` and the status guard make two dispatchers harmless: from one snapshot both
+ * choose the same chunks.
+ *
+ * 50 workspaces with 1,000 open batches of 2,500 pending chunks each, 8 slots (2 busy cores, Postgres 15): 8 ms the
+ * median call; 75 ms where the first chunks of every batch are read, 80 ms with a lateral join a workspace.
+ * Rejected: priorities in the queue (a start has no upper bound, a priority has).
+ *
+ * `$4`: chunks at most a call.
+ */
+export const dispatchChunks = `
+  with flight as materialized (
+    select c.batch_id, c.index, c.lines, c.status, b.pool
+    from chunks c join batches b on b.id = c.batch_id
+    where c.status in ('queued', 'running') and b.status in ('in_progress', 'cancelling')
+  ), running as materialized (
+    select batch_id, pool, count(*)::int as chunks from flight where status = 'running' group by 1, 2
+  ), delayed as materialized (
+    select c.batch_id, count(*)::int as chunks
+    from chunks c
+    where c.status = 'pending' and c.not_before > clock_timestamp()
+    group by 1
+  ), open as materialized (
+    select b.id, b.workspace_id, b.pool, b.expires_at, b.created_at,
+      least($1::int, b.chunk_count - b.chunks_done - coalesce(d.chunks, 0)) - coalesce(r.chunks, 0) as room
+    from batches b
+    left join running r on r.batch_id = b.id
+    left join delayed d on d.batch_id = b.id
+    where b.status in ('in_progress', 'cancelling') and b.chunks_done < b.chunk_count and not b.paused
+  ), pools as materialized (
+    select p.pool, s.slots + greatest(s.slots, $2::int)
+      - coalesce((select sum(r.chunks) from running r where r.pool = p.pool), 0) as room,
+      coalesce((select max(t.started) from turns t where t.pool = p.pool), 0) as clock
+    from (select distinct pool from open) p
+    cross join lateral (
+      select coalesce(sum(w.slots), 0) as slots from workers w
+      where p.pool = any(w.pools) and w.consuming and w.seen_at > clock_timestamp() - make_interval(secs => $3::float8)
+    ) s
+  ), looked_into as (
+    select o.*, pools.room as room_of_pool, pools.clock,
+      sum(o.room) over (partition by o.pool, o.workspace_id order by o.expires_at, o.created_at, o.id) - o.room as ahead
+    from open o
+    join pools on pools.pool = o.pool and pools.room > 0
+    where o.room > 0
+  ), candidates as (
+    select o.pool, n.batch_id, n.index, n.is_waiting, greatest(t.served, o.clock) + sum(n.cost) over (
+      partition by o.pool, o.workspace_id order by o.expires_at, o.created_at, o.id, n.is_waiting desc, n.index
+    ) - n.cost as start
+    from looked_into o
+    left join turns t on t.pool = o.pool and t.workspace_id = o.workspace_id
+    cross join lateral (
+      select batch_id, index, is_waiting, ${chunkCost('lines')} as cost from (
+        select f.batch_id, f.index, f.lines, true as is_waiting from flight f
+        where f.batch_id = o.id and f.status = 'queued'
+        union all (
+          select c.batch_id, c.index, c.lines, false from chunks c
+          where c.batch_id = o.id and c.status = 'pending' and (c.not_before is null or c.not_before <= clock_timestamp())
+          order by c.index
+          limit least(o.room, o.room_of_pool - o.ahead))
+      ) next
+      order by is_waiting desc, index
+      limit least(o.room, o.room_of_pool - o.ahead)
+    ) n
+    where o.ahead < o.room_of_pool
+  ), ranked as (
+    select *, row_number() over (partition by pool order by start, is_waiting desc, batch_id, index) as turn
+    from candidates
+  ), next as materialized (
+    select ranked.* from ranked join pools using (pool) where turn <= room
+  ), chosen as (
+    select c.batch_id, c.index, n.pool, n.start
+    from chunks c
+    join (select * from next where not is_waiting order by turn limit $4) n on n.batch_id = c.batch_id and n.index = c.index
+    where c.status = 'pending'
+    for update of c skip locked
+  ), displaced as (
+    select c.batch_id, c.index
+    from chunks c
+    join flight f on f.batch_id = c.batch_id and f.index = c.index
+    where c.status = 'queued' and f.pool in (select pool from chosen)
+      and not exists (select from next n where n.batch_id = f.batch_id and n.index = f.index)
+    for update of c skip locked
+  ), taken_back as (
+    update chunks c set status = 'pending' from displaced d where c.batch_id = d.batch_id and c.index = d.index
+  ), forgotten as (
+    delete from turns t using pools p where t.pool = p.pool and t.served <= p.clock and t.started < p.clock
+  ), queued as (
+    update chunks c
+    set status = 'queued', delivery = c.delivery + 1, queued_at = clock_timestamp(), not_before = null
+    from chosen
+    where c.batch_id = chosen.batch_id and c.index = chosen.index
+    returning c.batch_id, c.index, c.delivery, chosen.pool, chosen.start
+  )
+  select batch_id as "batchId", index as chunk, delivery, pool from queued order by start, batch_id, index`;

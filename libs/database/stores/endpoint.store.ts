@@ -1,0 +1,148 @@
+/** Webhook endpoints as their owner sees them. Secrets come sealed and go sealed: what they say is nobody's business here. */
+import { IsNull, LessThan, MoreThan } from 'typeorm';
+import type { PageQuery } from '#contracts';
+import { Conflict, NotFound } from '#domain';
+import type { Database, Tx } from '../database.ts';
+import { WebhookEndpointRow } from '../entities/index.ts';
+
+/** What an owner decides. `rotate` and `disable` have calls of their own. */
+export type EndpointSettings = Pick<
+  WebhookEndpointRow,
+  'name' | 'url' | 'eventTypes' | 'headerNames' | 'headersSealed' | 'metadataFilter' | 'ordered' | 'rateLimit'
+>;
+
+export type NewEndpoint = Pick<
+  WebhookEndpointRow,
+  'id' | 'name' | 'url' | 'eventTypes' | 'secretSealed' | 'secretHint'
+> &
+  Partial<EndpointSettings> & {
+    /** The batch whose events alone it gets. */
+    readonly subject?: string;
+  };
+
+/** Endpoints of one workspace, those of single batches not counted. */
+const mostEndpoints = 100;
+
+export class EndpointStore {
+  constructor(private readonly database: Database) {}
+
+  /** @throws Conflict where the workspace has as many as it may have. */
+  create(workspaceId: string, endpoint: NewEndpoint): Promise<WebhookEndpointRow> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      const count = await tx.getRepository(WebhookEndpointRow).countBy({ workspaceId, subject: IsNull() });
+      if (count >= mostEndpoints) {
+        throw new Conflict(`A workspace has ${mostEndpoints} webhook endpoints at most. Delete one first.`, {
+          code: 'too_many_webhook_endpoints',
+        });
+      }
+      await insertEndpoint(tx, workspaceId, endpoint);
+      return loadEndpoint(tx, workspaceId, endpoint.id);
+    });
+  }
+
+  /** @throws NotFound */
+  get(workspaceId: string, id: string): Promise<WebhookEndpointRow> {
+    return this.database.withWorkspace(workspaceId, (tx) => loadEndpoint(tx, workspaceId, id));
+  }
+
+  /** One row more than `limit` where there are more. Those of single batches are not listed. */
+  list(workspaceId: string, page: PageQuery): Promise<WebhookEndpointRow[]> {
+    return this.database.withWorkspace(workspaceId, (tx) =>
+      tx.getRepository(WebhookEndpointRow).find({
+        where: {
+          workspaceId,
+          subject: IsNull(),
+          ...(page.after && { id: page.order === 'asc' ? MoreThan(page.after) : LessThan(page.after) }),
+        },
+        order: { id: page.order },
+        take: page.limit + 1,
+      }),
+    );
+  }
+
+  /**
+   * @param disabled true: nothing more is made or sent; false: from now on again, breaker and all begun anew.
+   * @throws NotFound
+   */
+  update(
+    workspaceId: string,
+    id: string,
+    changes: Partial<EndpointSettings>,
+    disabled?: boolean,
+  ): Promise<WebhookEndpointRow> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      const found = await loadEndpoint(tx, workspaceId, id);
+      const switched = disabled !== undefined && disabled !== (found.disabledAt !== null);
+      const state = disabled
+        ? { disabledAt: new Date(), disabledReason: 'request' as const }
+        : {
+            disabledAt: null,
+            disabledReason: null,
+            failures: 0,
+            failingSince: null,
+            failedAt: null,
+            pausedUntil: null,
+          };
+      const changed = { ...changes, ...(switched && state) };
+      if (Object.keys(changed).length > 0) {
+        await tx
+          .getRepository(WebhookEndpointRow)
+          .update({ id, workspaceId }, { ...changed, updatedAt: new Date() });
+      }
+      if (switched && disabled) await endDeliveries(tx, id);
+      return loadEndpoint(tx, workspaceId, id);
+    });
+  }
+
+  /** @param keepOldS seconds for which the secret before it signs too. @throws NotFound */
+  rotate(
+    workspaceId: string,
+    id: string,
+    secret: Pick<WebhookEndpointRow, 'secretSealed' | 'secretHint'>,
+    keepOldS: number,
+  ): Promise<WebhookEndpointRow> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      await tx.query(
+        `update webhook_endpoints
+         set secret_sealed = $3, secret_hint = $4, updated_at = clock_timestamp(),
+           old_secret_sealed = case when $5 > 0 then secret_sealed end,
+           old_secret_until = case when $5 > 0 then clock_timestamp() + make_interval(secs => $5) end
+         where id = $1 and workspace_id = $2`,
+        [id, workspaceId, secret.secretSealed, secret.secretHint, keepOldS],
+      );
+      return loadEndpoint(tx, workspaceId, id);
+    });
+  }
+
+  /** With its deliveries and their log. @throws NotFound */
+  delete(workspaceId: string, id: string): Promise<void> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      const { affected } = await tx.getRepository(WebhookEndpointRow).delete({ id, workspaceId });
+      if (!affected) throw notFound();
+    });
+  }
+}
+
+export async function insertEndpoint(tx: Tx, workspaceId: string, endpoint: NewEndpoint): Promise<void> {
+  await tx.getRepository(WebhookEndpointRow).insert({ ...endpoint, workspaceId });
+}
+
+/** What waits for a disabled endpoint has failed; it can be asked for again. @param now a test's clock. */
+export async function endDeliveries(tx: Tx, endpointId: string, now: Date | null = null): Promise<void> {
+  await tx.query(
+    `update deliveries
+     set status = 'failed', error_code = 'endpoint_disabled', next_try_at = null, leased_by = null,
+       leased_until = null, finished_at = coalesce($2::timestamptz, clock_timestamp())
+     where endpoint_id = $1 and status = 'pending'`,
+    [endpointId, now],
+  );
+}
+
+/** @throws NotFound */
+export async function loadEndpoint(tx: Tx, workspaceId: string, id: string): Promise<WebhookEndpointRow> {
+  const found = await tx.getRepository(WebhookEndpointRow).findOneBy({ id, workspaceId });
+  if (!found) throw notFound();
+  return found;
+}
+
+const notFound = () => new NotFound('No such webhook endpoint.', { code: 'webhook_endpoint_not_found' });

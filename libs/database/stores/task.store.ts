@@ -1,0 +1,300 @@
+/** Tasks: created by the API, claimed and ended by workers; every step one guarded statement. */
+import { newId, type TaskListQuery, type TaskStatus, type TaskError } from '#contracts';
+import { Conflict, NotFound, OverLimit } from '#domain';
+import type { Database, Tx } from '../database.ts';
+import { AttemptRow, TaskRow, type StoredMedia, type StoredProgress } from '../entities/index.ts';
+import { tasksQuery } from './list-tasks.ts';
+import { reserveKey, type Idempotency } from './idempotency.ts';
+import { claimTask } from '../statements/claim-task.sql.ts';
+import { createTask } from '../statements/create-task.sql.ts';
+import { cancelTask, finishTask, releaseTask } from '../statements/end-task.sql.ts';
+import { dueTasks, expireTasks, noteProgress, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
+import { overdueTasks, redeliverTasks } from '../statements/overdue-tasks.sql.ts';
+
+export interface NewTask {
+  readonly id: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly provider: string;
+  readonly pool: string;
+  /** The kind's body as JSON text; null where it lies under `inputKey`. */
+  readonly input: string | null;
+  readonly inputKey: string | null;
+  readonly metadata: Record<string, string> | null;
+  readonly priority: number;
+  readonly runAt: Date | null;
+  readonly deadline: Date | null;
+  readonly startBy: Date | null;
+  readonly timeoutMs: number | null;
+  readonly fallbackModels: readonly string[] | null;
+  /** How much work it is, in the kind's own measure; more than 0. */
+  readonly work: number;
+  /** The task that it is another try at. */
+  readonly retryOf: string | null;
+}
+
+export interface TaskDelivery {
+  readonly taskId: string;
+  readonly delivery: number;
+  readonly pool: string;
+}
+
+/** A task in the hands of a worker. */
+export interface ClaimedTask {
+  readonly taskId: string;
+  readonly workspaceId: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly pool: string;
+  readonly attempt: number;
+  readonly workerId: string;
+  /** The kind's body; null where it lies under `inputKey`. */
+  readonly input: unknown;
+  readonly inputKey: string | null;
+  /** Tries before this one whose worker died or was fenced out. */
+  readonly timesLost: number;
+  /** The run that an earlier attempt began upstream. */
+  readonly upstreamRunId: string | null;
+  readonly timeoutMs: number | null;
+  readonly fallbackModels: readonly string[] | null;
+}
+
+export interface TaskResult {
+  readonly status: 'succeeded' | 'failed';
+  /** The answer as JSON text; null where it lies under `outputKey`, or there is none. */
+  readonly output: string | null;
+  readonly outputKey: string | null;
+  readonly media: readonly StoredMedia[] | null;
+  readonly error: TaskError | null;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly providerMs: number;
+  readonly storeMs: number;
+}
+
+/** What somebody who waits for a task is told. */
+export interface EndedTask {
+  readonly taskId: string;
+  readonly status: TaskStatus;
+  readonly output: string | null;
+  readonly outputKey: string | null;
+  readonly error: TaskError | null;
+}
+
+/** Who is before a queued task of its pool, how many of the pool run, and what one of them takes. */
+export interface QueuePlace {
+  readonly position: number;
+  readonly running: number;
+  readonly eachMs: number;
+}
+
+type Held = Pick<ClaimedTask, 'taskId' | 'attempt' | 'workerId'>;
+
+/** What waits is short work: a place is free again soon. */
+const retryAfterMs = 2_000;
+
+export class TaskStore {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * @param maxPending of the workspace, this one included. @returns the task's id: the given one, or of the task that
+   * the same key made before. @throws Conflict when the key was used for another request, OverLimit 429
+   * `too_many_pending_tasks`; nothing is written then.
+   */
+  create(
+    workspaceId: string,
+    task: NewTask,
+    idempotency: Idempotency | null,
+    maxPending: number,
+  ): Promise<string> {
+    if (!idempotency) return this.insert(workspaceId, task, maxPending);
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      const earlier = await reserveKey(tx, workspaceId, task.id, idempotency);
+      return earlier ?? this.insert(workspaceId, task, maxPending, tx);
+    });
+  }
+
+  private async insert(workspaceId: string, task: NewTask, maxPending: number, tx?: Tx): Promise<string> {
+    const { id, kind, model, provider, pool, input, inputKey, metadata } = task;
+    const { priority, runAt, deadline, startBy, timeoutMs, fallbackModels, work, retryOf } = task;
+    const row = [id, workspaceId, kind, model, provider, pool, input, inputKey, metadata];
+    const fallbacks = fallbackModels && JSON.stringify(fallbackModels);
+    const life = [priority, runAt, deadline, startBy, timeoutMs, fallbacks, work, retryOf];
+    const [made] = await this.database.hot(createTask, [...row, newId('event'), maxPending, ...life], tx);
+    if (made) return id;
+    throw new OverLimit(
+      `${maxPending.toLocaleString('en')} tasks of this workspace wait to be run. Try again when some are done, or send them as a batch.`,
+      { status: 429, code: 'too_many_pending_tasks', retryAfterMs },
+    );
+  }
+
+  /** @throws NotFound */
+  get(workspaceId: string, id: string): Promise<TaskRow> {
+    return this.database.withWorkspace(workspaceId, (tx) => loadTask(tx, workspaceId, id));
+  }
+
+  /** One row more than `limit` where there are more; without what went in and came out. */
+  list(workspaceId: string, page: TaskListQuery): Promise<TaskRow[]> {
+    return this.database.withWorkspace(workspaceId, (tx) => tasksQuery(tx, workspaceId, page).getMany());
+  }
+
+  /** How the database reads a page: `explain analyze` in words, for tests. */
+  explainList(workspaceId: string, page: TaskListQuery): Promise<string> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      const [sql, values] = tasksQuery(tx, workspaceId, page).getQueryAndParameters();
+      const rows = await tx.query<{ 'QUERY PLAN': string }[]>(`explain (analyze, timing off) ${sql}`, values);
+      return rows.map((row) => row['QUERY PLAN']).join('\n');
+    });
+  }
+
+  /** The same, of these kinds, with what went in. */
+  listVideos(
+    workspaceId: string,
+    page: Pick<TaskListQuery, 'after' | 'order' | 'limit'>,
+    kinds: readonly string[],
+  ): Promise<TaskRow[]> {
+    return this.database.withWorkspace(workspaceId, (tx) =>
+      tasksQuery(tx, workspaceId, page, kinds).getMany(),
+    );
+  }
+
+  /** How many stand before it in its pool, up to 1,000; null where it is not queued. */
+  async place(id: string): Promise<QueuePlace | null> {
+    const [place] = await this.database.statement<QueuePlace>(queuePlace, [id]);
+    return place ?? null;
+  }
+
+  /** Its tries, oldest first. @throws NotFound */
+  attempts(workspaceId: string, id: string): Promise<AttemptRow[]> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      await loadTask(tx, workspaceId, id);
+      return tx.getRepository(AttemptRow).find({ where: { taskId: id, workspaceId }, order: { id: 'asc' } });
+    });
+  }
+
+  /** Takes it out of lists and the store's references; what it stored is garbage then. @throws NotFound, Conflict */
+  async delete(workspaceId: string, id: string): Promise<void> {
+    await this.database.withWorkspace(workspaceId, async (tx) => {
+      const { status } = await loadTask(tx, workspaceId, id);
+      const gone = await tx.query<unknown[]>(
+        `delete from tasks where id = $1 and workspace_id = $2
+         and status in ('succeeded', 'failed', 'canceled', 'expired') returning 1`,
+        [id, workspaceId],
+      );
+      if (gone.length === 0) throw new Conflict(`This task is ${status}.`, { code: 'task_not_over' });
+    });
+  }
+
+  /** Scheduled tasks whose time has come, now queued. */
+  due(limit: number): Promise<TaskDelivery[]> {
+    return this.database.statement<TaskDelivery>(dueTasks, [limit]);
+  }
+
+  /** Ends those that have missed their times. @returns their ids. */
+  async expire(limit: number): Promise<string[]> {
+    const rows = await this.database.statement<{ taskId: string }>(expireTasks, [limit]);
+    return rows.map(({ taskId }) => taskId);
+  }
+
+  /** Ends it at once; an answer that comes later is void. Again: no change. @throws NotFound, Conflict once it ended */
+  cancel(workspaceId: string, id: string): Promise<TaskRow> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      await tx.query(cancelTask, [id, workspaceId, newId('event')]);
+      const task = await loadTask(tx, workspaceId, id);
+      if (task.status === 'canceled') return task;
+      throw new Conflict(`This task has ${task.status} already and can no longer be cancelled.`, {
+        code: 'task_not_cancellable',
+      });
+    });
+  }
+
+  /** Of these tasks those that have ended. */
+  async ended(ids: readonly string[]): Promise<EndedTask[]> {
+    return this.database.statement<EndedTask>(
+      `select id as "taskId", status, output::text, output_key as "outputKey", error from tasks
+       where id = any($1) and status in ('succeeded', 'failed', 'canceled', 'expired')`,
+      [ids],
+    );
+  }
+
+  /** @returns null where the delivery is stale or the task over. */
+  async claim({ taskId, delivery }: Omit<TaskDelivery, 'pool'>, workerId: string) {
+    const values = [taskId, delivery, workerId, newId('event')];
+    const [claimed] = await this.database.hot<ClaimedTask>(claimTask, values);
+    return claimed ?? null;
+  }
+
+  /** @returns false where another attempt holds the task now, or it was cancelled: the result is void. */
+  async finish({ taskId, attempt, workerId }: Held, result: TaskResult): Promise<boolean> {
+    const rows = await this.database.hot(finishTask, [
+      taskId,
+      attempt,
+      workerId,
+      result.status,
+      result.output,
+      result.outputKey,
+      result.error && JSON.stringify(result.error),
+      result.inputTokens,
+      result.outputTokens,
+      Math.round(result.providerMs),
+      Math.round(result.storeMs),
+      newId('event'),
+      result.media && result.media.length > 0 ? JSON.stringify(result.media) : null,
+    ]);
+    return rows.length > 0;
+  }
+
+  /** Hands it back. @returns the number of the delivery that is due after `delayMs`; null where it is no longer held. */
+  async release(
+    { taskId, attempt, workerId }: Held,
+    outcome: 'released' | 'failed',
+    errorCode: string | null,
+    delayMs: number,
+  ): Promise<number | null> {
+    const values = [taskId, attempt, workerId, outcome, errorCode, delayMs];
+    const [freed] = await this.database.statement<{ delivery: number }>(releaseTask, values);
+    return freed?.delivery ?? null;
+  }
+
+  /** @returns false where another attempt holds the task now. */
+  async noteProgress({ taskId, attempt, workerId }: Held, progress: StoredProgress): Promise<boolean> {
+    const values = [taskId, attempt, workerId, JSON.stringify(progress)];
+    return (await this.database.hot(noteProgress, values)).length > 0;
+  }
+
+  /** The upstream's run, for an attempt after this one to go on with. @returns false where the attempt is void. */
+  async rememberRun({ taskId, attempt, workerId }: Held, run: string): Promise<boolean> {
+    return (await this.database.hot(rememberRun, [taskId, attempt, workerId, run])).length > 0;
+  }
+
+  /** Of these tasks those that this worker no longer holds: cancelled, or taken over. */
+  async notHeld(workerId: string, ids: readonly string[]): Promise<string[]> {
+    const rows = await this.database.statement<{ id: string }>(
+      `select id from tasks where id = any($2) and (worker_id is distinct from $1 or status <> 'running')`,
+      [workerId, ids],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** @param seconds after which a queued task is suspect, and a worker counts as gone. */
+  overdue(seconds: { queued: number; workerGone: number }, after: string, limit: number) {
+    return this.database.statement<TaskDelivery>(overdueTasks, [
+      seconds.queued,
+      seconds.workerGone,
+      after,
+      limit,
+    ]);
+  }
+
+  /** Gives lost deliveries their next number. @returns those that were still what they were. */
+  redeliver(lost: readonly TaskDelivery[]): Promise<TaskDelivery[]> {
+    const ids = lost.map(({ taskId }) => taskId);
+    return this.database.statement<TaskDelivery>(redeliverTasks, [ids, lost.map(({ delivery }) => delivery)]);
+  }
+}
+
+async function loadTask(tx: Tx, workspaceId: string, id: string): Promise<TaskRow> {
+  const task = await tx.getRepository(TaskRow).findOneBy({ id, workspaceId });
+  if (!task) throw new NotFound('No such task.', { code: 'task_not_found' });
+  return task;
+}

@@ -1,0 +1,47 @@
+/**
+ * The MIME type of an object, by its key's extension: keys are ours, so the extension says all there is to know,
+ * and nothing has to be stored beside the bytes.
+ */
+import { InvalidInput } from '#domain';
+
+const fallback = 'application/octet-stream';
+
+const byExtension: Readonly<Record<string, string>> = {
+  jsonl: 'application/jsonl',
+  json: 'application/json',
+  txt: 'text/plain; charset=utf-8',
+  gz: 'application/gzip',
+  png: 'image/png',
+  jpg: 'image/jpeg',
+  webp: 'image/webp',
+  gif: 'image/gif',
+  mp4: 'video/mp4',
+  webm: 'video/webm',
+  mp3: 'audio/mpeg',
+  wav: 'audio/wav',
+  flac: 'audio/flac',
+  aac: 'audio/aac',
+  opus: 'audio/ogg',
+  ogg: 'audio/ogg',
+  pcm: 'audio/pcm',
+};
+
+/** `segments/x.jsonl` → `application/jsonl`; `application/octet-stream` when the extension says nothing. */
+export function contentTypeOf(key: string): string {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  const dot = name.lastIndexOf('.');
+  const extension = dot < 1 ? '' : name.slice(dot + 1).toLowerCase();
+  return Object.hasOwn(byExtension, extension) ? byExtension[extension]! : fallback;
+}
+
+/** Throws `InvalidInput` where a caller's type is not the one that readers will be told. */
+export function assertContentType(key: string, contentType: string | undefined): void {
+  if (contentType === undefined || essence(contentType) === essence(contentTypeOf(key))) return;
+  throw new InvalidInput("The content type is not the one that the key's extension stands for.", {
+    code: 'content_type_mismatch',
+  });
+}
+
+function essence(type: string): string {
+  return type.split(';', 1)[0]!.trim().toLowerCase();
+}
