@@ -1,0 +1,35 @@
+/** Thins a flow per key: the first value goes at once, then the newest one per window, the last one always. */
+export class Coalescer<Value> {
+  private readonly windows = new Map<string, { timer: NodeJS.Timeout; waiting?: { value: Value } }>();
+
+  constructor(
+    private readonly windowMs: number,
+    private readonly send: (key: string, value: Value) => void,
+  ) {}
+
+  put(key: string, value: Value): void {
+    const window = this.windows.get(key);
+    if (window) window.waiting = { value };
+    else this.pass(key, value);
+  }
+
+  /** Sends what waits now, and forgets every window. */
+  flush(): void {
+    const windows = [...this.windows];
+    this.windows.clear();
+    for (const [key, { timer, waiting }] of windows) {
+      clearTimeout(timer);
+      if (waiting) this.send(key, waiting.value);
+    }
+  }
+
+  private pass(key: string, value: Value): void {
+    const timer = setTimeout(() => {
+      const waiting = this.windows.get(key)?.waiting;
+      this.windows.delete(key);
+      if (waiting) this.pass(key, waiting.value);
+    }, this.windowMs);
+    this.windows.set(key, { timer });
+    this.send(key, value);
+  }
+}

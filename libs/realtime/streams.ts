@@ -1,0 +1,48 @@
+/** Numbered deltas: the writer counts, the reader notices what is missing. */
+import type { StreamItem, StreamWriter } from './bus.ts';
+
+/** a: attempt; n: number of the delta, or of the last one in the closing message; d: the delta. */
+export type StreamMessage = { a: number; n: number; d: unknown } | { a: number; n: number; end: true };
+
+export function streamWriter(attempt: number, publish: (message: StreamMessage) => void): StreamWriter {
+  let number = 0;
+  let ended = false;
+  return {
+    send(delta) {
+      if (!ended) publish({ a: attempt, n: ++number, d: delta ?? null });
+      return number;
+    },
+    end() {
+      if (!ended) publish({ a: attempt, n: number, end: true });
+      ended = true;
+    },
+  };
+}
+
+/** One reader's place in a stream. A newer attempt starts it afresh; older attempts and repeats are dropped. */
+export class StreamReader {
+  private attempt = 0;
+  private last = 0;
+  private ended = false;
+
+  constructor(private readonly give: (item: StreamItem) => void) {}
+
+  read(message: StreamMessage): void {
+    const { a: attempt, n: number } = message;
+    if (attempt < this.attempt || (attempt === this.attempt && this.ended)) return;
+    if (attempt > this.attempt) Object.assign(this, { attempt, last: 0, ended: false });
+    const isEnd = 'end' in message;
+    if (!isEnd && number <= this.last) return;
+    const reached = isEnd ? number : number - 1;
+    if (reached > this.last) this.give({ kind: 'gap', attempt, from: this.last + 1, to: reached });
+    this.last = number;
+    this.ended = isEnd;
+    this.give(
+      isEnd ? { kind: 'end', attempt, last: number } : { kind: 'delta', attempt, number, delta: message.d },
+    );
+  }
+
+  missed(): void {
+    if (!this.ended) this.give({ kind: 'resync', attempt: this.attempt, after: this.last });
+  }
+}

@@ -1,0 +1,79 @@
+/** Metrics of a process, in Prometheus's text format. Labels are from small fixed sets, never ids. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+const registry = new Registry();
+collectDefaultMetrics({ register: registry, prefix: 'millrace_' });
+
+const registers = [registry];
+
+export const httpRequests = new Histogram({
+  name: 'millrace_http_request_seconds',
+  help: 'Time to answer an HTTP request.',
+  labelNames: ['method', 'route', 'status'] as const,
+  buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  registers,
+});
+
+export const queueWait = new Histogram({
+  name: 'millrace_queue_wait_seconds',
+  help: 'Time from when a job could have run until it did.',
+  labelNames: ['queue'] as const,
+  buckets: [0.005, 0.02, 0.1, 0.5, 1, 5, 30, 120, 600],
+  registers,
+});
+
+export const queueRun = new Histogram({
+  name: 'millrace_queue_run_seconds',
+  help: 'Time that a job ran.',
+  labelNames: ['queue', 'outcome'] as const,
+  buckets: [0.01, 0.05, 0.1, 0.5, 1, 2, 5, 15, 60, 300],
+  registers,
+});
+
+export const linesDone = new Counter({
+  name: 'millrace_batch_lines_total',
+  help: 'Lines of batches that have their record.',
+  labelNames: ['outcome'] as const,
+  registers,
+});
+
+export const taskRun = new Histogram({
+  name: 'millrace_task_run_seconds',
+  help: 'Time from the claim of a direct request to its end, its wait for the device included.',
+  labelNames: ['kind', 'outcome'] as const,
+  buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600],
+  registers,
+});
+
+export const taskAnswer = new Histogram({
+  name: 'millrace_task_answer_seconds',
+  help: 'Time from a direct request to its answer, for callers who wait for it.',
+  labelNames: ['kind', 'outcome'] as const,
+  buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600],
+  registers,
+});
+
+export const feedLag = new Gauge({
+  name: 'millrace_feed_lag_seconds',
+  help: 'Age of the oldest fact that has no feed position yet, on the process that holds the relay.',
+  registers,
+});
+
+export const webhookTries = new Counter({
+  name: 'millrace_webhook_tries_total',
+  help: 'Tries to deliver an event to a webhook endpoint.',
+  labelNames: ['outcome'] as const,
+  registers,
+});
+
+export const webhookDelay = new Histogram({
+  name: 'millrace_webhook_delay_seconds',
+  help: 'Time from the fact to the end of its first try at an endpoint.',
+  buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+  registers,
+});
+
+/** The whole registry, as `/metrics` answers it. */
+export async function metricsText(): Promise<{ contentType: string; text: string }> {
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}
