@@ -1,0 +1,44 @@
+/** Passes the pieces of a streamed answer on as they come, and puts the whole together. */
+import { brokenOff, unreachable } from './failures.ts';
+import type { Run } from './provider.ts';
+import type { Counted } from './streamed.ts';
+
+interface Gathering<Chunk> {
+  /** @returns whether anything of it was passed on. */
+  take(chunk: Chunk, run: Run): boolean;
+  readonly isComplete: boolean;
+  readonly choices: readonly object[];
+}
+
+/** Some servers leave the count out, or send null for it. */
+export function usageOf(counted: Counted | null | undefined) {
+  if (!counted) return undefined;
+  const { prompt_tokens: inputTokens = 0, completion_tokens: outputTokens = 0 } = counted;
+  return { inputTokens, outputTokens };
+}
+
+/**
+ * @param read reads all of the stream, each chunk through its callback.
+ * @throws ProviderFailure; where a piece has gone out, one that has nothing begun again.
+ */
+export async function gather<Chunk extends { usage?: Counted | null }, Output>(
+  provider: string,
+  run: Run,
+  gathering: Gathering<Chunk>,
+  read: (take: (chunk: Chunk) => void) => Promise<void>,
+): Promise<Output> {
+  let hasBegun = false;
+  let counted: Counted | null | undefined;
+  try {
+    await read((chunk) => {
+      hasBegun = gathering.take(chunk, run) || hasBegun;
+      counted = chunk.usage ?? counted;
+    });
+    run.signal.throwIfAborted(); // Clients end an aborted stream as if it were complete.
+    if (!gathering.isComplete) throw unreachable(provider, undefined);
+  } catch (error) {
+    run.signal.throwIfAborted();
+    throw hasBegun ? brokenOff(provider, error) : error;
+  }
+  return { choices: gathering.choices, usage: usageOf(counted) } as Output;
+}

@@ -1,0 +1,72 @@
+/** A server that speaks OpenAI's API, through the stock client: no retries of its own, no time-out but ours, no logs. */
+import OpenAI, { APIConnectionError, APIError } from 'openai';
+import { ProviderFailure } from '#domain';
+import { callUpstream } from '../call-upstream.ts';
+import { failureOf, isNetwork, isUnreadable, misfit, unreachable } from '../failures.ts';
+
+export interface OpenAICompatibleOptions {
+  /** What stands before the slash in a model's name. */
+  readonly name: string;
+  /** Up to and with `/v1`. */
+  readonly url: string;
+  /** Unset for a server that asks for none. */
+  readonly key?: string;
+  /** Calls under way at once. */
+  readonly concurrency: number;
+}
+
+/** The client's own limit stands in the way of none of ours. */
+const never = 24 * 3_600_000;
+
+export class Connection {
+  private readonly client: OpenAI;
+
+  constructor(private readonly options: OpenAICompatibleOptions) {
+    this.client = new OpenAI({
+      baseURL: options.url,
+      apiKey: options.key ?? 'none',
+      maxRetries: 0,
+      timeout: never,
+      logLevel: 'off',
+      organization: null,
+      project: null,
+    });
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** @throws ProviderFailure, or the reason of the signal. */
+  call<T>(signal: AbortSignal, run: (client: OpenAI) => Promise<T>): Promise<T> {
+    return callUpstream(
+      signal,
+      () => run(this.client),
+      (error) => this.translate(error),
+    );
+  }
+
+  private translate(error: unknown): unknown {
+    const { name: provider, key: secret } = this.options;
+    if (error instanceof ProviderFailure) return error;
+    if (error instanceof APIConnectionError || isNetwork(error)) return unreachable(provider, error);
+    if (isUnreadable(error)) return misfit('it is not JSON', error);
+    if (!(error instanceof APIError)) return error;
+    const { status, headers, code, param, message } = error as APIError;
+    if (status === undefined) return unreachable(provider, error);
+    const said = (error.error as { message?: unknown } | undefined)?.message;
+    const words = typeof said === 'string' ? said : message;
+    return failureOf(
+      { status, headers: headers ?? null, code, param, message: words, cause: error },
+      {
+        provider,
+        secret,
+        advice: {
+          token: `Set the key of '${provider}' in OPENAI_COMPATIBLE_KEYS.`,
+          credit: 'Its account has no credit left.',
+          model: `See which models it serves: ${this.options.url}/models.`,
+        },
+      },
+    );
+  }
+}

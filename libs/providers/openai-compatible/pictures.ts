@@ -1,0 +1,52 @@
+/** `/v1/images/generations` and `/v1/images/edits`. Images come as base64, or where a server knows only that, by URL. */
+import type OpenAI from 'openai';
+import { toFile } from 'openai';
+import type { Media } from '#catalogue';
+import type { Handler } from '../provider.ts';
+import { misfit } from '../failures.ts';
+import { mediaOf } from '../media.ts';
+import type { Connection } from './connection.ts';
+
+export const textToImage =
+  (on: Connection): Handler<'text-to-image'> =>
+  async (
+    { model, input: { metadata: _, width, height, size = sizeOf(width, height), ...input } },
+    { signal },
+  ) => {
+    const body = { ...input, size, model } as unknown as OpenAI.ImageGenerateParamsNonStreaming;
+    const answer = await on.call(signal, (client) => client.images.generate(body, { signal }));
+    return { images: imagesOf(answer), revised_prompt: answer.data?.[0]?.revised_prompt };
+  };
+
+const sizeOf = (width?: number, height?: number) => (width && height ? `${width}x${height}` : undefined);
+
+export const imageToImage =
+  (on: Connection): Handler<'image-to-image'> =>
+  async ({ model, input: { metadata: _, image, prompt = '', ...input } }, { signal }) => {
+    const images = await Promise.all([image].flat().map(fileOf));
+    const body = { ...input, prompt, model, image: images.length === 1 ? images[0]! : images };
+    return edited(on, body, signal);
+  };
+
+export const inpainting =
+  (on: Connection): Handler<'inpainting'> =>
+  async ({ model, input: { metadata: _, image, mask, ...input } }, { signal }) => {
+    const [picture, hidden] = await Promise.all([fileOf(image), fileOf(mask)]);
+    const body = { ...input, model, image: picture, mask: hidden };
+    return edited(on, body, signal);
+  };
+
+async function edited(on: Connection, body: OpenAI.ImageEditParamsNonStreaming, signal: AbortSignal) {
+  return { images: imagesOf(await on.call(signal, (client) => client.images.edit(body, { signal }))) };
+}
+
+function imagesOf({ data }: OpenAI.ImagesResponse): Media[] {
+  if (!data?.length) throw misfit('it holds no images');
+  return data.map(({ b64_json: base64 }) => {
+    if (!base64) throw misfit('its images do not come as b64_json');
+    return mediaOf(Buffer.from(base64, 'base64'), 'image/png');
+  });
+}
+
+export const fileOf = ({ bytes, type }: Media) =>
+  toFile(new Uint8Array(bytes), `input.${type.split('/')[1]?.split(/[+;]/)[0] ?? 'bin'}`, { type });

@@ -1,0 +1,57 @@
+/** `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`. */
+import type OpenAI from 'openai';
+import type { Handler } from '../provider.ts';
+import { mediaFrom } from '../media.ts';
+import type { Connection } from './connection.ts';
+import { fileOf } from './pictures.ts';
+
+export const textToSpeech =
+  (on: Connection): Handler<'text-to-speech'> =>
+  async ({ model, input }, { signal }) => {
+    const { text, voice, speaker_id: speaker, metadata: _, ...more } = input;
+    const named = voice ?? (speaker === undefined ? 'alloy' : String(speaker));
+    const body = { ...more, model, input: text, voice: named } as OpenAI.Audio.SpeechCreateParams;
+    const audio = await on.call(signal, async (client) =>
+      mediaFrom(await client.audio.speech.create(body, { signal }), 'audio/mpeg'),
+    );
+    return { audio };
+  };
+
+interface Transcript {
+  readonly text: string;
+  readonly language?: string;
+  readonly duration?: number | string;
+  readonly segments?: readonly { readonly text: string; readonly start: number; readonly end: number }[];
+  readonly words?: readonly { readonly word: string; readonly start: number; readonly end: number }[];
+}
+
+export const automaticSpeechRecognition =
+  (on: Connection): Handler<'automatic-speech-recognition'> =>
+  async ({ model, input }, { signal }) => {
+    const { audio, timestamps = 'none', translate, language, prompt, temperature } = input;
+    const hasTimes = timestamps !== 'none';
+    const body = {
+      ...{ model, prompt, temperature, file: await fileOf(audio) },
+      ...(!translate && { language }),
+      response_format: hasTimes ? 'verbose_json' : 'json',
+      ...(hasTimes && !translate && { timestamp_granularities: [timestamps] }),
+    };
+    const answer = (await on.call(signal, async (client) =>
+      translate
+        ? client.audio.translations.create(body as OpenAI.Audio.TranslationCreateParams, { signal })
+        : client.audio.transcriptions.create(body as OpenAI.Audio.TranscriptionCreateParamsNonStreaming, {
+            signal,
+          }),
+    )) as Transcript;
+    return {
+      text: answer.text,
+      ...(answer.language && { language: answer.language }),
+      ...(answer.duration !== undefined && { duration: Number(answer.duration) }),
+      ...(hasTimes && { chunks: chunksOf(answer, timestamps) }),
+    };
+  };
+
+const chunksOf = ({ words, segments }: Transcript, by: 'segment' | 'word') =>
+  by === 'word' && words
+    ? words.map(({ word: text, start, end }) => ({ text, start, end }))
+    : (segments ?? []).map(({ text, start, end }) => ({ text, start, end }));
