@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import { hashApiKey, isApiKey, mintApiKey } from './api-key.ts';
+
+test('a minted key is one, its prefix and hash are its own, and no two are the same', () => {
+  const keys = Array.from({ length: 200 }, mintApiKey);
+  for (const { key, prefix, hash } of keys) {
+    expect(isApiKey(key)).toBe(true);
+    expect(key.startsWith(`${prefix}_`)).toBe(true);
+    expect(prefix).toMatch(/^mr_[0-9A-Za-z]{8}$/);
+    expect(hash).toEqual(createHash('sha256').update(key).digest());
+    expect(hash).toEqual(hashApiKey(key));
+  }
+  expect(new Set(keys.map(({ key }) => key)).size).toBe(200);
+});
+
+test('a key with any one character changed is told from a real one', () => {
+  const { key } = mintApiKey();
+  for (let at = 0; at < key.length; at++) {
+    const other = key[at] === 'a' ? 'b' : 'a';
+    expect(isApiKey(key.slice(0, at) + other + key.slice(at + 1))).toBe(false);
+  }
+});
+
+test.each(['', 'mr_', 'mr_x_y', 'sk-123', 'mr_00000000_' + '0'.repeat(38), '\u0000', 'é'.repeat(50)])(
+  '%j is no key',
+  (text) => {
+    expect(isApiKey(text)).toBe(false);
+  },
+);
+
+test('neither a shorter nor a longer text, nor one with space around it', () => {
+  const { key } = mintApiKey();
+  for (const text of [key.slice(0, -1), `${key}0`, ` ${key}`, `${key}\n`]) expect(isApiKey(text)).toBe(false);
+});

@@ -1,0 +1,169 @@
+/** The API put together: controllers and sockets at the edge, stores and infrastructure behind them. */
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import {
+  AccessStore,
+  BatchLifeStore,
+  BatchStore,
+  ChunkStore,
+  Database,
+  DeliveryLogStore,
+  EndpointStore,
+  FeedStore,
+  FileStore,
+  ModelWishStore,
+  PlanStore,
+  ResultStore,
+  TaskStore,
+  UploadStore,
+  WorkerStore,
+} from '#database';
+import { idSchema, type LiveState } from '#contracts';
+import { NotFound } from '#domain';
+import { allowedHosts, createOutbound } from '#outbound';
+import type { ObjectStore } from '#storage';
+import { ApiKeyGuard } from './access/api-key.guard.ts';
+import { AUTHENTICATE, authenticateWith } from './access/authenticate.ts';
+import { toBatchObject } from './batches/batch-object.ts';
+import { BatchLifeController } from './batches/batch-life.controller.ts';
+import { BatchesController } from './batches/batches.controller.ts';
+import { RetryController } from './batches/retry.controller.ts';
+import { FilesController } from './files/files.controller.ts';
+import { HealthController } from './health/health.controller.ts';
+import type { Infrastructure } from './infrastructure.ts';
+import { ObjectsController } from './objects/objects.controller.ts';
+import { LiveModule } from './live/live.module.ts';
+import { READ_SUBJECT, type ReadSubject } from './live/read-subject.ts';
+import { ChatController } from './chat/chat.controller.ts';
+import { KindsController } from './kinds/kinds.controller.ts';
+import { VideosController } from './videos/videos.controller.ts';
+import { EmbeddingsController } from './tasks/embeddings.controller.ts';
+import { SUBMIT_TASK, submitTaskWith, type SubmitTask } from './tasks/submit-task.ts';
+import { toTaskObject } from './tasks/task-object.ts';
+import { TaskWaiters } from './tasks/task-waiters.ts';
+import { TasksController } from './tasks/tasks.controller.ts';
+import { BUS, CONFIG, LOGGER, OBJECT_STORE, PROVIDERS, QUEUES, WEBHOOKS } from './tokens.ts';
+import { UploadsController } from './uploads/uploads.controller.ts';
+import { DeliveriesController } from './webhooks/deliveries.controller.ts';
+import { EndpointsController } from './webhooks/endpoints.controller.ts';
+import { ModelsController } from './workers/models.controller.ts';
+import { WorkersController } from './workers/workers.controller.ts';
+import { OpenAiErrorFilter } from './wire/openai-error.filter.ts';
+import { schemaPipe } from './wire/schema.pipe.ts';
+
+@Module({})
+export class AppModule {
+  static on(infrastructure: Infrastructure): DynamicModule {
+    const foundation = foundationOf(infrastructure);
+    return {
+      module: AppModule,
+      imports: [LiveModule.on(foundation)],
+      controllers: [
+        BatchesController,
+        BatchLifeController,
+        RetryController,
+        DeliveriesController,
+        EndpointsController,
+        FilesController,
+        HealthController,
+        ObjectsController,
+        ChatController,
+        EmbeddingsController,
+        KindsController,
+        VideosController,
+        TasksController,
+        WorkersController,
+        ModelsController,
+        UploadsController,
+      ],
+      providers: [
+        ...foundation,
+        TaskWaiters,
+        {
+          provide: SUBMIT_TASK,
+          useFactory: submitWith(infrastructure),
+          inject: [TaskStore, TaskWaiters, FileStore],
+        },
+        { provide: APP_GUARD, useClass: ApiKeyGuard },
+        { provide: APP_FILTER, useClass: OpenAiErrorFilter },
+        { provide: APP_PIPE, useFactory: schemaPipe },
+      ],
+    };
+  }
+}
+
+/** What both edges stand on. Stores hold no state, so an instance for each of them is no second truth. */
+function foundationOf(infrastructure: Infrastructure): Provider[] {
+  const { config, log, database, queues, bus, store, providers, webhooks } = infrastructure;
+  const stores = [
+    AccessStore,
+    BatchLifeStore,
+    BatchStore,
+    ChunkStore,
+    DeliveryLogStore,
+    EndpointStore,
+    FeedStore,
+    FileStore,
+    ModelWishStore,
+    PlanStore,
+    ResultStore,
+    TaskStore,
+    UploadStore,
+    WorkerStore,
+  ];
+  return [
+    { provide: CONFIG, useValue: config },
+    { provide: LOGGER, useValue: log },
+    { provide: Database, useValue: database },
+    { provide: QUEUES, useValue: queues },
+    { provide: BUS, useValue: bus },
+    { provide: OBJECT_STORE, useValue: store },
+    { provide: PROVIDERS, useValue: providers },
+    { provide: WEBHOOKS, useValue: webhooks },
+    ...stores.map((Store) => ({ provide: Store, useFactory: () => new Store(database) })),
+    { provide: AUTHENTICATE, useFactory: authenticateWith, inject: [AccessStore] },
+    { provide: READ_SUBJECT, useFactory: readSubjectOf(store), inject: [BatchStore, TaskStore] },
+  ];
+}
+
+const readSubjectOf =
+  (store: ObjectStore) =>
+  (batches: BatchStore, tasks: TaskStore): ReadSubject =>
+  async (workspaceId, id) => {
+    try {
+      if (idSchema('task').safeParse(id).success) return await taskState(workspaceId, id, tasks, store);
+      const found = await batches.get(workspaceId, id);
+      const { sequence } = found.batch;
+      return {
+        object: 'state',
+        version: 1,
+        type: 'batch',
+        subject: id,
+        sequence,
+        data: toBatchObject(found),
+      };
+    } catch (error) {
+      if (error instanceof NotFound) return null;
+      throw error;
+    }
+  };
+
+async function taskState(
+  workspaceId: string,
+  id: string,
+  tasks: TaskStore,
+  store: ObjectStore,
+): Promise<LiveState> {
+  const task = await tasks.get(workspaceId, id);
+  const place = task.status === 'queued' ? await tasks.place(id) : null;
+  const data = await toTaskObject(task, store, place);
+  return { object: 'state', version: 1, type: 'task', subject: id, sequence: task.sequence, data };
+}
+
+function submitWith({ config, queues, store, providers, log }: Infrastructure) {
+  const maxPending = config.WORKSPACE_MAX_PENDING_TASKS;
+  const allowHosts = allowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS);
+  const outbound = createOutbound({ schemes: ['https'], ports: [443], allowHosts });
+  return (tasks: TaskStore, waiters: TaskWaiters, files: FileStore): SubmitTask =>
+    submitTaskWith({ tasks, waiters, files, outbound, queues, store, providers, maxPending, log });
+}

@@ -1,0 +1,69 @@
+/** A batch's row as it goes on the wire, with its rate and the time it still needs. */
+import type { BatchObject } from '#contracts';
+import type { BatchRow, BatchWithErrors } from '#database';
+import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
+import { seconds } from '../wire/time.ts';
+
+/** The secret of a webhook that was made with the batch: shown by the answer to its creation alone. */
+export type CreatedBatch = BatchWithErrors & { readonly webhookSecret?: string };
+
+export function toBatchObject(
+  { batch, errors, webhook, webhookSecret }: CreatedBatch,
+  now = Date.now(),
+): BatchObject {
+  return {
+    id: batch.id,
+    object: 'batch',
+    endpoint: batch.endpoint,
+    model: batch.model,
+    errors: batch.status === 'failed' ? { object: 'list', data: errors.map(toError) } : null,
+    input_file_id: batch.inputFileId,
+    completion_window: batch.completionWindow,
+    status: batch.status,
+    output_file_id: batch.outputFileId,
+    error_file_id: batch.errorFileId,
+    created_at: seconds(batch.createdAt),
+    in_progress_at: seconds(batch.inProgressAt),
+    expires_at: seconds(batch.expiresAt),
+    finalizing_at: seconds(batch.finalizingAt),
+    completed_at: seconds(batch.completedAt),
+    failed_at: seconds(batch.failedAt),
+    expired_at: seconds(batch.expiredAt),
+    cancelling_at: seconds(batch.cancellingAt),
+    cancelled_at: seconds(batch.cancelledAt),
+    request_counts: { total: batch.total, completed: batch.completed, failed: batch.failed },
+    usage: {
+      input_tokens: batch.inputTokens,
+      input_tokens_details: { cached_tokens: 0 },
+      output_tokens: batch.outputTokens,
+      output_tokens_details: { reasoning_tokens: 0 },
+      total_tokens: batch.inputTokens + batch.outputTokens,
+    },
+    metadata: batch.metadata,
+    millrace: { ...progressOf(batch, now), webhook: webhook && toBoundWebhook(webhook, webhookSecret) },
+  };
+}
+
+function toError({ code, line, message, param }: BatchWithErrors['errors'][number]) {
+  return { code, line, message, param };
+}
+
+function progressOf(batch: BatchRow, now: number): Omit<BatchObject['millrace'], 'webhook'> {
+  const done = batch.completed + batch.failed + batch.canceled + batch.expired;
+  const until = batch.finalizingAt?.getTime() ?? now;
+  const elapsedS = batch.inProgressAt ? (until - batch.inProgressAt.getTime()) / 1_000 : 0;
+  const average = done > 0 && elapsedS > 0 ? done / elapsedS : null;
+  const isRunning = batch.status === 'in_progress' || batch.status === 'cancelling';
+  // While it runs, what it did lately says more about what is to come than what it did on the whole.
+  const rate = isRunning ? (batch.recentRate ?? average) : average;
+  return {
+    progress: batch.total > 0 ? done / batch.total : batch.status === 'completed' ? 1 : 0,
+    lines_per_second: rate && Math.round(rate * 10) / 10,
+    eta_seconds: isRunning && rate && !batch.paused ? Math.ceil((batch.total - done) / rate) : null,
+    paused: batch.paused,
+    retry_of: batch.retryOf,
+    output_format: batch.outputFormat,
+    canceled_count: batch.canceled,
+    expired_count: batch.expired,
+  };
+}

@@ -1,0 +1,20 @@
+/** A chunk's row as it goes on the wire. */
+import type { ChunkObject } from '#contracts';
+import type { ChunkRow } from '#database';
+import { seconds } from '../wire/time.ts';
+
+export function toChunkObject(chunk: ChunkRow): ChunkObject {
+  const { index, completed, failed, canceled, expired } = chunk;
+  return {
+    id: String(index),
+    object: 'batch.chunk',
+    index,
+    status: chunk.status,
+    first_line: chunk.firstLine,
+    lines: chunk.lines,
+    attempt: chunk.attempt,
+    request_counts: { completed, failed, canceled, expired },
+    started_at: seconds(chunk.startedAt),
+    finished_at: seconds(chunk.finishedAt),
+  };
+}

@@ -1,0 +1,63 @@
+/** Which kind a batch is of: its endpoint says so, or on `/v1/tasks` its first line. */
+import { kindIds, kindOf, kindOfEndpoint, taskBody, tasksEndpoint, type KindId } from '#catalogue';
+import { taskRequest, type CreateBatchBody } from '#contracts';
+import type { FileStore } from '#database';
+import { InvalidInput } from '#domain';
+import type { Providers } from '#providers';
+import { readSegments, type ObjectStore } from '#storage';
+import { chooseKind } from '../tasks/choose-kind.ts';
+import { invalidInputOf } from '../wire/schema.pipe.ts';
+
+export interface KindReader {
+  readonly files: FileStore;
+  readonly store: ObjectStore;
+  readonly providers: Providers;
+  readonly lineMaxBytes: number;
+}
+
+/** @param fileId of the input, where it did not come with the request. @throws InvalidInput, NotFound */
+export async function kindOfBatch(
+  workspaceId: string,
+  { endpoint, requests }: CreateBatchBody,
+  fileId: string | undefined,
+  on: KindReader,
+): Promise<KindId> {
+  const kind = kindOfEndpoint(endpoint);
+  if (kind) return kind;
+  if (endpoint !== tasksEndpoint) {
+    const known = [...kindIds.flatMap((id) => kindOf(id).endpoint ?? []), tasksEndpoint].join(', ');
+    throw new InvalidInput(`No batch runs on this endpoint. Use one of: ${known}.`, { param: 'endpoint' });
+  }
+  const body: unknown = requests ? requests[0]!.body : await firstBody(workspaceId, fileId!, on);
+  const parsed = taskRequest.safeParse(body);
+  if (!parsed.success) throw invalidInputOf(parsed.error.issues[0], 'the first line: ');
+  const { kind: named, model } = parsed.data;
+  if (named === 'auto') return chooseKind(model, taskBody(parsed.data), on.providers);
+  if (kindOf(named)) return named as KindId;
+  throw new InvalidInput(`The first line's kind is not known. Use one of: ${kindIds.join(', ')}.`, {
+    code: 'unknown_kind',
+    param: 'kind',
+  });
+}
+
+async function firstBody(workspaceId: string, fileId: string, on: KindReader): Promise<unknown> {
+  await on.files.get(workspaceId, fileId);
+  const segments = await on.files.segments(workspaceId, fileId);
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of readSegments(on.store, segments) as AsyncIterable<Buffer>) {
+    parts.push(part);
+    bytes += part.length;
+    if (part.includes(0x0a) || bytes > on.lineMaxBytes) break;
+  }
+  const [line = ''] = Buffer.concat(parts)
+    .toString()
+    .replace(/^\ufeff/, '')
+    .trimStart()
+    .split('\n', 1);
+  try {
+    return (JSON.parse(line) as { body?: unknown } | null)?.body;
+  } catch {
+    throw new InvalidInput('The first line of the input is not JSON.', { code: 'invalid_json_line' });
+  }
+}

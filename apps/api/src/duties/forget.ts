@@ -1,0 +1,30 @@
+/** Deletes what is older than it is to be kept: the log of webhook deliveries, and the events of the feeds. */
+import type { RetentionStore } from '#database';
+import type { Logger } from '#telemetry';
+
+export interface ForgetOptions {
+  readonly retention: RetentionStore;
+  readonly deliveryDays: number;
+  readonly eventDays: number;
+  readonly log: Logger;
+}
+
+/** Rows of one statement, and statements of one round: a backlog is worked off without a long lock. */
+const page = 1_000;
+const pages = 20;
+
+export async function forget({ retention, deliveryDays, eventDays, log }: ForgetOptions): Promise<void> {
+  const deliveries = await inPages(() => retention.forgetDeliveries(deliveryDays, page));
+  const events = await inPages(() => retention.forgetEvents(eventDays, page));
+  if (deliveries + events > 0) log.info({ deliveries, events }, 'deleted what is no longer kept');
+}
+
+async function inPages(step: () => Promise<number>): Promise<number> {
+  let total = 0;
+  for (let nth = 0; nth < pages; nth++) {
+    const deleted = await step();
+    total += deleted;
+    if (deleted < page) break;
+  }
+  return total;
+}

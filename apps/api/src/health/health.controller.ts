@@ -1,0 +1,91 @@
+/** Health: is the process alive, and is all that it stands on. */
+import { Controller, Get, Inject, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Database, WorkerStore } from '#database';
+import type { Queues } from '#queues';
+import type { ObjectStore } from '#storage';
+import { metricsText } from '#telemetry';
+import { Public } from '../access/api-key.guard.ts';
+import { OBJECT_STORE, QUEUES } from '../tokens.ts';
+
+interface Check {
+  status: 'ok' | 'failing' | 'none';
+  message?: string;
+}
+
+/** How long one check may take, in ms, and how long the store's (which writes) stays good. */
+const checkMs = 2_500;
+const storeGoodMs = 5_000;
+const workerSeenS = 10;
+
+@Public()
+@Controller()
+export class HealthController {
+  private storeProbe: { at: number; check: Promise<Check> } | null = null;
+
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(WorkerStore) private readonly workers: WorkerStore,
+    @Inject(QUEUES) private readonly queues: Queues,
+    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+  ) {}
+
+  @Get('health/live')
+  live(): { status: 'ok' } {
+    return { status: 'ok' };
+  }
+
+  /** 503 when a request could not be served, or when workers are there but none of them takes work. */
+  @Get('health/ready')
+  async ready(@Res() reply: FastifyReply): Promise<void> {
+    const [postgres, queue, store, workers] = await Promise.all([
+      outcome(() => this.database.ping()),
+      outcome(() => this.queues.ping()),
+      this.checkStore(),
+      this.checkWorkers(),
+    ]);
+    const checks = { postgres, queue, store, workers };
+    const isReady = Object.values(checks).every(({ status }) => status !== 'failing');
+    await reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'failing', checks });
+  }
+
+  @Get('metrics')
+  async metrics(@Res() reply: FastifyReply): Promise<void> {
+    const { contentType, text } = await metricsText();
+    await reply.header('content-type', contentType).send(text);
+  }
+
+  private checkStore(): Promise<Check> {
+    const now = performance.now();
+    if (!this.storeProbe || now - this.storeProbe.at > storeGoodMs) {
+      this.storeProbe = { at: now, check: outcome(() => this.store.probe()) };
+    }
+    return this.storeProbe.check;
+  }
+
+  private async checkWorkers(): Promise<Check> {
+    let seen: Awaited<ReturnType<WorkerStore['seen']>> = [];
+    const asked = await outcome(async () => void (seen = await this.workers.seen(workerSeenS)));
+    if (asked.status !== 'ok') return asked;
+    if (seen.length === 0)
+      return { status: 'none', message: 'No worker is running: work waits until one starts.' };
+    const consuming = seen.filter((worker) => worker.consuming).length;
+    const message = `${consuming} of ${seen.length} take work.`;
+    return { status: consuming > 0 ? 'ok' : 'failing', message };
+  }
+}
+
+async function outcome(check: () => Promise<void>): Promise<Check> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${checkMs} ms`)), checkMs);
+  });
+  try {
+    await Promise.race([check(), late]);
+    return { status: 'ok' };
+  } catch (error) {
+    return { status: 'failing', message: (error as Error).message };
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,15 @@
+import { Backlog } from './backlog.ts';
+
+const mb = 1 << 20;
+
+test('a burst may wait, a client that never catches up may not', () => {
+  const backlog = new Backlog();
+  expect([0, 1, 4.9].map((s) => backlog.isTooLong(2 * mb, s * 1_000))).toEqual([false, false, false]);
+  expect(backlog.isTooLong(mb, 5_000)).toBe(false);
+  expect([6, 10.9].map((s) => backlog.isTooLong(2 * mb, s * 1_000))).toEqual([false, false]);
+  expect(backlog.isTooLong(2 * mb, 11_001)).toBe(true);
+});
+
+test('more than a burst is too much at once', () => {
+  expect(new Backlog().isTooLong(17 * mb, 0)).toBe(true);
+});

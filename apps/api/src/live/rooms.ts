@@ -1,0 +1,25 @@
+/** Rooms have names that only the server makes, and the types of what a socket carries. */
+import type { Server, Socket } from 'socket.io';
+import type { ClientToServer, ServerToClient } from '#contracts';
+import type { Following } from './live-feed.ts';
+
+export const subjectRoom = (id: string) => `subject:${id}`;
+/** Sockets that follow every fact of their workspace. */
+export const factsRoom = (workspaceId: string) => `facts:${workspaceId}`;
+/** Every socket of a workspace: as long as one is there, its feed is followed. */
+export const workspaceRoom = (workspaceId: string) => `workspace:${workspaceId}`;
+
+export interface SocketData {
+  workspaceId: string;
+  keyId: string;
+  /** Batches and tasks subscribed to, those being looked up included. */
+  subjects: Set<string>;
+  /** The workspace's facts, where they are followed. */
+  facts: Following | null;
+  /** Messages still allowed in this second. */
+  budget: { left: number; until: number };
+}
+
+type None = Record<string, never>;
+export type LiveServer = Server<ClientToServer, ServerToClient, None, SocketData>;
+export type LiveSocket = Socket<ClientToServer, ServerToClient, None, SocketData>;

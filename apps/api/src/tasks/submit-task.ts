@@ -1,0 +1,192 @@
+/**
+ * A direct request's way in: looked up in the catalogue, parsed, routed, written in one transaction with its fact and
+ * its idempotency key, then put in the queue of its pool. Who waits for it is there before it can end.
+ */
+import { channel } from 'node:diagnostics_channel';
+import { kindIds, kindOf, type KindId } from '#catalogue';
+import { metadataSchema, newId } from '#contracts';
+import type { FileStore, Idempotency, NewTask, TaskStore } from '#database';
+import { InvalidInput, Unavailable } from '#domain';
+import type { Outbound } from '#outbound';
+import type { Providers } from '#providers';
+import type { Queues } from '#queues';
+import type { ObjectStore } from '#storage';
+import type { Logger } from '#telemetry';
+import { invalidInputOf } from '../wire/schema.pipe.ts';
+import { chooseKind } from './choose-kind.ts';
+import { judgeMedia } from './judge-media.ts';
+import type { TaskWaiters, Waiting } from './task-waiters.ts';
+
+/** Published between the commit and the queue, for tests that end the process right there. */
+const committed = channel('millrace:task.committed');
+
+export interface TaskRequest {
+  readonly kind: string;
+  /** As the kind's endpoint takes it: model, what to infer from, metadata. Not yet parsed. */
+  readonly body: unknown;
+  /** Where the body's fields stand in what the caller sent, e.g. `input.`; for messages. @default nowhere else */
+  readonly under?: string;
+  readonly life?: Partial<TaskLife>;
+}
+
+/** When it may run, until when, and what may stand in for its model. */
+export type TaskLife = Pick<
+  NewTask,
+  'priority' | 'runAt' | 'deadline' | 'timeoutMs' | 'fallbackModels' | 'retryOf'
+> & {
+  /** Seconds from when it may run. */
+  readonly startTimeoutS: number | null;
+};
+
+export interface Submitted {
+  readonly taskId: string;
+  readonly kind: KindId;
+  readonly waiting: Waiting;
+}
+
+export type SubmitTask = (
+  workspaceId: string,
+  request: TaskRequest,
+  idempotency: Idempotency | null,
+  /** Awaited before the task can be claimed, with its id; also where the same key made it before. */
+  beforeQueued?: (taskId: string) => Promise<void>,
+) => Promise<Submitted>;
+export const SUBMIT_TASK = Symbol('submit task');
+
+export interface SubmitOptions {
+  readonly tasks: TaskStore;
+  readonly queues: Queues;
+  readonly store: ObjectStore;
+  readonly providers: Providers;
+  readonly waiters: TaskWaiters;
+  /** Tasks that a workspace may have waiting. */
+  readonly maxPending: number;
+  readonly log: Logger;
+  readonly files: Pick<FileStore, 'get'>;
+  readonly outbound: Pick<Outbound, 'check'>;
+}
+
+/** Inputs up to this size, in UTF-16 units, stand in the task's row; larger ones go to the store. */
+const inlineLength = 256 * 2 ** 10;
+
+/**
+ * The use case on what it stands on. It throws InvalidInput, Conflict, OverLimit and Unavailable before anything is
+ * committed, and nothing after.
+ */
+export function submitTaskWith(on: SubmitOptions): SubmitTask {
+  return async (workspaceId, request, idempotency, beforeQueued) => {
+    const { task, text, kind } = await prepare(workspaceId, request, on);
+    const waiting = on.waiters.expect(task.id);
+    try {
+      const input = await placeInput(workspaceId, task.id, text, on.store);
+      const taskId = await write(workspaceId, { ...task, ...input }, idempotency, on);
+      if (taskId === task.id) {
+        await beforeQueued?.(taskId);
+        await enqueue(task, on);
+        return { taskId, kind, waiting };
+      }
+      // The same key made it before: it may have ended long since.
+      waiting.forget();
+      return { taskId, kind, waiting: on.waiters.expect(taskId, { mayHaveEnded: true }) };
+    } catch (error) {
+      waiting.forget();
+      throw error;
+    }
+  };
+}
+
+async function prepare(workspaceId: string, request: TaskRequest, on: SubmitOptions) {
+  const { body, under, life = {} } = request;
+  const { providers } = on;
+  const id = kindIn(request, providers);
+  const kind = kindOf(id);
+  const parsed = kind.body.safeParse(body);
+  if (!parsed.success) throw invalidInputOf(parsed.error.issues[0], under);
+  const { model, metadata } = parsed.data as { model: string; metadata?: unknown };
+  const labels = metadataSchema.nullish().safeParse(metadata);
+  if (!labels.success) throw invalidInputOf({ ...labels.error.issues[0]!, path: ['metadata'] });
+  const route = providers.route(model, id);
+  for (const fallback of life.fallbackModels ?? []) providers.route(fallback, id);
+  const { timeoutMs = null, startTimeoutS = null, runAt = null } = life;
+  if (timeoutMs !== null && timeoutMs > kind.longestMs) {
+    throw new InvalidInput(`'timeout': ${id} may take ${kind.longestMs / 1_000} seconds at most.`, {
+      code: 'invalid_request',
+      param: 'timeout',
+    });
+  }
+  await judgeMedia(workspaceId, kind, parsed.data, route, on);
+  const from = Math.max(Date.now(), runAt?.getTime() ?? 0);
+  const task = {
+    id: newId('task'),
+    kind: id,
+    model,
+    provider: route.provider.id,
+    pool: route.provider.pool,
+    metadata: labels.data ?? null,
+    priority: life.priority ?? 0,
+    runAt,
+    deadline: life.deadline ?? null,
+    startBy: startTimeoutS === null ? null : new Date(from + startTimeoutS * 1_000),
+    timeoutMs,
+    fallbackModels: life.fallbackModels ?? null,
+    retryOf: life.retryOf ?? null,
+    work: Math.max(kind.work?.(parsed.data) ?? 1, 1e-6),
+  };
+  return { task, text: JSON.stringify(parsed.data), kind: id };
+}
+
+function kindIn({ kind, body }: TaskRequest, providers: Providers): KindId {
+  if (kind === 'auto') {
+    const values = body as Record<string, unknown>;
+    return chooseKind(String(values['model']), values, providers);
+  }
+  if (kindOf(kind)) return kind as KindId;
+  throw new InvalidInput(`No such kind of task. Use one of: auto, ${kindIds.join(', ')}.`, {
+    code: 'unknown_kind',
+    param: 'kind',
+  });
+}
+
+/** A large input is durable before the task that names it. */
+async function placeInput(workspaceId: string, id: string, text: string, store: ObjectStore) {
+  if (text.length <= inlineLength) return { input: text, inputKey: null };
+  const inputKey = `${workspaceId}/tasks/${id}/input.json`;
+  await store.put(inputKey, Buffer.from(text));
+  return { input: null, inputKey };
+}
+
+async function write(
+  workspaceId: string,
+  task: NewTask,
+  idempotency: Idempotency | null,
+  { tasks, store, maxPending }: SubmitOptions,
+): Promise<string> {
+  const drop = async () => {
+    if (task.inputKey) await store.delete([task.inputKey]).catch(() => undefined);
+  };
+  try {
+    const taskId = await tasks.create(workspaceId, task, idempotency, maxPending);
+    if (taskId !== task.id) await drop();
+    return taskId;
+  } catch (error) {
+    // Where Postgres went away while it was asked, the row may be there: its input must be too.
+    if (!(error instanceof Unavailable)) await drop();
+    throw error;
+  }
+}
+
+async function enqueue(
+  { id, pool, runAt, priority }: Pick<NewTask, 'id' | 'pool' | 'runAt' | 'priority'>,
+  { queues, log }: SubmitOptions,
+) {
+  committed.publish({ taskId: id });
+  // The sweep queues it when its time has come.
+  if (runAt && runAt.getTime() > Date.now()) return;
+  const payload = { taskId: id, delivery: 1 };
+  await queues.add('interactive', pool, [{ payload, ...queuePriority(priority) }]).catch((error: unknown) => {
+    log.warn({ err: error, taskId: id }, 'the queue did not take a new task; the sweep will deliver it');
+  });
+}
+
+/** The queue's own priorities begin at 1, come after what has none, and the least is first. */
+export const queuePriority = (priority: number) => (priority < 0 ? { priority: -priority } : {});

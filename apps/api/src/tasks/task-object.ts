@@ -1,0 +1,139 @@
+/** A task's row as it goes on the wire. */
+import type { TaskAttempt, TaskObject, TaskProgress, TaskSummary } from '#contracts';
+import type { AttemptRow, QueuePlace, TaskRow } from '#database';
+import type { ObjectStore } from '#storage';
+import { seconds } from '../wire/time.ts';
+
+/** How long the signed address of an output is good. */
+export const signedForS = 3_600;
+
+export function toTaskSummary(task: TaskRow): TaskSummary {
+  const { inputTokens, outputTokens } = task;
+  return {
+    id: task.id,
+    object: 'task',
+    kind: task.kind,
+    model: task.model,
+    status: task.status,
+    priority: task.priority,
+    attempt: task.attempt,
+    created_at: seconds(task.createdAt),
+    run_at: seconds(task.runAt),
+    deadline: seconds(task.deadline),
+    started_at: seconds(task.startedAt),
+    finished_at: seconds(task.finishedAt),
+    error: task.error,
+    usage:
+      inputTokens === null
+        ? null
+        : {
+            input_tokens: inputTokens,
+            output_tokens: outputTokens ?? 0,
+            total_tokens: inputTokens + (outputTokens ?? 0),
+          },
+    metadata: task.metadata,
+  };
+}
+
+/** @param place of one that is queued. */
+export async function toTaskObject(
+  task: TaskRow,
+  store: Pick<ObjectStore, 'signedUrl'>,
+  place: QueuePlace | null = null,
+): Promise<TaskObject> {
+  const { outputKey } = task;
+  const how = { method: 'GET', expiresInS: signedForS, filename: `${task.id}.json` } as const;
+  return {
+    ...toTaskSummary(task),
+    retry_of: task.retryOf,
+    progress: progressOf(task, Date.now()),
+    queue_position: place && place.position,
+    eta_seconds: etaOf(task, place),
+    output: await signedMedia(task, store),
+    output_url: outputKey && (await store.signedUrl(outputKey, how)),
+  };
+}
+
+export function toAttempt(attempt: AttemptRow): TaskAttempt {
+  return {
+    object: 'task.attempt',
+    number: attempt.number,
+    worker: attempt.workerId,
+    provider: attempt.provider,
+    model: attempt.model,
+    started_at: seconds(attempt.startedAt),
+    finished_at: seconds(attempt.finishedAt),
+    outcome: attempt.outcome,
+    error_code: attempt.errorCode,
+    queue_ms: attempt.queueMs,
+    upstream_ms: attempt.providerMs,
+    store_ms: attempt.storeMs,
+    input_tokens: attempt.inputTokens,
+    output_tokens: attempt.outputTokens,
+  };
+}
+
+/** An estimate never says that it is done. */
+const estimateMax = 95;
+
+/**
+ * Percent as the upstream says, once that is no less than what an estimate has shown; else by how long like tasks took, measured before this one began and fixed since, so
+ * that it never falls. Null before the first try.
+ */
+export function progressOf(task: TaskRow, now: number): TaskProgress | null {
+  const { progress, beganAt, estimateMs, finishedAt, status } = task;
+  if (!beganAt || status === 'scheduled') return null;
+  const elapsedMs = Math.max(0, (finishedAt?.getTime() ?? now) - beganAt.getTime());
+  const { percent: told, floor = 0 } = progress ?? {};
+  const isTold = told !== undefined && told >= floor;
+  const guess = estimateMs ? Math.min(estimateMax, Math.floor((elapsedMs / estimateMs) * 100)) : null;
+  const isDone = status === 'succeeded';
+  return {
+    percent: isDone ? 100 : told === undefined ? guess : Math.max(told, floor),
+    source: isDone || isTold ? 'upstream' : told === undefined && guess === null ? 'none' : 'estimate',
+    elapsed_seconds: Math.round(elapsedMs / 100) / 10,
+    estimated_seconds: estimateMs && Math.round(estimateMs / 100) / 10,
+    upstream_queue_position: progress?.queuePosition ?? null,
+    stage: progress?.stage ?? null,
+    log: progress?.log ?? null,
+  };
+}
+
+/** When a queued task should be done: those before it, by as many as run at a time, and itself. */
+function etaOf({ status, estimateMs, beganAt, progress }: TaskRow, place: QueuePlace | null): number | null {
+  if (place) {
+    const { position, running, eachMs } = place;
+    if (eachMs === 0) return null;
+    return Math.ceil((eachMs * (Math.ceil(position / Math.max(running, 1)) + 1)) / 1_000);
+  }
+  if (status !== 'running' || !beganAt) return null;
+  const elapsedMs = Date.now() - beganAt.getTime();
+  const percent = progress?.percent ?? 0;
+  if (percent > 0) return Math.ceil((elapsedMs * (100 - percent)) / percent / 1_000);
+  return estimateMs && elapsedMs < estimateMs ? Math.ceil((estimateMs - elapsedMs) / 1_000) : null;
+}
+
+/** Each reference to the output's media is given a signed address. */
+async function signedMedia(task: TaskRow, store: Pick<ObjectStore, 'signedUrl'>): Promise<unknown> {
+  const { media, output = null } = task;
+  if (!media || output === null) return output;
+  const urls = await Promise.all(media.map(({ key }, at) => signedUrlOf(task.id, key, at, store)));
+  const sign = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sign);
+    if (typeof value !== 'object' || value === null) return value;
+    if ('object' in value && value.object === 'media' && 'index' in value)
+      return { ...value, url: urls[value.index as number] };
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, sign(item)]));
+  };
+  return sign(output);
+}
+
+export function signedUrlOf(
+  taskId: string,
+  key: string,
+  at: number,
+  store: Pick<ObjectStore, 'signedUrl'>,
+): Promise<string> {
+  const filename = `${taskId}-${at}.${key.slice(key.lastIndexOf('.') + 1)}`;
+  return store.signedUrl(key, { method: 'GET', expiresInS: signedForS, filename });
+}

@@ -1,0 +1,178 @@
+/** `/v1/tasks`: a request of any kind, as a thing with an id that can be waited for, looked at, listed and cancelled. */
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { taskBody } from '#catalogue';
+import type { AppConfig } from '#config';
+import {
+  createTaskBody,
+  outputQuery,
+  taskListQuery,
+  toPage,
+  type CreateTaskBody,
+  type Page,
+  type TaskAttempt,
+  type TaskListQuery,
+  type TaskObject,
+  type TaskSummary,
+} from '#contracts';
+import { TaskStore, type Caller } from '#database';
+import { Conflict, NotFound } from '#domain';
+import type { Bus } from '#realtime';
+import type { ObjectStore } from '#storage';
+import { CallerOf } from '../access/api-key.guard.ts';
+import { idempotencyOf } from '../batches/create-batch.ts';
+import { BUS, CONFIG, OBJECT_STORE } from '../tokens.ts';
+import { leftDuring } from '../wire/aborted.ts';
+import { knownId } from '../wire/known-id.pipe.ts';
+import { parsePrefer } from './prefer.ts';
+import { SUBMIT_TASK, type SubmitTask, type TaskLife } from './submit-task.ts';
+import { signedForS, signedUrlOf, toAttempt, toTaskObject, toTaskSummary } from './task-object.ts';
+import { letWait } from './wait.ts';
+
+@Controller('v1/tasks')
+export class TasksController {
+  constructor(
+    @Inject(TaskStore) private readonly tasks: TaskStore,
+    @Inject(SUBMIT_TASK) private readonly submit: SubmitTask,
+    @Inject(CONFIG) private readonly config: AppConfig,
+    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(BUS) private readonly bus: Bus,
+  ) {}
+
+  /** 202 with the task; with `Prefer: wait`, 200 once it has ended in time. */
+  @Post()
+  async create(
+    @CallerOf() caller: Caller,
+    @Body({ schema: createTaskBody }) body: CreateTaskBody,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Headers('prefer') prefer?: string,
+    @Headers('idempotency-key') key?: string,
+  ): Promise<TaskObject> {
+    const { waitMs, applied } = parsePrefer(prefer, this.config.DIRECT_WAIT_SECONDS);
+    const wanted = { kind: body.kind, body: taskBody(body), under: 'input.', life: lifeOf(body) };
+    const idempotency = idempotencyOf(key, body, 'POST /v1/tasks');
+    const { taskId, waiting } = await this.submit(caller.workspaceId, wanted, idempotency);
+    void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
+    if (applied) void reply.header('preference-applied', applied);
+    letWait(request, waitMs);
+    const end = waitMs > 0 && (await waiting.within(waitMs, leftDuring(reply)));
+    waiting.forget();
+    void reply.status(end ? 200 : 202);
+    return this.show(caller, taskId);
+  }
+
+  @Get()
+  async list(
+    @CallerOf() caller: Caller,
+    @Query({ schema: taskListQuery }) page: TaskListQuery,
+  ): Promise<Page<TaskSummary>> {
+    const rows = await this.tasks.list(caller.workspaceId, page);
+    return toPage(rows.map(toTaskSummary), page.limit);
+  }
+
+  @Get(':id')
+  async get(@CallerOf() caller: Caller, @Param('id', knownId('task')) id: string): Promise<TaskObject> {
+    return this.show(caller, id);
+  }
+
+  /** The tries, oldest first: how long each was queued, upstream, and being stored. */
+  @Get(':id/attempts')
+  async attempts(
+    @CallerOf() caller: Caller,
+    @Param('id', knownId('task')) id: string,
+  ): Promise<{ object: 'list'; data: TaskAttempt[] }> {
+    const rows = await this.tasks.attempts(caller.workspaceId, id);
+    return { object: 'list', data: rows.map(toAttempt) };
+  }
+
+  /** The output by signed URL: its media, else its JSON. `index` names one of several. */
+  @Get(':id/output')
+  async output(
+    @CallerOf() caller: Caller,
+    @Param('id', knownId('task')) id: string,
+    @Query({ schema: outputQuery }) { index }: { index: number },
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const task = await this.tasks.get(caller.workspaceId, id);
+    if (task.status !== 'succeeded') {
+      throw new Conflict(`This task is ${task.status}: it has no output.`, { code: 'no_output' });
+    }
+    const kept = task.media?.[index];
+    if (index > 0 && !kept) throw new NotFound('The output has no such part.', { code: 'output_not_found' });
+    if (kept) {
+      await reply.redirect(await signedUrlOf(id, kept.key, index, this.store), 302);
+    } else if (task.outputKey) {
+      const how = { method: 'GET', expiresInS: signedForS, filename: `${id}.json` } as const;
+      await reply.redirect(await this.store.signedUrl(task.outputKey, how), 302);
+    } else await reply.type('application/json; charset=utf-8').send(JSON.stringify(task.output));
+  }
+
+  /** One that has failed, expired or was cancelled, once more: as a new task, since an end is an end. */
+  @Post(':id/retry')
+  @HttpCode(202)
+  async retry(
+    @CallerOf() caller: Caller,
+    @Param('id', knownId('task')) id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Headers('idempotency-key') key?: string,
+  ): Promise<TaskObject> {
+    const { status, kind, input, inputKey, ...task } = await this.tasks.get(caller.workspaceId, id);
+    if (!['failed', 'expired', 'canceled'].includes(status)) {
+      throw new Conflict(
+        `This task is ${status}. One that has failed, expired or was cancelled can be retried.`,
+        {
+          code: 'task_not_retryable',
+        },
+      );
+    }
+    const body: unknown = inputKey ? JSON.parse((await this.store.read(inputKey)).toString()) : input;
+    const { priority, timeoutMs, fallbackModels } = task;
+    const wanted = { kind, body, life: { priority, timeoutMs, fallbackModels, retryOf: id } };
+    const idempotency = idempotencyOf(key, { retry: id }, 'POST /v1/tasks');
+    const { taskId, waiting } = await this.submit(caller.workspaceId, wanted, idempotency);
+    waiting.forget();
+    void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
+    return this.show(caller, taskId);
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(200)
+  async cancel(@CallerOf() caller: Caller, @Param('id', knownId('task')) id: string): Promise<TaskObject> {
+    const task = await this.tasks.cancel(caller.workspaceId, id);
+    void this.bus.announce('task.cancel', { taskId: id });
+    void this.bus.announce('task.ended', { taskId: id });
+    void this.bus.announce('facts.written', {});
+    return toTaskObject(task, this.store);
+  }
+
+  private async show({ workspaceId }: Caller, id: string): Promise<TaskObject> {
+    const task = await this.tasks.get(workspaceId, id);
+    return toTaskObject(task, this.store, task.status === 'queued' ? await this.tasks.place(id) : null);
+  }
+}
+
+function lifeOf(body: CreateTaskBody): TaskLife {
+  const { priority, run_at, deadline, start_timeout, timeout, fallback_models } = body;
+  return {
+    priority,
+    runAt: run_at ?? null,
+    deadline: deadline ?? null,
+    startTimeoutS: start_timeout ?? null,
+    timeoutMs: timeout === undefined ? null : Math.round(timeout * 1_000),
+    fallbackModels: fallback_models ?? null,
+    retryOf: null,
+  };
+}

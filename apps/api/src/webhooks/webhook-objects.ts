@@ -1,0 +1,97 @@
+/** Endpoints and deliveries as they go on the wire. */
+import type {
+  BoundWebhook,
+  DeliveryAttemptObject,
+  DeliveryObject,
+  DeliveryWithAttempts,
+  WebhookEndpointObject,
+} from '#contracts';
+import type { DeliveryAttemptRow, ListedDelivery, WebhookEndpointRow } from '#database';
+import { payloadOf } from '#webhooks';
+import { seconds } from '../wire/time.ts';
+
+/** @param secret in the answers that show it. */
+export function toEndpointObject(row: WebhookEndpointRow, secret?: string): WebhookEndpointObject {
+  return {
+    id: row.id,
+    object: 'webhook_endpoint',
+    created_at: seconds(row.createdAt),
+    updated_at: seconds(row.updatedAt),
+    name: row.name,
+    url: row.url,
+    event_types: row.eventTypes,
+    signing_secret_hint: row.secretHint,
+    ...(secret && { signing_secret: secret }),
+    millrace: {
+      status: row.disabledAt ? 'disabled' : 'enabled',
+      disabled_at: seconds(row.disabledAt),
+      disabled_reason: row.disabledReason,
+      failing_since: seconds(row.failingSince),
+      headers: row.headerNames,
+      metadata_filter: row.metadataFilter,
+      ordered: row.ordered,
+      rate_limit: row.rateLimit,
+      subject: row.subject,
+      old_secret_until:
+        row.oldSecretUntil && row.oldSecretUntil > new Date() ? seconds(row.oldSecretUntil) : null,
+    },
+  };
+}
+
+export function toBoundWebhook(row: WebhookEndpointRow, secret?: string): BoundWebhook {
+  return {
+    id: row.id,
+    url: row.url,
+    events: row.eventTypes,
+    status: row.disabledAt ? 'disabled' : 'enabled',
+    signing_secret_hint: row.secretHint,
+    ...(secret && { signing_secret: secret }),
+  };
+}
+
+export function toDeliveryObject(row: ListedDelivery): DeliveryObject {
+  return {
+    id: row.id,
+    object: 'webhook_delivery',
+    endpoint_id: row.endpointId,
+    event_id: row.eventId,
+    event_type: row.eventType,
+    subject: row.subject,
+    status: row.status,
+    tries: row.tries,
+    created_at: seconds(row.createdAt),
+    next_try_at: seconds(row.nextTryAt),
+    finished_at: seconds(row.finishedAt),
+    error_code: row.errorCode,
+  };
+}
+
+export function toDeliveryWithAttempts(
+  delivery: ListedDelivery,
+  attempts: readonly DeliveryAttemptRow[],
+): DeliveryWithAttempts {
+  const { eventId: id, eventType: type, eventAt: createdAt, eventData: data } = delivery;
+  const body = payloadOf({ id, type, createdAt, data });
+  return { ...toDeliveryObject(delivery), attempts: attempts.map((row) => toAttempt(row, body)) };
+}
+
+function toAttempt(row: DeliveryAttemptRow, body: string): DeliveryAttemptObject {
+  return {
+    object: 'webhook_delivery.attempt',
+    number: row.number,
+    started_at: seconds(row.startedAt),
+    duration_ms: row.durationMs,
+    request: { url: row.url, headers: row.requestHeaders, body },
+    response:
+      row.status === null
+        ? null
+        : {
+            status: row.status,
+            headers: row.responseHeaders ?? {},
+            body: row.responseBody ?? '',
+            body_is_cut: row.responseCut,
+          },
+    error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? '' },
+    next_try_at: seconds(row.nextTryAt),
+  };
+}
