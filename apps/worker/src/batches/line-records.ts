@@ -1,0 +1,155 @@
+/**
+ * The records of a chunk's lines while it runs: successes for the output file, all else for the error file,
+ * and the sums that its commit adds to the batch.
+ */
+import type { NotRunCode, WireError } from '#contracts';
+import type { Answer } from '#catalogue';
+
+/** Upper bounds in ms of the histogram of provider calls; a last bucket takes the rest. */
+const bounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+
+/** UTF-8 gathered in one buffer that doubles, from short runs of text: neither a long string nor one a line. */
+class JsonLines {
+  private bytes = Buffer.alloc(0);
+  private used = 0;
+  private text = '';
+
+  /** @param line with its end. */
+  add(line: string): void {
+    this.text += line;
+    if (this.text.length > 16_384) this.flush();
+  }
+
+  take(): Buffer {
+    this.flush();
+    return this.bytes.subarray(0, this.used);
+  }
+
+  private flush(): void {
+    // A UTF-16 unit takes three bytes at most.
+    const needed = this.used + this.text.length * 3;
+    if (needed > this.bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2, 1 << 18));
+      this.bytes.copy(larger, 0, 0, this.used);
+      this.bytes = larger;
+    }
+    this.used += this.bytes.write(this.text, this.used);
+    this.text = '';
+  }
+}
+
+/** A line that was answered, well or not, with all that its chunk's commit needs to know of it. */
+export interface FinishedLine {
+  readonly line: number;
+  /** Whether it goes to the output file. */
+  readonly ok: boolean;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** With its end. */
+  readonly record: string;
+}
+
+export class LineRecords {
+  private readonly output = new JsonLines();
+  private readonly errors = new JsonLines();
+  private readonly recorded = new Set<number>();
+  private readonly sums = {
+    completed: 0,
+    failed: 0,
+    canceled: 0,
+    expired: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    providerMs: 0,
+    latencyHistogram: {} as Record<string, number>,
+  };
+  private readonly suffix: string;
+  private isClosed = false;
+  private hasRestored = false;
+
+  /** @param onFinished is told of each line that was answered, where somebody has to know at once. */
+  constructor(
+    batchId: string,
+    private readonly onFinished: ((finished: FinishedLine) => void) | null = null,
+  ) {
+    this.suffix = batchId.slice(batchId.indexOf('_') + 1);
+  }
+
+  /** What was recorded; a call that is answered after this changes nothing any more. */
+  close() {
+    this.isClosed = true;
+    return { output: this.output.take(), errors: this.errors.take(), sums: this.sums };
+  }
+
+  succeeded(line: number, customId: string, answer: Answer): void {
+    if (!this.isFirst(line)) return;
+    const record = this.responseLine(line, customId, 200, answer.json);
+    this.output.add(record);
+    this.sums.completed++;
+    this.sums.inputTokens += answer.usage.inputTokens;
+    this.sums.outputTokens += answer.usage.outputTokens;
+    this.onFinished?.({ line, ok: true, ...answer.usage, record });
+  }
+
+  failed(line: number, customId: string, status: number, error: WireError): void {
+    if (!this.isFirst(line)) return;
+    const record = this.responseLine(line, customId, status, JSON.stringify({ error }));
+    this.errors.add(record);
+    this.sums.failed++;
+    this.onFinished?.({ line, ok: false, inputTokens: 0, outputTokens: 0, record });
+  }
+
+  notRun(line: number, customId: string, code: NotRunCode, message: string): void {
+    if (!this.isFirst(line)) return;
+    this.errors.add(
+      `{"id":"${this.id(line)}","custom_id":${JSON.stringify(customId)},"response":null,` +
+        `"error":${JSON.stringify({ code, message })}}\n`,
+    );
+    if (code === 'batch_cancelled') this.sums.canceled++;
+    else if (code === 'batch_expired') this.sums.expired++;
+    else this.sums.failed++;
+  }
+
+  /** Takes a line over as another attempt has finished it. @returns false where it has its record already. */
+  restore({ line, ok, inputTokens, outputTokens, record }: FinishedLine): boolean {
+    if (!this.isFirst(line)) return false;
+    this.hasRestored = true;
+    (ok ? this.output : this.errors).add(record);
+    if (ok) this.sums.completed++;
+    else this.sums.failed++;
+    this.sums.inputTokens += inputTokens;
+    this.sums.outputTokens += outputTokens;
+    return true;
+  }
+
+  /** Whether another attempt has finished this line. */
+  isRestored(line: number): boolean {
+    return this.hasRestored && this.recorded.has(line);
+  }
+
+  /** A line has one record: a cancel and the answer to a call in flight may both want to write it. */
+  private isFirst(line: number): boolean {
+    if (this.isClosed || this.recorded.has(line)) return false;
+    this.recorded.add(line);
+    return true;
+  }
+
+  /** Notes how long one provider call took, in ms. */
+  observe(ms: number): void {
+    this.sums.providerMs += ms;
+    const bucket = String(bounds.find((bound) => ms <= bound) ?? 'inf');
+    this.sums.latencyHistogram[bucket] = (this.sums.latencyHistogram[bucket] ?? 0) + 1;
+  }
+
+  /** Says the same on every try: an id is the batch's and the line's number. */
+  private id(line: number): string {
+    return `batch_req_${this.suffix}_${line}`;
+  }
+
+  private responseLine(line: number, customId: string, status: number, body: string): string {
+    return (
+      `{"id":"${this.id(line)}","custom_id":${JSON.stringify(customId)},"response":{"status_code":${status},` +
+      `"request_id":"req_${this.suffix}_${line}","body":${body}},"error":null}\n`
+    );
+  }
+}

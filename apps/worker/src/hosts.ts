@@ -1,0 +1,43 @@
+/** A worker's hosts: one a pool, each with a handler for every queue that it serves. */
+import type { AppConfig } from '#config';
+import { startWorkerHost, type Handler, type QueueMetrics, type Queues, type WorkerHost } from '#queues';
+import { queueRun, queueWait, type Logger } from '#telemetry';
+import { planBatch, type Planner } from './batches/plan-batch.ts';
+import { runChunk, type ChunkRunner } from './batches/run-chunk.ts';
+import { runTask, type TaskRunner } from './inference/run-task.ts';
+
+export interface HostParts {
+  readonly queues: Queues;
+  readonly log: Logger;
+  readonly runner: ChunkRunner;
+  readonly tasks: TaskRunner;
+  readonly planner: Planner;
+}
+
+/** Plans under way at once: one reads a whole file, and a second would only share its core. */
+const plansAtOnce = 1;
+
+const metrics: QueueMetrics = {
+  observe(queue, { waitMs, runMs, outcome }) {
+    queueWait.observe({ queue }, waitMs / 1_000);
+    queueRun.observe({ queue, outcome }, runMs / 1_000);
+  },
+};
+
+/** The first pool's host also serves the plans, which belong to no pool. */
+export function hostsOf(config: AppConfig, parts: HostParts): WorkerHost[] {
+  const { queues, log, runner, tasks, planner } = parts;
+  const batch: Handler<'batch'> = (job, run) => runChunk(job, runner, run.signal, run.log);
+  const interactive: Handler<'interactive'> = (job, run) => runTask(job, tasks, run.signal, run.log);
+  const plan: Handler<'plan'> = (job, run) => planBatch(job, planner, run.signal, run.log);
+  const concurrency = { batch: config.WORKER_SLOTS, interactive: config.WORKER_DIRECT_SLOTS };
+  return config.WORKER_POOLS.map((pool, at) => {
+    const options = { queues, pool, log, metrics };
+    if (at > 0) return startWorkerHost({ ...options, concurrency, handlers: { batch, interactive } });
+    return startWorkerHost({
+      ...options,
+      concurrency: { ...concurrency, plan: plansAtOnce },
+      handlers: { batch, interactive, plan },
+    });
+  });
+}

@@ -1,0 +1,211 @@
+/**
+ * Inputs through a provider, for batches and direct requests alike: joined to one call, answered each on its own. What
+ * a failure calls for is the policy's to say (libs/domain/policy); here its verdict is carried out on the inputs.
+ */
+import { packingOf, type Answer, type Kind, type KindId } from '#catalogue';
+import type { WireError } from '#contracts';
+import {
+  type Failure,
+  inHalves,
+  InvalidInput,
+  ProviderFailure,
+  type AdaptivePacking,
+  type CallOptions,
+  type Refusal,
+  type TryRecord,
+  type Upstream,
+} from '#domain';
+import { resolveMedia, type MediaSources } from '#media';
+import type { Route, Run } from '#providers';
+import type { Logger } from '#telemetry';
+import type { Release } from './device.ts';
+
+export type Outcome = { readonly answer: Answer } | { readonly failure: Failure };
+
+export interface Item {
+  readonly body: unknown;
+  /** May be called again with another outcome; the first counts. */
+  readonly settle: (outcome: Outcome) => void;
+  /** Nobody wants its outcome any more: it is left out of what is still to be called. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a call goes through, and who is told of it. */
+export interface Inference {
+  readonly kind: Kind;
+  readonly call: (input: unknown, run: Run) => Promise<unknown>;
+  /** The run of one call. */
+  readonly run: (signal: AbortSignal) => Run;
+  readonly media: MediaSources;
+  /** Time of one call, in ms. @default the kind's */
+  readonly timeoutMs?: number | null;
+  /** Ends everything; `infer` then rejects with its reason. */
+  readonly signal: AbortSignal;
+  /** Waits for the device; held for one try and not while the next waits. */
+  readonly turn: () => Promise<Release>;
+  /** The policy around each call, and what this process knows of the model's provider. */
+  readonly upstream: Upstream;
+  readonly packing: AdaptivePacking;
+  /** Told how each try went. */
+  readonly observe: (record: TryRecord) => void;
+  readonly log: Logger;
+}
+
+/** The handler behind a route, bound to its model. */
+export function callOf({ provider, model }: Route, kind: KindId): Inference['call'] {
+  const handler = provider.handlers[kind]!;
+  return (input, run) => handler({ model, input: input as never }, run);
+}
+
+/** Settles when every item is settled. @throws only the reason of an aborted `signal` */
+export async function infer(items: readonly Item[], on: Inference): Promise<void> {
+  await inHalves(items, (some, used) => inferTogether(some, used, on));
+}
+
+async function inferTogether(items: readonly Item[], used: number, on: Inference) {
+  const { signal, turn, observe } = on;
+  let wanted = items;
+  const translate = (error: unknown) => asFailure(error, wanted, on.log);
+  const inHand = { signal, used, inHalves: items.length > 1, translate };
+  const fetched = await fetchMedia(items, on, inHand);
+  const called =
+    fetched ??
+    (await on.upstream.call({
+      ...inHand,
+      turn,
+      attempt: (alive) => callOnce((wanted = items.filter((item) => !item.signal?.aborted)), on, alive),
+      observe,
+    }));
+  if ('answer' in called) {
+    on.packing.grow();
+    for (const [at, outcome] of called.answer.entries()) wanted[at]!.settle(outcome);
+    return { settled: true, used: 0 };
+  }
+  const { failure, verdict, isOver } = called;
+  const isLate = verdict === 'overdue' && !isOver;
+  if (isLate || verdict === 'smaller') on.packing.shrink({ items: wanted.length });
+  const isSuspect = failure.suspect && (verdict === 'item' || verdict === 'transient');
+  if (wanted.length > 1 && (isLate || verdict === 'smaller' || isSuspect)) {
+    return { settled: false, used: isLate ? called.used : 0 };
+  }
+  for (const { settle } of wanted) settle({ failure });
+  return { settled: true, used: 0 };
+}
+
+/** What the inputs name by URL or file comes first, under the same policy, but on no account of the provider's. */
+async function fetchMedia(
+  items: readonly Item[],
+  { kind, media, upstream, signal }: Inference,
+  inHand: Pick<CallOptions<null>, 'signal' | 'used' | 'inHalves' | 'translate'>,
+): Promise<Refusal | null> {
+  const slots = items.flatMap(({ body, signal: own }) => (own?.aborted ? [] : (kind.media?.(body) ?? [])));
+  if (slots.length === 0) return null;
+  const fetched = await upstream.apart().call({
+    ...inHand,
+    turn: async () => () => undefined,
+    attempt: () => resolveMedia(slots, media, signal),
+    observe: () => undefined,
+  });
+  return 'failure' in fetched ? fetched : null;
+}
+
+/** One try. An output that does not fit what was asked is a failure of the try: it is never written. */
+async function callOnce(items: readonly Item[], on: Inference, alive: () => void): Promise<Outcome[]> {
+  const { kind } = on;
+  const bodies = items.map(({ body }) => body);
+  const packing = packingOf(kind);
+  const limit = limited(on);
+  try {
+    const output = await on.call(packing.join(bodies), toldBy(on.run(limit.signal), alive));
+    return packing.split(output, bodies).map((part, at) => answerOf(part, bodies[at], on));
+  } finally {
+    limit.end();
+  }
+}
+
+/** Whatever a provider says meanwhile shows that it is there. */
+const toldBy = (run: Run, alive: () => void): Run => ({
+  ...run,
+  progress(progress) {
+    alive();
+    run.progress(progress);
+  },
+  stream(delta) {
+    alive();
+    run.stream(delta);
+  },
+  remember(id) {
+    alive();
+    return run.remember(id);
+  },
+});
+
+/** An answer that our own code can't write fails alone; thrown on, it would hold up its neighbours at every try. */
+function answerOf(output: unknown, body: unknown, { kind, log }: Inference): Outcome {
+  try {
+    return { answer: kind.answer(output, body) };
+  } catch (error) {
+    return { failure: faultOfOurs(error, 1, log) };
+  }
+}
+
+/**
+ * A call's time, ended with the call: of `AbortSignal.timeout` and `AbortSignal.any` a million calls that failed
+ * at once left as many behind, each for its whole minute: 1.4 GB.
+ */
+function limited({ signal, kind, timeoutMs }: Inference): { signal: AbortSignal; end(): void } {
+  const own = new AbortController();
+  const stop = () => own.abort(signal.reason);
+  const expire = () => own.abort(new DOMException('The call took too long.', 'TimeoutError'));
+  const timer = setTimeout(expire, timeoutMs ?? kind.timeoutMs);
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  return {
+    signal: own.signal,
+    end() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    },
+  };
+}
+
+/** A time-out of ours counts as the provider's; what a provider did not translate is a fault of ours. */
+function asFailure(error: unknown, items: readonly Item[], log: Logger): ProviderFailure {
+  if (error instanceof ProviderFailure) return error;
+  if (error instanceof InvalidInput) {
+    return new ProviderFailure(error.message, {
+      code: error.code,
+      param: error.param ?? undefined,
+      status: 400,
+      retryable: false,
+    });
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new ProviderFailure('The provider did not answer in time.', {
+      code: 'request_timeout',
+      status: 408,
+      retryable: true,
+    });
+  }
+  return faultOfOurs(error, items.length, log);
+}
+
+function faultOfOurs(error: unknown, inputs: number, log: Logger): ProviderFailure {
+  log.error({ err: error, inputs }, 'inputs could not be run');
+  return new ProviderFailure('Something went wrong here while this was run.', {
+    code: 'internal_error',
+    status: 500,
+    retryable: false,
+    cause: error,
+  });
+}
+
+/** A failure as it stands in a line's record and in a task. */
+export function wireErrorOf(failure: Failure): WireError {
+  return {
+    message: failure.message,
+    type: failure.status < 500 ? 'invalid_request_error' : 'server_error',
+    param: failure.param,
+    code: failure.code,
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * The file to read first: what a worker does with a direct request. Claim, infer, keep, finish. Every step after the
+ * claim is void once another attempt has claimed the task, or its owner has cancelled it.
+ */
+import { kindOf, packingOf, type KindId } from '#catalogue';
+import type { ClaimedTask, TaskResult, TaskStore } from '#database';
+import { backoffMs, Failure, judge, mayFallBack, ProviderFailure } from '#domain';
+import type { Route } from '#providers';
+import { Interrupted, type Queues } from '#queues';
+import type { Bus } from '#realtime';
+import type { ObjectStore } from '#storage';
+import { taskRun, type Logger } from '#telemetry';
+import { claimInsisting, insist } from '../insist.ts';
+import type { InHand } from '../in-hand.ts';
+import type { Devices } from './devices.ts';
+import type { DirectOutcome } from './direct-lane.ts';
+import { keepMedia } from './keep-media.ts';
+import { liveRun } from './live-run.ts';
+import { mediaSourcesOf, type MediaFrom } from './media-sources.ts';
+import { callOf, wireErrorOf } from './infer.ts';
+import { untilLoaded } from './until-loaded.ts';
+
+export interface TaskRunner {
+  readonly workerId: string;
+  readonly tasks: TaskStore;
+  readonly devices: Devices;
+  readonly route: (model: string, kind: KindId) => Route;
+  readonly store: ObjectStore;
+  readonly queues: Queues;
+  readonly bus: Bus;
+  readonly inHand: InHand;
+  readonly media: MediaFrom;
+  /** Wakes the relay; not at each task. */
+  readonly tellFacts: () => void;
+}
+
+export interface TaskJob {
+  readonly taskId: string;
+  readonly delivery: number;
+}
+
+/** Answers up to this size ride along with the news that the task has ended. */
+const carriedBytes = 32 * 2 ** 10;
+
+/** Tries that may end with a dead worker. What ran beside the request that kills is lost with it each time. */
+const lossesUntilFailed = 5;
+
+/** How long a task waits after what it stands on (store, database, queue) failed it. */
+const retry = { baseMs: 1_000, maxMs: 30_000 };
+
+export async function runTask(job: TaskJob, on: TaskRunner, signal: AbortSignal, log: Logger): Promise<void> {
+  const task = await claimInsisting(() => on.tasks.claim(job, on.workerId), signal);
+  if (!task) return; // Someone else has it, or it is over.
+  const done = on.inHand.begin({
+    type: 'task',
+    id: task.taskId,
+    workspace: task.workspaceId,
+    model: task.model,
+  });
+  const began = performance.now();
+  try {
+    const inferred = await inferTask(task, on, signal, log);
+    const result = await keep(task, inferred, on);
+    if (await on.tasks.finish(task, result)) tell(task, result, on);
+    else await discard(result, on, log);
+    const outcome = result.status;
+    taskRun.observe({ kind: task.kind, outcome }, (performance.now() - began) / 1_000);
+    log.debug({ attempt: task.attempt, outcome, providerMs: Math.round(inferred.providerMs) }, 'task ended');
+  } catch (error) {
+    if (!isCanceled(signal)) await giveBack(task, error, on, signal, log);
+  } finally {
+    done();
+  }
+}
+
+async function inferTask(
+  task: ClaimedTask,
+  on: TaskRunner,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<DirectOutcome> {
+  if (task.timesLost >= lossesUntilFailed) return { outcome: { failure: crashed() }, providerMs: 0 };
+  const body = task.inputKey ? await storedInput(task.inputKey, on.store, signal) : task.input;
+  const models = [task.model, ...(task.fallbackModels ?? [])];
+  let spentMs = 0;
+  for (const [at, model] of models.entries()) {
+    // The answer names the model that it was asked of: what is sent is what is said.
+    const asked = at === 0 ? body : { ...(body as object), model };
+    // What the first model began upstream is no other's to go on with.
+    const own = at === 0 ? task : { ...task, upstreamRunId: null };
+    const { outcome, providerMs } = await inferWith(model, asked, own, on, signal, log);
+    spentMs += providerMs;
+    const isEnd = at === models.length - 1 || !('failure' in outcome) || !mayTryAnother(outcome.failure);
+    if (isEnd) return { outcome, providerMs: spentMs };
+    log.warn({ model, fallback: models[at + 1] }, 'the model failed; the request names another');
+  }
+  throw new Error('a task has a model');
+}
+
+const mayTryAnother = (failure: Failure) => failure instanceof ProviderFailure && mayFallBack(judge(failure));
+
+async function inferWith(
+  model: string,
+  body: unknown,
+  task: ClaimedTask,
+  on: TaskRunner,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<DirectOutcome> {
+  const kindId = task.kind as KindId;
+  const kind = kindOf(kindId);
+  const route = on.route(model, kindId);
+  await untilLoaded(route, signal);
+  // One that a worker died of runs alone, so that no other dies with it.
+  const company = task.timesLost > 0 ? task.taskId : packingOf(kind).key(body);
+  const { direct, upstream, packing } = on.devices.of(route, kindId);
+  const live = liveRun(task, { ...on, log });
+  const request = {
+    kind,
+    run: live.call,
+    media: mediaSourcesOf(task.workspaceId, on.media),
+    timeoutMs: task.timeoutMs,
+    call: callOf(route, kindId),
+    key: `${kindId} ${model} ${company}`,
+    upstream,
+    packing,
+    body,
+    signal,
+    log,
+  };
+  try {
+    return await direct.run(request);
+  } finally {
+    await live.end();
+  }
+}
+
+async function storedInput(key: string, store: ObjectStore, signal: AbortSignal): Promise<unknown> {
+  return JSON.parse((await store.read(key, { signal })).toString()) as unknown;
+}
+
+const crashed = () =>
+  new ProviderFailure('The worker stopped each time this was tried.', {
+    code: 'worker_crashed',
+    status: 500,
+    retryable: false,
+  });
+
+/** A large answer is durable before the task names it; the attempt in the key keeps rivals apart. */
+async function keep(
+  task: ClaimedTask,
+  { outcome, providerMs }: DirectOutcome,
+  on: TaskRunner,
+): Promise<TaskResult> {
+  const nothing = {
+    output: null,
+    outputKey: null,
+    media: null,
+    inputTokens: null,
+    outputTokens: null,
+    storeMs: 0,
+  };
+  if ('failure' in outcome) {
+    const { failure } = outcome;
+    const error = { ...wireErrorOf(failure), status: failure.status };
+    return { ...nothing, status: 'failed', error, providerMs };
+  }
+  const { json, usage, media = [] } = outcome.answer;
+  const began = performance.now();
+  const kept = await keepMedia(task, media, on.store);
+  const took = () => performance.now() - began;
+  const result = { ...nothing, ...usage, media: kept, status: 'succeeded', error: null, providerMs } as const;
+  if (json.length <= kindOf(task.kind as KindId).result.inlineBytes)
+    return { ...result, output: json, storeMs: took() };
+  const key = `${task.workspaceId}/tasks/${task.taskId}/${task.attempt}.output.json`;
+  await on.store.put(key, Buffer.from(json));
+  return { ...result, outputKey: key, storeMs: took() };
+}
+
+function tell({ taskId }: ClaimedTask, result: TaskResult, on: TaskRunner): void {
+  const { status, output, error } = result;
+  const isCarried =
+    result.outputKey === null && !result.media?.length && (output?.length ?? 0) <= carriedBytes;
+  void on.bus.announce('task.ended', { taskId, ...(isCarried && { end: { status, output, error } }) });
+  on.tellFacts();
+}
+
+/** Nothing will ever refer to what a void attempt stored; what this misses is garbage for the store's sweep. */
+async function discard({ outputKey, media }: TaskResult, on: TaskRunner, log: Logger): Promise<void> {
+  log.info('this task was cancelled or taken over; its result is dropped');
+  const keys = [...(outputKey ? [outputKey] : []), ...(media ?? []).map(({ key }) => key)];
+  if (keys.length > 0) await on.store.delete(keys).catch(() => undefined);
+}
+
+const isCanceled = ({ reason }: AbortSignal) => reason instanceof Interrupted && reason.why === 'canceled';
+
+/** Nothing is lost: it is queued again, at once when this worker is stopping, else after a pause. */
+async function giveBack(
+  task: ClaimedTask,
+  error: unknown,
+  on: TaskRunner,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  const released = signal.aborted;
+  const code = error instanceof Failure ? error.code : 'internal_error';
+  const delayMs = released ? 0 : backoffMs(retry, task.attempt, Math.random());
+  if (!released)
+    log.error({ err: error, attempt: task.attempt, delayMs }, 'the task failed and will be tried again');
+  const release = () =>
+    on.tasks.release(task, released ? 'released' : 'failed', released ? null : code, delayMs);
+  const delivery = await insist(release, signal);
+  if (delivery === null) return;
+  const payload = { taskId: task.taskId, delivery };
+  await on.queues.add('interactive', task.pool, [{ payload, delayMs }]).catch((failure: unknown) => {
+    log.warn({ err: failure }, 'the queue did not take a task back; the sweep will deliver it');
+  });
+}

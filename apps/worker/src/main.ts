@@ -1,0 +1,30 @@
+/** The worker's process: settings in, signals and a lost supervisor out. */
+import { loadAppConfigOrExit } from '#config';
+import { createLogger } from '#telemetry';
+import { startWorker } from './worker.ts';
+
+const config = loadAppConfigOrExit();
+const log = createLogger('worker', config.LOG_LEVEL);
+
+try {
+  const worker = await startWorker(config, log, () => {
+    log.fatal(
+      'this worker has taken no work for a minute although it should; leaving, so that a new one is started',
+    );
+    process.exit(1);
+  });
+  let stopping = false;
+  const stop = async (why: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, 'stopping');
+    await worker.stop();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
+  process.on('disconnect', () => void stop('the supervisor is gone'));
+} catch (error) {
+  log.fatal({ err: error }, 'the worker could not start');
+  process.exit(1);
+}
