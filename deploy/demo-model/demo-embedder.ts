@@ -1,0 +1,76 @@
+/**
+ * The demo embedder: each token's vector is its piece's direction times its weight, and nothing else; the mean of
+ * them is the text's. It knows some two thousand English words by topic and meaning, the rest by pairs of letters.
+ */
+import { onnxModel } from './onnx.ts';
+import { maxTokens, sentenceFiles, tokenizerFiles } from './tokenizer.ts';
+import { dimensions, readKnowledge, type Knowledge } from './words.ts';
+
+/** @returns the model's files by path, the same bytes at every call. */
+export function demoEmbedder(): Map<string, Uint8Array> {
+  const knowledge = readKnowledge();
+  const vocabSize = knowledge.pieces.length;
+  const config = {
+    architectures: ['BertModel'],
+    model_type: 'bert',
+    vocab_size: vocabSize,
+    hidden_size: dimensions,
+    num_hidden_layers: 0,
+    num_attention_heads: 1,
+    max_position_embeddings: maxTokens,
+    pad_token_id: 0,
+  };
+  const json = {
+    'config.json': config,
+    ...tokenizerFiles(knowledge.pieces.map(({ text }) => text)),
+    ...sentenceFiles(dimensions),
+  };
+  const files = new Map<string, Uint8Array>();
+  for (const [path, content] of Object.entries(json)) {
+    // A vocabulary spread over lines would be most of the file.
+    const indent = path === 'tokenizer.json' ? undefined : 2;
+    files.set(path, new TextEncoder().encode(`${JSON.stringify(content, null, indent)}\n`));
+  }
+  return files.set('onnx/model.onnx', onnxModel(graphOf(knowledge)));
+}
+
+function graphOf({ pieces, rows }: Knowledge) {
+  const names = [...rows.keys()];
+  const rowNumber = new Map(names.map((name, at) => [name, at]));
+  const table = new Int8Array(names.length * dimensions);
+  const scales = names.map((name, at) => quantise(rows.get(name)!, table, at * dimensions));
+  const rowOf = Int32Array.from(pieces, ({ row }) => rowNumber.get(row)!);
+  const factors = Float32Array.from(pieces, ({ row, weight }) => weight * scales[rowNumber.get(row)!]!);
+  const batch = ['batch', 'sequence'];
+  return {
+    name: 'demo-embedder',
+    inputs: [
+      { name: 'input_ids', type: 'int64', shape: batch },
+      { name: 'attention_mask', type: 'int64', shape: batch },
+    ],
+    outputs: [{ name: 'last_hidden_state', type: 'float', shape: [...batch, dimensions] }],
+    initializers: [
+      { name: 'row_of_piece', type: 'int32', shape: [rowOf.length], data: rowOf },
+      { name: 'factor_of_piece', type: 'float', shape: [factors.length], data: factors },
+      { name: 'rows', type: 'int8', shape: [names.length, dimensions], data: table },
+      { name: 'last_axis', type: 'int64', shape: [1], data: BigInt64Array.of(-1n) },
+    ],
+    nodes: [
+      { op: 'Gather', inputs: ['row_of_piece', 'input_ids'], outputs: ['row'] },
+      { op: 'Gather', inputs: ['rows', 'row'], outputs: ['small'] },
+      { op: 'Cast', inputs: ['small'], outputs: ['direction'], attributes: { to: 1 } },
+      { op: 'Gather', inputs: ['factor_of_piece', 'input_ids'], outputs: ['factor'] },
+      { op: 'Cast', inputs: ['attention_mask'], outputs: ['mask'], attributes: { to: 1 } },
+      { op: 'Mul', inputs: ['factor', 'mask'], outputs: ['masked'] },
+      { op: 'Unsqueeze', inputs: ['masked', 'last_axis'], outputs: ['column'] },
+      { op: 'Mul', inputs: ['direction', 'column'], outputs: ['last_hidden_state'] },
+    ],
+  } satisfies Parameters<typeof onnxModel>[0];
+}
+
+/** Eight bits a number. @returns what to multiply them with. */
+function quantise(vector: Float64Array, into: Int8Array, from: number): number {
+  const largest = vector.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  vector.forEach((value, at) => (into[from + at] = Math.round((value / largest) * 127)));
+  return largest / 127;
+}

@@ -1,0 +1,123 @@
+/** From the word lists to what the embedder knows of each piece of text: a direction, and how much it counts. */
+import { readFileSync } from 'node:fs';
+import { directionOf, unit } from './random.ts';
+
+export const dimensions = 256;
+
+export interface Piece {
+  /** As the tokenizer has it: `##` before what continues a word. */
+  readonly text: string;
+  /** Pieces of one row share a direction. */
+  readonly row: string;
+  readonly weight: number;
+}
+
+export interface Knowledge {
+  readonly pieces: readonly Piece[];
+  readonly rows: ReadonlyMap<string, Float64Array>;
+}
+
+/** How much of a word's direction is its own, its group's, its topic's. */
+const shares = { own: 0.5, group: 0.75, topic: 0.45 };
+/** Beside a word of the vocabulary, which counts 1: parts of words that it does not hold, and endings. */
+const weights = { fragment: 0.35, letter: 0.2, ending: 0.03, unknown: 0.3, edge: 0.02, mark: 0 };
+
+const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
+const latin = [...'abcdefghijklmnopqrstuvwxyz'];
+const digits = [...'0123456789'];
+const others = [...'абвгдежзийклмнопрстуфхцчшщъыьэюяіїєαβγδεζηθικλμνξοπρστυφχψωßæøœłđðþ'];
+const marks = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~–—‘’“”…€£'];
+
+const listed = (name: string) =>
+  readFileSync(new URL(name, import.meta.url), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+
+/** What English makes of a word, by the rules of spelling alone: some forms nobody uses, which do no harm. */
+export function formsOf(word: string): string[] {
+  if (word.length < 3) return [];
+  const stem = word.slice(0, -1);
+  if (word.endsWith('e')) return [`${word}s`, `${word}d`, `${stem}ing`, `${word}r`, `${word}rs`];
+  if (/[^aeiou]y$/.test(word)) return [`${stem}ies`, `${stem}ied`, `${word}ing`, `${stem}ier`, `${stem}iest`];
+  if (/(s|x|z|ch|sh)$/.test(word)) return [`${word}es`, `${word}ed`, `${word}ing`];
+  const plain = [`${word}s`, `${word}ed`, `${word}ing`];
+  if (!/[^aeiou][aeiou][bdgklmnprt]$/.test(word)) return plain;
+  const doubled = word + word.at(-1)!;
+  return [...plain, `${doubled}ed`, `${doubled}ing`, `${doubled}er`, `${doubled}ers`];
+}
+
+export function readKnowledge(): Knowledge {
+  const pieces = new Map<string, Piece>();
+  const rows = new Map<string, Float64Array>();
+  const add = (text: string, row: string, weight: number) => {
+    if (pieces.has(text)) return;
+    pieces.set(text, { text, row, weight });
+    if (!rows.has(row)) rows.set(row, directionOf(row, dimensions));
+  };
+  for (const text of special) {
+    const weight = { '[UNK]': weights.unknown, '[CLS]': weights.edge }[text] ?? 0;
+    add(text, text, weight);
+  }
+  addLightWords(add);
+  const known = readVocabulary();
+  for (const [word, direction] of known) {
+    rows.set(word, direction);
+    add(word, word, 1);
+  }
+  for (const word of known.keys()) for (const form of formsOf(word)) add(form, word, 1);
+  // The second word of a compound, as in `riverbank`.
+  for (const word of known.keys()) if (word.length > 3) add(`##${word}`, word, 1);
+  for (const ending of listed('word-endings.txt').join(' ').split(' '))
+    add(`##${ending}`, '(ending)', weights.ending);
+  addFragments(add);
+  return { pieces: [...pieces.values()], rows };
+}
+
+type Add = (text: string, row: string, weight: number) => void;
+
+function addLightWords(add: Add): void {
+  let weight = 0;
+  for (const line of listed('light-words.txt')) {
+    if (line.startsWith('= ')) weight = Number(line.slice(2));
+    else for (const word of line.split(' ')) add(word, word, weight);
+  }
+}
+
+/** Each word's direction: the sum over the groups it stands in. */
+function readVocabulary(): Map<string, Float64Array> {
+  const words = new Map<string, Float64Array>();
+  let topic = '';
+  for (const line of listed('vocabulary.txt')) {
+    if (line.startsWith('= ')) {
+      topic = line.slice(2);
+      continue;
+    }
+    const group = directionOf(`group ${topic} ${line}`, dimensions);
+    const field = directionOf(`topic ${topic}`, dimensions);
+    for (const word of line.split(' ')) {
+      const sum = words.get(word) ?? directionOf(word, dimensions).map((value) => value * shares.own);
+      words.set(
+        word,
+        sum.map((value, at) => value + shares.group * group[at]! + shares.topic * field[at]!),
+      );
+    }
+  }
+  return new Map([...words].map(([word, sum]) => [word, unit(sum)]));
+}
+
+/** What is left of a word that nobody knows: pairs of letters, so that equal and similar words are near each other. */
+function addFragments(add: Add): void {
+  for (const sign of [...latin, ...digits, ...others]) {
+    add(sign, sign, weights.letter);
+    add(`##${sign}`, sign, weights.letter);
+  }
+  for (const set of [latin, digits]) {
+    for (const first of set) {
+      for (const second of set) {
+        add(first + second, first + second, weights.fragment);
+        add(`##${first}${second}`, first + second, weights.fragment);
+      }
+    }
+  }
+  for (const mark of marks) add(mark, '(mark)', weights.mark);
+}

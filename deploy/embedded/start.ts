@@ -1,0 +1,67 @@
+/** The process behind `npm start`: the supervisor, and a banner that says where everything is. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '#config';
+import { CannotStart } from './cannot-start.ts';
+import { builtPrograms, endOnSignals, hasColour, loadSettings } from './lifetime.ts';
+import { createOutput } from './output.ts';
+import { createSupervisor, Stopped } from './supervisor.ts';
+
+const config = loadSettings();
+const credentialsPath = join(config.MILLRACE_HOME, 'credentials.json');
+const isFirst = !existsSync(credentialsPath);
+const output = createOutput({
+  format: config.LOG_FORMAT,
+  level: config.LOG_LEVEL,
+  colour: hasColour(),
+  write: (text) => process.stdout.write(text),
+});
+const supervisor = createSupervisor({ config, env: process.env, output, programs: builtPrograms });
+endOnSignals(supervisor, output);
+process.on('message', (message) => {
+  if (message === 'reload') supervisor.reload();
+});
+
+try {
+  await supervisor.start();
+  if (config.LOG_FORMAT === 'pretty') process.stdout.write(banner(config, supervisor.url));
+  else output.log(`running on ${supervisor.url}`);
+  process.send?.({ running: supervisor.url });
+} catch (error) {
+  // When it was stopped, the signal's handler is at work and exits when all is down.
+  if (!(error instanceof Stopped)) {
+    const text = error instanceof CannotStart ? error.message : ((error as Error).stack ?? String(error));
+    process.stderr.write(`${text}\n`);
+    process.exit(1);
+  }
+}
+
+/** The key and the password are shown once, at the first start, and on the terminal alone. */
+function firstCredentials(): string[][] {
+  if (!isFirst || !existsSync(credentialsPath)) return [];
+  const made = JSON.parse(readFileSync(credentialsPath, 'utf8')) as Record<
+    'apiKey' | 'adminEmail' | 'adminPassword',
+    string
+  >;
+  return [
+    ['API key', made.apiKey],
+    ['admin', `${made.adminEmail}  ${made.adminPassword}`],
+  ];
+}
+
+function banner(settings: Config, url: string): string {
+  const bold = (text: string): string => (hasColour() ? `\x1b[1m${text}\x1b[0m` : text);
+  const database = settings.DATABASE_URL ? 'your PostgreSQL' : 'embedded PostgreSQL';
+  const rows = [
+    ['address', url],
+    ...firstCredentials(),
+    ['keys', credentialsPath],
+    ['data', settings.MILLRACE_HOME],
+    ['runs on', `${database}, queue on ${settings.queueBackend === 'redis' ? 'Redis' : 'it'}`],
+    ['health', `${url}/health/ready`],
+    ['try it', 'npm run quickstart'],
+    ['stop it', 'Ctrl-C'],
+  ];
+  const lines = rows.map(([name, value]) => `    ${name?.padEnd(10)}${value}`);
+  return `\n  ${bold('Millrace is running')}\n\n${lines.join('\n')}\n\n`;
+}

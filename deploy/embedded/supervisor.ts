@@ -1,0 +1,197 @@
+/**
+ * What `npm start` runs: from settings to a platform that answers, one stage standing on the other, and down again
+ * in reverse. Nothing of it needs an orderly end: the next start finds and clears what a kill left.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '#config';
+import { CannotStart } from './cannot-start.ts';
+import { keep, runToEnd, type ChildSurroundings, type KeptChild } from './children.ts';
+import { openDataFolder } from './data-folder.ts';
+import { keepPostgres } from './kept-postgres.ts';
+import { takeLock } from './lock.ts';
+import type { Output } from './output.ts';
+import { anyPort, requirePort } from './ports.ts';
+import type { PostgresOptions } from './postgres.ts';
+import { stopOrphans } from './records.ts';
+
+export interface Programs {
+  readonly migrate: string;
+  readonly api: string;
+  readonly worker: string;
+}
+
+export interface SupervisorOptions {
+  readonly config: Config;
+  /** What the children inherit, beside what is decided here. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly programs: Programs;
+  readonly output: Output;
+  readonly postgres?: Omit<PostgresOptions, 'log' | 'home'>;
+  /** How long a stopped worker may take to hand back its work. */
+  readonly workerGraceMs?: number;
+}
+
+export interface Supervisor {
+  /** Where the API answers, once `start` has resolved. */
+  readonly url: string;
+  /** @throws CannotStart, or Stopped when `stop` came first; all that had started is stopped by then. */
+  start(): Promise<void>;
+  /** Workers, API, database, lock, in this order. */
+  stop(): Promise<void>;
+  /** The same at once, without waiting for work in hand. */
+  kill(): Promise<void>;
+  /** Starts API and workers anew, e.g. after a build. */
+  reload(): void;
+}
+
+export class Stopped extends Error {}
+
+interface Stage {
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+const orphanGraceMs = 5_000;
+const apiGraceMs = 15_000;
+const apiStartMs = 120_000;
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { config, output } = options;
+  const home = config.MILLRACE_HOME;
+  const halt = new AbortController();
+  const stages: Stage[] = [];
+  const children: KeptChild[] = [];
+  const around: ChildSurroundings = { home, line: output.line, log: (line) => output.log(line, 'warn') };
+  let port = config.PORT;
+  let databaseUrl = config.DATABASE_URL;
+  let starting: Promise<void> = Promise.resolve();
+  let stopped: Promise<void> | null = null;
+
+  const env = (): NodeJS.ProcessEnv => ({
+    ...options.env,
+    DATABASE_URL: databaseUrl,
+    MILLRACE_HOME: home,
+    PORT: String(port),
+  });
+  const reload = (): void => children.forEach((child) => child.useEnv(env(), true));
+
+  async function prepare(): Promise<void> {
+    await openDataFolder(home);
+    if (port === 0) port = await anyPort(config.HOST);
+    const lock = await takeLock(home, addressOf(config.HOST, port));
+    stages.push({ stop: lock.release, kill: lock.release });
+    await stopOrphans(home, orphanGraceMs, output.log);
+    await requirePort(port, config.HOST);
+  }
+
+  async function startDatabase(): Promise<void> {
+    if (config.DATABASE_URL) return;
+    const postgres = await keepPostgres({ home, ...options.postgres }, output, (url) => {
+      databaseUrl = url;
+      reload();
+    });
+    databaseUrl = postgres.url;
+    stages.push({ stop: () => postgres.stop('fast'), kill: () => postgres.stop('immediate') });
+  }
+
+  async function migrate(): Promise<void> {
+    const program = { name: 'migrate', script: options.programs.migrate, env: env() };
+    const code = await runToEnd(program, around, halt.signal);
+    halt.signal.throwIfAborted();
+    if (code !== 0)
+      throw new CannotStart(
+        `The database could not be brought up to date (exit code ${code}): see the lines above.`,
+      );
+  }
+
+  function startChildren(names: readonly string[], script: string, graceMs: number): KeptChild[] {
+    const started = names.map((name) => keep({ name, script, env: env() }, around));
+    children.push(...started);
+    stages.push({
+      stop: async () => void (await Promise.all(started.map((child) => child.stop(graceMs)))),
+      kill: async () => started.forEach((child) => child.kill()),
+    });
+    return started;
+  }
+
+  async function startAll(): Promise<void> {
+    const steps = [
+      prepare,
+      startDatabase,
+      migrate,
+      async () => {
+        const [api] = startChildren(['api'], options.programs.api, apiGraceMs);
+        await untilLive(addressOf(config.HOST, port), () => api?.deaths ?? 0, halt.signal);
+      },
+      async () =>
+        void startChildren(
+          workerNames(config.WORKER_COUNT),
+          options.programs.worker,
+          options.workerGraceMs ?? 30_000,
+        ),
+    ];
+    for (const step of steps) {
+      halt.signal.throwIfAborted();
+      await step();
+    }
+  }
+
+  const unwind = async (how: 'stop' | 'kill'): Promise<void> => {
+    for (let stage = stages.pop(); stage; stage = stages.pop()) await stage[how]();
+  };
+  const stop = (): Promise<void> =>
+    (stopped ??= (async () => {
+      halt.abort(new Stopped('stopped'));
+      await starting.catch(() => {});
+      await unwind('stop');
+    })());
+
+  return {
+    get url() {
+      return config.PUBLIC_URL ?? addressOf(config.HOST, port);
+    },
+    start() {
+      starting = startAll();
+      return starting.catch(async (error: unknown) => {
+        if (!halt.signal.aborted) await unwind('stop');
+        throw error;
+      });
+    },
+    stop,
+    async kill() {
+      halt.abort(new Stopped('killed'));
+      // Beside an orderly stop that hangs in one stage: its children first, then what it has not reached.
+      children.forEach((child) => child.kill());
+      await unwind('kill');
+      await Promise.race([stopped, sleep(3_000)]);
+    },
+    reload,
+  };
+}
+
+function workerNames(count: number): string[] {
+  return count === 1 ? ['worker'] : Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
+}
+
+/** Where this machine reaches what listens on `host`. */
+function addressOf(host: string, port: number): string {
+  const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${local.includes(':') ? `[${local}]` : local}:${port}`;
+}
+
+async function untilLive(url: string, deaths: () => number, signal: AbortSignal): Promise<void> {
+  const end = Date.now() + apiStartMs;
+  while (Date.now() < end) {
+    const answer = await fetch(`${url}/health/live`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]),
+    }).catch(() => null);
+    signal.throwIfAborted();
+    await answer?.body?.cancel();
+    if (answer?.ok) return;
+    if (deaths() >= 3) throw new CannotStart('The API ends before it answers: see its lines above.');
+    await sleep(50, undefined, { signal }).catch(() => {});
+  }
+  throw new CannotStart(
+    `The API did not answer on ${url} within ${apiStartMs / 1_000} s: see its lines above.`,
+  );
+}
