@@ -1,0 +1,98 @@
+/** One batch through the platform, from create to `completed`, with what it cost in time, CPU and memory. */
+import { openAsBlob } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { finalStatuses } from '../support/platform.ts';
+import type { Grounds } from './grounds.ts';
+import { cpuSeconds, forgetPeak, peakRss, rss } from './processes.ts';
+
+export interface ProcessCost {
+  readonly name: string;
+  readonly cpuSeconds: number;
+  /** null for Postgres. */
+  readonly peakRssMb: number | null;
+  /** How its memory grew with the lines that were done, in MiB a million lines. */
+  readonly slopeMbPerMillion: number | null;
+}
+
+export interface BatchRun {
+  readonly batchId: string;
+  readonly outputFileId: string;
+  readonly lines: number;
+  readonly seconds: number;
+  /** Of these, until the plan was accepted. */
+  readonly planSeconds: number;
+  readonly processes: readonly ProcessCost[];
+}
+
+const lookEveryMs = 100;
+
+export async function uploadFile({ client }: Grounds, path: string): Promise<string> {
+  const file = new File([await openAsBlob(path)], 'input.jsonl');
+  const { id } = await client.files.create({ file, purpose: 'batch' });
+  return id;
+}
+
+export async function runBatch(on: Grounds, fileId: string, lines: number): Promise<BatchRun> {
+  const { client } = on;
+  // Postgres is a family of processes that share memory.
+  const processes = on.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));
+  const before = processes.map(({ pid, family }) => cpuSeconds(pid, family));
+  for (const { pid, family } of processes) if (!family) forgetPeak(pid);
+  const curves = processes.map(() => new Curve());
+  const began = performance.now();
+  let plannedAt = 0;
+  const created = await client.batches.create({
+    input_file_id: fileId,
+    endpoint: '/v1/embeddings',
+    completion_window: '24h',
+  });
+  for (;;) {
+    const batch = await client.batches.retrieve(created.id);
+    if (plannedAt === 0 && batch.status !== 'validating') plannedAt = performance.now();
+    const done = batch.request_counts?.completed ?? 0;
+    // The first fifth is warm-up: the heap takes its size.
+    if (done > lines / 5) curves.forEach((curve, at) => curve.add(done, rss(processes[at]!.pid)));
+    if (batch.status === 'completed') {
+      const seconds = (performance.now() - began) / 1_000;
+      return {
+        batchId: batch.id,
+        outputFileId: batch.output_file_id!,
+        lines,
+        seconds,
+        planSeconds: (plannedAt - began) / 1_000,
+        processes: processes.map(({ name, pid, family }, at) => ({
+          name,
+          cpuSeconds: cpuSeconds(pid, family) - before[at]!,
+          peakRssMb: family ? null : peakRss(pid),
+          slopeMbPerMillion: family ? null : curves[at]!.slope() * 1e6,
+        })),
+      };
+    }
+    if (finalStatuses.includes(batch.status)) {
+      throw new Error(`the batch ended as ${batch.status}: ${JSON.stringify(batch.errors)}`);
+    }
+    await sleep(lookEveryMs);
+  }
+}
+
+/** Points, and the slope of the straight line with the least squares through them. */
+class Curve {
+  private readonly points: [x: number, y: number][] = [];
+
+  add(x: number, y: number): void {
+    this.points.push([x, y]);
+  }
+
+  slope(): number {
+    const { points } = this;
+    const mean = (at: 0 | 1) => points.reduce((sum, point) => sum + point[at], 0) / points.length;
+    const [meanX, meanY] = [mean(0), mean(1)];
+    let products = 0;
+    let squares = 0;
+    for (const [x, y] of points) {
+      products += (x - meanX) * (y - meanY);
+      squares += (x - meanX) ** 2;
+    }
+    return squares === 0 ? 0 : products / squares;
+  }
+}

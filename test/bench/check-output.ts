@@ -1,0 +1,65 @@
+/**
+ * The checker: reads a batch's whole output back through the API, sees that every line has its record and no more
+ * than one, and computes sampled ones again from their line's number.
+ */
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { embed } from '../../libs/providers/sandbox/embed.ts';
+import type { Grounds } from './grounds.ts';
+import { customIdOf, textOf } from './lines.ts';
+
+/** One record in so many is computed again. */
+const sampleEvery = 97;
+
+interface OutputRecord {
+  readonly custom_id: string;
+  readonly error: null;
+  readonly response: {
+    readonly status_code: number;
+    readonly body: { readonly data: readonly { readonly embedding: readonly number[] }[] };
+  };
+}
+
+/** @returns how many records were computed again. @throws Error naming the first record that is not what it should be. */
+export async function checkOutput(
+  { url, apiKey }: Pick<Grounds, 'url' | 'apiKey'>,
+  fileId: string,
+  lines: number,
+  dimensions?: number,
+): Promise<number> {
+  const answer = await fetch(`${url}/v1/files/${fileId}/content`, {
+    headers: { authorization: `Bearer ${apiKey}` },
+  });
+  if (!answer.ok || !answer.body) throw new Error(`the output can't be read: ${answer.status}`);
+  const seen = new Uint8Array(lines + 1);
+  let records = 0;
+  let sampled = 0;
+  const input = Readable.fromWeb(answer.body as ReadableStream<Uint8Array>);
+  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    const line = Number(/"custom_id":"row-(\d+)"/.exec(text)?.[1]);
+    if (!(line >= 1 && line <= lines) || seen[line]) throw new Error(`not a record that was due: ${text}`);
+    seen[line] = 1;
+    records++;
+    if (line % sampleEvery !== 0) continue;
+    sampled++;
+    assertAnswers(JSON.parse(text) as OutputRecord, line, dimensions);
+  }
+  if (records !== lines) throw new Error(`${records} records were made of ${lines} lines`);
+  return sampled;
+}
+
+function assertAnswers(record: OutputRecord, line: number, dimensions?: number): void {
+  const { custom_id, error, response } = record;
+  const [expected] = embed({ inputs: [textOf(line)], dimensions }).vectors;
+  const [found] = response.body.data;
+  const numbers = found?.embedding ?? [];
+  const isRight =
+    error === null &&
+    custom_id === customIdOf(line) &&
+    response.status_code === 200 &&
+    response.body.data.length === 1 &&
+    numbers.length === expected!.length &&
+    numbers.every((number, at) => Object.is(Math.fround(number), expected![at]));
+  if (!isRight) throw new Error(`the record of line ${line} is wrong: ${JSON.stringify(response)}`);
+}

@@ -1,0 +1,99 @@
+/** What API, queue and worker add to a direct request: the sandbox that answers takes no time, so it is all of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onGrounds, type Grounds } from './grounds.ts';
+import { percentile, requester, type Requester } from './requests.ts';
+import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
+import { printTable } from './table.ts';
+
+const usualRequests = 1_000;
+const warmUp = 300;
+/** Requests under way at once that saturate it. */
+const saturating = 64;
+const saturatedS = 10;
+const steadyS = 20;
+
+export const direct: Scenario = {
+  name: 'direct',
+  title: '/v1/embeddings on the zero-latency sandbox: one connection, a tenth of capacity, saturation',
+  run: (options) => onGrounds(options, (on) => measure(on, options)),
+};
+
+async function measure(on: Grounds, { lines, say }: BenchOptions): Promise<Figures> {
+  const many = requester(on, saturating);
+  const one = requester(on, 1);
+  try {
+    await inTurn(many, warmUp, 8);
+    const bare = await inTurn(one, usualRequests, 1, '/health/live');
+    const alone = await inTurn(one, lines ?? usualRequests, 1);
+    const capacity = await saturate(many);
+    const steady = await paced(many, capacity.perSecond / 10);
+    const row = (name: string, times: readonly number[]) => [
+      name,
+      times.length,
+      ...[0.5, 0.95, 0.99, 1].map((share) => rounded(percentile(times, share), 2)),
+    ];
+    printTable(
+      ['', 'requests', 'p50 ms', 'p95 ms', 'p99 ms', 'longest ms'],
+      [
+        row('bare HTTP (/health/live)', bare),
+        row('one connection', alone),
+        row(`a tenth of capacity, ${Math.round(capacity.perSecond / 10)}/s`, steady),
+        row(`saturated, ${saturating} at once`, capacity.times),
+      ],
+      say,
+    );
+    say(`\ncapacity: ${Math.round(capacity.perSecond)} requests a second`);
+    return {
+      bare_http_p50_ms: rounded(percentile(bare, 0.5), 2),
+      one_connection_p50_ms: rounded(percentile(alone, 0.5), 2),
+      one_connection_p99_ms: rounded(percentile(alone, 0.99), 2),
+      tenth_of_capacity_p50_ms: rounded(percentile(steady, 0.5), 2),
+      tenth_of_capacity_p99_ms: rounded(percentile(steady, 0.99), 2),
+      capacity_requests_per_second: rounded(capacity.perSecond),
+      saturated_p50_ms: rounded(percentile(capacity.times, 0.5), 2),
+      saturated_p99_ms: rounded(percentile(capacity.times, 0.99), 2),
+    };
+  } finally {
+    many.close();
+    one.close();
+  }
+}
+
+const bodyOf = (nth: number) =>
+  JSON.stringify({ model: 'sandbox/embeddings', input: `The mill turns ${nth}.` });
+
+/** Sends `count` requests, `atOnce` at any time, each as soon as one is answered. */
+async function inTurn(to: Requester, count: number, atOnce: number, get?: string): Promise<number[]> {
+  const times: number[] = [];
+  let next = 0;
+  const lane = async () => {
+    while (next++ < count) times.push(await to.send(get ? '' : bodyOf(next), get));
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  return times;
+}
+
+async function saturate(to: Requester): Promise<{ perSecond: number; times: number[] }> {
+  const times: number[] = [];
+  const began = performance.now();
+  const until = began + saturatedS * 1_000;
+  const lane = async (nth: number) => {
+    while (performance.now() < until) times.push(await to.send(bodyOf(nth)));
+  };
+  await Promise.all(Array.from({ length: saturating }, (_, nth) => lane(nth)));
+  return { perSecond: times.length / ((performance.now() - began) / 1_000), times };
+}
+
+/** Sends at a fixed rate, whatever the answers: one that is slow does not keep the next from being sent. */
+async function paced(to: Requester, perSecond: number): Promise<number[]> {
+  const count = Math.round(steadyS * perSecond);
+  const began = performance.now();
+  const sent: Promise<number>[] = [];
+  for (let nth = 0; nth < count; nth++) {
+    const due = began + (nth / perSecond) * 1_000;
+    const early = due - performance.now();
+    if (early > 0) await sleep(early);
+    sent.push(to.send(bodyOf(nth)));
+  }
+  return Promise.all(sent);
+}

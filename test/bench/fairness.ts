@@ -1,0 +1,158 @@
+/** One slot, and a workspace whose million lines fill it: how long do the small batches of others wait? */
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { until } from '../support/platform.ts';
+import { connectSql, type Sql } from '../support/sql.ts';
+import { addWorkspace } from '../support/tenants.ts';
+import { uploadFile } from './batch-run.ts';
+import { onGrounds, type Grounds } from './grounds.ts';
+import { writeLines } from './lines.ts';
+import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
+import { printTable } from './table.ts';
+
+const usualLines = 1_000_000;
+/** Run before: a model that was never tried gets small chunks. */
+const warmUpLines = 40_000;
+const newcomers = [...'BCDEFGHIJK'];
+const batchesEach = 5;
+const linesEach = 200;
+
+export const fairness: Scenario = {
+  name: 'fairness',
+  title: 'one slot, a large batch of workspace A running, 50 small batches of B to K arrive at once',
+  run: (options) =>
+    onGrounds({ ...options, env: { WORKER_SLOTS: '1' } }, async (on) => {
+      const sql = await connectSql(on.databaseUrl);
+      try {
+        return await arrive(on, sql, options);
+      } finally {
+        await sql.end();
+      }
+    }),
+};
+
+interface Wait extends Record<string, unknown> {
+  readonly batch: string;
+  /** From create, in seconds. */
+  readonly planned: number;
+  readonly started: number;
+  readonly finished: number;
+  /** From its plan to its first chunk. */
+  readonly waited: number;
+}
+
+async function arrive(on: Grounds, sql: Sql, options: BenchOptions): Promise<Figures> {
+  const lines = options.lines ?? usualLines;
+  const large = join(on.folder, 'large.jsonl');
+  const small = join(on.folder, 'small.jsonl');
+  const warmUp = join(on.folder, 'warm-up.jsonl');
+  await Promise.all([
+    writeLines(large, lines),
+    writeLines(small, linesEach),
+    writeLines(warmUp, warmUpLines),
+  ]);
+  const tried = await create(on.client, await uploadFile(on, warmUp));
+  await until(async () => (await on.client.batches.retrieve(tried)).status === 'completed', {
+    what: 'the warm-up',
+    withinMs: 120_000,
+  });
+  const others = [];
+  for (const name of newcomers) others.push(await newcomer(name, on, sql, small));
+  const first = await create(on.client, await uploadFile(on, large));
+  await until(async () => ((await on.client.batches.retrieve(first)).request_counts?.completed ?? 0) > 0, {
+    what: 'the large batch to run',
+    withinMs: 120_000,
+  });
+  const names = new Map<string, string>();
+  for (let nth = 1; nth <= batchesEach; nth++) {
+    await Promise.all(
+      others.map(async ({ name, client, fileId }) => {
+        names.set(await create(client, fileId), `${name} ${nth}`);
+      }),
+    );
+  }
+  const ids = [...names.keys()];
+  const isOver = async () => (await ended(sql, ids)) === ids.length;
+  await until(isOver, { what: 'the small batches to end', withinMs: 600_000, everyMs: 200 });
+  const { status } = await on.client.batches.retrieve(first);
+  if (status !== 'in_progress') throw new Error(`the large batch is ${status}: give it more --lines`);
+  return report(await waits(sql, ids), names, await chunkSeconds(sql, first), lines, options);
+}
+
+async function newcomer(name: string, on: Grounds, sql: Sql, path: string) {
+  const { apiKey } = await addWorkspace(sql);
+  const client = new OpenAI({ apiKey, baseURL: `${on.url}/v1`, maxRetries: 0 });
+  return { name, client, fileId: await uploadFile({ ...on, client }, path) };
+}
+
+async function create(client: OpenAI, fileId: string): Promise<string> {
+  const body = { input_file_id: fileId, endpoint: '/v1/embeddings', completion_window: '24h' } as const;
+  return (await client.batches.create(body)).id;
+}
+
+async function ended(sql: Sql, ids: string[]): Promise<number> {
+  const [row] = await sql.rows<{ n: number }>(
+    `select count(*)::int as n from batches where id = any($1) and status = 'completed'`,
+    [ids],
+  );
+  return row!.n;
+}
+
+function waits(sql: Sql, ids: string[]): Promise<Wait[]> {
+  const since = (from: string, to: string) => `extract(epoch from ${to} - ${from})::float8`;
+  return sql.rows<Wait>(
+    `select b.id as batch, ${since('b.created_at', 'b.in_progress_at')} as planned,
+       ${since('b.created_at', 'a.started_at')} as started, ${since('b.created_at', 'b.completed_at')} as finished,
+       ${since('b.in_progress_at', 'a.started_at')} as waited
+     from batches b
+     cross join lateral (select min(started_at) as started_at from attempts where batch_id = b.id) a
+     where b.id = any($1) order by b.created_at`,
+    [ids],
+  );
+}
+
+/** How long the slot is taken by one chunk of the large batch. */
+async function chunkSeconds(sql: Sql, batchId: string): Promise<number> {
+  const [row] = await sql.rows<{ seconds: number }>(
+    `select percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at))::float8 as seconds
+     from attempts where batch_id = $1 and outcome = 'succeeded'`,
+    [batchId],
+  );
+  return row!.seconds;
+}
+
+function report(
+  all: readonly Wait[],
+  names: ReadonlyMap<string, string>,
+  chunk: number,
+  lines: number,
+  { say }: BenchOptions,
+): Figures {
+  const rows = all.map(({ batch, planned, started, finished, waited }) => [
+    names.get(batch)!,
+    rounded(planned, 3),
+    rounded(started, 3),
+    rounded(finished, 3),
+    rounded(waited / chunk, 2),
+  ]);
+  printTable(
+    ['batch', 's to plan', 's to start', 's to finish', 'chunk times from plan to start'],
+    rows,
+    say,
+  );
+  const sorted = (of: (wait: Wait) => number) => all.map(of).sort((a, b) => a - b);
+  const most = (of: (wait: Wait) => number) => rounded(sorted(of).at(-1)!, 3);
+  const median = (of: (wait: Wait) => number) => rounded(sorted(of)[all.length >> 1]!, 3);
+  say(`\none chunk of the large batch takes ${rounded(chunk, 3)} s`);
+  return {
+    lines,
+    batches: all.length,
+    chunk_seconds: rounded(chunk, 3),
+    plan_to_start_chunk_times_median: median(({ waited }) => waited / chunk),
+    plan_to_start_chunk_times_max: most(({ waited }) => waited / chunk),
+    start_seconds_median: median(({ started }) => started),
+    start_seconds_max: most(({ started }) => started),
+    finish_seconds_median: median(({ finished }) => finished),
+    finish_seconds_max: most(({ finished }) => finished),
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * One slot, a million lines of one model on it, and direct requests for the same model at two a second: how long do
+ * they wait, in times of a micro-batch, and what does the batch lose? The batch's rate alone is taken before and after.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/platform.ts';
+import { connectSql, type Sql } from '../support/sql.ts';
+import { uploadFile } from './batch-run.ts';
+import { onGrounds, type Grounds } from './grounds.ts';
+import { writeLines } from './lines.ts';
+import { localModel, withLocalModel } from './local-model.ts';
+import { percentile, requester } from './requests.ts';
+import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
+import { printTable } from './table.ts';
+
+const usualLines = 1_000_000;
+const warmUpLines = 3_000;
+const aloneS = 30;
+const besideS = 60;
+const everyMs = 500;
+
+export const interactive: Scenario = {
+  name: 'interactive',
+  title: 'one slot, a large batch running, direct embeddings of the same model at 2 a second',
+  run: (options) =>
+    withLocalModel((_, env) =>
+      onGrounds({ ...options, env: { ...env, WORKER_SLOTS: '1' } }, async (on) => {
+        const sql = await connectSql(on.databaseUrl);
+        try {
+          return await measure(on, sql, options);
+        } finally {
+          await sql.end();
+        }
+      }),
+    ),
+};
+
+async function measure(on: Grounds, sql: Sql, options: BenchOptions): Promise<Figures> {
+  const { say, lines } = options;
+  const model = options.model ?? `local/${localModel}`;
+  const to = requester(on, 8);
+  const bodyOf = (nth: number) => JSON.stringify({ model, input: `The mill turns ${nth}.` });
+  try {
+    await to.send(bodyOf(0)); // A model that is loaded now is not loaded while it is measured.
+    const idle = await direct(10, (nth) => to.send(bodyOf(nth)));
+    // Chunks are cut by the speed that a model's chunks had.
+    const first = await submit(on, warmUpLines, model);
+    const isOver = async () => (await on.client.batches.retrieve(first.id)).status === 'completed';
+    await until(isOver, { what: 'the warm-up to end', withinMs: 300_000 });
+    const batch = await submit(on, lines ?? usualLines, model);
+    const chunks = async () => (await commits(sql, batch.id, 0, Infinity)).length;
+    await until(async () => (await chunks()) >= 2, { what: 'the batch to run', withinMs: 300_000 });
+    const before = await during(sql, batch.id, () => sleep(aloneS * 1_000));
+    let waits: number[] = [];
+    const beside = await during(sql, batch.id, async () => {
+      waits = await direct((besideS * 1_000) / everyMs, (nth) => to.send(bodyOf(nth)));
+    });
+    const after = await during(sql, batch.id, () => sleep(aloneS * 1_000));
+    const { status } = await on.client.batches.retrieve(batch.id);
+    if (status !== 'in_progress') throw new Error(`the batch is ${status}: give it more --lines`);
+    const callMs = await microBatchMs(sql, batch.id);
+    const alone = (before + after) / 2;
+    const [p50, p99] = [percentile(waits, 0.5), percentile(waits, 0.99)];
+    const lossPercent = 100 * (1 - beside / alone);
+    printTable(
+      ['direct embeddings', 'requests', 'p50 ms', 'p99 ms', 'p99 in micro-batches'],
+      [
+        [
+          'on an idle worker',
+          idle.length,
+          rounded(percentile(idle, 0.5), 1),
+          rounded(percentile(idle, 0.99), 1),
+          '',
+        ],
+        ['beside the batch', waits.length, rounded(p50, 1), rounded(p99, 1), rounded(p99 / callMs, 2)],
+      ],
+      say,
+    );
+    say(`\none micro-batch takes ${rounded(callMs, 1)} ms`);
+    say(
+      `the batch: ${rounded(before)} lines/s before, ${rounded(beside)} beside, ${rounded(after)} after: a loss of ${rounded(lossPercent, 1)} %`,
+    );
+    return {
+      micro_batch_ms: rounded(callMs, 1),
+      idle_p50_ms: rounded(percentile(idle, 0.5), 1),
+      direct_p50_ms: rounded(p50, 1),
+      direct_p99_ms: rounded(p99, 1),
+      direct_p99_micro_batches: rounded(p99 / callMs, 2),
+      batch_lines_per_second_alone: rounded(alone),
+      batch_lines_per_second_beside: rounded(beside),
+      batch_loss_percent: rounded(lossPercent, 1),
+    };
+  } finally {
+    to.close();
+  }
+}
+
+async function submit(on: Grounds, lines: number, model: string) {
+  const path = join(on.folder, `${lines}.jsonl`);
+  await writeLines(path, lines, null, model);
+  return on.client.batches.create({
+    input_file_id: await uploadFile(on, path),
+    endpoint: '/v1/embeddings',
+    completion_window: '24h',
+  });
+}
+
+/** Sends `count` requests at their fixed pace, whatever becomes of those before. */
+async function direct(count: number, send: (nth: number) => Promise<number>): Promise<number[]> {
+  const began = performance.now();
+  const sent: Promise<number>[] = [];
+  for (let nth = 0; nth < count; nth++) {
+    await sleep(Math.max(0, began + nth * everyMs - performance.now()));
+    sent.push(send(nth));
+  }
+  return Promise.all(sent);
+}
+
+/** @returns the batch's lines a second while `work` went on, from its first commit in that time to its last. */
+async function during(sql: Sql, batchId: string, work: () => Promise<void>): Promise<number> {
+  const from = Date.now();
+  await work();
+  const made = await commits(sql, batchId, from, Date.now());
+  const [first] = made;
+  const last = made.at(-1);
+  if (!first || !last || made.length < 3) throw new Error('too few chunks were done to tell a rate');
+  const lines = made.slice(1).reduce((sum, chunk) => sum + chunk.lines, 0);
+  return lines / ((last.at.getTime() - first.at.getTime()) / 1_000);
+}
+
+async function commits(sql: Sql, batchId: string, from: number, to: number) {
+  const rows = await sql.rows<{ at: Date; lines: number }>(
+    `select finished_at as at, lines from attempts where batch_id = $1 and outcome = 'succeeded' order by finished_at`,
+    [batchId],
+  );
+  return rows.filter(({ at }) => at.getTime() >= from && at.getTime() <= to);
+}
+
+/** The mean time of one call of the batch. */
+async function microBatchMs(sql: Sql, batchId: string): Promise<number> {
+  const [row] = await sql.rows<{ ms: number }>(
+    `select sum(provider_ms)::float8 / sum((select sum(value::int) from jsonb_each_text(latency_histogram)))::float8 as ms
+     from attempts where batch_id = $1 and outcome = 'succeeded'`,
+    [batchId],
+  );
+  return row!.ms;
+}

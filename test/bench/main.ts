@@ -1,0 +1,71 @@
+/**
+ * `npm run bench -- NAME [--lines N] [--model NAME] [--backend embedded|redis] [--profile FOLDER]`: runs a benchmark on the built
+ * platform. Tables for people; the last line of stdout is one JSON object.
+ */
+import { parseArgs } from 'node:util';
+import { batchLocal } from './batch-local.ts';
+import { batchSandbox } from './batch-sandbox.ts';
+import { direct } from './direct.ts';
+import { fairness } from './fairness.ts';
+import { interactive } from './interactive.ts';
+import { backends, type BackendName, type BenchOptions, type Scenario } from './scenario.ts';
+import { microBatch } from './micro-batch.ts';
+import { vectors } from './vectors.ts';
+import { webhooks } from './webhooks.ts';
+
+const scenarios: readonly Scenario[] = [
+  batchSandbox,
+  batchLocal,
+  vectors,
+  fairness,
+  direct,
+  interactive,
+  microBatch,
+  webhooks,
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    backend: { type: 'string' },
+    lines: { type: 'string' },
+    model: { type: 'string' },
+    profile: { type: 'string' },
+  },
+});
+
+async function main(): Promise<number> {
+  const chosen = choose();
+  if (typeof chosen === 'string') {
+    console.error(chosen);
+    return 2;
+  }
+  const { scenario, options } = chosen;
+  options.say(`${scenario.name} on ${options.backend}: ${scenario.title}`);
+  const figures = await scenario.run(options);
+  console.log(JSON.stringify({ scenario: scenario.name, backend: options.backend, figures }));
+  return 0;
+}
+
+function choose(): { scenario: Scenario; options: BenchOptions } | string {
+  const scenario = scenarios.find(({ name }) => name === positionals[0]);
+  const { backend = 'embedded', lines, model, profile } = values;
+  if (!scenario || positionals.length !== 1) {
+    return `Name a benchmark: ${scenarios.map(({ name }) => name).join(', ')}.`;
+  }
+  if (!backends.includes(backend as BackendName)) return `--backend is one of ${backends.join(', ')}.`;
+  if (lines !== undefined && !/^[1-9]\d{0,7}$/.test(lines))
+    return '--lines is a whole number up to 99999999.';
+  return {
+    scenario,
+    options: {
+      backend: backend as BackendName,
+      lines: lines === undefined ? null : Number(lines),
+      model: model ?? null,
+      profile: profile ?? null,
+      say: (line) => console.log(line),
+    },
+  };
+}
+
+process.exitCode = await main();

@@ -1,0 +1,120 @@
+/**
+ * Embedding lines against an upstream that takes its time: how near the platform comes to calls that are always full
+ * and slots that are never idle, and what the same lines cost at a call each.
+ */
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { kinds, packingOf } from '#catalogue';
+import { ScriptedUpstream } from '../support/upstream/server.ts';
+import { runBatch, uploadFile } from './batch-run.ts';
+import { onGrounds, type Grounds } from './grounds.ts';
+import { customIdOf, textOf } from './lines.ts';
+import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
+import { printTable } from './table.ts';
+
+const usualLines = 20_000;
+const concurrency = 16;
+const timing = { callMs: 20, itemMs: 0.2, pieceMs: 0 };
+/** Lines of the run with a call each, which would take minutes with all of them. */
+const aloneShare = 10;
+
+export const microBatch: Scenario = {
+  name: 'micro-batch',
+  title: `embeddings at ${timing.callMs} ms a call and ${timing.itemMs} ms an input, ${concurrency} calls at once`,
+  async run(options) {
+    const upstream = await ScriptedUpstream.start();
+    upstream.timing = timing;
+    const env = {
+      OPENAI_COMPATIBLE: `scripted=${upstream.url}/v1`,
+      PROVIDER_CONCURRENCY: String(concurrency),
+      WORKER_SLOTS: '2',
+    };
+    try {
+      return await onGrounds({ ...options, env }, (on) => measure(on, upstream, options));
+    } finally {
+      await upstream.close();
+    }
+  },
+};
+
+async function measure(
+  on: Grounds,
+  upstream: ScriptedUpstream,
+  { lines: asked, say }: BenchOptions,
+): Promise<Figures> {
+  const lines = asked ?? usualLines;
+  const full = packingOf(kinds.embeddings).maxItems;
+  const packed = await timed(on, upstream, lines, full, false);
+  const alone = await timed(on, upstream, Math.ceil(lines / aloneShare), 1, true);
+  const row = (name: string, one: Timed) => [
+    name,
+    one.lines,
+    one.calls,
+    rounded(one.lines / one.calls, 1),
+    rounded(one.seconds, 2),
+    rounded(one.lines / one.seconds),
+    rounded(one.perfectSeconds, 2),
+    rounded(one.ofPerfect, 3),
+  ];
+  const heads = ['', 'lines', 'calls', 'lines/call', 's', 'lines/s', 'perfect s', 'of perfect'];
+  printTable(heads, [row('packed', packed), row('a call a line', alone)], say);
+  return {
+    lines,
+    calls: packed.calls,
+    lines_per_call: rounded(packed.lines / packed.calls, 1),
+    lines_per_second: rounded(packed.lines / packed.seconds),
+    of_perfect: rounded(packed.ofPerfect, 3),
+    packing: rounded(packed.packing, 3),
+    one_line_a_call_lines_per_second: rounded(alone.lines / alone.seconds),
+    speedup: rounded(packed.lines / packed.seconds / (alone.lines / alone.seconds), 1),
+  };
+}
+
+interface Timed {
+  readonly lines: number;
+  readonly calls: number;
+  /** From the first call to the last. */
+  readonly seconds: number;
+  readonly perfectSeconds: number;
+  readonly ofPerfect: number;
+  /** Time that the upstream's slots would need with full calls, by the time that they were given work for. */
+  readonly packing: number;
+}
+
+async function timed(
+  on: Grounds,
+  upstream: ScriptedUpstream,
+  lines: number,
+  full: number,
+  isAlone: boolean,
+): Promise<Timed> {
+  upstream.calls.length = 0;
+  const path = join(on.folder, `micro-${lines}.jsonl`);
+  await write(path, lines, isAlone);
+  await runBatch(on, await uploadFile(on, path), lines);
+  const calls = upstream.callsOf('/embeddings');
+  const last = calls.at(-1)!;
+  const lastItems = (last.body as { input: string[] }).input.length;
+  const seconds = (last.at - calls[0]!.at + timing.callMs + timing.itemMs * lastItems) / 1_000;
+  const cost = (count: number) => timing.callMs * count + timing.itemMs * lines;
+  const perfectSeconds = cost(Math.ceil(lines / full)) / concurrency / 1_000;
+  return {
+    ...{ lines, calls: calls.length, seconds, perfectSeconds },
+    ofPerfect: perfectSeconds / seconds,
+    packing: cost(Math.ceil(lines / full)) / cost(calls.length),
+  };
+}
+
+/** Lines that differ in their labels share no call. */
+async function write(path: string, lines: number, isAlone: boolean): Promise<void> {
+  const file = createWriteStream(path);
+  for (let line = 1; line <= lines; line++) {
+    const metadata = isAlone ? { metadata: { line: String(line) } } : {};
+    const body = { model: 'scripted/embedder', input: textOf(line), dimensions: 8, ...metadata };
+    const record = { custom_id: customIdOf(line), method: 'POST', url: '/v1/embeddings', body };
+    if (!file.write(`${JSON.stringify(record)}\n`)) await once(file, 'drain');
+  }
+  file.end();
+  await once(file, 'close');
+}

@@ -1,0 +1,102 @@
+/** Invariant 2: the counters of the batch, of its chunks and of their attempts say what the records say. */
+import type { Submitted } from '../scene.ts';
+import type { Evidence } from './evidence.ts';
+import { Finding } from './finding.ts';
+import type { Tally } from './records.ts';
+
+interface Sums extends Tally {
+  readonly total: number;
+}
+
+const parts = ['completed', 'failed', 'canceled', 'expired'] as const;
+
+export class Counters {
+  readonly finding = new Finding('2 the counters say the same as the records, and add up to the total');
+  readonly commits = new Finding('2 each chunk was committed once, by the attempt that held it last');
+  batches = 0;
+  chunks = 0;
+
+  constructor(private readonly evidence: Evidence) {}
+
+  async compare(batch: Submitted, tally: Tally): Promise<void> {
+    const { truth, url, apiKey, ends } = this.evidence;
+    const row = await truth.one<Sums & { status: string; chunkCount: number; chunksDone: number }>(
+      `select status, total, completed, failed, canceled, expired, chunk_count as "chunkCount", chunks_done as "chunksDone"
+       from batches where id = $1`,
+      [batch.id],
+    );
+    const end = ends?.[batch.id] ?? 'completed';
+    if (row.status !== end) this.finding.problem(`${batch.id} is ${row.status} and not ${end}`);
+    const sums = await this.ofChunks(batch.id);
+    for (const part of parts) {
+      if (row[part] !== tally[part] || sums[part] !== tally[part]) {
+        this.finding.problem(
+          `${part} of ${batch.id}: ${tally[part]} records, ${row[part]} in the batch, ${sums[part]} in its chunks`,
+        );
+      }
+    }
+    if (parts.reduce((sum, part) => sum + row[part], 0) !== row.total || sums.total !== row.total) {
+      this.finding.problem(
+        `${batch.id}: its counters or its chunks' lines do not add up to its total, ${row.total}`,
+      );
+    }
+    if (row.chunksDone !== row.chunkCount || sums.chunks !== row.chunkCount) {
+      this.finding.problem(
+        `${batch.id}: ${row.chunksDone} chunks counted as done, ${sums.chunks} rows, ${row.chunkCount} planned`,
+      );
+    }
+    const answer = await fetch(`${url}/v1/batches/${batch.id}`, {
+      headers: { authorization: `Bearer ${apiKey}` },
+    });
+    const { request_counts: counts } = (await answer.json()) as { request_counts?: Record<string, number> };
+    if (
+      counts?.['total'] !== row.total ||
+      counts['completed'] !== row.completed ||
+      counts['failed'] !== row.failed
+    ) {
+      this.finding.problem(`the API counts ${JSON.stringify(counts)} for ${batch.id}`);
+    }
+    await this.attempts(batch.id);
+    this.batches++;
+    this.chunks += sums.chunks;
+  }
+
+  private ofChunks(id: string): Promise<Sums & { chunks: number }> {
+    return this.evidence.truth.one(
+      `select coalesce(sum(lines), 0)::bigint as total, coalesce(sum(completed), 0)::bigint as completed,
+         coalesce(sum(failed), 0)::bigint as failed, coalesce(sum(canceled), 0)::bigint as canceled,
+         coalesce(sum(expired), 0)::bigint as expired, count(*) as chunks
+       from chunks where batch_id = $1`,
+      [id],
+    );
+  }
+
+  /** One attempt of a chunk succeeded, it is the newest, and its objects are the ones that are shown. */
+  private async attempts(id: string): Promise<void> {
+    const wrong = await this.evidence.truth.rows<{ chunk: number; why: string }>(
+      `select c.index as chunk, problem as why
+       from chunks c
+       cross join lateral (
+         select count(*) filter (where a.outcome = 'succeeded') as succeeded,
+           max(a.number) filter (where a.outcome = 'succeeded') as winner,
+           max(a.number) as newest, count(*) filter (where a.outcome is null) as open,
+           sum(a.lines) filter (where a.outcome = 'succeeded') as lines
+         from attempts a where a.batch_id = c.batch_id and a.chunk = c.index) a
+       cross join lateral (values
+         (case when c.status <> 'done' then 'is ' || c.status end),
+         (case when a.succeeded <> 1 then 'was committed by ' || a.succeeded || ' attempts' end),
+         (case when a.winner <> c.attempt or a.newest <> c.attempt then 'was not committed by its newest attempt' end),
+         (case when a.open > 0 then 'has an attempt without an end' end),
+         (case when a.lines <> c.lines then 'has ' || a.lines || ' lines in its attempt' end),
+         (case when c.output_key is not null and c.output_key not like '%/composed-%' and c.output_key not like '%/' || c.index || '-' || c.attempt || '.output.jsonl'
+           then 'shows the output of another attempt than the one that holds it: ' || c.output_key end),
+         (case when c.error_key is not null and c.error_key not like '%/composed-%' and c.error_key not like '%/' || c.index || '-' || c.attempt || '.error.jsonl'
+           then 'shows the errors of another attempt than the one that holds it: ' || c.error_key end)
+       ) as p (problem)
+       where c.batch_id = $1 and problem is not null
+       order by c.index`,
+      [id],
+    );
+    for (const { chunk, why } of wrong) this.commits.problem(`chunk ${chunk} of ${id} ${why}`);
+  }
+}

@@ -1,0 +1,33 @@
+/** Invariants 1 and 5 for tasks: each has ended, told so once, and none of its attempts was left open. */
+import type { Check } from '../fault.ts';
+import type { Evidence } from './evidence.ts';
+import { Finding } from './finding.ts';
+
+export async function checkTasks({ truth }: Evidence): Promise<Check[]> {
+  const ends = new Finding('1, 5 every task has ended, with one terminal event that says how');
+  const attempts = new Finding('1 the attempt that counts is the last, and no other was left open');
+  const tasks = await truth.rows<{
+    id: string;
+    status: string;
+    sequence: number;
+    ends: string[];
+    facts: number;
+  }>(
+    `select t.id, t.status, t.sequence, coalesce(array_agg(e.type) filter (where e.terminal), '{}') as ends,
+       count(e.id)::int as facts
+     from tasks t left join events e on e.subject = t.id group by t.id`,
+  );
+  for (const { id, status, sequence, ends: types, facts } of tasks) {
+    if (types.length !== 1 || types[0] !== `task.${status}`)
+      ends.problem(`${id} is ${status} and ended with ${types.join(', ') || 'no event'}`);
+    if (facts !== sequence) ends.problem(`${id} is at ${sequence} and has ${facts} events`);
+  }
+  const open = await truth.rows<{ id: string; number: number; outcome: string | null; status: string }>(
+    `select t.id, a.number, a.outcome, t.status from attempts a join tasks t on t.id = a.task_id
+     where a.outcome is null or (t.status = 'succeeded') <> (a.number = t.attempt and a.outcome = 'succeeded')
+       and a.number = t.attempt`,
+  );
+  for (const { id, number, outcome, status } of open)
+    attempts.problem(`${id} is ${status}, its attempt ${number} ${outcome ?? 'open'}`);
+  return [ends.toCheck(`${tasks.length} tasks`), attempts.toCheck(`${tasks.length} tasks`)];
+}

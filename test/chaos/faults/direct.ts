@@ -1,0 +1,163 @@
+/**
+ * Direct requests while what runs them dies: the worker, the API between commit and queue, the queue's backend. Who
+ * waits is answered, what was committed is run once, and nothing is left behind.
+ */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { until } from '../../support/platform.ts';
+import { DirectCaller, send, type DirectAnswer } from '../direct-caller.ts';
+import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
+import { OwnPostgres } from '../own-postgres.ts';
+import { Scene } from '../scene.ts';
+
+const dieAfterCommit = [
+  '--import',
+  fileURLToPath(new URL('../preload/die-after-task-commit.js', import.meta.url)),
+];
+const resumeWithinMs = 15_000;
+const backWithinMs = 25_000;
+
+export const direct: Fault = {
+  name: 'direct',
+  title: 'direct requests: kill -9 their worker, the API between commit and queue; their queue gone',
+  backends: ['embedded', 'redis'],
+  run: (options) =>
+    OwnPostgres.use(options.say, (server) =>
+      Scene.play(options, { workers: 2, databaseUrl: server.url }, (scene) => act(scene, server, options)),
+    ),
+};
+
+async function act(scene: Scene, server: OwnPostgres, options: FaultOptions): Promise<FaultResult> {
+  const kills: Resumed[] = [];
+  for (let stroke = 1; stroke <= (options.short ? 1 : 4); stroke++)
+    kills.push(await killWorker(scene, stroke));
+  const unheard = await killApi(scene);
+  const outage = await stopBackend(scene, server, options);
+  const slowest = Math.max(...kills.map(({ resumedMs }) => resumedMs));
+  const checks: Check[] = [
+    {
+      name: `a killed worker’s request runs again within ${resumeWithinMs / 1_000} s, and who waits is answered`,
+      holds: kills.every(({ status, resumedMs }) => status === 200 && resumedMs <= resumeWithinMs),
+      found: kills.map(({ status, resumedMs }) => `${status} after ${resumedMs} ms`).join(', '),
+    },
+    ...unheard.checks,
+    ...outage.checks,
+    ...(await scene.verdict()),
+  ];
+  const figures = {
+    workerKills: kills.length,
+    slowestResumeMs: slowest,
+    deliveredAfterApiKillMs: unheard.deliveredMs,
+    answeredAfterOutageMs: outage.answeredMs,
+    requests: outage.requests,
+  };
+  return { checks, tables: [], figures };
+}
+
+interface Resumed {
+  readonly status: number;
+  readonly resumedMs: number;
+}
+
+async function killWorker(scene: Scene, stroke: number): Promise<Resumed> {
+  const { truth, platform, options } = scene;
+  const key = randomUUID();
+  const answer = send(platform, { key, delayMs: 2_500 });
+  const running = async () =>
+    (
+      await truth.rows<{ id: string; pid: number }>(
+        `select t.id, w.pid from tasks t join workers w on w.id = t.worker_id
+         join idempotency_keys k on k.resource_id = t.id where k.key = $1 and t.status = 'running'`,
+        [key],
+      )
+    )[0];
+  await until(async () => Boolean(await running()), { what: 'the request to run', everyMs: 10 });
+  const { id, pid } = (await running())!;
+  await scene.look();
+  await sleep(options.random.between(0, 1_500));
+  process.kill(pid, 'SIGKILL');
+  const killedAt = Date.now();
+  const { status } = await answer;
+  const { at } = await truth.one<{ at: Date }>(
+    'select started_at as at from attempts where task_id = $1 order by number desc limit 1',
+    [id],
+  );
+  const resumedMs = at.getTime() - killedAt;
+  options.say(
+    `stroke ${stroke}: killed the worker of ${id}; it ran again after ${resumedMs} ms, answer ${status}`,
+  );
+  return { status, resumedMs };
+}
+
+/** The caller sends it again with the same key, and is given the answer of the one that was committed. */
+async function killApi({ platform, truth, options }: Scene) {
+  const gone = once(platform.api.child, 'exit');
+  platform.api.child.kill('SIGKILL');
+  await gone;
+  await platform.restartApi(dieAfterCommit);
+  const died = once(platform.api.child, 'exit');
+  const key = randomUUID();
+  const first = await send(platform, { key, delayMs: 0 });
+  await died;
+  const diedAt = Date.now();
+  await platform.restartApi();
+  const again = await send(platform, { key, delayMs: 0 });
+  const deliveredMs = Date.now() - diedAt;
+  options.say(`the API died between commit and queue; answered ${again.status} after ${deliveredMs} ms`);
+  const made = await truth.rows<{ attempt: number }>(
+    'select t.attempt from tasks t join idempotency_keys k on k.resource_id = t.id where k.key = $1',
+    [key],
+  );
+  const checks: Check[] = [
+    {
+      name: 'killed between commit and queue: one task, run once, and the retry has its answer',
+      holds: first.status === 0 && again.status === 200 && made.length === 1 && made[0]!.attempt === 1,
+      found: `${made.length} task, attempt ${made[0]?.attempt}; answers ${first.status}, ${again.status}`,
+    },
+    {
+      name: `the sweep delivers it within ${resumeWithinMs / 1_000} s`,
+      holds: deliveredMs <= resumeWithinMs,
+      found: `${deliveredMs} ms, the API’s restart included`,
+    },
+  ];
+  return { checks, deliveredMs };
+}
+
+async function stopBackend(scene: Scene, server: OwnPostgres, { short, say }: FaultOptions) {
+  const { redis, platform } = scene;
+  const caller = new DirectCaller(platform, 50);
+  await sleep(2_000);
+  if (redis) await redis.kill();
+  else await server.stop();
+  await sleep(short ? 3_000 : 10_000);
+  if (redis) await redis.start();
+  else await server.start();
+  const upAt = Date.now();
+  await sleep(2_000);
+  await caller.stop();
+  const answeredMs = Date.now() - upAt;
+  const statuses = tally(caller.attempts);
+  say(`${redis ? 'Redis' : 'Postgres'} was away; ${caller.ended.length} requests, tries: ${statuses}`);
+  const strange = caller.attempts.filter(({ status }) => ![0, 200, 503].includes(status));
+  const wrong = caller.ended.filter(({ status }) => status !== 200);
+  const checks: Check[] = [
+    {
+      name: 'every request is answered in the end; until then with 503 or not at all',
+      holds: wrong.length === 0 && strange.length === 0 && caller.ended.length > 0,
+      found: `${caller.ended.length} requests; ${statuses}`,
+    },
+    {
+      name: `the last within ${backWithinMs / 1_000} s of its return`,
+      holds: answeredMs <= backWithinMs,
+      found: `${answeredMs} ms`,
+    },
+  ];
+  return { checks, answeredMs, requests: caller.ended.length };
+}
+
+function tally(answers: readonly DirectAnswer[]): string {
+  const counts = Map.groupBy(answers, ({ status }) => status);
+  return [...counts].map(([status, of]) => `${of.length} × ${status || 'no connection'}`).join(', ');
+}

@@ -1,0 +1,22 @@
+/** Figures that every fault run gives. */
+import type { Scene } from './scene.ts';
+
+/** How fast the batches went, from the first one's plan to the last one's end, the fault included. */
+export async function speed({ truth }: Pick<Scene, 'truth'>): Promise<Record<string, number | null>> {
+  const { seconds, chunks, lines } = await truth.one<{
+    seconds: number | null;
+    chunks: number;
+    lines: number;
+  }>(
+    `select extract(epoch from max(finalizing_at) - min(in_progress_at))::float8 as seconds,
+       sum(chunk_count)::int as chunks, sum(total)::int as lines from batches`,
+  );
+  if (!seconds) return { batchSeconds: null };
+  return {
+    batchSeconds: tenth(seconds),
+    chunksPerSecond: tenth(chunks / seconds),
+    linesPerSecond: Math.round(lines / seconds),
+  };
+}
+
+const tenth = (value: number): number => Math.round(value * 10) / 10;

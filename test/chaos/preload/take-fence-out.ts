@@ -1,0 +1,10 @@
+/** Preloaded into workers: every commit of a chunk goes to the server without its fence. */
+import pg from 'pg';
+import { unfenced } from '../unfenced.ts';
+
+const client = pg.Client.prototype as unknown as { query: (config: unknown, ...rest: unknown[]) => unknown };
+const { query } = client;
+
+client.query = function (this: unknown, config: unknown, ...rest: unknown[]) {
+  return query.call(this, typeof config === 'string' ? unfenced(config) : config, ...rest);
+};

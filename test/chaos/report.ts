@@ -1,0 +1,59 @@
+/** How a fault run tells what it found: tables for people, one JSON object for machines. */
+import type { Check, FaultOptions, FaultResult, Table } from './fault.ts';
+
+export interface Verdict {
+  readonly fault: string;
+  readonly backend: string;
+  readonly store: string;
+  readonly seed: number;
+  readonly short: boolean;
+  readonly withoutFence: boolean;
+  readonly passed: boolean;
+  readonly seconds: number;
+  readonly checks: readonly Check[];
+  readonly figures: FaultResult['figures'];
+  readonly error: string | null;
+}
+
+export function verdictOf(
+  fault: string,
+  { backend, store, seed, short, withoutFence }: FaultOptions,
+  seconds: number,
+  outcome: FaultResult | Error,
+): Verdict {
+  const failed = outcome instanceof Error;
+  const checks = failed ? [] : outcome.checks;
+  return {
+    fault,
+    backend,
+    store,
+    seed,
+    short,
+    withoutFence,
+    passed: !failed && checks.every(({ holds }) => holds),
+    seconds: Math.round(seconds * 10) / 10,
+    checks,
+    figures: failed ? {} : outcome.figures,
+    error: failed ? outcome.message : null,
+  };
+}
+
+export function printResult({ checks, tables, figures }: FaultResult, say: (line: string) => void): void {
+  for (const table of tables) printTable(table, say);
+  const rows = checks.map(({ name, holds, found }) => [holds ? 'holds' : 'BROKEN', name, found]);
+  printTable({ title: 'Checked', columns: ['', 'what must hold', 'found'], rows }, say);
+  const measured = Object.entries(figures).map(([name, value]) => [name, value ?? '–']);
+  printTable({ title: 'Measured', columns: ['what', 'value'], rows: measured }, say);
+}
+
+function printTable({ title, columns, rows }: Table, say: (line: string) => void): void {
+  const all = [columns, ...rows].map((row) => row.map(String));
+  const widths = columns.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    `  ${row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at]!))).join('  ')}`.trimEnd();
+  say(`\n${title}`);
+  if (rows.length === 0) return say('  (none)');
+  say(line(all[0]!));
+  say(`  ${widths.map((width) => '─'.repeat(Math.min(width, 60))).join('  ')}`);
+  for (const row of all.slice(1)) say(line(row));
+}

@@ -1,0 +1,212 @@
+/**
+ * Where a fault run plays: the built platform on a database, a queue and a data folder of its own, its workers
+ * kept alive, and what the run has submitted, until the checker has looked at all of it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startPlatform, until, type Platform, type PlatformOptions } from '../support/platform.ts';
+import { createBucket, findS3, type TestBucket } from '../support/s3.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { check, type Evidence } from './checker.ts';
+import type { Check, FaultOptions } from './fault.ts';
+import { Input, type InputOptions } from './input.ts';
+import { keepWorkers, type Keeper } from './keeper.ts';
+import { lookIntoQueue, type QueueLook } from './checker/queue.ts';
+import { Truth } from './truth.ts';
+
+export interface Submitted {
+  readonly id: string;
+  readonly fileId: string;
+  readonly input: Input;
+}
+
+export type SceneOptions = Omit<PlatformOptions, 'redisUrl' | 'bucket'>;
+
+/** What every scene stands on, whoever started it. */
+export type Grounds = Pick<
+  Platform,
+  'url' | 'apiKey' | 'home' | 'databaseUrl' | 'client' | 'objects' | 'output' | 'stop'
+>;
+
+/** What the queue and the objects of a scene lie on; unset, on Postgres and on disk. */
+export interface Servers {
+  readonly redisUrl?: string;
+  readonly bucket?: TestBucket | undefined;
+}
+
+/** This machine lacks a server that the run needs. */
+export class NoServer extends Error {}
+
+export class Scene<G extends Grounds = Platform> {
+  readonly submitted: Submitted[] = [];
+  /** What the queue held whenever it was looked into. */
+  readonly looks: QueueLook[] = [];
+  private tags = 0;
+
+  private constructor(
+    readonly options: FaultOptions,
+    readonly platform: G,
+    readonly truth: Truth,
+    readonly redis: TestRedis | null,
+    private readonly bucket: TestBucket | undefined,
+  ) {}
+
+  /** Plays on the platform as a test starts it, with its workers kept alive. */
+  static play<T>(
+    options: FaultOptions,
+    settings: SceneOptions,
+    act: (scene: Scene, keeper: Keeper) => Promise<T>,
+  ): Promise<T> {
+    const open = (servers: Servers) => startPlatform({ ...settings, ...servers });
+    return Scene.playOn(options, open, async (scene) => {
+      const keeper = keepWorkers(scene.platform);
+      try {
+        return await act(scene, keeper);
+      } finally {
+        await keeper.stop();
+      }
+    });
+  }
+
+  /** Opens a scene, plays in it and clears it away, whatever happens. What goes wrong is thrown with the logs' end. */
+  static async playOn<G extends Grounds, T>(
+    options: FaultOptions,
+    open: (servers: Servers) => Promise<G>,
+    act: (scene: Scene<G>) => Promise<T>,
+  ): Promise<T> {
+    const redis = options.backend === 'redis' ? await startRedis() : null;
+    if (options.backend === 'redis' && !redis)
+      throw new NoServer('no redis-server on PATH or in REDIS_SERVER');
+    const bucket = await bucketFor(options);
+    let grounds: G | null = null;
+    let truth: Truth | null = null;
+    try {
+      grounds = await open({ bucket, ...(redis && { redisUrl: redis.url }) });
+      truth = new Truth(grounds.databaseUrl);
+      return await act(new Scene(options, grounds, truth, redis, bucket));
+    } catch (error) {
+      throw grounds ? withLogs(error, grounds) : error;
+    } finally {
+      await truth?.close();
+      await grounds?.stop();
+      await redis?.dispose();
+      await bucket?.remove();
+    }
+  }
+
+  /** Uploads lines and creates a batch of them. */
+  async submit(options: Omit<InputOptions, 'tag'>): Promise<Submitted> {
+    return this.create(await this.upload(options));
+  }
+
+  async upload(options: Omit<InputOptions, 'tag'>): Promise<Omit<Submitted, 'id'>> {
+    const input = new Input({ ...options, tag: `s${this.options.seed}b${++this.tags}` });
+    const file = await this.platform.client.files.create({ file: input.file(), purpose: 'batch' });
+    return { fileId: file.id, input };
+  }
+
+  async create({ fileId, input }: Omit<Submitted, 'id'>, idempotencyKey?: string): Promise<Submitted> {
+    const batch = await this.platform.client.batches.create(
+      { input_file_id: fileId, endpoint: '/v1/embeddings', completion_window: '24h' },
+      idempotencyKey ? { headers: { 'Idempotency-Key': idempotencyKey } } : undefined,
+    );
+    return this.add({ id: batch.id, fileId, input });
+  }
+
+  /** Gives a batch that was created some other way to the checker. */
+  add(submitted: Submitted): Submitted {
+    this.submitted.push(submitted);
+    return submitted;
+  }
+
+  /** Waits until a chunk runs. */
+  async running(withinMs = 30_000): Promise<void> {
+    await until(async () => (await this.truth.held()).length > 0, { what: 'a chunk to run', withinMs });
+  }
+
+  /** Looks into the queue now, while it holds something. */
+  async look(): Promise<void> {
+    this.looks.push(await lookIntoQueue(this.queueAddress));
+  }
+
+  /** Waits for the end of every batch, doing `meanwhile` again and again. @throws Error when time is up. */
+  async ended(withinMs: number, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+    const deadline = Date.now() + withinMs;
+    for (;;) {
+      const states = await Promise.all(this.submitted.map(({ id }) => this.truth.batch(id)));
+      await meanwhile();
+      if (states.every(({ status }) => isFinal(status))) return this.options.say('every batch has ended');
+      if (Date.now() > deadline) {
+        const shown = states
+          .map((state, at) => `${this.submitted[at]!.id} ${JSON.stringify(state)}`)
+          .join('\n');
+        throw new Error(
+          `the batches did not end within ${withinMs / 1_000} s:\n${shown}\n${await this.stuck()}`,
+        );
+      }
+      await sleep(200);
+    }
+  }
+
+  /** The checker's verdict on everything that this scene holds. */
+  async verdict(more: Partial<Pick<Evidence, 'lostUploads' | 'ends' | 'secrets'>> = {}): Promise<Check[]> {
+    const { platform, truth, submitted, looks } = this;
+    return check({
+      truth,
+      url: platform.url,
+      apiKey: platform.apiKey,
+      home: platform.home,
+      objects: platform.objects,
+      queue: this.queueAddress,
+      batches: submitted,
+      looks,
+      logs: () => platform.output(),
+      ...more,
+      secrets: [...(more.secrets ?? []), ...(this.bucket ? [this.bucket.secretAccessKey] : [])],
+    });
+  }
+
+  private get queueAddress() {
+    return this.redis
+      ? ({ kind: 'redis', url: this.redis.url } as const)
+      : ({ kind: 'postgres', truth: this.truth } as const);
+  }
+
+  /** Chunks that have not ended, for the message of a run that waits in vain. */
+  private async stuck(): Promise<string> {
+    const rows = await this.truth.rows(
+      `select batch_id, index, status, attempt, delivery, worker_id, queued_at, started_at from chunks
+       where status <> 'done' order by batch_id, index limit 12`,
+    );
+    return rows.map((row) => JSON.stringify(row)).join('\n');
+  }
+}
+
+async function bucketFor({ store }: FaultOptions): Promise<TestBucket | undefined> {
+  if (store === 'disk') return undefined;
+  const server = findS3();
+  if (!server) throw new NoServer('no S3 server is named by S3_TEST_ENDPOINT and its credentials');
+  return createBucket(server);
+}
+
+const isFinal = (status: string): boolean => ['completed', 'failed', 'expired', 'cancelled'].includes(status);
+
+const shownLines = 15;
+const shownCharacters = 600;
+
+function withLogs(error: unknown, platform: Grounds): Error {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  const tails = platform
+    .output()
+    .split(/^── /m)
+    .filter(Boolean)
+    .map((text) => {
+      const lines = text.trimEnd().split('\n');
+      const last = lines.slice(1).slice(-shownLines);
+      return `── ${lines[0]}\n${last.map((line) => line.slice(0, shownCharacters)).join('\n')}`;
+    });
+  const told = new Error(`${message}\n\nThe end of each process's log:\n${tails.join('\n')}`, {
+    cause: error,
+  });
+  if (stack) told.stack = stack;
+  return told;
+}

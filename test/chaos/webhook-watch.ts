@@ -1,0 +1,146 @@
+/**
+ * The receiving end of a fault run: an endpoint for every event, one whose receiver redirects to where nothing may
+ * arrive, and what must hold between the events that Postgres has and what came.
+ */
+import type OpenAI from 'openai';
+import { Webhook } from 'standardwebhooks';
+import type { WebhookEndpointObject } from '#contracts';
+import { until } from '../support/platform.ts';
+import { startReceiver, withStatus, type Received, type Receiver } from '../support/receiver.ts';
+import type { Check } from './fault.ts';
+import { Finding } from './checker/finding.ts';
+import type { Truth } from './truth.ts';
+
+/** A try that a dead process had in hand is repeated when its lease (20 s) is over. */
+const arriveWithinMs = 60_000;
+/** Requests to one endpoint that one process has under way at most: what a kill may make come twice. */
+const inHand = 16;
+
+export class WebhookWatch {
+  private readonly secrets = new Map<string, string>();
+  private hook = '';
+
+  private constructor(
+    private readonly receiver: Receiver,
+    private readonly inside: Receiver,
+  ) {}
+
+  /** Plays with receivers that are there before the platform is and after it has gone. */
+  static async during<T>(play: (watch: WebhookWatch) => Promise<T>): Promise<T> {
+    const inside = await startReceiver();
+    const receiver = await startReceiver((response, one, nth) => {
+      const isHook = one.path.startsWith('/hook');
+      (isHook ? withStatus(200) : withStatus(307, { location: inside.url }))(response, one, nth);
+    });
+    try {
+      return await play(new WebhookWatch(receiver, inside));
+    } finally {
+      await Promise.all([receiver.close(), inside.close()]);
+    }
+  }
+
+  /** The one receiver is allowed, by its port; the address that it redirects to is not. */
+  get env(): Record<string, string> {
+    return { MILLRACE_WEBHOOK_ALLOW_HOSTS: `127.0.0.1:${this.receiver.port}` };
+  }
+
+  get signingSecrets(): string[] {
+    return [...this.secrets.values()];
+  }
+
+  get count(): number {
+    return this.hooked.length;
+  }
+
+  async register(client: OpenAI): Promise<void> {
+    for (const path of ['hook', 'away']) {
+      const made = await client.post<WebhookEndpointObject>('/webhook_endpoints', {
+        body: { name: path, url: new URL(path, this.receiver.url).href, event_types: ['batch.*'] },
+      });
+      this.secrets.set(path, made.signing_secret!);
+      if (path === 'hook') this.hook = made.id;
+    }
+  }
+
+  private get hooked(): Received[] {
+    return this.receiver.received.filter(({ path }) => path === '/hook');
+  }
+
+  /** Waits for what has not arrived, then compares. @param kills processes that died with requests in hand. */
+  async checks(truth: Truth, kills: number): Promise<{ checks: Check[]; figures: Record<string, number> }> {
+    const events = () => truth.rows<{ id: string }>(`select id from events where type like 'batch.%'`);
+    const came = () => new Set(this.hooked.map(({ headers }) => headers['webhook-id'] as string));
+    const began = performance.now();
+    const arrival = new Finding('every event arrived');
+    const isThere = async () =>
+      (await events()).every(({ id }) => came().has(id)) && (await this.open(truth)) === 0;
+    await until(isThere, { what: 'the events to arrive', withinMs: arriveWithinMs, everyMs: 250 }).catch(
+      () => undefined,
+    );
+    const waitedMs = Math.round(performance.now() - began);
+    const ids = came();
+    const known = await events();
+    for (const { id } of known) if (!ids.has(id)) arrival.problem(`${id} never came`);
+    const open = await this.open(truth);
+    if (open > 0) arrival.problem(`${open} deliveries are not done`);
+    const repeated = this.hooked.length - ids.size;
+    const checks = [
+      arrival.toCheck(`${known.length} events, the last ${waitedMs} ms after the run`),
+      this.sameOnEveryTry(new Set(known.map(({ id }) => id))),
+      await oneDelivery(truth),
+      {
+        name: 'what came twice is what a process had in hand when it died',
+        holds: repeated <= kills * inHand,
+        found: `${repeated} of ${this.hooked.length} requests repeat another, ${kills} kills`,
+      },
+      {
+        name: 'nothing went to an internal address, though a receiver redirected there',
+        holds: this.inside.received.length === 0 && this.receiver.received.length > this.hooked.length,
+        found: `${this.receiver.received.length - this.hooked.length} redirects, ${this.inside.received.length} followed`,
+      },
+    ];
+    return { checks, figures: { events: known.length, requests: this.hooked.length, repeated } };
+  }
+
+  private async open(truth: Truth): Promise<number> {
+    const { count } = await truth.one<{ count: number }>(
+      `select count(*) as count from deliveries where endpoint_id = $1 and status <> 'succeeded'`,
+      [this.hook],
+    );
+    return count;
+  }
+
+  /** Each request is signed, and says what its event says, whichever try it is. */
+  private sameOnEveryTry(known: ReadonlySet<string>): Check {
+    const finding = new Finding('one webhook-id per fact, the same signed body on every try');
+    const verifier = new Webhook(this.secrets.get('hook')!);
+    const bodies = new Map<string, string>();
+    for (const { headers, body } of this.hooked) {
+      const id = headers['webhook-id'] as string;
+      try {
+        verifier.verify(body, headers as Record<string, string>);
+      } catch (error) {
+        finding.problem(`${id}: ${(error as Error).message}`);
+      }
+      if (!known.has(id) || (JSON.parse(body) as { id: string }).id !== id)
+        finding.problem(`${id} is no event's`);
+      if ((bodies.get(id) ?? body) !== body) finding.problem(`${id} had two bodies`);
+      bodies.set(id, body);
+    }
+    return finding.toCheck(`${bodies.size} ids in ${this.hooked.length} requests`);
+  }
+}
+
+async function oneDelivery(truth: Truth): Promise<Check> {
+  const finding = new Finding('one delivery for each event and endpoint');
+  const rows = await truth.rows<{ id: string; deliveries: number; endpoints: number }>(
+    `select f.id, count(d.id) as deliveries, (select count(*) from webhook_endpoints) as endpoints
+     from events f left join deliveries d on d.event_id = f.id
+     where f.type like 'batch.%' group by f.id`,
+  );
+  for (const { id, deliveries, endpoints } of rows) {
+    if (deliveries !== endpoints)
+      finding.problem(`${id} has ${deliveries} deliveries for ${endpoints} endpoints`);
+  }
+  return finding.toCheck(`${rows.length} events`);
+}

@@ -1,0 +1,773 @@
+/** Bad lines, files, forms, headers and addresses: each answered clearly, and nothing lost or left behind. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { signUrl } from '#storage';
+import { leftOvers } from '../support/left-overs.ts';
+import { watchMemory } from '../support/memory.ts';
+import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { connectSql, type Sql } from '../support/sql.ts';
+import { ended, jsonl, line, records, run, upload, type RecordLine } from './wire/lines.ts';
+import {
+  ask,
+  boundary,
+  form,
+  purpose,
+  repeated,
+  sendForm,
+  uploadRaw,
+  type Asked,
+  type FormPart,
+} from './wire/raw.ts';
+
+const MiB = 2 ** 20;
+const maxBytes = 128 * MiB;
+
+let platform: Platform;
+let sql: Sql;
+
+beforeAll(async () => {
+  platform = await startPlatform({ env: { UPLOAD_MAX_BYTES: String(maxBytes) } });
+  sql = await connectSql(platform.databaseUrl);
+});
+
+afterAll(async () => {
+  await sql?.end();
+  await platform?.stop();
+});
+
+afterEach(async () => {
+  // Deletions go on behind the answer for a moment.
+  await until(async () => (await leftOvers(platform, sql)).unreferenced.length === 0, {
+    what: 'no left-overs',
+    withinMs: 3_000,
+  });
+  expect((await leftOvers(platform, sql)).missing).toEqual([]);
+  for (const { child } of [platform.api, ...platform.workers])
+    expect([child.exitCode, child.signalCode]).toEqual([null, null]);
+});
+
+const good = (custom_id: string) => JSON.stringify(line(custom_id));
+const errorsOf = async (content: string | Buffer) => {
+  const batch = await run(platform.client, content);
+  expect(batch).toMatchObject({ status: 'failed', output_file_id: null, error_file_id: null });
+  expect(await sql.rows('select 1 from chunks where batch_id = $1', [batch.id])).toEqual([]);
+  return batch.errors!.data!.map(({ code, line: number, param }) => [code, number, param]);
+};
+const answers = async (content: string | Buffer) => {
+  const batch = await run(platform.client, content);
+  const found = [
+    ...(await records(platform.client, batch.output_file_id)),
+    ...(await records(platform.client, batch.error_file_id)),
+  ];
+  expect(batch.status).toBe('completed');
+  expect(found).toHaveLength(batch.request_counts!.total);
+  return found.sort((a, b) => numberOf(a) - numberOf(b));
+};
+const numberOf = ({ id }: RecordLine) => Number(/\d+$/.exec(id)![0]);
+const statuses = (found: RecordLine[]) => found.map(({ response }) => response!.status_code);
+
+describe('files', () => {
+  test.each([
+    ['nothing', ''],
+    ['only newlines', '\n\n\r\n \t\n'],
+    ['only a byte order mark', '\ufeff'],
+    ['a byte order mark and newlines', '\ufeff\n\r\n'],
+  ])('%s is an empty file', async (_, content) => {
+    expect(await errorsOf(content)).toEqual([['empty_file', null, null]]);
+  });
+
+  test.each([
+    ['no last newline', `${good('a')}\n${good('b')}`],
+    ['CRLF', `${good('a')}\r\n${good('b')}\r\n`],
+    ['a byte order mark', `\ufeff${good('a')}\n${good('b')}\n`],
+    ['blank lines everywhere', `\n\r\n${good('a')}\n \n\n${good('b')}\n\n`],
+    ['space around', `  ${good('a')}\t\n\t${good('b')} \r\n`],
+  ])('%s is no mistake', async (_, content) => {
+    const found = await answers(content);
+    expect(found.map(({ custom_id }) => custom_id)).toEqual(['a', 'b']);
+    expect(statuses(found)).toEqual([200, 200]);
+  });
+
+  const utf16 = Buffer.from(`${good('a')}\n${good('b')}\n`, 'utf16le');
+  test.each([
+    ['CR alone', `${good('a')}\r${good('b')}\r`, 1],
+    ['UTF-16 LE', Buffer.concat([Buffer.from([0xff, 0xfe]), utf16]), 1],
+    ['UTF-16 BE', Buffer.concat([Buffer.from([0xff, 0xfe]), utf16]).swap16(), 1],
+    ['UTF-16 LE without a mark', utf16, 1],
+    ['UTF-16 BE without a mark', Buffer.from(utf16).swap16(), 1],
+    [
+      'invalid UTF-8',
+      Buffer.concat([
+        Buffer.from(`${good('a')}\n\n{"custom_id":"`),
+        Buffer.from([0xc3, 0x28]),
+        Buffer.from('"}\n'),
+      ]),
+      3,
+    ],
+    [
+      'an overlong encoding',
+      Buffer.concat([Buffer.from(`${good('a')}\n"`), Buffer.from([0xc0, 0xaf]), Buffer.from('"\n')]),
+      2,
+    ],
+    ['a cut last line', `${good('a')}\r\n\r\n${good('b').slice(0, -7)}`, 3],
+    ['a second mark', `${good('a')}\n\ufeff${good('b')}\n`, 2],
+    ['a raw NUL', `${good('a')}\n${good('b').replace('"b"', '"\0"')}\n`, 2],
+    ['nesting without an end', `${good('a')}\n${'['.repeat(1_000_000)}\n`, 2],
+    ['a million levels that are no object', `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}\n`, 1],
+    ['a list', `${good('a')}\n[${good('b')}]\n`, 2],
+    ['text', `${good('a')}\n\n\n"b"\n`, 4],
+  ])('%s is named with its line', async (_, content, number) => {
+    expect(await errorsOf(content)).toEqual([['invalid_json_line', number, null]]);
+  });
+
+  test('a hundred errors are listed, and no more', async () => {
+    const errors = await errorsOf('x\n'.repeat(5_000));
+    expect(errors).toEqual(Array.from({ length: 100 }, (_, at) => ['invalid_json_line', at + 1, null]));
+  });
+
+  test('one line beyond every measure, in flat memory', async () => {
+    const memory = [platform.api, ...platform.workers].map(watchMemory);
+    async function* content() {
+      yield Buffer.from(`${good('a')}\n{"custom_id":"`);
+      yield* repeated('x', 120 * MiB);
+      yield Buffer.from(`"}\n${good('b')}\n`);
+    }
+    const answer = await uploadRaw(platform, content());
+    const file = JSON.parse(answer.text) as { id: string; bytes: number };
+    expect(file.bytes).toBeGreaterThan(120 * MiB);
+    const { id } = await platform.client.batches.create({
+      input_file_id: file.id,
+      endpoint: '/v1/embeddings',
+      completion_window: '24h',
+    });
+    const batch = await ended(platform.client, id);
+    expect(batch.errors!.data).toEqual([
+      { code: 'line_too_long', line: 2, param: null, message: expect.stringContaining(String(16 * MiB)) },
+    ]);
+    for (const grown of memory) expect(grown()).toBeLessThan(100);
+    await platform.client.files.delete(file.id);
+  });
+
+  test('ten million lines of one byte, in flat memory; one more is too many', async () => {
+    const memory = [platform.api, ...platform.workers].map(watchMemory);
+    for (const [count, code] of [
+      [10_000_000, 'invalid_json_line'],
+      [10_000_001, 'too_many_tasks'],
+    ] as const) {
+      const file = JSON.parse((await uploadRaw(platform, repeated('1\n', count))).text) as { id: string };
+      const { id } = await platform.client.batches.create({
+        input_file_id: file.id,
+        endpoint: '/v1/embeddings',
+        completion_window: '24h',
+      });
+      const batch = await ended(platform.client, id);
+      expect(batch.status).toBe('failed');
+      expect(batch.errors!.data![0]).toMatchObject({ code, line: code === 'too_many_tasks' ? null : 1 });
+      await platform.client.files.delete(file.id);
+    }
+    for (const grown of memory) expect(grown()).toBeLessThan(150);
+  });
+});
+
+describe('lines', () => {
+  const wrong = (over: object) => `${good('a')}\n${JSON.stringify(line('b', {}, over))}\n`;
+
+  test.each([
+    ['no custom_id', wrong({ custom_id: undefined }), 'missing_required_parameter', 'custom_id'],
+    ['an empty one', wrong({ custom_id: '' }), 'invalid_line', 'custom_id'],
+    ['one that is a number', wrong({ custom_id: 1 }), 'invalid_line', 'custom_id'],
+    ['one of 10 kB', wrong({ custom_id: 'x'.repeat(10_240) }), 'invalid_line', 'custom_id'],
+    ['no method', wrong({ method: undefined }), 'missing_required_parameter', 'method'],
+    ['another method', wrong({ method: 'DELETE' }), 'invalid_line', 'method'],
+    ['no url', wrong({ url: undefined }), 'missing_required_parameter', 'url'],
+    ['another url', wrong({ url: '/v1/embeddings/' }), 'url_mismatch', 'url'],
+    ['no body', wrong({ body: undefined }), 'missing_required_parameter', 'body'],
+    ['a list for the body', wrong({ body: [] }), 'invalid_line', 'body'],
+    ['no model', wrong({ body: { input: 'x' } }), 'missing_required_parameter', 'body.model'],
+    ['another model', wrong({ body: { model: 'sandbox/embeddings:slow' } }), 'model_mismatch', 'body.model'],
+    [
+      'a model behind __proto__',
+      `${good('a')}\n{"custom_id":"b","method":"POST","url":"/v1/embeddings","body":{"__proto__":{"model":"sandbox/embeddings"}}}`,
+      'missing_required_parameter',
+      'body.model',
+    ],
+  ])('%s fails the batch at its line', async (_, content, code, param) => {
+    expect(await errorsOf(content)).toEqual([[code, 2, param]]);
+  });
+
+  test.each([
+    'nobody/model',
+    'sandbox/toString',
+    'sandbox/embeddings:constructor',
+    'sandbox/\u0000',
+    '\ud800/x',
+  ])('the model %j is none', async (model) => {
+    const [[code, number, param]] = (await errorsOf(jsonl([line('a', { model })]))) as [
+      [string, number, string],
+    ];
+    expect(['model_not_found', 'missing_required_parameter']).toContain(code);
+    expect([number, param]).toEqual([1, 'body.model']);
+  });
+
+  test('custom ids that are odd come back the same', async () => {
+    const ids = [
+      '__proto__',
+      'constructor',
+      '\u0000',
+      '\ud800',
+      '\udc00\ud800',
+      ' ',
+      '../../etc',
+      '"\\',
+      'ü'.repeat(512),
+    ];
+    const found = await answers(jsonl(ids.map((id) => line(id, { input: 'x' }))));
+    expect(found.map(({ custom_id }) => custom_id)).toEqual(ids);
+    expect(new Set(statuses(found))).toEqual(new Set([200]));
+  });
+
+  test('keys that are odd change nothing', async () => {
+    const text = (extra: string) =>
+      good('a').replace('{', `{${extra},`).replace('"body":{', `"body":{${extra},`);
+    const extra =
+      '"__proto__":{"custom_id":"x","model":"y","input":[]},"constructor":{"prototype":{"polluted":1}},"toString":1';
+    const found = await answers(`${text(extra)}\n${good('b')}\n`);
+    expect(found.map(({ custom_id }) => custom_id)).toEqual(['a', 'b']);
+    expect(statuses(found)).toEqual([200, 200]);
+  });
+
+  test('bodies that break the rules are answered line by line', async () => {
+    const raw = (id: string, input: string) => good(id).replace(/"input":"[^"]*"/, `"input":${input}`);
+    const deep = '['.repeat(1_000_000) + ']'.repeat(1_000_000);
+    const cases: [string, string, number][] = [
+      ['empty', '""', 400],
+      ['blank', '" \\t\\u00a0\\n"', 400],
+      ['lone surrogates', '"\\ud800 \\udc00"', 200],
+      ['a NUL', '"\\u0000x"', 200],
+      ['1e999', '[1e999]', 400],
+      ['past 2^53', '[9007199254740993]', 400],
+      ['the last safe one', '[9007199254740991]', 200],
+      ['halves', '[0.5]', 400],
+      ['below zero', '[-1]', 400],
+      ['no list', '[]', 400],
+      ['2,049 texts', JSON.stringify(Array(2_049).fill('x')), 400],
+      ['an object', '{"0":"x"}', 400],
+      ['a million levels', deep, 400],
+      ['ten megabytes', JSON.stringify('x'.repeat(10 * MiB)), 200],
+    ];
+    const found = await answers(cases.map(([id, input]) => `${raw(id, input)}\n`).join(''));
+    expect(found.map(({ custom_id, response }) => [custom_id, response!.status_code])).toEqual(
+      cases.map(([id, , status]) => [id, status]),
+    );
+    for (const record of found.filter(({ response }) => response!.status_code === 400)) {
+      const { type, param, message } = record.response!.body.error;
+      expect([type, param]).toEqual(['invalid_request_error', expect.stringMatching(/^input/)]);
+      expect(message).toContain(`Line ${numberOf(record)}:`);
+    }
+  });
+
+  test('options that break the rules too', async () => {
+    const bodies: [object, string][] = [
+      [{ dimensions: 0 }, 'dimensions'],
+      [{ dimensions: 1e9 }, 'dimensions'],
+      [{ dimensions: 65_536, input: Array(65).fill('x') }, 'dimensions'],
+      [{ encoding_format: 'hex' }, 'encoding_format'],
+      [{ metadata: { a: 1 } }, 'metadata.a'],
+      [{ metadata: { sandbox: 'nonsense' } }, 'metadata.sandbox'],
+    ];
+    const found = await answers(jsonl(bodies.map(([body], at) => line(`row-${at}`, body))));
+    expect(found.map(({ response }) => [response!.status_code, response!.body.error.param])).toEqual(
+      bodies.map(([, param]) => [400, param]),
+    );
+  });
+
+  test('a duplicate is found by its exact line, first and last of 100,000, beside its twin, across blank lines', async () => {
+    const lines = Array.from({ length: 100_000 }, (_, at) => good(`row-${at + 1}`));
+    lines[99_999] = good('row-1');
+    lines[1_024] = good('row-1024');
+    lines[49_999] = '\r';
+    const batch = await run(platform.client, `\ufeff${lines.join('\n')}`);
+    expect(
+      batch.errors!.data!.map(({ code, line: number, message }) => [
+        code,
+        number,
+        /line (\d+)/.exec(message!)![1],
+      ]),
+    ).toEqual([
+      ['duplicate_custom_id', 1_025, '1024'],
+      ['duplicate_custom_id', 100_000, '1'],
+    ]);
+  });
+
+  test('ids that only look alike are no duplicates', async () => {
+    const ids = ['a', 'A', ' a', 'a ', '\u00e9', 'e\u0301', 'a\u0000', '\ud800', '\ud801'];
+    expect(await answers(jsonl(ids.map((id) => line(id))))).toHaveLength(ids.length);
+  });
+});
+
+describe('gzip', () => {
+  const packed = gzipSync(jsonl([line('a'), line('b')]));
+
+  test.each([
+    ['cut in the middle', packed.subarray(0, -12)],
+    ['cut in its check sum', packed.subarray(0, -3)],
+    ['with a wrong check sum', Buffer.concat([packed.subarray(0, -8), Buffer.alloc(8)])],
+    ['that is none', Buffer.from(jsonl([line('a')]))],
+    ['whose second member is cut', Buffer.concat([packed, packed.subarray(0, 20)])],
+  ])('a file %s is refused', async (_, content) => {
+    const { status, error } = await uploadRaw(platform, content, 'input.jsonl.gz');
+    expect([status, error.code, error.param]).toEqual([400, 'invalid_gzip', 'file']);
+  });
+
+  test('members one after another are one file', async () => {
+    const { id } = await upload(
+      platform.client,
+      Buffer.concat([packed, gzipSync(jsonl([line('c')]))]),
+      'x.jsonl.gz',
+    );
+    expect(await (await platform.client.files.content(id)).text()).toBe(
+      jsonl([line('a'), line('b'), line('c')]),
+    );
+  });
+
+  test('a bomb is refused before it goes off', async () => {
+    const memory = watchMemory(platform.api);
+    const member = gzipSync(Buffer.alloc(32 * MiB));
+    const { status, error } = await uploadRaw(
+      platform,
+      Buffer.concat(Array(40).fill(member)),
+      'bomb.jsonl.gz',
+    );
+    expect([status, error.code, error.param]).toEqual([413, 'expands_too_much', 'file']);
+    expect(memory()).toBeLessThan(100);
+  });
+
+  test('what expands beyond the limit of a file is too large', async () => {
+    // Noise that repeats: gzip makes about a sixtieth of it, less than it takes for a bomb.
+    const noise = createHash('shake256', { outputLength: 2_048 }).update('noise').digest();
+    const content = gzipSync(Buffer.alloc(maxBytes + 1, noise), { level: 1 });
+    const { status, error } = await uploadRaw(platform, content, 'input.jsonl.gz');
+    expect([status, error.code, error.param]).toEqual([413, 'file_too_large', 'file']);
+  });
+});
+
+describe('forms', () => {
+  const file = (
+    name = 'input.jsonl',
+    content: Uint8Array = Buffer.from(jsonl([line('a')])),
+    field = 'file',
+  ): FormPart => ({
+    file: field,
+    name,
+    content,
+  });
+  type Refusal = [status: number, code?: string | null, param?: string | null];
+  const sent = async (...parts: FormPart[]): Promise<Refusal> => {
+    const answer = await sendForm(platform, parts);
+    return [answer.status, answer.error?.code, answer.error?.param];
+  };
+
+  test('the purpose may come after the file', async () => {
+    expect((await sent(file(), purpose))[0]).toBe(200);
+    expect(await sent(file('a.txt'), purpose)).toEqual([400, 'invalid_file_format', 'file']);
+    expect(await sent(file(), { field: 'purpose', value: 'nothing' })).toEqual([
+      400,
+      'invalid_request',
+      'purpose',
+    ]);
+    const soon: FormPart = { field: 'expires_after[seconds]', value: '5' };
+    expect(await sent(purpose, file(), soon)).toEqual([400, 'invalid_request', 'expires_after.anchor']);
+  });
+
+  test('exactly one file, in its field', async () => {
+    expect(await sent(purpose)).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent()).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent(purpose, { field: 'file', value: 'text' })).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent(purpose, file('a.jsonl', Buffer.from('x'), 'upload'))).toEqual([
+      400,
+      'invalid_request',
+      'file',
+    ]);
+    expect(await sent(purpose, file(), file())).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent(file())).toEqual([400, 'invalid_request', 'purpose']);
+  });
+
+  test('a second file is refused unread, however large it is', async () => {
+    const memory = watchMemory(platform.api);
+    const large: FormPart = { file: 'file', name: 'b.jsonl', content: repeated('x', 100 * MiB) };
+    expect(await sent(purpose, file(), large)).toEqual([400, 'invalid_request', 'file']);
+    expect(memory()).toBeLessThan(60);
+  });
+
+  test('names', async () => {
+    expect(await sent(purpose, file(''))).toEqual([400, 'invalid_file_format', 'file']);
+    expect(await sent(purpose, file(`${'x'.repeat(250)}.jsonl`))).toEqual([400, 'invalid_request', 'file']);
+    for (const name of ['../../etc/input.jsonl', '..\\input.jsonl', '/input.jsonl']) {
+      const { text } = await sendForm(platform, [purpose, file(name)]);
+      expect((JSON.parse(text) as { filename: string }).filename).toBe('input.jsonl');
+    }
+  });
+
+  test.each(['__proto__', 'constructor', '__proto__[purpose]', 'toString'])(
+    'a field named %s is no way in',
+    async (name) => {
+      const [status, code] = await sent({ field: name, value: 'batch' }, file());
+      expect([status, ['invalid_multipart', 'invalid_request'].includes(code!)]).toEqual([400, true]);
+    },
+  );
+
+  test('too many fields', async () => {
+    const many = Array.from({ length: 50 }, (_, at): FormPart => ({ field: `f${at}`, value: 'x' }));
+    expect(await sent(...many, purpose, file())).toEqual([413, 'too_many_fields', null]);
+  });
+
+  const raw = (headers: Asked['headers'], body: Asked['body']) =>
+    ask(platform, { path: '/v1/files', headers: headers!, body });
+  const multipart = `multipart/form-data; boundary=${boundary}`;
+
+  test.each([
+    ['no boundary', 'multipart/form-data', form([purpose, file()])],
+    ['another boundary', 'multipart/form-data; boundary=other', form([purpose, file()])],
+    ['no form at all', multipart, Buffer.from('garbage')],
+    [
+      'a form that breaks off',
+      multipart,
+      Buffer.from(
+        `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{}`,
+      ),
+    ],
+    ['an empty body', multipart, Buffer.alloc(0)],
+  ])('%s', async (_, type, body) => {
+    const { status, error } = await raw({ 'content-type': type }, body);
+    expect([status, error.type]).toEqual([400, 'invalid_request_error']);
+    expect(['invalid_multipart', 'invalid_request']).toContain(error.code);
+  });
+
+  test('what is no form', async () => {
+    expect(await raw({ 'content-type': 'application/json' }, '{}')).toMatchObject({
+      status: 400,
+      error: { param: 'file' },
+    });
+    const other = await raw({ 'content-type': 'application/octet-stream' }, 'x');
+    expect([other.status, other.error.code]).toEqual([415, 'unsupported_media_type']);
+  });
+
+  test('a file over the limit, told by its length or found on the way', async () => {
+    const found = await uploadRaw(platform, repeated(`${'x'.repeat(1_023)}\n`, maxBytes / 1_024 + 1));
+    expect([found.status, found.error.code]).toEqual([413, 'file_too_large']);
+    const huge = { 'content-type': multipart, 'content-length': String(2 ** 50) };
+    const told = await raw(huge, Buffer.from('x'));
+    expect([told.status, told.error.code]).toEqual([413, 'file_too_large']);
+  });
+
+  test('an upload that breaks off leaves nothing', async () => {
+    const before = await sql.rows('select id from files');
+    for (const length of [10 * MiB, 2 ** 20 + 7]) {
+      await breakOff(length);
+    }
+    await until(async () => (await leftOvers(platform, sql)).unreferenced.length === 0, {
+      what: 'no left-overs',
+    });
+    expect(await sql.rows('select id from files')).toHaveLength(before.length);
+  });
+
+  /** Promises more than it sends, and hangs up in the middle of the file. */
+  async function breakOff(length: number): Promise<void> {
+    const { hostname, port } = new URL(platform.url);
+    const socket = connect(Number(port), hostname);
+    const head = [
+      'POST /v1/files HTTP/1.1',
+      `host: ${hostname}`,
+      `authorization: Bearer ${platform.apiKey}`,
+      `content-type: ${multipart}`,
+      `content-length: ${length + 1_000_000}`,
+    ];
+    socket.write(`${head.join('\r\n')}\r\n\r\n`);
+    let written = 0;
+    for await (const piece of form([
+      purpose,
+      { file: 'file', name: 'a.jsonl', content: repeated('{}\n', length / 3) },
+    ])) {
+      written += piece.length;
+      if (written > length) break;
+      if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve));
+    }
+    await until(async () => (await leftOvers(platform, sql)).unreferenced.length > 0, {
+      what: 'the upload to have begun',
+    });
+    socket.destroy();
+  }
+});
+
+test('a download that is given up is closed on our side too', async () => {
+  const lines = Buffer.alloc(64 * MiB, `${'x'.repeat(1_023)}\n`);
+  const file = JSON.parse((await uploadRaw(platform, lines)).text) as { id: string };
+  const descriptors = `/proc/${platform.api.child.pid}/fd`;
+  if (!existsSync(descriptors))
+    console.warn('NOT CHECKED: this system does not show what a process has open');
+  const open = async () => (existsSync(descriptors) ? (await readdir(descriptors)).length : 0);
+  const before = await open();
+  for (let count = 0; count < 5; count++) {
+    const leaving = new AbortController();
+    const answer = await fetch(`${platform.url}/v1/files/${file.id}/content`, {
+      headers: { authorization: `Bearer ${platform.apiKey}` },
+      signal: leaving.signal,
+    });
+    await answer.body!.getReader().read();
+    leaving.abort();
+  }
+  await until(async () => (await open()) <= before + 2, { what: 'the descriptors to be closed' });
+  await platform.client.files.delete(file.id);
+});
+
+describe('requests', () => {
+  const json = { 'content-type': 'application/json' };
+  const post = (body: Asked['body'], headers: Asked['headers'] = json) =>
+    ask(platform, { path: '/v1/batches', headers, body });
+
+  test.each([
+    ['bad JSON', '{"input_file_id":', 400, 'invalid_json'],
+    ['nothing', '', 400, 'invalid_json'],
+    ['a list', '[]', 400, 'invalid_request'],
+    ['null', 'null', 400, 'invalid_request'],
+    ['text', '"x"', 400, 'invalid_request'],
+    ['__proto__', '{"__proto__":{"input_file_id":"x"}}', 400, 'invalid_json'],
+    [
+      'a million levels',
+      `{"metadata":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`,
+      400,
+      'invalid_request',
+    ],
+    ['1e999', '{"input_file_id":1e999}', 400, 'invalid_request'],
+    ['33 MiB', `{"input_file_id":"${'x'.repeat(33 * MiB)}"}`, 413, 'request_too_large'],
+  ])('a body of %s', async (_, body, status, code) => {
+    const answer = await post(body);
+    expect([answer.status, answer.error.code]).toEqual([status, code]);
+    expect(answer.headers['x-request-id']).toMatch(/^req_/);
+    expect(answer.error.message).not.toContain('xxx');
+  });
+
+  test('types that are none of ours', async () => {
+    for (const type of ['text/plain', 'application/xml', 'application/json; charset=utf-16', 'nonsense']) {
+      const answer = await post('{}', { 'content-type': type });
+      expect([400, 415]).toContain(answer.status);
+      expect(answer.error.code).toBeTruthy();
+    }
+  });
+
+  test('unknown routes and methods', async () => {
+    for (const [method, path] of [
+      ['GET', '/'],
+      ['GET', '/v1/none'],
+      ['PATCH', '/v1/files'],
+      ['PUT', '/v1/batches/x'],
+      ['OPTIONS', '/v1/files'],
+    ]) {
+      const answer = await ask(platform, { method: method!, path: path! });
+      expect([answer.status, answer.error.code, answer.error.type]).toEqual([
+        404,
+        'unknown_url',
+        'not_found_error',
+      ]);
+    }
+  });
+
+  const odd = [
+    '..',
+    '%2e%2e',
+    '%2e%2e%2f%2e%2e%2fsecret',
+    '..%2f..%2fetc%2fpasswd',
+    '%00',
+    'file_%00',
+    'x%2500',
+    "'%20or%201=1",
+    '*',
+    `${'a'.repeat(90)}`,
+    'FILE_0',
+  ];
+  test.each(odd)('the id %s is not found', async (id) => {
+    for (const path of [`/v1/files/${id}`, `/v1/files/${id}/content`, `/v1/batches/${id}`]) {
+      const answer = await ask(platform, { path });
+      expect([answer.status, answer.error.type]).toEqual([404, 'not_found_error']);
+    }
+    expect((await ask(platform, { method: 'DELETE', path: `/v1/files/${id}` })).status).toBe(404);
+    expect((await ask(platform, { method: 'POST', path: `/v1/batches/${id}/cancel` })).status).toBe(404);
+    const object = await ask(platform, { path: `/v1/objects/${id}` });
+    expect([403, 404]).toContain(object.status);
+  });
+
+  test('addresses that can not be read', async () => {
+    for (const path of ['%zz', '%', '%ed%a0%80', 'a'.repeat(5_000)].map((id) => `/v1/files/${id}`)) {
+      const answer = await ask(platform, { path });
+      expect([400, 414]).toContain(answer.status);
+      expect([answer.error.code, answer.error.type]).toEqual(['invalid_url', 'invalid_request_error']);
+      expect(answer.headers['x-request-id']).toMatch(/^req_/);
+    }
+    for (const query of ['after=%00', 'after=..%2f', 'after=a&after=b', 'limit=1e3', 'order=%00']) {
+      const answer = await ask(platform, { path: `/v1/batches?${query}` });
+      expect([answer.status, answer.error.param]).toEqual([400, /^\w+/.exec(query)![0]]);
+    }
+  });
+
+  test('ranges that are none are ignored, those past the end refused', async () => {
+    const content = jsonl([line('a')]);
+    const { id } = await upload(platform.client, content);
+    const get = (range: string) => ask(platform, { path: `/v1/files/${id}/content`, headers: { range } });
+    for (const range of [
+      'bytes=',
+      'bytes=b-a',
+      'bytes=9-1',
+      'lines=0-1',
+      'bytes=0-1,3-4',
+      'garbage',
+      `bytes=${'9'.repeat(4_000)}`,
+    ]) {
+      const answer = await get(range);
+      expect([answer.status, answer.text]).toEqual([200, content]);
+    }
+    for (const range of [`bytes=${content.length}-`, 'bytes=99999999999999999999-', 'bytes=-0']) {
+      const answer = await get(range);
+      expect([answer.status, answer.error.code]).toEqual([416, 'range_not_satisfiable']);
+      expect(answer.headers['content-range']).toBe(`bytes */${content.length}`);
+    }
+    const conditional = { range: 'bytes=0-1', 'if-range': '"etag"' };
+    expect((await ask(platform, { path: `/v1/files/${id}/content`, headers: conditional })).status).toBe(200);
+    const { id: empty } = await upload(platform.client, '');
+    expect((await ask(platform, { path: `/v1/files/${empty}/content` })).status).toBe(200);
+    const ofNothing = await ask(platform, {
+      path: `/v1/files/${empty}/content`,
+      headers: { range: 'bytes=0-' },
+    });
+    expect(ofNothing.status).toBe(416);
+  });
+
+  test('keys and lengths that are nonsense', async () => {
+    const { id: input_file_id } = await upload(platform.client, jsonl([line('a')]));
+    const body = JSON.stringify({ input_file_id, endpoint: '/v1/embeddings', completion_window: '24h' });
+    expect((await post(body, { ...json, 'idempotency-key': '' })).error.param).toBe('Idempotency-Key');
+    expect((await post(body, { ...json, 'idempotency-key': 'ü\u00ff%00' })).status).toBe(200);
+    for (const length of ['5', '-1', '1e3', '99999999999999999999999', 'x']) {
+      expect(await statusOfRaw(`content-length: ${length}`)).toBe(400);
+    }
+    expect(await statusOfRaw('content-length: 2\r\ntransfer-encoding: chunked')).toBe(400);
+    expect(await statusOfRaw(`x-long: ${'x'.repeat(100_000)}`)).toBe(431);
+  });
+
+  /** For what Node's own client refuses to send. */
+  async function statusOfRaw(header: string): Promise<number> {
+    const { hostname, port } = new URL(platform.url);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    socket.end(
+      `POST /v1/batches HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${platform.apiKey}\r\n` +
+        `content-type: application/json\r\n${header}\r\n\r\n{}`,
+    );
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]);
+  }
+});
+
+describe('signed URLs', () => {
+  let key: string;
+  let content: string;
+  let secret: string;
+  beforeAll(async () => {
+    content = jsonl([line('a')]);
+    const { id } = await upload(platform.client, content);
+    [{ key }] = (await sql.rows<{ key: string }>(
+      'select object_key as key from file_segments where file_id = $1',
+      [id],
+    )) as [{ key: string }];
+    secret = (await readFile(join(platform.home, 'secret'), 'utf8')).trim();
+  });
+  const sign = (over: object = {}, options: object = {}) =>
+    new URL(
+      signUrl({ baseUrl: platform.url, secret, ...options }, key, { method: 'GET', expiresInS: 60, ...over }),
+    );
+  const get = (url: Pick<URL, 'pathname' | 'search'>, method = 'GET') =>
+    ask({ ...platform, apiKey: '' }, { method, path: url.pathname + url.search });
+
+  test('open one object, whole or a range of it, for nobody in particular', async () => {
+    const answer = await get(sign({ filename: "a'b.jsonl" }));
+    expect([answer.status, answer.text]).toEqual([200, content]);
+    expect(answer.headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'content-disposition': "attachment; filename*=UTF-8''a%27b.jsonl",
+    });
+    expect((await get(sign(), 'HEAD')).status).toBe(200);
+    const part = await fetch(sign(), { headers: { range: 'bytes=0-3' } });
+    expect([part.status, await part.text()]).toEqual([206, content.slice(0, 4)]);
+  });
+
+  test('nothing in them can be changed', async () => {
+    const { id } = await upload(platform.client, 'secret\n');
+    const [other] = await sql.rows<{ key: string }>(
+      'select object_key as key from file_segments where file_id = $1',
+      [id],
+    );
+    // A path as it is sent; `URL` would tidy it.
+    const paths: ((path: string) => string)[] = [
+      () => `/v1/objects/${other!.key}`,
+      (path) => path.replace('/files/', '/files/../files/'),
+      (path) => path.replace('/files/', '/files%2f..%2ffiles%2f'),
+      (path) => path.replace('/files/', '/%2e%2e/'),
+      (path) => `${path}%00`,
+      (path) => `${path}/`,
+    ];
+    for (const change of paths) {
+      const { pathname, search } = sign();
+      await expectRefused({ pathname: change(pathname), search });
+    }
+    const parameters: ((query: URLSearchParams) => void)[] = [
+      (query) => query.set('expires', '9999999999'),
+      (query) => query.set('method', 'PUT'),
+      (query) => query.set('filename', 'x.html'),
+      (query) => query.set('content_type', 'text/html'),
+      (query) => query.set('signature', 'x'),
+      (query) => query.delete('signature'),
+      (query) => query.append('signature', query.get('signature')!),
+      (query) => query.append('expires', query.get('expires')!),
+    ];
+    for (const change of parameters) {
+      const url = sign();
+      change(url.searchParams);
+      await expectRefused(url);
+    }
+    await expectRefused({ pathname: sign().pathname, search: '' });
+  });
+
+  async function expectRefused(url: Pick<URL, 'pathname' | 'search'>): Promise<void> {
+    const { status, error, text } = await get(url);
+    expect([status, error?.code]).toEqual([403, 'invalid_signature']);
+    expect(text).not.toContain('secret');
+  }
+
+  test('they end, with their time and with their secret', async () => {
+    const late = await get(sign({}, { now: () => Date.now() - 61_000 }));
+    expect([late.status, late.error.code]).toEqual([403, 'signed_url_expired']);
+    const forged = await get(sign({}, { secret: 'x'.repeat(43) }));
+    expect([forged.status, forged.error.code]).toEqual([403, 'invalid_signature']);
+    expect((await get(sign({ method: 'PUT' }))).status).toBe(403);
+    expect((await get(sign(), 'PUT')).status).toBe(404);
+  });
+});
+
+test('after all this the platform works, is healthy, and has written no secret down', async () => {
+  expect(statuses(await answers(jsonl([line('a')])))).toEqual([200]);
+  const ready = await ask(platform, { path: '/health/ready' });
+  expect(ready.status).toBe(200);
+  expect(platform.output()).not.toContain(platform.apiKey);
+  // Bad input is the sender's fault: nothing here went wrong.
+  const troubles = platform
+    .output()
+    .split('\n')
+    .filter((each) => /"level":"(error|fatal)"/.test(each));
+  expect(troubles).toEqual([]);
+  const open = await sql.rows(`select id, status from batches where status not in ('completed', 'failed')`);
+  expect(open.filter(({ status }) => status !== 'validating' && status !== 'in_progress')).toEqual([]);
+});

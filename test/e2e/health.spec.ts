@@ -1,0 +1,97 @@
+/** Health as a load balancer and an operator see it, metrics, and logs that can be followed. */
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { jsonl, line, run } from './wire/lines.ts';
+
+let platform: Platform;
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+afterAll(() => platform?.stop());
+
+const get = (path: string) => fetch(platform.url + path);
+const ready = async () => {
+  const answer = await get('/health/ready');
+  const body = (await answer.json()) as { status: string; checks: Record<string, { status: string }> };
+  const states = Object.entries(body.checks).map(([name, { status }]) => [name, status]);
+  return {
+    status: answer.status,
+    is: body.status,
+    checks: Object.fromEntries(states) as Record<string, string>,
+  };
+};
+
+test('alive and ready, without a key', async () => {
+  const live = await get('/health/live');
+  expect([live.status, await live.json()]).toEqual([200, { status: 'ok' }]);
+  expect(await ready()).toEqual({
+    status: 200,
+    is: 'ok',
+    checks: { postgres: 'ok', queue: 'ok', store: 'ok', workers: 'ok' },
+  });
+});
+
+test('a store that can not be written makes it unready, until it can', async () => {
+  const [there, away] = ['.tmp', '.away'].map((name) => join(platform.home, 'objects', name)) as [
+    string,
+    string,
+  ];
+  await rename(there, away);
+  try {
+    await until(async () => (await ready()).checks['store'] === 'failing', {
+      what: 'the store to be missed',
+      withinMs: 10_000,
+    });
+    expect(await ready()).toMatchObject({
+      status: 503,
+      is: 'failing',
+      checks: { postgres: 'ok', store: 'failing' },
+    });
+    expect((await get('/health/live')).status).toBe(200);
+  } finally {
+    await rename(away, there);
+  }
+  await until(async () => (await ready()).status === 200, { what: 'the store to be back', withinMs: 10_000 });
+});
+
+test('metrics count requests by route, never by id', async () => {
+  const batch = await run(platform.client, jsonl([line('a')]));
+  const answer = await get('/metrics');
+  expect(answer.headers.get('content-type')).toContain('text/plain');
+  const text = await answer.text();
+  expect(text).toMatch(/millrace_http_request_seconds_count\{[^}]*route="\/v1\/batches\/:id"[^}]*\} \d+/);
+  expect(text).not.toContain(batch.id);
+});
+
+test('a request is found in the log by its id, a batch by its own; keys and contents are not', async () => {
+  const batch = await run(
+    platform.client,
+    jsonl([line('a-very-private-id', { input: 'a very private text' })]),
+  );
+  const { response } = await platform.client.batches.retrieve(batch.id).withResponse();
+  const logged = () =>
+    platform
+      .output()
+      .split('\n')
+      .filter((each) => each.startsWith('{'))
+      .map((each) => JSON.parse(each) as Record<string, unknown>);
+  const requestId = response.headers.get('x-request-id');
+  await until(() => logged().some((entry) => entry['requestId'] === requestId), {
+    what: 'the request in the log',
+  });
+  expect(logged().find((entry) => entry['requestId'] === requestId)).toMatchObject({
+    method: 'GET',
+    status: '200',
+  });
+  expect(logged().some((entry) => entry['service'] === 'worker' && entry['batchId'] === batch.id)).toBe(true);
+  for (const secret of [platform.apiKey, 'a-very-private-id', 'a very private text']) {
+    expect(platform.output()).not.toContain(secret);
+  }
+});
+
+test('without a worker it takes requests and says that nobody works', async () => {
+  for (const { child } of platform.workers) child.kill('SIGTERM');
+  await until(async () => (await ready()).checks['workers'] === 'none', { what: 'the worker to be gone' });
+  expect(await ready()).toMatchObject({ status: 200, is: 'ok' });
+});

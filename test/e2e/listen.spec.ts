@@ -1,0 +1,94 @@
+/** `millrace listen` as a developer runs it: the events of their workspace, signed, at a server of their own. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Webhook } from 'standardwebhooks';
+import { startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
+import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts';
+
+const program = join(import.meta.dirname, '../../dist/apps/cli/src/main.js');
+const secret = `whsec_${Buffer.alloc(24, 'a').toString('base64')}`;
+
+let platform: Platform;
+let receiver: Receiver;
+let listener: ChildProcess;
+let said = '';
+
+beforeAll(async () => {
+  [platform, receiver] = await Promise.all([startPlatform(), startReceiver()]);
+});
+afterAll(async () => {
+  if (listener?.exitCode === null) listener.kill('SIGKILL');
+  await platform?.stop();
+  await receiver?.close();
+});
+
+function millrace(...args: string[]): ChildProcess {
+  said = '';
+  const env = { ...process.env, MILLRACE_API_KEY: platform.apiKey };
+  const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => (said += text.toString()));
+  return child;
+}
+
+const submit = (name: string) =>
+  submitLines(
+    platform,
+    JSON.stringify({
+      custom_id: name,
+      method: 'POST',
+      url: '/v1/embeddings',
+      body: { model: 'sandbox/embeddings', input: name },
+    }),
+  );
+
+test('what happened before, what happens now, and what the server at home said to it', async () => {
+  const before = await submit('before');
+  await until(async () => (await platform.client.batches.retrieve(before)).status === 'completed', {
+    what: 'a batch',
+  });
+  listener = millrace(
+    'listen',
+    '--forward-to',
+    receiver.url,
+    '--events',
+    'batch.completed',
+    '--after',
+    '0',
+    '--url',
+    platform.url,
+    '--secret',
+    secret,
+  );
+  await until(() => receiver.received.length === 1, { what: 'the event that was there' });
+  receiver.answer(withStatus(500));
+  const now = await submit('now');
+  await until(() => receiver.received.length === 2, { what: 'the event that came' });
+  expect(
+    receiver.received.map(({ body, headers }) =>
+      new Webhook(secret).verify(body, headers as Record<string, string>),
+    ),
+  ).toMatchObject([
+    { type: 'batch.completed', data: { id: before } },
+    { type: 'batch.completed', data: { id: now } },
+  ]);
+  await until(() => said.includes(now), { what: 'its row' });
+  listener.kill('SIGTERM');
+  expect(await once(listener, 'exit')).toEqual([0, null]);
+  expect(said).toMatch(new RegExp(`batch.completed +${before} +200 `));
+  expect(said).toMatch(new RegExp(`batch.completed +${now} +500 `));
+  expect(said).toContain('1 answered well, 1 did not.');
+});
+
+test.each([
+  [['listen'], '--forward-to'],
+  [['listen', '--forward-to', 'nowhere'], '--forward-to'],
+  [['listen', '--forwards'], 'Unknown option'],
+  [['hear'], 'Usage'],
+  [['listen', '--forward-to', 'http://127.0.0.1:9/', '--key', 'mr_wrong'], 'refuses'],
+])('%j says what to do', async (args, what) => {
+  listener = millrace(...args, ...(args.includes('--key') ? ['--url', platform.url] : []));
+  expect(await once(listener, 'exit')).toEqual([2, null]);
+  expect(said).toContain(what);
+});

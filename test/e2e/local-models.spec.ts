@@ -1,0 +1,121 @@
+/** A batch on a local model through the API: its vectors, a thread that dies, a worker killed while a model loads. */
+import { fileURLToPath } from 'node:url';
+import { bareEmbed } from '../support/bare-embed.ts';
+import { finalStatuses, startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
+import { bundledModels, fakeHub, type FakeHub } from '../integration/local/local-models.ts';
+
+const endThreads = fileURLToPath(new URL('./threads-end-process.ts', import.meta.url));
+
+let platform: Platform;
+let hub: FakeHub;
+beforeAll(async () => {
+  hub = await fakeHub();
+  platform = await startPlatform({
+    env: { HF_ENDPOINT: hub.url, HF_TOKEN: hub.token },
+    workerNodeArgs: ['--import', endThreads],
+  });
+});
+afterAll(async () => {
+  await platform?.stop();
+  await hub?.close();
+});
+
+interface Body {
+  readonly model: string;
+  readonly input: string;
+  readonly encoding_format?: 'base64';
+}
+
+const jsonl = (bodies: readonly Body[]) =>
+  bodies
+    .map((body, at) => JSON.stringify({ custom_id: String(at), method: 'POST', url: '/v1/embeddings', body }))
+    .join('\n');
+
+async function ended(id: string) {
+  await until(async () => finalStatuses.includes((await platform.client.batches.retrieve(id)).status), {
+    what: 'the batch to end',
+    withinMs: 50_000,
+  });
+  return platform.client.batches.retrieve(id);
+}
+
+async function records(fileId: string | null | undefined) {
+  const text = await (await platform.client.files.content(fileId!)).text();
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+    .sort((a, b) => Number(a.custom_id) - Number(b.custom_id));
+}
+
+const texts = Array.from(
+  { length: 300 },
+  (_, at) => `The mill turns ${'and the water falls '.repeat(at % 9)}${at}`,
+);
+
+test('vectors through the API are those of a bare transformers.js call to 1e-6', async () => {
+  const bodies = texts.map((input, at): Body => {
+    const body = { model: 'local/demo-embedder', input };
+    return at % 2 ? { ...body, encoding_format: 'base64' } : body;
+  });
+  const [batch, bare] = await Promise.all([
+    submitLines(platform, jsonl(bodies)).then(ended),
+    bareEmbed(bundledModels, 'demo-embedder', texts),
+  ]);
+  expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 300, completed: 300 } });
+  let worst = 0;
+  for (const [at, { response }] of (await records(batch.output_file_id)).entries()) {
+    const { embedding } = response.body.data[0];
+    const vector =
+      typeof embedding === 'string'
+        ? new Float32Array(new Uint8Array(Buffer.from(embedding, 'base64')).buffer)
+        : (embedding as number[]);
+    expect(vector).toHaveLength(256);
+    expect(response.body.usage.prompt_tokens).toBeGreaterThan(3);
+    vector.forEach((value, n) => (worst = Math.max(worst, Math.abs(value - bare[at]![n]!))));
+  }
+  expect(worst).toBeLessThan(1e-6);
+});
+
+test.each(['local/No Such Model', 'local/nobody'])('%s fails the batch when it is planned', async (model) => {
+  const { status, errors } = await ended(await submitLines(platform, jsonl([{ model, input: 'x' }])));
+  expect(status).toBe('failed');
+  expect(errors!.data![0]).toMatchObject({ code: 'model_not_found', line: 1 });
+});
+
+test('threads that die are replaced: the batch completes, the process stays', async () => {
+  const [worker] = platform.workers;
+  const many = Array.from({ length: 12_000 }, (_, at) => ({
+    model: 'local/demo-embedder',
+    input: `The mill turns ${at} times while the river falls over its old wheel`,
+  }));
+  const id = await submitLines(platform, jsonl(many));
+  await until(async () => (await platform.client.batches.retrieve(id)).status === 'in_progress', {
+    what: 'the batch to run',
+  });
+  // At any moment, while a model loads as well: a thread that dies of an exception takes nothing along.
+  for (let turn = 0; turn < 3; turn++) {
+    worker!.child.kill('SIGUSR2');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  const batch = await ended(id);
+  expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: 12_000, failed: 0 } });
+  expect(worker!.output()).toContain('1 threads ended');
+  expect(worker!.child.exitCode).toBeNull();
+  expect(platform.workers).toHaveLength(1);
+});
+
+test('a worker killed while a model loads leaves a batch that another one completes', async () => {
+  hub.stallAt = 'onnx/model.onnx';
+  const [first] = platform.workers;
+  const id = await submitLines(platform, jsonl([{ model: 'local/org/gated', input: 'The mill turns' }]));
+  await until(() => hub.requests.some(({ path }) => path.endsWith('model.onnx')), {
+    what: 'the model to load',
+  });
+  first!.child.kill('SIGKILL');
+  hub.stallAt = null;
+  await platform.addWorker();
+  const batch = await ended(id);
+  expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 1, completed: 1 } });
+  expect(platform.output()).not.toContain(hub.token);
+});

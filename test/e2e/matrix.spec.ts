@@ -1,0 +1,84 @@
+/** The same batches on both queue backends and both stores: run to the end, cancelled, retried, deleted to the last object. */
+import { leftOvers } from '../support/left-overs.ts';
+import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { findRedisServer, startRedis, type TestRedis } from '../support/redis.ts';
+import { createBucket, findS3, type TestBucket } from '../support/s3.ts';
+import { connectSql, type Sql } from '../support/sql.ts';
+import { ended, jsonl, line, records, submit, type Batch } from './wire/lines.ts';
+
+const s3 = findS3();
+const hasRedis = findRedisServer() !== null || process.env['CI'] === 'true';
+const backends = ['embedded', ...(hasRedis ? ['redis'] : [])];
+const stores = ['disk', ...(s3 ? ['s3'] : [])];
+const grid = backends.flatMap((backend) => stores.map((store): [string, string] => [backend, store]));
+
+describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
+  let redis: TestRedis | null = null;
+  let bucket: TestBucket | undefined;
+  let platform: Platform;
+  let sql: Sql;
+  beforeAll(async () => {
+    if (backend === 'redis') redis = await startRedis();
+    if (on === 's3') bucket = await createBucket(s3!);
+    platform = await startPlatform({ bucket, workers: 2, ...(redis && { redisUrl: redis.url }) });
+    sql = await connectSql(platform.databaseUrl);
+  });
+  afterAll(async () => {
+    await sql?.end();
+    await platform?.stop();
+    await redis?.dispose();
+    await bucket?.remove();
+  });
+
+  const input = (count: number, sandbox: object = {}) =>
+    Array.from({ length: count }, (_, at) =>
+      line(`row-${at}`, { input: `text ${at}`, metadata: { sandbox: JSON.stringify(sandbox) } }),
+    );
+  const idsOf = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
+  async function all(batch: Batch) {
+    return [
+      ...(await records(platform.client, batch.output_file_id)),
+      ...(await records(platform.client, batch.error_file_id)),
+    ];
+  }
+  async function deleteFiles(...batches: Batch[]): Promise<void> {
+    for (const { input_file_id, output_file_id, error_file_id } of batches) {
+      for (const id of [input_file_id, output_file_id, error_file_id]) {
+        if (id) await platform.client.files.delete(id);
+      }
+    }
+  }
+
+  test('run, retried, cancelled, and nothing is left of them', async () => {
+    const { client } = platform;
+    const lines = input(2_000, { reject: '99' });
+    const first = await ended(client, (await submit(client, jsonl(lines))).id);
+    const bad = lines.filter(({ custom_id }) => custom_id.includes('99'));
+    expect(first).toMatchObject({
+      status: 'completed',
+      request_counts: { total: 2_000, completed: 2_000 - bad.length, failed: bad.length },
+    });
+    expect(idsOf(await all(first))).toEqual(idsOf(lines));
+
+    const again = await ended(client, (await client.post<Batch>(`/batches/${first.id}/retry`)).id);
+    expect(again.request_counts).toMatchObject({ total: bad.length, failed: bad.length });
+
+    const slow = input(2_000, { delay_ms: 300 });
+    const { id } = await submit(client, jsonl(slow));
+    await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+      what: 'a first chunk',
+    });
+    await client.batches.cancel(id);
+    const cancelled = await ended(client, id);
+    expect(cancelled.status).toBe('cancelled');
+    expect(idsOf(await all(cancelled))).toEqual(idsOf(slow));
+    expect((await leftOvers(platform, sql)).missing).toEqual([]);
+
+    await deleteFiles(first, again, cancelled);
+    await until(async () => (await platform.objects.sizes()).size === 0, {
+      what: 'the store to be empty',
+      withinMs: 20_000,
+    });
+    expect(await platform.objects.unfinished()).toEqual([]);
+  });
+});

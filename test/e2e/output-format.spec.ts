@@ -1,0 +1,203 @@
+/** Results kept as gzip: every way to read them, on both stores, and what stays as it is. */
+import { gunzipSync } from 'node:zlib';
+import type OpenAI from 'openai';
+import { until } from '../support/platform.ts';
+import { connectSql, type Sql } from '../support/sql.ts';
+import { ended, failure, jsonl, line, submit, type Batch, type RecordLine } from './wire/lines.ts';
+import { stores, type StoredPlatform } from './wire/stores.ts';
+
+const lines = Array.from({ length: 600 }, (_, at) =>
+  line(`row-${at}`, {
+    dimensions: 2,
+    input: at % 5 === 0 ? 'boom' : `text ${at}`,
+    metadata: { sandbox: JSON.stringify({ reject: 'boom', item_ms: 1 }) },
+  }),
+);
+const wrong = lines.filter(({ body }) => (body as { input?: string }).input === 'boom');
+const parsed = (text: string) =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map((each) => JSON.parse(each) as RecordLine);
+const idsOf = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
+
+describe.each(stores)('on %s', (_, start) => {
+  let platform: StoredPlatform;
+  let client: OpenAI;
+  let sql: Sql;
+  beforeAll(async () => {
+    platform = await start({ env: { CHUNK_WINDOW: '2', WORKER_SLOTS: '1' } });
+    ({ client } = platform);
+    sql = await connectSql(platform.databaseUrl);
+  });
+  afterAll(async () => {
+    await sql?.end();
+    await platform?.stop();
+  });
+
+  const gzip = (content: string) => submit(client, content, { output_format: 'jsonl.gz' } as object);
+  const read = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
+    const answer = await fetch(`${platform.url}/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${platform.apiKey}`, ...headers },
+    });
+    return { answer, bytes: Buffer.from(await answer.arrayBuffer()) };
+  };
+
+  test('a gzip file of many members, in whole and in ranges; results and retry read lines', async () => {
+    const { id, millrace } = await gzip(jsonl(lines));
+    expect(millrace).toMatchObject({ output_format: 'jsonl.gz' });
+    // While it runs, and after: lines, whatever they are kept as.
+    const seen: RecordLine[] = [];
+    let rounds = 0;
+    for (let after = '0', more = true; more;) {
+      const { answer, bytes } = await read(`/batches/${id}/results?after=${after}`);
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/x-ndjson']);
+      more = answer.headers.get('x-incomplete') === 'true';
+      after = answer.headers.get('x-next-after')!;
+      if (bytes.length > 0) rounds++;
+      seen.push(...parsed(bytes.toString()));
+      if (more) await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(rounds).toBeGreaterThan(1);
+    expect(idsOf(seen)).toEqual(idsOf(lines));
+
+    const batch = await ended(client, id);
+    expect(batch.request_counts).toEqual({
+      total: lines.length,
+      completed: lines.length - wrong.length,
+      failed: wrong.length,
+    });
+    const files = { output: batch.output_file_id!, error: batch.error_file_id! };
+    const records: RecordLine[] = [];
+    for (const [which, fileId] of Object.entries(files)) {
+      const file = await client.files.retrieve(fileId);
+      expect(file.filename).toBe(`${id}_${which}.jsonl.gz`);
+      const { answer, bytes } = await read(`/files/${fileId}/content`);
+      expect(answer.headers.get('content-type')).toBe('application/gzip');
+      expect(answer.headers.get('content-encoding')).toBeNull();
+      expect(answer.headers.get('content-disposition')).toContain('.jsonl.gz');
+      expect(bytes.length).toBe(file.bytes);
+      expect(Number(answer.headers.get('content-length'))).toBe(file.bytes);
+      const { chunks } = (
+        await sql.rows<{ chunks: number }>(
+          `select count(*)::int as chunks from file_segments where file_id = '${fileId}'`,
+        )
+      )[0]!;
+      expect(chunks).toBeGreaterThan(1);
+      records.push(...parsed(gunzipSync(bytes).toString()));
+      const middle = bytes.length >> 1;
+      const range = await read(`/files/${fileId}/content`, { range: `bytes=${middle - 9}-${middle}` });
+      expect(range.answer.headers.get('content-range')).toBe(`bytes ${middle - 9}-${middle}/${bytes.length}`);
+      expect(range.bytes).toEqual(bytes.subarray(middle - 9, middle + 1));
+      const head = await read(`/files/${fileId}/content`, {}, 'HEAD');
+      expect(head.answer.headers.get('content-length')).toBe(String(bytes.length));
+    }
+    const byId = (found: RecordLine[]) => new Map(found.map((each) => [each.custom_id, each]));
+    expect(byId(records)).toEqual(byId(seen));
+    expect(records).toHaveLength(lines.length);
+
+    const retry = await client.post<Batch>(`/batches/${id}/retry`);
+    expect(retry.millrace).toMatchObject({ retry_of: id, output_format: 'jsonl.gz' });
+    const again = await ended(client, retry.id);
+    expect(again).toMatchObject({ status: 'completed', output_file_id: null });
+    expect(again.request_counts).toMatchObject({ total: wrong.length, failed: wrong.length });
+    expect((await client.files.waitForProcessing(retry.input_file_id)).status).toBe('processed');
+    expect(await (await client.files.content(retry.input_file_id)).text()).toBe(jsonl(wrong));
+    const { bytes } = await read(`/files/${again.error_file_id}/content`);
+    expect(idsOf(parsed(gunzipSync(bytes).toString()))).toEqual(idsOf(wrong));
+
+    // To the last object.
+    for (const each of [batch, again]) {
+      for (const fileId of [each.input_file_id, each.output_file_id, each.error_file_id]) {
+        if (fileId) await client.files.delete(fileId);
+      }
+    }
+    await until(async () => (await platform.keys()).every((key) => !key.includes(id)), {
+      what: 'its objects to go',
+    });
+  });
+
+  test('a batch that was cancelled has its lines in it too', async () => {
+    const { id } = await gzip(jsonl(lines));
+    await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+      what: 'a first chunk',
+    });
+    await client.batches.cancel(id);
+    const batch = await ended(client, id);
+    const found: RecordLine[] = [];
+    for (const fileId of [batch.output_file_id, batch.error_file_id]) {
+      const { bytes } = await read(`/files/${fileId}/content`);
+      found.push(...parsed(gunzipSync(bytes).toString()));
+    }
+    expect(idsOf(found)).toEqual(idsOf(lines));
+  });
+
+  test('jsonl unless it is asked for, and nothing else', async () => {
+    const plain = await submit(client, jsonl([line('a')]));
+    expect(plain.millrace).toMatchObject({ output_format: 'jsonl' });
+    const batch = await ended(client, plain.id);
+    expect(await client.files.retrieve(batch.output_file_id!)).toMatchObject({
+      filename: `${plain.id}_output.jsonl`,
+    });
+    const asked = submit(client, jsonl([line('a')]), { output_format: 'zip' } as object);
+    expect(await failure(asked)).toMatchObject({ status: 400, param: 'output_format' });
+  });
+});
+
+describe.each(stores)('a retry on %s', (_, start) => {
+  let platform: StoredPlatform;
+  let client: OpenAI;
+  beforeAll(async () => {
+    platform = await start();
+    ({ client } = platform);
+  });
+  afterAll(() => platform?.stop());
+  const stopWorkers = async () => {
+    const [worker] = platform.workers.splice(0);
+    worker!.child.kill('SIGKILL');
+    await until(() => worker!.child.signalCode !== null, { what: 'the worker to be gone' });
+  };
+
+  test('is answered before its lines are read, and what is not yet written says so', async () => {
+    const source = await ended(client, (await submit(client, jsonl(lines))).id);
+    await stopWorkers();
+    const retry = await client.post<Batch>(`/batches/${source.id}/retry`);
+    const unread = await client.post<Batch>(`/batches/${source.id}/retry`);
+    expect(retry).toMatchObject({ status: 'validating', millrace: { retry_of: source.id } });
+    expect(await client.files.retrieve(retry.input_file_id)).toMatchObject({ status: 'uploaded', bytes: 0 });
+    expect(await failure(client.files.content(retry.input_file_id))).toMatchObject({
+      status: 409,
+      code: 'file_not_processed',
+    });
+    const early = client.batches.create({
+      input_file_id: retry.input_file_id,
+      endpoint: '/v1/embeddings',
+      completion_window: '24h',
+    });
+    expect(await failure(early)).toMatchObject({ status: 400, code: 'file_not_processed' });
+    // Cancelled before its plan, it never has lines; its input will not come.
+    await client.batches.cancel(unread.id);
+    expect(await ended(client, unread.id)).toMatchObject({ status: 'cancelled', error_file_id: null });
+    expect(await client.files.retrieve(unread.input_file_id)).toMatchObject({ status: 'error' });
+
+    await platform.addWorker();
+    expect(await ended(client, retry.id)).toMatchObject({
+      status: 'completed',
+      request_counts: { total: wrong.length },
+    });
+    const file = await client.files.retrieve(retry.input_file_id);
+    expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(jsonl(wrong)) });
+  });
+
+  test('whose source is deleted before it was read fails, and says why', async () => {
+    const source = await ended(client, (await submit(client, jsonl(wrong))).id);
+    await stopWorkers();
+    const { id, input_file_id } = await client.post<Batch>(`/batches/${source.id}/retry`);
+    await client.files.delete(source.error_file_id!);
+    await platform.addWorker();
+    const batch = await ended(client, id);
+    expect(batch).toMatchObject({ status: 'failed', errors: { data: [{ code: 'input_file_missing' }] } });
+    expect(await client.files.retrieve(input_file_id)).toMatchObject({ status: 'error' });
+  });
+});

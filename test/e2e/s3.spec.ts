@@ -1,0 +1,107 @@
+/** A whole batch with its objects in an S3 bucket: what is there while it lives, and that nothing is afterwards. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { createBucket, findS3, s3Settings, type S3Server, type TestBucket } from '../support/s3.ts';
+import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { ended, jsonl, line, submit } from './wire/lines.ts';
+
+const server = findS3();
+
+function onS3(on: S3Server): void {
+  let bucket: TestBucket;
+  let platform: Platform;
+  beforeAll(async () => {
+    bucket = await createBucket(on);
+    platform = await startPlatform({ bucket });
+  });
+  afterAll(async () => {
+    await platform?.stop();
+    await bucket?.remove();
+  });
+
+  test('uploaded in parts, run, read back, and deleted to the last object', async () => {
+    const { client } = platform;
+    const lines = Array.from({ length: 20_000 }, (_, at) =>
+      line(`line-${at}`, { input: `${at} `.padEnd(400, 'the mill turns ') }),
+    );
+    const batch = await ended(
+      client,
+      (await submit(client, jsonl([...lines, line('bad', { input: 7 })]))).id,
+      120_000,
+    );
+    expect([batch.status, batch.request_counts]).toEqual([
+      'completed',
+      { total: 20_001, completed: 20_000, failed: 1 },
+    ]);
+
+    const output = await (await client.files.content(batch.output_file_id!)).text();
+    const found = output
+      .trimEnd()
+      .split('\n')
+      .map((each) => (JSON.parse(each) as { custom_id: string }).custom_id);
+    expect(found.toSorted()).toEqual(lines.map(({ custom_id }) => custom_id).toSorted());
+
+    const keys = await bucket.keys();
+    const input = keys.find((key) => key.includes(batch.input_file_id))!;
+    expect((await bucket.eye.statObject(bucket.bucket, input)).etag).toMatch(/-2$/); // two parts
+    const [one, ...others] = keys.filter((key) => key !== input);
+    expect([typeof one, others.length > 0, await bucket.uploads()]).toEqual(['string', true, []]);
+
+    const ids = [batch.input_file_id, batch.output_file_id, batch.error_file_id];
+    for (const id of ids) await client.files.delete(id!);
+    await until(async () => (await bucket.keys()).length === 0, {
+      what: 'the bucket to be empty',
+      withinMs: 20_000,
+    });
+    expect(platform.output()).not.toContain(bucket.secretAccessKey);
+  }, 180_000);
+
+  test.each([
+    [
+      'a bucket that does not exist',
+      { S3_BUCKET: 'millrace-none' },
+      /millrace-none can't be used: it does not exist\. Create it/,
+    ],
+    [
+      'a wrong secret',
+      { S3_SECRET_ACCESS_KEY: 'hunter2-hunter2' },
+      /does not accept its credentials.*S3_SECRET_ACCESS_KEY/,
+    ],
+    [
+      'half of the credentials',
+      { S3_SECRET_ACCESS_KEY: '' },
+      /S3_SECRET_ACCESS_KEY: not set, though S3_ACCESS_KEY_ID is/,
+    ],
+  ])('%s: both processes end, and say so', async (_, over, message) => {
+    for (const script of ['api/src/main.js', 'worker/src/main.js']) {
+      const child = spawn(
+        process.execPath,
+        [fileURLToPath(new URL(`../../dist/apps/${script}`, import.meta.url))],
+        {
+          env: {
+            PATH: process.env['PATH'],
+            DATABASE_URL: platform.databaseUrl,
+            MILLRACE_HOME: platform.home,
+            PORT: '0',
+            ...s3Settings(bucket),
+            ...over,
+          },
+        },
+      );
+      let output = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (text: Buffer) => (output += text.toString()));
+      const [code] = (await once(child, 'close')) as [number];
+      expect([code, output]).toEqual([expect.any(Number), expect.stringMatching(message)]);
+      expect(code).toBeGreaterThan(0);
+      expect(output).not.toContain('hunter2');
+    }
+  });
+}
+
+if (server === null) {
+  test('NOT RUN: a batch on S3 (no server is named)', () => expect(findS3()).toBeNull());
+} else {
+  onS3(server);
+}

@@ -1,0 +1,52 @@
+import { io } from 'socket.io-client';
+import type { BatchObject, Fact, LiveState, SubscribeAck } from '#contracts';
+import { startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
+
+let platform: Platform;
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+afterAll(() => platform.stop());
+
+const line = (index: number) =>
+  JSON.stringify({
+    custom_id: `row-${index}`,
+    method: 'POST',
+    url: '/v1/embeddings',
+    body: { model: 'sandbox/embeddings:slow', input: `sentence ${index}` },
+  });
+
+test('a batch is followed to its end by what is pushed', async () => {
+  const id = await submitLines(platform, Array.from({ length: 500 }, (_, index) => line(index)).join('\n'));
+  const socket = io(platform.url, { auth: { apiKey: platform.apiKey }, transports: ['websocket'] });
+  const states: LiveState[] = [];
+  const facts: Fact[] = [];
+  socket.on('state', (state: LiveState) => states.push(state));
+  socket.on('fact', (fact: Fact) => facts.push(fact));
+  try {
+    const answer = (await socket.timeout(10_000).emitWithAck('subscribe', { batch: id })) as SubscribeAck;
+    expect(answer).toMatchObject({ ok: true, state: { type: 'batch', subject: id, data: { id } } });
+    await until(() => facts.some(({ type }) => type === 'batch.completed'), { what: 'the fact of its end' });
+    await until(() => states.at(-1)?.data.status === 'completed', { what: 'the state of its end' });
+    const done = states.map(({ data }) => (data as BatchObject).request_counts.completed);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
+    expect(done.at(-1)).toBe(500);
+    const positions = facts.map(({ position }) => position);
+    expect(positions).toEqual([...positions].sort((a, b) => a - b));
+    const milestones = facts.filter(({ type }) => type === 'batch.progress');
+    expect(milestones.at(-1)?.data['progress']).toBe(90);
+  } finally {
+    socket.disconnect();
+  }
+});
+
+test('a socket without a good key is refused', async () => {
+  const socket = io(platform.url, {
+    auth: { apiKey: 'mr_wrong' },
+    transports: ['websocket'],
+    reconnection: false,
+  });
+  const refused = await new Promise<Error>((resolve) => socket.once('connect_error', resolve));
+  socket.disconnect();
+  expect(refused.message).toContain('API key is not valid');
+});

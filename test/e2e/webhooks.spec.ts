@@ -1,0 +1,313 @@
+/** Webhooks as an integrator sets them up: through the stock `openai` client, over HTTP, into a receiver of their own. */
+import OpenAI from 'openai';
+import type {
+  BatchObject,
+  DeliveryObject,
+  DeliveryWithAttempts,
+  Page,
+  WebhookEndpointObject,
+} from '#contracts';
+import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts';
+import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { connectSql } from '../support/sql.ts';
+import { addWorkspace } from '../support/tenants.ts';
+
+let platform: Platform;
+let client: OpenAI;
+let receiver: Receiver;
+
+beforeAll(async () => {
+  [platform, receiver] = await Promise.all([
+    startPlatform({ env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }),
+    startReceiver(),
+  ]);
+  client = platform.client;
+});
+afterAll(async () => {
+  await platform.stop();
+  await receiver.close();
+});
+beforeEach(() => {
+  receiver.received.length = 0;
+  receiver.answer(withStatus(200));
+});
+afterEach(async () => {
+  for await (const { id } of client.webhooks.list()) await client.webhooks.delete(id);
+});
+
+const line = (input: string) => ({ custom_id: input, body: { model: 'sandbox/embeddings', input } });
+const create = (over: object = {}) =>
+  client.post<BatchObject>('/batches', {
+    body: {
+      endpoint: '/v1/embeddings',
+      completion_window: '24h',
+      requests: [line('one'), line('two')],
+      ...over,
+    },
+  });
+const arrived = (type: string, times = 1) =>
+  until(() => receiver.types().filter((one) => one === type).length >= times, { what: `${type} to arrive` });
+const retrieve = (id: string) => client.get<BatchObject>(`/batches/${id}`);
+
+test('create, list, get, update, rotate, test, delete: as the openai package has it', async () => {
+  const made = await client.webhooks.create({
+    name: 'orders',
+    url: receiver.url,
+    event_types: ['batch.completed', 'batch.failed'],
+  });
+  expect(made).toMatchObject({
+    object: 'webhook_endpoint',
+    name: 'orders',
+    url: receiver.url,
+    event_types: ['batch.completed', 'batch.failed'],
+  });
+  expect(made.signing_secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
+  const { signing_secret, ...shown } = made;
+  expect(await client.webhooks.retrieve(made.id)).toEqual(shown);
+  expect((await client.webhooks.list()).data).toEqual([shown]);
+  expect((await client.webhooks.eventTypes.list()).data).toEqual(
+    expect.arrayContaining(['batch.completed', 'batch.completed_with_errors', 'webhook_endpoint.disabled']),
+  );
+  const updated = await client.webhooks.update(made.id, { name: 'renamed' });
+  expect(updated).toMatchObject({ name: 'renamed', event_types: made.event_types, url: made.url });
+
+  const unwrap = (nth: number, secret: string) => {
+    const { body, headers } = receiver.received.at(nth)!;
+    return client.webhooks.unwrap(body, headers, secret);
+  };
+  const tested = await client.webhooks.test(made.id, { event_type: 'batch.completed' });
+  expect(tested).toEqual({
+    object: 'webhook_endpoint.test',
+    webhook_endpoint_id: made.id,
+    event_type: 'batch.completed',
+    status_code: 200,
+    success: true,
+  });
+  expect(await unwrap(-1, signing_secret)).toMatchObject({ object: 'event', type: 'batch.completed' });
+
+  const rotated = await client.webhooks.rotateSecret(made.id, { keep_old_secret_active_for_24_hours: true });
+  expect(rotated.signing_secret).not.toBe(signing_secret);
+  receiver.answer(withStatus(503));
+  expect(await client.webhooks.test(made.id, { event_type: 'batch.failed' })).toMatchObject({
+    status_code: 503,
+  });
+  for (const secret of [signing_secret, rotated.signing_secret]) await unwrap(-1, secret);
+  const again = await client.webhooks.rotateSecret(made.id);
+  await client.webhooks.test(made.id, { event_type: 'batch.failed' });
+  await unwrap(-1, again.signing_secret);
+  for (const secret of [signing_secret, rotated.signing_secret]) {
+    await expect(unwrap(-1, secret)).rejects.toThrow(OpenAI.InvalidWebhookSignatureError);
+  }
+
+  expect(await client.webhooks.delete(made.id)).toEqual({
+    id: made.id,
+    object: 'webhook_endpoint.deleted',
+    deleted: true,
+  });
+  await expect(client.webhooks.retrieve(made.id)).rejects.toMatchObject({
+    status: 404,
+    code: 'webhook_endpoint_not_found',
+  });
+});
+
+test('pages of endpoints, newest first', async () => {
+  const made = [];
+  for (const name of ['a', 'b', 'c']) {
+    made.push(
+      (await client.webhooks.create({ name, url: receiver.url, event_types: ['batch.completed'] })).id,
+    );
+  }
+  const listed = [];
+  for await (const { id } of client.webhooks.list({ limit: 2 })) listed.push(id);
+  expect(listed).toEqual(made.reverse());
+});
+
+test.each([
+  [{ url: 'http://169.254.169.254/latest' }, 'url_scheme_refused'],
+  [{ url: 'https://169.254.169.254/latest' }, 'url_address_refused'],
+  [{ url: 'https://[::ffff:10.0.0.1]/' }, 'url_address_refused'],
+  [{ url: 'https://localhost/' }, 'url_host_refused'],
+  [{ url: 'http://example.com/' }, 'url_scheme_refused'],
+  [{ url: 'https://example.com:8443/' }, 'url_port_refused'],
+  [{ url: 'not a url' }, 'url_invalid'],
+  [{ name: '' }, 'invalid_request'],
+  [{ event_types: [] }, 'invalid_request'],
+  [{ event_types: ['batch.finished'] }, 'invalid_request'],
+  [{ event_types: ['b*'] }, 'invalid_request'],
+  [{ headers: { 'Webhook-Id': 'x' } }, 'invalid_request'],
+  [{ headers: { 'X-A': 'a\r\nX-B: b' } }, 'invalid_request'],
+  [{ rate_limit: 0 }, 'invalid_request'],
+])('refuses %j', async (over, code) => {
+  const body = { name: 'wrong', url: receiver.url, event_types: ['*'], ...over };
+  await expect(client.post('/webhook_endpoints', { body })).rejects.toMatchObject({ status: 400, code });
+  await expect(create({ webhook: { url: 'https://10.0.0.1/', events: ['batch.*'] } })).rejects.toMatchObject({
+    status: 400,
+    code: 'url_address_refused',
+  });
+});
+
+test('a batch’s events arrive in order at an ordered endpoint, with its errors told apart', async () => {
+  const made = await client.post<WebhookEndpointObject>('/webhook_endpoints', {
+    body: {
+      name: 'all',
+      url: receiver.url,
+      event_types: ['batch.*'],
+      ordered: 'subject',
+      headers: { 'X-Team': 'blue' },
+      metadata_filter: { order: '17' },
+    },
+  });
+  expect(made.millrace).toMatchObject({
+    ordered: 'subject',
+    headers: ['X-Team'],
+    metadata_filter: { order: '17' },
+  });
+  const bad = { custom_id: 'bad', body: { model: 'sandbox/embeddings:400', input: 'no' } };
+  const [batch] = await Promise.all([
+    create({ metadata: { order: '17' }, requests: [bad, { ...bad, custom_id: 'worse' }] }),
+    create({ metadata: { order: '18' } }),
+  ]);
+  await arrived('batch.completed');
+  const bodies = receiver.received.map(
+    ({ body }) => JSON.parse(body) as { type: string; data: { id: string } },
+  );
+  expect(bodies.every(({ data }) => data.id === batch.id)).toBe(true);
+  expect(receiver.types().filter((type) => type !== 'batch.progress')).toEqual([
+    'batch.in_progress',
+    'batch.completed_with_errors',
+    'batch.completed',
+  ]);
+  expect(new Set(receiver.received.map(({ headers }) => headers['x-team']))).toEqual(new Set(['blue']));
+  expect((await retrieve(batch.id)).status).toBe('completed');
+});
+
+test('a batch brings its own webhook: shown, signed, kept by its retry', async () => {
+  const bad = { custom_id: 'bad', body: { model: 'sandbox/embeddings:400', input: 'no' } };
+  const made = await create({ requests: [bad], webhook: { url: receiver.url, events: ['batch.completed'] } });
+  const { webhook } = made.millrace;
+  expect(webhook).toMatchObject({ url: receiver.url, events: ['batch.completed'], status: 'enabled' });
+  await arrived('batch.completed');
+  const { body, headers } = receiver.received[0]!;
+  await client.webhooks.unwrap(body, headers, webhook!.signing_secret);
+  expect((await retrieve(made.id)).millrace.webhook).toEqual({ ...webhook, signing_secret: undefined });
+  expect((await client.batches.list()).data.find(({ id }) => id === made.id)).toMatchObject({
+    millrace: { webhook: { id: webhook!.id } },
+  });
+  expect((await client.webhooks.list()).data).toEqual([]);
+  expect(await client.webhooks.retrieve(webhook!.id)).toMatchObject({ millrace: { subject: made.id } });
+  expect(receiver.types()).toEqual(['batch.completed']);
+
+  const retry = await client.post<BatchObject>(`/batches/${made.id}/retry`);
+  expect(retry.millrace.webhook).toMatchObject({
+    url: receiver.url,
+    signing_secret_hint: webhook!.signing_secret_hint,
+  });
+  await arrived('batch.completed', 2);
+  const second = receiver.received[1]!;
+  await client.webhooks.unwrap(second.body, second.headers, webhook!.signing_secret);
+
+  const none = await client.post<BatchObject>(`/batches/${made.id}/retry`, { body: { webhook: null } });
+  expect(none.millrace.webhook).toBeNull();
+  const secret = `whsec_${Buffer.alloc(24, 'k').toString('base64')}`;
+  const own = await create({ webhook: { url: receiver.url, secret } });
+  expect(own.millrace.webhook!.signing_secret).toBeUndefined();
+  await arrived('batch.completed', 3);
+  const third = receiver.received[2]!;
+  await client.webhooks.unwrap(third.body, third.headers, secret);
+});
+
+test('what failed is seen, and sent again: one, all since a time, or a range to a new endpoint', async () => {
+  const since = Math.floor(Date.now() / 1_000) - 1;
+  receiver.answer(withStatus(500));
+  const { id } = await client.webhooks.create({
+    name: 'down',
+    url: receiver.url,
+    event_types: ['batch.completed'],
+  });
+  const batch = await create();
+  await arrived('batch.completed');
+  const path = `/webhook_endpoints/${id}/deliveries`;
+  const deliveries = () => client.get<Page<DeliveryObject>>(path);
+  const stateOf = async () => (await deliveries()).data[0]!;
+  await until(async () => (await stateOf()).tries === 1, { what: 'the failure to be written down' });
+  const failed = await stateOf();
+  expect(failed).toMatchObject({ status: 'pending', event_type: 'batch.completed', subject: batch.id });
+  expect(failed.next_try_at).toBeGreaterThanOrEqual(failed.created_at + 4);
+  const log = await client.get<DeliveryWithAttempts>(`${path}/${failed.id}`);
+  expect(log.attempts).toMatchObject([
+    {
+      number: 1,
+      request: { url: receiver.url, body: receiver.received[0]!.body },
+      response: { status: 500, body: 'status 500', body_is_cut: false },
+      error: { code: 'status_not_2xx' },
+    },
+  ]);
+
+  receiver.answer(withStatus(200));
+  await client.post(`${path}/${failed.id}/redeliver`);
+  await until(async () => (await stateOf()).status === 'succeeded', { what: 'the redelivery' });
+  expect(await stateOf()).toMatchObject({ tries: 2 });
+
+  receiver.answer(withStatus(410));
+  await client.post(`${path}/${failed.id}/redeliver`);
+  await until(
+    async () =>
+      (await client.get<WebhookEndpointObject>(`/webhook_endpoints/${id}`)).millrace.status === 'disabled',
+    {
+      what: '410 to disable the endpoint',
+    },
+  );
+  await expect(client.post(`${path}/${failed.id}/redeliver`)).rejects.toMatchObject({
+    status: 409,
+    code: 'webhook_endpoint_disabled',
+  });
+  receiver.answer(withStatus(200));
+  await client.post(`/webhook_endpoints/${id}`, { body: { disabled: false } });
+  expect(await client.post(`/webhook_endpoints/${id}/redeliver_failed`, { body: { since } })).toMatchObject({
+    count: 1,
+  });
+  await until(async () => (await stateOf()).status === 'succeeded', {
+    what: 'the redelivery of all that failed',
+  });
+
+  const fresh = await client.webhooks.create({
+    name: 'fresh',
+    url: `${receiver.url}/fresh`,
+    event_types: ['batch.completed'],
+  });
+  const replayed = await client.post(`/webhook_endpoints/${fresh.id}/replay`, { body: { since } });
+  expect(replayed).toMatchObject({ object: 'webhook_endpoint.replay', has_more: false, is_truncated: false });
+  await until(() => receiver.received.some(({ path: to }) => to.endsWith('/fresh')), { what: 'the replay' });
+  const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+  expect(new Set(ids.filter((one) => one === failed.event_id)).size).toBe(1);
+});
+
+test('another workspace sees, changes and replays nothing of it', async () => {
+  const { id } = await client.webhooks.create({
+    name: 'mine',
+    url: receiver.url,
+    event_types: ['batch.completed'],
+  });
+  const sql = await connectSql(platform.databaseUrl);
+  const { apiKey } = await addWorkspace(sql);
+  await sql.end();
+  const stranger = new OpenAI({ apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
+  const at = `/webhook_endpoints/${id}`;
+  const delivery = `${at}/deliveries/del_${'0'.repeat(32)}`;
+  const attempts = [
+    stranger.webhooks.retrieve(id),
+    stranger.webhooks.update(id, { name: 'theirs' }),
+    stranger.webhooks.rotateSecret(id),
+    stranger.webhooks.test(id, { event_type: 'batch.completed' }),
+    stranger.webhooks.delete(id),
+    stranger.get(`${at}/deliveries`),
+    stranger.get(delivery),
+    stranger.post(`${delivery}/redeliver`),
+    stranger.post(`${at}/redeliver_failed`, { body: { since: 0 } }),
+    stranger.post(`${at}/replay`, { body: { since: 0 } }),
+  ];
+  for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ status: 404 });
+  expect((await stranger.webhooks.list()).data).toEqual([]);
+  expect(receiver.received).toEqual([]);
+  expect(await client.webhooks.retrieve(id)).toMatchObject({ name: 'mine' });
+});

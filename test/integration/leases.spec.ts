@@ -1,0 +1,163 @@
+import { Database, LeaseStore, type Lease } from '#database';
+import { createLogger } from '#telemetry';
+import { runElected, type Elected } from '../../apps/api/src/duties/elected.ts';
+import { eventually, pause } from '../support/eventually.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { startProxy, type Proxy } from './queues/proxy.ts';
+
+const log = createLogger('test', 'silent');
+let server: TestDatabase;
+let database: Database;
+let leases: LeaseStore;
+
+beforeAll(async () => {
+  server = await createDatabase();
+  database = await Database.connect({ url: server.url, poolMax: 10, applicationName: 'leases-test' });
+  await database.migrate();
+  leases = new LeaseStore(database);
+});
+afterAll(async () => {
+  await database.close();
+  await server.drop();
+});
+
+describe('a lease', () => {
+  test('has one holder, however many ask at once, and a higher epoch each time it changes hands', async () => {
+    for (let epoch = 1; epoch <= 5; epoch++) {
+      const asked = Array.from({ length: 10 }, (_, n) => leases.acquire('contended', `holder ${n}`, 60_000));
+      const granted = (await Promise.all(asked)).filter((lease) => lease !== null);
+      expect(granted).toHaveLength(1);
+      expect(granted[0]).toMatchObject({ name: 'contended', epoch });
+      await leases.release(granted[0]!);
+    }
+  });
+
+  test('is not given away while it is renewed, and is when it runs out', async () => {
+    const lease = (await leases.acquire('renewed', 'a', 150))!;
+    for (let n = 0; n < 6; n++) {
+      expect(await leases.renew(lease, 150)).toBe(true);
+      expect(await leases.acquire('renewed', 'b', 150)).toBeNull();
+      await pause(50);
+    }
+    await eventually(
+      'it runs out',
+      async () => (await leases.acquire('renewed', 'b', 60_000)) !== null,
+      1_000,
+    );
+    expect(await leases.renew(lease, 150)).toBe(false);
+  });
+
+  test('once lost is neither renewed nor released by its former holder, not even under the same name', async () => {
+    const former = (await leases.acquire('lost', 'a', 1))!;
+    await pause(20);
+    expect(await leases.renew(former, 60_000)).toBe(false);
+    const present = (await leases.acquire('lost', 'a', 60_000))!;
+    expect(present.epoch).toBe(former.epoch + 1);
+    expect(await leases.renew(former, 60_000)).toBe(false);
+    await leases.release(former);
+    expect(await leases.renew(present, 60_000)).toBe(true);
+  });
+});
+
+describe('an elected duty', () => {
+  const started: Elected[] = [];
+  afterEach(async () => {
+    await Promise.all(started.splice(0).map((elected) => elected.stop()));
+  });
+
+  /** Notes when its duty runs and ends; more than one at a time is a failure. */
+  class Office {
+    readonly terms: { who: string; epoch: number; endedAt?: number }[] = [];
+    running = 0;
+    most = 0;
+
+    stand(name: string, who: string, on = leases, duty?: (signal: AbortSignal) => Promise<void>): Elected {
+      const elected = runElected({
+        name,
+        leases: on,
+        ttlMs: 1_000,
+        renewMs: 100,
+        log,
+        duty: async (signal, lease: Lease) => {
+          const term: Office['terms'][number] = { who, epoch: lease.epoch };
+          this.terms.push(term);
+          this.most = Math.max(this.most, ++this.running);
+          await (duty?.(signal) ??
+            new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())));
+          this.running--;
+          term.endedAt = performance.now();
+        },
+      });
+      started.push(elected);
+      return elected;
+    }
+  }
+
+  test('runs in one place, and elsewhere at once when that one stops in order', async () => {
+    const office = new Office();
+    const first = office.stand('order', 'first');
+    await eventually('the first', () => office.terms.length === 1);
+    office.stand('order', 'second');
+    await pause(1_500);
+    expect(office.terms).toMatchObject([{ who: 'first', epoch: 1 }]);
+    expect(first.lease).toMatchObject({ name: 'order', epoch: 1 });
+    await first.stop();
+    expect(first.lease).toBeNull();
+    await eventually('the second', () => office.terms.length === 2, 500);
+    expect(office.terms[1]).toMatchObject({ who: 'second', epoch: 2 });
+    expect(office.most).toBe(1);
+  });
+
+  test('that fails or ends by itself gives the lease away and stands again', async () => {
+    const office = new Office();
+    let runs = 0;
+    const elected = runElected({
+      name: 'failing',
+      leases,
+      ttlMs: 60_000,
+      renewMs: 20,
+      log,
+      duty: () => {
+        runs++;
+        throw new Error('broken');
+      },
+    });
+    await eventually('it is tried again', () => runs >= 3);
+    await elected.stop();
+    office.stand('failing', 'other');
+    await eventually('another is let in', () => office.terms.length === 1, 500);
+  });
+
+  describe('in a process that loses the database', () => {
+    let proxy: Proxy;
+    let cutOff: Database;
+
+    beforeEach(async () => {
+      const url = new URL(server.url);
+      proxy = await startProxy({ host: url.hostname, port: Number(url.port || 5432) });
+      url.hostname = '127.0.0.1';
+      url.port = String(proxy.port);
+      cutOff = await Database.connect({ url: url.href, poolMax: 2, applicationName: 'leases-cut-off' });
+    });
+    afterEach(async () => {
+      await proxy.cut();
+      await cutOff.close();
+    });
+
+    test.each(['cut', 'silence'] as const)('ends before another begins (%s)', async (fault) => {
+      const office = new Office();
+      const isolated = office.stand(fault, 'isolated', new LeaseStore(cutOff));
+      await eventually('the first', () => office.terms.length === 1);
+      office.stand(fault, 'other');
+      await proxy[fault]();
+      const faultAt = performance.now();
+      await eventually('the other takes over', () => office.terms.length === 2);
+      const tookOverAt = performance.now();
+      expect(office.terms[0]!.endedAt).toBeLessThan(tookOverAt);
+      expect(tookOverAt - faultAt).toBeLessThan(2_000);
+      expect(office.most).toBe(1);
+      // Nor does it wait for ever for an answer that will not come.
+      await isolated.stop();
+    });
+  });
+});

@@ -1,0 +1,604 @@
+import { APP_FILTER, APP_GUARD, APP_PIPE, NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import pg from 'pg';
+import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import {
+  newId,
+  type BatchObject,
+  type ClientToServer,
+  type Fact,
+  type LiveState,
+  type ServerToClient,
+  type SubscribeAck,
+} from '#contracts';
+import { FeedStore } from '#database';
+import { Gone, Unauthenticated } from '#domain';
+import { connectBus, type Bus } from '#realtime';
+import { createLogger } from '#telemetry';
+import { ApiKeyGuard } from '../../apps/api/src/access/api-key.guard.ts';
+import { AUTHENTICATE } from '../../apps/api/src/access/authenticate.ts';
+import { LiveFeed } from '../../apps/api/src/live/live-feed.ts';
+import { LiveGateway } from '../../apps/api/src/live/live.gateway.ts';
+import { LiveModule } from '../../apps/api/src/live/live.module.ts';
+import { READ_SUBJECT } from '../../apps/api/src/live/read-subject.ts';
+import type { LiveServer } from '../../apps/api/src/live/rooms.ts';
+import { SocketsAdapter } from '../../apps/api/src/live/sockets-adapter.ts';
+import { BUS, LOGGER } from '../../apps/api/src/tokens.ts';
+import { OpenAiErrorFilter } from '../../apps/api/src/wire/openai-error.filter.ts';
+import { schemaPipe } from '../../apps/api/src/wire/schema.pipe.ts';
+import { eventually, pause } from '../support/eventually.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+const log = createLogger('test', 'silent');
+const configuredOrigin = 'https://console.example';
+
+/** The truth, in memory: what the stores would read. */
+class Truth {
+  readonly keys = new Map<string, { workspaceId: string; keyId: string }>();
+  readonly batches = new Map<string, { workspaceId: string; batch: BatchObject; sequence: number }>();
+  readonly facts = new Map<string, Fact[]>();
+  reads = 0;
+  afterRead: () => void | Promise<void> = () => {};
+
+  addKey(workspaceId = newId('workspace')) {
+    const [apiKey, keyId] = [`key-of-${workspaceId}-${this.keys.size}`, newId('apiKey')];
+    this.keys.set(apiKey, { workspaceId, keyId });
+    return { apiKey, keyId, workspaceId };
+  }
+  addBatch(workspaceId: string): string {
+    const id = newId('batch');
+    this.batches.set(id, {
+      workspaceId,
+      batch: { id, request_counts: { completed: 0 } } as BatchObject,
+      sequence: 0,
+    });
+    return id;
+  }
+  advance(id: string, completed: number): void {
+    const state = this.batches.get(id)!;
+    const batch = { ...state.batch, request_counts: { total: 100, completed, failed: 0 } };
+    this.batches.set(id, { ...state, batch });
+  }
+  addFact(workspaceId: string, subject: string, terminal = false): Fact {
+    const facts = this.facts.get(workspaceId) ?? [];
+    this.facts.set(workspaceId, facts);
+    const fact = {
+      id: newId('event'),
+      type: 'batch.progress',
+      subject,
+      terminal,
+      position: facts.length + 1,
+    } as Fact;
+    facts.push(fact);
+    return fact;
+  }
+
+  readonly authenticate = async (apiKey: string) => {
+    const caller = this.keys.get(apiKey);
+    if (!caller) throw new Unauthenticated('not valid');
+    return caller;
+  };
+  readonly readSubject = async (workspaceId: string, id: string): Promise<LiveState | null> => {
+    this.reads++;
+    await pause(1);
+    const state = this.batches.get(id);
+    await this.afterRead();
+    if (state?.workspaceId !== workspaceId) return null;
+    const { batch: data, sequence } = state;
+    return { object: 'state', version: 1, type: 'batch', subject: id, sequence, data };
+  };
+  /** Facts up to this position are no longer kept. */
+  forgotten = 0;
+  readonly feed: Pick<FeedStore, 'heads' | 'read' | 'endOf' | 'assertKept'> = {
+    assertKept: async (_, after) => {
+      if (after > 0 && after < this.forgotten) throw new Gone('no longer kept', { code: 'feed_expired' });
+    },
+    heads: async (ids) => new Map(ids.map((id) => [id, this.facts.get(id)?.length ?? 0])),
+    endOf: async (id, subject) =>
+      this.facts.get(id)?.find((fact) => fact.subject === subject && fact.terminal)?.position ?? null,
+    read: async (id, after, limit) => {
+      await pause(1);
+      await this.feed.assertKept(id, after);
+      return (this.facts.get(id) ?? []).slice(after, after + limit);
+    },
+  };
+}
+
+let server: TestDatabase;
+let speaker: Bus;
+let truth: Truth;
+let api: { app: NestFastifyApplication; bus: Bus; url: string; sockets: () => number };
+const clients: Client[] = [];
+type Client = Socket<ServerToClient, ClientToServer>;
+
+async function startApi(): Promise<typeof api> {
+  const bus = await connectBus({ kind: 'postgres', url: server.url }, { log, name: 'sockets-api' });
+  const module = LiveModule.on([
+    { provide: AUTHENTICATE, useValue: truth.authenticate },
+    { provide: READ_SUBJECT, useValue: truth.readSubject },
+    { provide: FeedStore, useValue: truth.feed },
+    { provide: BUS, useValue: bus },
+    { provide: LOGGER, useValue: log },
+    { provide: APP_GUARD, useClass: ApiKeyGuard },
+    { provide: APP_FILTER, useClass: OpenAiErrorFilter },
+    { provide: APP_PIPE, useFactory: schemaPipe },
+  ]);
+  const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
+    logger: false,
+  });
+  app.useWebSocketAdapter(new SocketsAdapter(app, [configuredOrigin]));
+  const sockets = () => app.get<unknown, { server: LiveServer }>(LiveGateway).server.sockets.sockets.size;
+  await app.listen(0, '127.0.0.1');
+  await app.get(LiveFeed).listening;
+  return { app, bus, url: await app.getUrl(), sockets };
+}
+
+beforeAll(async () => {
+  server = await createDatabase();
+  speaker = await connectBus({ kind: 'postgres', url: server.url }, { log, name: 'sockets-speaker' });
+});
+afterAll(async () => {
+  await speaker.close();
+  await server.drop();
+});
+beforeEach(async () => {
+  truth = new Truth();
+  api = await startApi();
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.disconnect();
+  await api.app.close();
+  await api.bus.close();
+});
+
+function open(apiKey: unknown, options: Partial<ManagerOptions & SocketOptions> = {}): Client {
+  const client: Client = io(api.url, {
+    auth: { apiKey },
+    transports: ['websocket'],
+    reconnection: false,
+    forceNew: true,
+    ...options,
+  });
+  clients.push(client);
+  return client;
+}
+
+/** @returns `connected`, or the code or text of the refusal. */
+function outcome(client: Client): Promise<string> {
+  return new Promise((resolve) => {
+    client.on('connect', () => resolve('connected'));
+    client.on('connect_error', (error) =>
+      resolve((error as { data?: { code: string } }).data?.code ?? error.message),
+    );
+  });
+}
+
+async function connect(apiKey: string) {
+  const client = open(apiKey);
+  const [batches, facts]: [BatchObject[], Fact[]] = [[], []];
+  client.on('state', ({ data }) => batches.push(data as BatchObject));
+  client.on('fact', (fact) => facts.push(fact));
+  expect(await outcome(client)).toBe('connected');
+  return { client, batches, facts };
+}
+
+const subscribe = (client: Client, batch: string): Promise<SubscribeAck> =>
+  client.timeout(5_000).emitWithAck('subscribe', { batch });
+const raw = (client: Client) => client as unknown as Socket;
+
+describe('who may connect', () => {
+  test.each([['of nobody'], [undefined], [{ toString: 'x' }], ['']])(
+    'not with the key %j',
+    async (apiKey) => {
+      expect(await outcome(open(apiKey))).toBe('invalid_api_key');
+    },
+  );
+
+  test.each(['websocket', 'polling'])(
+    'pages of our own and of configured origins, and no other (%s)',
+    async (transport) => {
+      const { apiKey } = truth.addKey();
+      const from = (origin?: string) => {
+        const extraHeaders: Record<string, string> = origin === undefined ? {} : { origin };
+        return outcome(open(apiKey, { transports: [transport], extraHeaders }));
+      };
+      expect(await from()).toBe('connected');
+      expect(await from(configuredOrigin)).toBe('connected');
+      expect(await from(api.url)).toBe('connected');
+      for (const origin of ['https://evil.example', `${configuredOrigin}.evil.example`, 'null', '']) {
+        expect(await from(origin)).not.toBe('connected');
+      }
+    },
+  );
+
+  test('a socket ends when its key is revoked, also when the word of it was lost', async () => {
+    const [first, second, third] = [truth.addKey(), truth.addKey(), truth.addKey()];
+    const sockets = [await connect(first.apiKey), await connect(second.apiKey), await connect(third.apiKey)];
+    const alive = () => sockets.map(({ client }) => client.connected);
+    await speaker.announce('key.revoked', { keyId: first.keyId });
+    await eventually('the first ends', () => !alive()[0]);
+    truth.keys.delete(second.apiKey);
+    await cutBus();
+    await eventually('the second ends', () => !alive()[1]);
+    expect(alive()).toEqual([false, false, true]);
+  });
+});
+
+/** Cuts the API's connection to the bus, which it mends by itself. */
+async function cutBus(): Promise<void> {
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  await client.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sockets-api' and datname = current_database()`,
+  );
+  await client.end();
+}
+
+describe('subscribing', () => {
+  test('is answered with the state; a foreign or unknown id is not found, and its room stays closed', async () => {
+    const [mine, theirs] = [truth.addKey(), truth.addKey()];
+    const [own, foreign] = [truth.addBatch(mine.workspaceId), truth.addBatch(theirs.workspaceId)];
+    const here = await connect(mine.apiKey);
+    const there = await connect(theirs.apiKey);
+    expect(await subscribe(here.client, own)).toMatchObject({
+      ok: true,
+      state: { type: 'batch', subject: own, sequence: 0, data: { id: own } },
+    });
+    expect(await subscribe(there.client, foreign)).toMatchObject({ ok: true });
+    // While the stranger's subscription is looked into, its owner is told of a fact and of a new state.
+    truth.reads = 0;
+    truth.afterRead = async () => {
+      if (truth.reads > 1) return;
+      truth.addFact(theirs.workspaceId, foreign);
+      await speaker.announce('facts.stamped', { workspaceId: theirs.workspaceId, from: 1, to: 1 });
+      await eventually('the owner hears', () => there.batches.length > 0 && there.facts.length > 0);
+    };
+    for (const id of [foreign, newId('batch')]) {
+      expect(await subscribe(here.client, id)).toMatchObject({ ok: false, error: { code: 'not_found' } });
+    }
+    expect(there.facts).toHaveLength(1);
+    expect([here.batches, here.facts]).toEqual([[], []]);
+  });
+
+  test.each([
+    [{ batch: 'batch:*' }],
+    [{ batch: `../${newId('batch')}` }],
+    [{}],
+    ['x'],
+    [null],
+    [{ batch: { $ne: 1 } }],
+    [[1, 2]],
+    [{ workspace: 'ws' }],
+    [{ workspace: true, after: -1 }],
+  ])('with %j is refused', async (body) => {
+    const { client } = await connect(truth.addKey().apiKey);
+    const answer: unknown = await raw(client).timeout(5_000).emitWithAck('subscribe', body);
+    expect(answer).toMatchObject({ ok: false, error: { code: 'invalid_request' } });
+  });
+
+  test('loses no change that falls between the look and the room', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    const { client } = await connect(apiKey);
+    // Right after the first look, before the socket is in the room: nobody is there to be told.
+    truth.afterRead = () => {
+      if (truth.reads === 1) truth.advance(batchId, 42);
+    };
+    expect(await subscribe(client, batchId)).toMatchObject({
+      ok: true,
+      state: { data: { request_counts: { completed: 42 } } },
+    });
+  });
+
+  test('nothing else is understood, and nobody can name a room', async () => {
+    const { client } = await connect(truth.addKey().apiKey);
+    for (const event of ['join', 'state', 'fact', '__proto__', 'error']) {
+      const answer: unknown = await raw(client).timeout(5_000).emitWithAck(event, { room: 'batch:x' });
+      expect(answer).toMatchObject({ ok: false, error: { code: 'unknown_message' } });
+    }
+    expect(client.connected).toBe(true);
+  });
+
+  test('a connection follows 100 batches at most', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const { client } = await connect(apiKey);
+    const ids = Array.from({ length: 101 }, () => truth.addBatch(workspaceId));
+    const answers: SubscribeAck[] = [];
+    for (const id of ids) {
+      answers.push(await subscribe(client, id));
+      if (answers.length % 40 === 0) await pause(1_050);
+    }
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(100);
+    expect(answers.at(-1)).toMatchObject({ error: { code: 'too_many_subscriptions' } });
+    client.emit('unsubscribe', { batch: ids[0]! });
+    expect(await subscribe(client, ids.at(-1)!)).toMatchObject({ ok: true });
+  }, 15_000);
+
+  test("a frame of a megabyte, or a flood, ends the connection and nobody else's", async () => {
+    const { apiKey } = truth.addKey();
+    const [large, flood, calm] = [await connect(apiKey), await connect(apiKey), await connect(apiKey)];
+    raw(large.client).emit('subscribe', 'x'.repeat(1 << 20));
+    for (let n = 0; n < 200; n++) raw(flood.client).emit('subscribe', {});
+    await eventually('both end', () => !large.client.connected && !flood.client.connected);
+    expect(calm.client.connected).toBe(true);
+  });
+});
+
+describe('what is sent', () => {
+  test('signals: the batch as it stands, five times a second at most, the last state always', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const [batchId, unwatched] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
+    const { client, batches } = await connect(apiKey);
+    await subscribe(client, batchId);
+    truth.reads = 0;
+    const began = performance.now();
+    let completed = 0;
+    while (performance.now() - began < 1_000) {
+      truth.advance(batchId, ++completed);
+      speaker.signal('batch', { batchId });
+      speaker.signal('batch', { batchId: unwatched });
+      await pause(5);
+    }
+    const newest = () => batches.at(-1)?.request_counts.completed;
+    await eventually('the last state', () => newest() === completed);
+    expect(batches.length).toBeGreaterThanOrEqual(3);
+    expect(batches.length).toBeLessThanOrEqual(8);
+    expect(truth.reads).toBeLessThanOrEqual(8);
+  });
+
+  test("facts go to their subject's followers, in order, each once, a lost announcement made good by the next", async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const [followed, other] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
+    const before = truth.addFact(workspaceId, followed);
+    const { client, facts } = await connect(apiKey);
+    await subscribe(client, followed);
+    const expected: Fact[] = [];
+    for (let n = 0; n < 1_200; n++) {
+      const fact = truth.addFact(workspaceId, n % 3 === 0 ? other : followed);
+      if (fact.subject === followed) expected.push(fact);
+    }
+    // Of all these only the last is announced, and twice.
+    const to = truth.facts.get(workspaceId)!.length;
+    for (let n = 0; n < 2; n++) await speaker.announce('facts.stamped', { workspaceId, from: to, to });
+    await eventually('all facts', () => facts.length >= expected.length);
+    await pause(50);
+    expect(facts.map(({ position }) => position)).toEqual(expected.map(({ position }) => position));
+    expect(facts).not.toContainEqual(before);
+  });
+
+  test('what was stamped while the bus was away is read when it is back', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    const { client, facts, batches } = await connect(apiKey);
+    await subscribe(client, batchId);
+    truth.addFact(workspaceId, batchId);
+    truth.advance(batchId, 7);
+    await cutBus();
+    await eventually('the fact', () => facts.length === 1, 3_000);
+    await eventually('the state', () => batches.at(-1)?.request_counts.completed === 7);
+  });
+
+  test('a fact that nobody ever announced arrives all the same', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    const { client, facts } = await connect(apiKey);
+    await subscribe(client, batchId);
+    truth.addFact(workspaceId, batchId);
+    await eventually('the fact', () => facts.length === 1, 7_000);
+  }, 15_000);
+
+  test('two API processes tell their own sockets the same', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    const first = await connect(apiKey);
+    const firstApi = api;
+    api = await startApi();
+    try {
+      const second = await connect(apiKey);
+      for (const { client } of [first, second]) await subscribe(client, batchId);
+      const fact = truth.addFact(workspaceId, batchId);
+      await speaker.announce('facts.stamped', { workspaceId, from: 1, to: 1 });
+      await eventually('both', () => first.facts.length > 0 && second.facts.length > 0);
+      for (const { facts } of [first, second]) expect(facts).toEqual([fact]);
+    } finally {
+      await firstApi.app.close();
+      await firstApi.bus.close();
+    }
+  });
+
+  test('after unsubscribing nothing more comes', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const [left, kept] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
+    const { client, facts } = await connect(apiKey);
+    for (const id of [left, kept]) await subscribe(client, id);
+    client.emit('unsubscribe', { batch: left });
+    await subscribe(client, kept);
+    truth.addFact(workspaceId, left);
+    const wanted = truth.addFact(workspaceId, kept);
+    await speaker.announce('facts.stamped', { workspaceId, from: 1, to: 2 });
+    await eventually('what is still followed', () => facts.length > 0);
+    expect(facts).toEqual([wanted]);
+  });
+
+  test('of the workspace every fact comes once, and who resumes is told what it missed first', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const [followed, other] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
+    for (let n = 0; n < 700; n++) truth.addFact(workspaceId, n % 2 ? followed : other);
+    const { client, facts } = await connect(apiKey);
+    await subscribe(client, followed);
+    const answer = await client.timeout(5_000).emitWithAck('subscribe', { workspace: true, after: 20 });
+    expect(answer).toEqual({ ok: true, position: 700 });
+    truth.addFact(workspaceId, followed);
+    const last = truth.addFact(workspaceId, other);
+    await speaker.announce('facts.stamped', { workspaceId, from: 701, to: 702 });
+    await eventually('the last', () => facts.at(-1)?.id === last.id);
+    expect(facts.map(({ position }) => position)).toEqual(Array.from({ length: 682 }, (_, at) => at + 21));
+    client.emit('unsubscribe', { workspace: true });
+    await subscribe(client, followed);
+    truth.addFact(workspaceId, other);
+    const mine = truth.addFact(workspaceId, followed);
+    await speaker.announce('facts.stamped', { workspaceId, from: 703, to: 704 });
+    await eventually('its subject still', () => facts.at(-1)?.id === mine.id);
+    expect(facts).toHaveLength(683);
+  });
+
+  test('a socket that takes nothing is dropped, and nothing is gathered for it without end', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    const [slow, calm] = [await connect(apiKey), await connect(apiKey)];
+    for (const { client } of [slow, calm]) await client.emitWithAck('subscribe', { workspace: true });
+    // What has come is left in the system's buffers: the network's way of saying "wait".
+    const engine = (
+      slow.client.io as unknown as { engine: { transport: { ws: { _socket: { pause(): void } } } } }
+    ).engine;
+    engine.transport.ws._socket.pause();
+    const before = truth.facts.get(workspaceId)?.length ?? 0;
+    for (let n = 0; n < 6_000; n++) truth.addFact(workspaceId, batchId).data = { id: 'x'.repeat(4_000) };
+    await speaker.announce('facts.stamped', { workspaceId, from: before + 1, to: before + 6_000 });
+    await eventually('all is told', () => calm.facts.length === 6_000, 15_000);
+    const open = () => api.sockets();
+    await eventually('it is dropped', () => open() === 1, 15_000);
+    expect(calm.client.connected).toBe(true);
+  }, 40_000);
+});
+
+interface Told {
+  id?: string;
+  event?: string;
+  data?: { position?: number; subject: string; type: string };
+}
+
+/** Reads an event stream as its standard says, until it ends or `enough` are there. */
+async function read(path: string, apiKey: string, enough = Infinity, headers: Record<string, string> = {}) {
+  const left = new AbortController();
+  const response = await fetch(api.url + path, {
+    headers: { authorization: `Bearer ${apiKey}`, accept: 'text/event-stream', ...headers },
+    signal: left.signal,
+  });
+  const told: Told[] = [];
+  const ended = (async () => {
+    let text = '';
+    for await (const bytes of response.body ?? []) {
+      text += Buffer.from(bytes as Uint8Array).toString();
+      const blocks = text.split('\n\n');
+      text = blocks.pop()!;
+      for (const block of blocks) {
+        const fields = Object.fromEntries(
+          block.split('\n').flatMap((line) => {
+            const [, name, value] = /^(id|event|data): (.*)$/.exec(line) ?? [];
+            return name ? [[name, name === 'data' ? JSON.parse(value!) : value]] : [];
+          }),
+        ) as Told;
+        if (fields.event) told.push(fields);
+      }
+      if (told.length >= enough) left.abort();
+    }
+  })().catch((error: unknown) => {
+    if (!left.signal.aborted) throw error;
+  });
+  return { response, told, ended, leave: () => left.abort() };
+}
+
+describe('event streams', () => {
+  const stamped = (workspaceId: string) => {
+    const to = truth.facts.get(workspaceId)!.length;
+    return speaker.announce('facts.stamped', { workspaceId, from: to, to });
+  };
+
+  test('of a batch: its state, its facts, newer states, and an end with its own', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const [batchId, other] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
+    const stream = await read(`/v1/batches/${batchId}/events`, apiKey);
+    expect(stream.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    await eventually('its state', () => stream.told.length > 0);
+    expect(stream.told[0]).toMatchObject({
+      id: '0',
+      event: 'state',
+      data: { subject: batchId, type: 'batch' },
+    });
+    truth.advance(batchId, 12);
+    speaker.signal('batch', { batchId });
+    await eventually('a newer state', () => stream.told.length === 2);
+    truth.addFact(workspaceId, batchId);
+    truth.addFact(workspaceId, other);
+    truth.advance(batchId, 100);
+    truth.addFact(workspaceId, batchId, true);
+    await stamped(workspaceId);
+    await stream.ended;
+    const facts = stream.told.filter(({ event }) => event !== 'state');
+    expect(facts.map(({ id, event, data }) => [id, event, data?.position])).toEqual([
+      ['1', 'batch.progress', 1],
+      ['3', 'batch.progress', 3],
+    ]);
+    expect(stream.told.at(-1)).toMatchObject({
+      event: 'state',
+      data: { data: { request_counts: { completed: 100 } } },
+    });
+
+    // Who was cut off goes on after the last event that it was sent; who has all is told to stay away.
+    const resumed = await read(`/v1/batches/${batchId}/events`, apiKey, Infinity, { 'last-event-id': '1' });
+    await resumed.ended;
+    expect(resumed.told.map(({ id, event }) => [id, event])).toEqual([
+      ['3', 'batch.progress'],
+      [undefined, 'state'],
+    ]);
+    const over = await read(`/v1/batches/${batchId}/events`, apiKey, Infinity, { 'last-event-id': '3' });
+    expect(over.response.status).toBe(204);
+  });
+
+  test('of the workspace: what was missed, then what comes, each once; without the header a list in pages', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    for (let n = 0; n < 30; n++) truth.addFact(workspaceId, batchId);
+    const stream = await read('/v1/events?after=10', apiKey, 25);
+    await eventually('what was missed', () => stream.told.length === 20);
+    for (let n = 0; n < 5; n++) truth.addFact(workspaceId, batchId);
+    await stamped(workspaceId);
+    await stream.ended;
+    expect(stream.told.map(({ id }) => Number(id))).toEqual(Array.from({ length: 25 }, (_, at) => at + 11));
+    const list = await fetch(`${api.url}/v1/events?after=30&limit=3`, {
+      headers: { authorization: `Bearer ${apiKey}` },
+    });
+    const page = (await list.json()) as { data: Fact[]; has_more: boolean };
+    expect([page.data.map(({ position }) => position), page.has_more]).toEqual([[31, 32, 33], true]);
+  });
+
+  test('whoever comes from before what is kept is refused, in the list, the stream and the socket', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    for (let n = 0; n < 9; n++) truth.addFact(workspaceId, batchId);
+    truth.forgotten = 5;
+    const refused = await read('/v1/events?after=3', apiKey);
+    expect(refused.response.status).toBe(410);
+    const headers = { authorization: `Bearer ${apiKey}` };
+    const list = await fetch(`${api.url}/v1/events?after=3`, { headers });
+    expect([list.status, await list.json()]).toMatchObject([410, { error: { code: 'feed_expired' } }]);
+    const { client } = await connect(apiKey);
+    expect(await client.emitWithAck('subscribe', { workspace: true, after: 3 })).toMatchObject({
+      ok: false,
+      error: { code: 'feed_expired' },
+    });
+    expect((await fetch(`${api.url}/v1/events?after=5`, { headers })).status).toBe(200);
+  });
+
+  test('one batch’s stream tells its state to whoever comes from before what is kept', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const batchId = truth.addBatch(workspaceId);
+    for (let n = 0; n < 9; n++) truth.addFact(workspaceId, batchId);
+    truth.forgotten = 5;
+    const stream = await read(`/v1/batches/${batchId}/events`, apiKey, 1, { 'last-event-id': '3' });
+    await stream.ended;
+    expect(stream.told).toMatchObject([{ id: '9', event: 'state' }]);
+  });
+
+  test('ends when its key is revoked; a stranger’s batch is not found', async () => {
+    const [mine, theirs] = [truth.addKey(), truth.addKey()];
+    const batchId = truth.addBatch(mine.workspaceId);
+    expect((await read(`/v1/batches/${batchId}/events`, theirs.apiKey)).response.status).toBe(404);
+    expect((await read('/v1/events', 'nobody')).response.status).toBe(401);
+    const stream = await read(`/v1/batches/${batchId}/events`, mine.apiKey);
+    await eventually('its state', () => stream.told.length > 0);
+    await speaker.announce('key.revoked', { keyId: mine.keyId });
+    await stream.ended;
+  });
+});

@@ -1,0 +1,231 @@
+/** What breaks under local models: files, the Hub, memory, threads; and calls that are given up. */
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLogger } from '#telemetry';
+import { linesOf } from '#domain';
+import type { ClaimedChunk } from '#database';
+import type { Provider, Providers } from '#providers';
+import { LineRecords } from '../../../apps/worker/src/batches/line-records.ts';
+import { Devices } from '../../../apps/worker/src/inference/devices.ts';
+import { runLines } from '../../../apps/worker/src/batches/run-lines.ts';
+import { eventually } from '../../support/eventually.ts';
+import {
+  demoBytes,
+  embed,
+  fakeHub,
+  localModels,
+  mortalThread,
+  never,
+  type FakeHub,
+  type LocalModels,
+} from './local-models.ts';
+
+let models: LocalModels;
+let hub: FakeHub;
+beforeEach(async () => {
+  models = await localModels();
+  hub = await fakeHub();
+});
+afterEach(async () => {
+  await models.close();
+  await hub.close();
+});
+
+const loaded = (provider: Provider) =>
+  provider
+    .models!.held()
+    .filter(({ state }) => state === 'ready')
+    .map(({ model }) => model);
+
+describe('files', () => {
+  test.each(['onnx/model.onnx', 'tokenizer.json', 'config.json'])(
+    'a corrupt %s is named, once and for all',
+    async (path) => {
+      const folder = await models.copy('corrupt');
+      await writeFile(join(folder, path), 'not what it was');
+      const provider = models.provider();
+      await expect(embed(provider, 'corrupt', ['x'])).rejects.toMatchObject({
+        code: 'model_damaged',
+        retryable: false,
+        message: expect.stringContaining('local/corrupt'),
+      });
+      expect(provider.models!.held()).toMatchObject([
+        { model: 'corrupt', state: 'failed', error: { code: 'model_damaged' }, bytes: 0 },
+      ]);
+      // The thread goes on with others, and the model is tried anew when it was put right and unloaded.
+      await expect(embed(provider, 'demo-embedder', ['x'])).resolves.toBeDefined();
+      await models.copy('corrupt');
+      await provider.models!.unload('corrupt');
+      await expect(embed(provider, 'corrupt', ['x'])).resolves.toBeDefined();
+    },
+  );
+
+  test('a name that no model has is refused before anything is loaded', () => {
+    const provider = models.provider();
+    for (const name of ['', 'a/b/c', '../x', 'a/..', '.hidden', 'a--b', 'nobody', 'a b', '__proto__']) {
+      expect(() => provider.check(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+    }
+    for (const name of ['demo-embedder', 'org/name', 'sentence-transformers/all-MiniLM-L6-v2'])
+      expect(() => provider.check(name)).not.toThrow();
+  });
+});
+
+describe('the Hub', () => {
+  const provider = (token?: string) => models.provider({ hub: { url: hub.url, token } });
+
+  test('a model is fetched once, and kept', async () => {
+    await embed(provider(), 'org/open', ['x']);
+    const asked = hub.requests.length;
+    const offline = models.provider({ hub: { url: 'http://127.0.0.1:9' } });
+    await expect(embed(offline, 'org/open', ['x'])).resolves.toBeDefined();
+    expect(hub.requests).toHaveLength(asked);
+    const kept = await readdir(join(models.folder, '.hub/org/open'), { recursive: true });
+    expect(kept.filter((name) => name.endsWith('.part'))).toEqual([]);
+  });
+
+  test('missing, gated and broken ones say what to do, with the model’s page, and never the token', async () => {
+    const page = (model: string) => `https://huggingface.co/${model}`;
+    for (const [model, code] of [
+      ['org/missing', 'model_gated'],
+      ['org/gated', 'model_gated'],
+      ['org/terms', 'model_gated'],
+    ] as const) {
+      const failure = await embed(provider('hf_wrong_token'), model, ['x']).catch(
+        (error: unknown) => error as Error,
+      );
+      expect(failure).toMatchObject({ code, retryable: false });
+      expect((failure as Error).message).toContain(page(model));
+      expect(JSON.stringify(failure, Object.getOwnPropertyNames(failure))).not.toContain('hf_wrong');
+    }
+    await expect(embed(provider(), 'org/broken', ['x'])).rejects.toMatchObject({
+      code: 'hub_unavailable',
+      retryable: true,
+    });
+    await expect(embed(provider(hub.token), 'org/gated', ['x'])).resolves.toBeDefined();
+  });
+
+  test('what was half fetched is no model: another process begins again', async () => {
+    hub.stallAt = 'tokenizer.json';
+    const first = provider();
+    const gone = new AbortController();
+    const waiting = embed(first, 'org/open', ['x'], {}, gone.signal);
+    await eventually('the file to be under way', () =>
+      hub.requests.some(({ path }) => path.endsWith('tokenizer.json')),
+    );
+    gone.abort(new Error('killed'));
+    await expect(waiting).rejects.toThrow('killed');
+    expect(first.models!.held()).toMatchObject([{ model: 'org/open', state: 'loading' }]);
+    hub.stallAt = null;
+    await expect(embed(provider(), 'org/open', ['x'])).resolves.toBeDefined();
+  });
+});
+
+describe('memory', () => {
+  test('the model used longest ago makes room', async () => {
+    await Promise.all(['a', 'b', 'c'].map((name) => models.copy(name)));
+    const provider = models.provider({ memoryBytes: demoBytes * 2.5 });
+    for (const name of ['a', 'b', 'a', 'c']) await embed(provider, name, ['x']);
+    expect(loaded(provider).sort()).toEqual(['a', 'c']);
+    await embed(provider, 'b', ['x']);
+    expect(loaded(provider).sort()).toEqual(['b', 'c']);
+  });
+
+  test('without eviction the next one is refused, whatever was used when', async () => {
+    await Promise.all(['a', 'b'].map((name) => models.copy(name)));
+    const provider = models.provider({ memoryBytes: demoBytes * 1.5, evict: false });
+    await embed(provider, 'a', ['x']);
+    await expect(embed(provider, 'b', ['x'])).rejects.toMatchObject({
+      code: 'model_memory_full',
+      retryable: false,
+    });
+    await expect(embed(provider, 'a', ['x'])).resolves.toBeDefined();
+    await provider.models!.unload('a');
+    await provider.models!.unload('b');
+    await expect(embed(provider, 'b', ['x'])).resolves.toBeDefined();
+  });
+
+  test('a model that no memory would hold is refused; each slot holds a copy', async () => {
+    await models.copy('a');
+    const provider = models.provider({ memoryBytes: demoBytes * 1.5, slots: 2 });
+    await expect(embed(provider, 'a', ['x'])).rejects.toMatchObject({ code: 'model_too_large' });
+  });
+
+  test('calls of more models than fit at once all come through', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    await Promise.all(names.map((name) => models.copy(name)));
+    const provider = models.provider({ memoryBytes: demoBytes * 1.5 });
+    const all = await Promise.all(
+      Array.from({ length: 24 }, (_, at) => embed(provider, names[at % 4]!, [`text ${at}`])),
+    );
+    expect(all).toHaveLength(24);
+    expect(loaded(provider)).toHaveLength(1);
+  });
+});
+
+describe('threads', () => {
+  test('one that dies fails its call retryably; a new one takes its place', async () => {
+    const provider = models.provider({}, mortalThread);
+    await embed(provider, 'demo-embedder', ['x']);
+    await expect(embed(provider, 'demo-embedder', ['a deadly text'])).rejects.toMatchObject({
+      code: 'model_thread_died',
+      retryable: true,
+    });
+    const { vectors } = await embed(provider, 'demo-embedder', ['x']);
+    expect(vectors).toHaveLength(1);
+  });
+
+  test('a line that ends each thread fails alone; the chunk’s others are answered', async () => {
+    const provider = models.provider({}, mortalThread);
+    const providers: Providers = {
+      list: [provider],
+      route: () => ({ provider, model: 'demo-embedder' }),
+      close: async () => undefined,
+    };
+    const text = Array.from({ length: 8 }, (_, at) =>
+      JSON.stringify({
+        custom_id: `row-${at}`,
+        method: 'POST',
+        url: '/v1/embeddings',
+        body: { model: 'local/demo-embedder', input: at === 5 ? 'a deadly text' : `text ${at}` },
+      }),
+    ).join('\n');
+    const chunk = { batchId: 'batch_1', kind: 'embeddings', model: 'local/demo-embedder' } as ClaimedChunk;
+    const records = new LineRecords(chunk.batchId);
+    const lines = [...linesOf(Buffer.from(text), { maxBytes: 2 ** 20 })];
+    await runLines(
+      chunk,
+      lines,
+      records,
+      { ...providers, devices: new Devices(), media: {} as never },
+      never,
+      createLogger('test', 'silent'),
+    );
+    const { sums, errors } = records.close();
+    expect(sums).toMatchObject({ completed: 7, failed: 1 });
+    expect(errors.toString()).toContain('row-5');
+    expect(errors.toString()).toContain('model_thread_died');
+  });
+});
+
+describe('a call that is given up', () => {
+  test('is over at once, during inference as before it, and the slot is free when it ends', async () => {
+    const provider = models.provider();
+    await embed(provider, 'demo-embedder', ['x']);
+    const gone = new AbortController();
+    const many = Array.from({ length: 20_000 }, (_, at) => `text ${at}`);
+    const running = embed(provider, 'demo-embedder', many, {}, gone.signal);
+    const waiting = embed(provider, 'demo-embedder', many, {}, gone.signal);
+    const outcome = Promise.allSettled([running, waiting]);
+    setImmediate(() => gone.abort(new Error('cancelled')));
+    for (const { status } of await outcome) expect(status).toBe('rejected');
+    await expect(embed(provider, 'demo-embedder', ['x'])).resolves.toBeDefined();
+    await expect(embed(provider, 'demo-embedder', ['x'], {}, gone.signal)).rejects.toThrow('cancelled');
+  });
+
+  test('a folder that is gone again is an error like another', async () => {
+    const folder = await models.copy('brief');
+    const provider = models.provider();
+    await rm(folder, { recursive: true });
+    await expect(embed(provider, 'brief', ['x'])).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+});

@@ -1,0 +1,204 @@
+import { kindIds, kindOf, type KindId } from '#catalogue';
+import { ProviderFailure } from '#domain';
+import type { Provider } from '#providers';
+import { ScriptedUpstream } from '../../support/upstream/server.ts';
+import { inputOf, providersAt, runWith, secret } from './providers.ts';
+
+let upstream: ScriptedUpstream;
+let providers: ReturnType<typeof providersAt>;
+
+beforeAll(async () => {
+  upstream = await ScriptedUpstream.start();
+  providers = providersAt(upstream);
+});
+afterEach(() => upstream.reset());
+afterAll(() => upstream.close());
+
+const find = (id: string): Provider => providers.list.find((one) => one.id === id)!;
+const modelOf: Record<string, (kind: KindId) => string> = {
+  openai: () => 'scripted',
+  hf: (kind) =>
+    kind === 'image-to-video' || kind === 'text-to-video'
+      ? `fal/${kind}`
+      : `owner/${kind === 'embeddings' ? 'feature-extraction' : kind}`,
+};
+
+const call = (id: string, kind: KindId, over: object = {}, run = runWith(), model = modelOf[id]!(kind)) =>
+  find(id).handlers[kind]!({ model, input: { ...(inputOf(kind) as object), ...over } as never }, run);
+
+const claims = (id: string) => kindIds.filter((kind) => kind in tables[id]!);
+/** The tables are the claim: literal, and known before any server is. */
+const tables: Record<string, object> = Object.fromEntries(
+  providersAt({ url: 'http://127.0.0.1:9' } as ScriptedUpstream).list.map(({ id, handlers }) => [
+    id,
+    handlers,
+  ]),
+);
+const rows = ['openai', 'hf'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
+
+test.each(rows)('%s: %s answers what the kind answers', async (id, kind) => {
+  const output = await call(id, kind);
+  const entry = kindOf(kind);
+  const { examples, body, packing } = entry;
+  const [{ model, input, options }] = examples;
+  const parsed = body.parse({ model, ...structuredClone(input), ...options });
+  const [part] = packing ? packing.split(output, [parsed]) : [output];
+  const { json } = entry.answer(part, parsed);
+  expect(JSON.parse(json)).toBeInstanceOf(Object);
+  expect(upstream.calls.length).toBeGreaterThan(0);
+});
+
+test.each(rows)('%s: %s says what an upstream refuses, and keeps the token to itself', async (id, kind) => {
+  const json = { error: { message: `no: Bearer ${secret} and sk-secretsecretsecret` } };
+  upstream.script({ status: 422, json });
+  const failure = await call(id, kind).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(ProviderFailure);
+  expect(failure).toMatchObject({ status: 422, retryable: false });
+  expect(String((failure as Error).message)).not.toMatch(/secretsecret/);
+  expect(upstream.calls).toHaveLength(1);
+});
+
+test.each(rows)(
+  '%s: %s calls once when the connection breaks, and leaves trying again to others',
+  async (id, kind) => {
+    upstream.script({ reset: true });
+    await expect(call(id, kind)).rejects.toMatchObject({ code: 'provider_unreachable', retryable: true });
+    expect(upstream.calls).toHaveLength(1);
+  },
+);
+
+test.each(rows)('%s: %s ends with its signal', async (id, kind) => {
+  upstream.script({ hang: true });
+  const stop = new AbortController();
+  const work = call(id, kind, {}, runWith({ signal: stop.signal }));
+  while (upstream.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  stop.abort(new Error('enough'));
+  await expect(work).rejects.toThrow('enough');
+});
+
+describe.each(['openai', 'hf'])('%s', (id) => {
+  test.each([
+    [{ status: 401 }, { code: 'provider_token_invalid', retryable: false }],
+    [{ status: 402 }, { code: 'insufficient_quota', retryable: false }],
+    [{ status: 403 }, { code: 'model_gated', retryable: false }],
+    [{ status: 404 }, { code: 'provider_model_not_found', retryable: false }],
+    [{ status: 413 }, { code: 'provider_too_large', retryable: false }],
+    [
+      { status: 429, headers: { 'retry-after': '7' } },
+      { status: 429, retryable: true, retryAfterMs: 7_000 },
+    ],
+    [
+      { status: 429, headers: { 'retry-after': '-1' } },
+      { status: 429, retryable: true, retryAfterMs: null },
+    ],
+    [
+      { status: 503, json: { error: 'Model x is currently loading' } },
+      { code: 'model_loading', retryable: true },
+    ],
+    [{ status: 500 }, { status: 500, retryable: true }],
+    [{ truncate: true }, { code: 'provider_unreachable', retryable: true }],
+  ])('%j becomes %j, after one call', async (fault, failure) => {
+    upstream.script(fault);
+    await expect(call(id, 'chat-completion')).rejects.toMatchObject(failure);
+    expect(upstream.calls).toHaveLength(1);
+  });
+
+  test('a gated model is named with its page, a wrong token with the setting', async () => {
+    upstream.script({ status: 403, times: 1 });
+    upstream.script({ status: 401 });
+    await expect(call(id, 'chat-completion')).rejects.toThrow(
+      id === 'hf' ? 'https://huggingface.co/owner' : '/v1/models',
+    );
+    await expect(call(id, 'chat-completion')).rejects.toThrow(
+      id === 'hf' ? 'HF_TOKEN' : 'OPENAI_COMPATIBLE_KEYS',
+    );
+  });
+
+  test('a chat is streamed piece by piece, and put together whole', async () => {
+    const run = runWith();
+    const output = await call(id, 'chat-completion', { stream: true }, run);
+    const { choices, usage } = output as { choices: { message: { content: string } }[]; usage: object };
+    const { deltas } = run.told as { deltas: { text?: string; finishReason?: string }[] };
+    expect(deltas.length).toBeGreaterThan(3);
+    expect(deltas.map(({ text = '' }) => text).join('')).toBe(choices[0]!.message.content);
+    expect(deltas.at(-1)).toMatchObject({ finishReason: 'stop' });
+    expect(usage).toMatchObject({ inputTokens: expect.any(Number), outputTokens: expect.any(Number) });
+  });
+
+  test('a stream that breaks off after a piece went out is not begun again', async () => {
+    upstream.script({ truncate: true });
+    await expect(call(id, 'chat-completion', { stream: true })).rejects.toMatchObject({
+      code: 'stream_interrupted',
+      retryable: false,
+    });
+  });
+
+  test('vectors come back in order, each the text that it was asked for', async () => {
+    const { vectors } = (await call(id, 'embeddings', { inputs: ['a', 'bbb', 'cc'] })) as {
+      vectors: Float32Array[];
+    };
+    expect(vectors.map(([first]) => first)).toEqual([1, 3, 2]);
+  });
+
+  test('a video is begun once, its id remembered first, and followed to its end', async () => {
+    const run = runWith();
+    await call(id, 'text-to-video', {}, run);
+    const begun = upstream.calls.filter(({ method }) => method === 'POST');
+    expect(begun).toHaveLength(1);
+    expect(run.told.remembered).toHaveLength(1);
+    expect(run.told.progress.length).toBeGreaterThan(2);
+  });
+
+  test('one that an earlier attempt began is gone on with', async () => {
+    const first = runWith({ remember: () => Promise.reject(new Error('killed here')) });
+    await expect(call(id, 'text-to-video', {}, first)).rejects.toThrow('killed here');
+    const kept = id === 'hf' ? 'fal-ai /fal-ai/fal-ai/text-to-video/requests/run-1' : 'video_1';
+    const again = runWith({ resume: kept });
+    await call(id, 'text-to-video', {}, again);
+    expect(upstream.calls.filter(({ method }) => method === 'POST')).toHaveLength(1);
+    expect(again.told.remembered).toEqual([]);
+  });
+
+  test('a cancel reaches the upstream; a worker that stops leaves the run to the next', async () => {
+    for (const why of ['draining', 'canceled']) {
+      upstream.reset();
+      upstream.videos.looks = upstream.predictions.looks = 1_000;
+      const stop = new AbortController();
+      const run = runWith({ signal: stop.signal });
+      const work = call(id, 'text-to-video', {}, run);
+      while (run.told.progress.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      const began = Date.now();
+      stop.abort(Object.assign(new Error('stopped'), { why }));
+      await expect(work).rejects.toThrow('stopped');
+      expect(Date.now() - began).toBeLessThan(2_000);
+      const told = upstream.calls.filter(({ method }) => method === 'DELETE' || method === 'PUT');
+      expect(told).toHaveLength(why === 'canceled' ? 1 : 0);
+    }
+    upstream.videos.looks = upstream.predictions.looks = 4;
+  });
+});
+
+test('Hugging Face: suffixes choose the provider, endpoints have names, and anything else is told so', async () => {
+  const hf = find('hf');
+  for (const name of ['a/b', 'a/b:fastest', 'a/b:cheapest', 'a/b:fal-ai', 'a/b:auto', '@mine'])
+    hf.check(name);
+  for (const name of ['b', '', 'a/b:nobody', 'a/b:fal-ai:x', '@other', 'http://x/y', 'a/b/c', '../b']) {
+    expect(() => hf.check(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+  }
+  await call('hf', 'chat-completion', {}, runWith(), 'a/b:fastest');
+  expect(upstream.calls[0]!.body).toMatchObject({ model: 'a/b:fastest' });
+  await call('hf', 'embeddings', {}, runWith(), '@mine');
+  expect(upstream.calls.at(-1)!.path).toContain('/me/feature-extraction');
+  await call('hf', 'text-to-video', {}, runWith(), 'replicate/text-to-video:replicate');
+  expect(upstream.calls.some(({ path }) => path.includes('/replicate/v1/models/'))).toBe(true);
+  await expect(call('hf', 'text-to-video', {}, runWith(), 'nobody/text-to-video')).rejects.toThrow(
+    'No inference provider',
+  );
+});
+
+test('openai-compatible: servers that count nothing, and that know no base64', async () => {
+  const data = [{ object: 'embedding', index: 0, embedding: [1, 2] }];
+  upstream.script({ status: 200, json: { object: 'list', data, model: 'x' } });
+  const output = await call('openai', 'embeddings', { inputs: ['12345678'] });
+  expect(output).toEqual({ vectors: [new Float32Array([1, 2])], tokens: [2] });
+});

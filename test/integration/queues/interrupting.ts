@@ -1,0 +1,189 @@
+/** Conformance: cancel, lost locks, crashed workers and leaving ones. */
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { newId } from '#contracts';
+import { jobIdOf, type CancelMatch } from '#queues';
+import { Bench, eventually, interruption, type BackendUnderTest } from './bench.ts';
+
+/** Node runs the sources as they are. */
+const typescript = [
+  '--conditions=source',
+  '--experimental-transform-types',
+  '--disable-warning=ExperimentalWarning',
+];
+const stuckWorker = fileURLToPath(new URL('./stuck-worker.ts', import.meta.url));
+
+export function interrupting(under: () => BackendUnderTest): void {
+  describe('interrupting', () => {
+    let bench: Bench;
+    beforeEach(() => {
+      bench = new Bench();
+    });
+    afterEach(() => bench.close());
+
+    const chunk = (batchId: string, at: number) => ({ payload: { batchId, chunk: at, delivery: 1 } });
+
+    test('cancel, broadcast to two hosts, aborts what matches and nothing else', async () => {
+      const queues = bench.queues(under().address);
+      const bus = new EventEmitter<{ cancel: [CancelMatch] }>();
+      const [canceled, kept] = [newId('batch'), newId('batch')];
+      const taskId = newId('task');
+      const running = new Set<string>();
+      const ended: string[] = [];
+      let aborted = 0;
+      for (const _ of [0, 1]) {
+        const run = async (id: string, signal: AbortSignal): Promise<void> => {
+          running.add(id);
+          ended.push(`${id} ${await interruption(signal)}`);
+          throw new Error('stopped');
+        };
+        const host = bench.host(bench.queues(under().address), {
+          batch: ({ batchId }, { signal }) => run(batchId, signal),
+          interactive: (payload, { signal }) => run(payload.taskId, signal),
+        });
+        bus.on('cancel', (match) => (aborted += host.cancel(match)));
+      }
+      const jobs = [0, 1, 2, 3, 4].map((at) => chunk(canceled, at));
+      await queues.add('batch', bench.pool, [...jobs, chunk(kept, 0)]);
+      await queues.add('interactive', bench.pool, [{ payload: { taskId, delivery: 1 } }]);
+      await eventually('all run', 5_000, async () => {
+        const { active } = await queues.counts('batch', bench.pool);
+        return active === 6 && running.size === 3;
+      });
+      bus.emit('cancel', { batchId: canceled });
+      await eventually('five ended', 2_000, () => ended.length === 5);
+      expect(aborted).toBe(5);
+      expect(new Set(ended)).toEqual(new Set([`${canceled} canceled`]));
+      bus.emit('cancel', { taskId });
+      bus.emit('cancel', { jobId: jobIdOf('batch', chunk(kept, 0).payload) });
+      await eventually('all ended', 2_000, () => ended.length === 7);
+      bus.emit('cancel', { batchId: canceled });
+      expect(aborted).toBe(7);
+      await eventually('all measured', 2_000, () => bench.observed.length === 7);
+      expect(bench.observed.every(({ outcome }) => outcome === 'interrupted')).toBe(true);
+    }, 15_000);
+
+    test('a job of a worker killed with -9 is run again within 15 s, and says so', async () => {
+      const queues = bench.queues(under().address);
+      const job = chunk(newId('batch'), 0);
+      await queues.add('batch', bench.pool, [job]);
+      const args = [...typescript, stuckWorker, JSON.stringify(under().direct), bench.pool];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      try {
+        const [said] = (await once(child.stdout, 'data')) as [Buffer];
+        expect(String(said)).toContain(jobIdOf('batch', job.payload));
+        // Past the first lock, so that it is a renewed one that must end.
+        await new Promise((resolve) => setTimeout(resolve, 4_000));
+      } finally {
+        const exited = once(child, 'exit');
+        child.kill('SIGKILL');
+        await exited;
+      }
+      const killedAt = performance.now();
+      const redelivered: boolean[] = [];
+      bench.host(queues, { batch: async (_payload, run) => void redelivered.push(run.redelivered) });
+      await eventually('run again', 15_000, () => redelivered.length === 1);
+      expect(performance.now() - killedAt).toBeLessThan(15_000);
+      expect(redelivered).toEqual([true]);
+    }, 40_000);
+
+    test('a job that runs longer than its lock is not given to another', async () => {
+      const queues = bench.queues(under().address);
+      let runs = 0;
+      let aborted = false;
+      for (const _ of [0, 1]) {
+        bench.host(bench.queues(under().address), {
+          batch: async (_payload, { signal }) => {
+            runs++;
+            await new Promise((resolve) => setTimeout(resolve, 11_000));
+            aborted ||= signal.aborted;
+          },
+        });
+      }
+      await queues.add('batch', bench.pool, [chunk(newId('batch'), 0)]);
+      await eventually('done', 15_000, () => bench.observed.length === 1);
+      expect({ runs, aborted }).toEqual({ runs: 1, aborted: false });
+    }, 25_000);
+
+    test('a job whose lock is lost is aborted; what is added anew after that runs', async () => {
+      const queues = bench.queues(under().address);
+      const batchId = newId('batch');
+      const why: string[] = [];
+      const ran: number[] = [];
+      bench.host(queues, {
+        batch: async (payload, { signal }) => {
+          ran.push(payload.delivery);
+          if (payload.delivery === 1) why.push(await interruption(signal));
+        },
+      });
+      const waiting = chunk(newId('batch'), 9);
+      await queues.add('batch', bench.pool, [chunk(batchId, 0), { ...waiting, delayMs: 600_000 }]);
+      await eventually('running', 5_000, () => ran.length === 1);
+      await under().empty();
+      const ids = [chunk(batchId, 0), waiting].map(({ payload }) => jobIdOf('batch', payload));
+      expect(await queues.missing('batch', bench.pool, ids)).toEqual(ids);
+      await eventually('aborted', 8_000, () => why.length === 1);
+      expect(why).toEqual(['lock_lost']);
+      await queues.add('batch', bench.pool, [{ payload: { batchId, chunk: 0, delivery: 2 } }]);
+      await eventually('run anew', 8_000, () => ran.length === 2);
+      expect(ran).toEqual([1, 2]);
+    }, 25_000);
+
+    test('drain takes nothing new, waits for what runs, and closes', async () => {
+      const queues = bench.queues(under().address);
+      const started: number[] = [];
+      let ended = 0;
+      const host = bench.host(
+        queues,
+        {
+          batch: async (payload) => {
+            started.push(payload.chunk);
+            await new Promise((resolve) => setTimeout(resolve, 1_000));
+            ended++;
+          },
+        },
+        1,
+      );
+      const batchId = newId('batch');
+      await queues.add(
+        'batch',
+        bench.pool,
+        [0, 1, 2].map((at) => chunk(batchId, at)),
+      );
+      await eventually('running', 5_000, () => started.length === 1);
+      expect(await host.drain(5_000)).toEqual({ abandoned: [] });
+      expect({ started, ended }).toEqual({ started: [0], ended: 1 });
+      expect(host.health().healthy).toBe(false);
+      expect(await queues.counts('batch', bench.pool)).toMatchObject({ waiting: 2, active: 0 });
+    }, 15_000);
+
+    test('at the deadline drain interrupts; who hands back is not abandoned, who does not is run elsewhere', async () => {
+      const queues = bench.queues(under().address);
+      const batchId = newId('batch');
+      const started = new Set<number>();
+      const why: string[] = [];
+      let release: () => void = () => undefined;
+      const deaf = new Promise<void>((resolve) => (release = resolve));
+      const host = bench.host(queues, {
+        batch: async (payload, { signal }) => {
+          started.add(payload.chunk);
+          const said = interruption(signal).then((word) => why.push(word));
+          await (payload.chunk === 0 ? said : deaf);
+        },
+      });
+      await queues.add('batch', bench.pool, [chunk(batchId, 0), chunk(batchId, 1)]);
+      await eventually('both running', 5_000, () => started.size === 2);
+      const askedAt = performance.now();
+      const { abandoned } = await host.drain(500);
+      expect(performance.now() - askedAt).toBeLessThan(4_500);
+      expect(abandoned).toEqual([`${batchId}-1-1`]);
+      expect(why).toEqual(['draining', 'draining']);
+      const again: number[] = [];
+      bench.host(bench.queues(under().address), { batch: async (payload) => void again.push(payload.chunk) });
+      await eventually('the abandoned job runs elsewhere', 15_000, () => again.length === 1);
+      expect(again).toEqual([1]);
+      release();
+    }, 30_000);
+  });
+}

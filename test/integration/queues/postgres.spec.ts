@@ -1,0 +1,120 @@
+/** The queues on PostgreSQL: a database of the suite's own, and its connection budget. */
+import pg from 'pg';
+import { newId } from '#contracts';
+import { migrateQueues } from '#queues';
+import { createDatabase } from '../../support/postgres.ts';
+import { Bench, eventually, type BackendUnderTest } from './bench.ts';
+import { conformance } from './conformance.ts';
+import { startProxy } from './proxy.ts';
+
+/** Not the default, so that a statement that forgets the schema fails. */
+const schema = 'mill_queues';
+
+async function onPostgres(): Promise<BackendUnderTest> {
+  const database = await createDatabase();
+  const at = new URL(database.url);
+  const proxy = await startProxy({ host: at.hostname, port: Number(at.port || 5432) });
+  const proxied = new URL(at);
+  proxied.hostname = '127.0.0.1';
+  proxied.port = String(proxy.port);
+  // Every process of a deployment may migrate at its start.
+  await Promise.all([1, 2, 3].map(() => migrateQueues({ url: database.url, schema })));
+  const admin = new pg.Pool({ connectionString: database.url, max: 2 });
+  const terminateOthers = `select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and application_name = 'millrace-queues'`;
+  return {
+    address: { kind: 'postgres', url: proxied.href, schema, poolMax: 4 },
+    direct: { kind: 'postgres', url: database.url, schema, poolMax: 4 },
+    async addForeign(physicalQueue, jobId, data) {
+      const pool = new pg.Pool({
+        connectionString: database.url,
+        options: `-c search_path=${schema}`,
+        max: 1,
+      });
+      await pool.query(
+        'insert into job (queue, id, seq, name, state, data, added_at_ms) values ($1, $2, $3, $4, $5, $6, $7)',
+        [physicalQueue, jobId, 1, 'foreign', 'waiting', JSON.stringify(data), Date.now()],
+      );
+      await pool.end();
+    },
+    async dump() {
+      const { rows } = await admin.query<{ row: string }>(`select j::text as row from ${schema}.job j`);
+      return rows.map(({ row }) => row).join('\n');
+    },
+    async empty() {
+      await admin.query(`delete from ${schema}.job`);
+    },
+    async restart(downMs, meanwhile) {
+      await admin.query(terminateOthers);
+      await proxy.cut();
+      const until = performance.now() + downMs;
+      await meanwhile();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, until - performance.now())));
+      await proxy.restore();
+    },
+    silence: () => proxy.silence(),
+    passNew: () => proxy.passNew(),
+    async dispose() {
+      await admin.end();
+      await proxy.close();
+      await database.drop();
+    },
+  };
+}
+
+describe('queues on PostgreSQL', () => {
+  conformance(onPostgres);
+
+  test('a process keeps to its connections: the pool, and one more where it works on queues', async () => {
+    const database = await createDatabase();
+    const bench = new Bench();
+    const admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    const connections = async (): Promise<number> => {
+      const { rows } = await admin.query<{ open: number }>(
+        `select count(*)::int as open from pg_stat_activity
+          where datname = current_database() and application_name = 'millrace-queues'`,
+      );
+      return rows[0]!.open;
+    };
+    try {
+      await migrateQueues({ url: database.url });
+      const queues = bench.queues({ kind: 'postgres', url: database.url, poolMax: 3 });
+      const batchId = newId('batch');
+      const jobs = Array.from({ length: 400 }, (_, chunk) => ({ payload: { batchId, chunk, delivery: 1 } }));
+      await Promise.all(
+        Array.from({ length: 20 }, (_, at) => queues.add('batch', `pool-${at}`, jobs.slice(0, 5))),
+      );
+      expect(await connections()).toBeLessThanOrEqual(3);
+      await queues.add('batch', bench.pool, jobs);
+      let most = 0;
+      let ran = 0;
+      const run = async (): Promise<void> => void ran++;
+      bench.host(queues, { plan: run, batch: run, interactive: run }, 16);
+      await eventually('all run', 10_000, async () => {
+        most = Math.max(most, await connections());
+        return ran === 400;
+      });
+      expect(most).toBeLessThanOrEqual(4);
+    } finally {
+      await bench.close();
+      await admin.end();
+      await database.drop();
+    }
+  }, 30_000);
+
+  test('a schema that was never migrated is told, not made up', async () => {
+    const database = await createDatabase();
+    const bench = new Bench();
+    try {
+      const queues = bench.queues({ kind: 'postgres', url: database.url, poolMax: 1 });
+      await queues.ping();
+      await expect(queues.counts('plan', null)).rejects.toMatchObject({
+        cause: { message: expect.stringContaining('not initialized') as string },
+      });
+    } finally {
+      await bench.close();
+      await database.drop();
+    }
+  });
+});

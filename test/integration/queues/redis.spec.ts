@@ -1,0 +1,75 @@
+/** The queues on Redis: a `redis-server` of the suite's own. Without one it fails in CI and says so elsewhere. */
+import { inspect } from 'node:util';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { Unavailable } from '#domain';
+import { findRedisServer, startRedis } from '../../support/redis.ts';
+import { Bench, type BackendUnderTest } from './bench.ts';
+import { conformance } from './conformance.ts';
+import { startProxy } from './proxy.ts';
+
+async function onRedis(): Promise<BackendUnderTest> {
+  const redis = (await startRedis())!;
+  const proxy = await startProxy({ host: '127.0.0.1', port: redis.port });
+  return {
+    address: { kind: 'redis', url: `redis://127.0.0.1:${proxy.port}` },
+    direct: { kind: 'redis', url: redis.url },
+    async addForeign(physicalQueue, jobId, data) {
+      const queue = new Queue(physicalQueue, { connection: { url: redis.url }, prefix: 'millrace' });
+      await queue.add('foreign', data, { jobId });
+      await queue.close();
+    },
+    async dump() {
+      const client = new Redis(redis.url);
+      const keys = await client.keys('*');
+      const held = await Promise.all(keys.map((key) => client.dumpBuffer(key)));
+      client.disconnect();
+      return [...keys, ...held.map(String)].join('\n');
+    },
+    empty: () => redis.flush(),
+    async restart(downMs, meanwhile) {
+      await redis.kill();
+      const until = performance.now() + downMs;
+      await meanwhile();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, until - performance.now())));
+      await redis.start();
+    },
+    silence: () => proxy.silence(),
+    passNew: () => proxy.passNew(),
+    async dispose() {
+      await proxy.close();
+      await redis.dispose();
+    },
+  };
+}
+
+if (findRedisServer() === null) {
+  test('NOT RUN: the queues on Redis (no redis-server on PATH or in REDIS_SERVER)', async () => {
+    expect(await startRedis()).toBeNull();
+  });
+} else {
+  describe('queues on Redis', () => {
+    conformance(onRedis);
+
+    test('a refused password is not in what is logged or thrown', async () => {
+      const redis = (await startRedis({ password: 'the-right-one' }))!;
+      const bench = new Bench();
+      try {
+        const queues = bench.queues({ kind: 'redis', url: `redis://:grist-4711@127.0.0.1:${redis.port}` });
+        bench.host(queues, { batch: async () => undefined });
+        const failure = await queues.ping().then(
+          () => null,
+          (error: unknown) => error,
+        );
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        expect(failure).toBeInstanceOf(Unavailable);
+        expect(inspect(failure, { depth: 9 })).not.toContain('grist-4711');
+        expect(bench.lines.length).toBeGreaterThan(0);
+        expect(bench.lines.join('')).not.toContain('grist-4711');
+      } finally {
+        await bench.close();
+        await redis.dispose();
+      }
+    }, 15_000);
+  });
+}

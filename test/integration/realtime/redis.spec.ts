@@ -1,0 +1,37 @@
+import { Redis } from 'ioredis';
+import { startRedis } from '../../support/redis.ts';
+import { busConformance } from './conformance.ts';
+
+const redis = await startRedis();
+
+async function ask(work: (client: Redis) => Promise<void>): Promise<void> {
+  const client = new Redis(redis!.url);
+  await work(client);
+  client.disconnect();
+}
+
+const cut = (name: string) =>
+  ask(async (client) => {
+    for (const line of String(await client.client('LIST')).split('\n')) {
+      const id = / name=(\S*)/.exec(line)?.[1] === name && /^id=(\d+)/.exec(line)?.[1];
+      if (id) await client.client('KILL', 'ID', id);
+    }
+  });
+
+if (redis) {
+  busConformance(async () => ({
+    backend: { kind: 'redis', url: redis.url },
+    cutListener: (name) => cut(`${name}-subscriber`),
+    cutPublisher: (name) => cut(`${name}-publisher`),
+    fail: () => redis.kill(),
+    restore: () => redis.start(),
+    rubbish: () =>
+      ask(async (client) => {
+        for (const text of ['x', '{', '[]', 'null', '{"m":{"batchId":1}}'])
+          await client.publish('millrace:signal:batch', text);
+      }),
+    dispose: () => redis.dispose(),
+  }));
+} else {
+  test('the bus on Redis was NOT tried: there is no redis-server', () => {});
+}

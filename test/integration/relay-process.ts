@@ -1,0 +1,19 @@
+/** An API process's relay and nothing else, for the suite to kill, freeze and stop: `DATABASE_URL` is its argument. */
+import { Database, FeedStore, LeaseStore } from '#database';
+import { connectBus } from '#realtime';
+import { createLogger } from '#telemetry';
+import { startRelay } from '../../apps/api/src/duties/relay.ts';
+
+const url = process.argv[2]!;
+const log = createLogger('relay', 'silent');
+const database = await Database.connect({ url, poolMax: 2, applicationName: 'relay-process' });
+const bus = await connectBus({ kind: 'postgres', url }, { log });
+const relay = startRelay({ feed: new FeedStore(database), leases: new LeaseStore(database), bus, log });
+
+async function stop(): Promise<void> {
+  await relay.stop();
+  await bus.close();
+  await database.close();
+}
+process.on('SIGTERM', () => void stop());
+process.stdout.write('ready\n');

@@ -1,0 +1,36 @@
+/** A process to be killed with -9 in the middle of a put; says on stdout when it is at the place asked for. */
+import fs from 'node:fs/promises';
+import { createDiskStore } from '#storage';
+
+const [root, place] = process.argv.slice(2) as [string, string];
+const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
+const store = await createDiskStore({ root, signing });
+const forever = new Promise<never>(() => undefined);
+setInterval(() => undefined, 1000);
+
+const hold = (): Promise<never> => {
+  process.stdout.write('there\n');
+  return forever;
+};
+
+async function* stalling(): AsyncGenerator<Uint8Array> {
+  yield Buffer.alloc(2_000_000, 'x');
+  await hold();
+}
+
+if (place === 'body') await store.put('k', stalling());
+if (place === 'rename') {
+  fs.rename = hold;
+  await store.put('k', Buffer.alloc(2_000_000, 'x'));
+}
+if (place === 'link') {
+  fs.unlink = hold;
+  await store.put('k', Buffer.alloc(2_000_000, 'x'), { ifNoneMatch: '*' });
+}
+if (place === 'loop') {
+  for (let round = 0; ; round++) {
+    const size = 100_000 + (round % 10);
+    await store.put(`loop/${round % 3}`, Buffer.alloc(size, String(round % 10)));
+    if (round === 0) process.stdout.write('there\n');
+  }
+}

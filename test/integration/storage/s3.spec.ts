@@ -1,0 +1,416 @@
+/** The conformance suite on a real S3 server, then what only S3 can do, seen by another client. */
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { inspect } from 'node:util';
+import { readSegments, type ObjectStore } from '#storage';
+import { createBucket, findS3, openStore, type S3Server, type TestBucket } from '../../support/s3.ts';
+import { storeConformance } from './conformance.ts';
+
+const server = findS3();
+const MiB = 1024 * 1024;
+const fails = (code: string) => expect.objectContaining({ code });
+
+async function* inChunks(body: Buffer, size = 100_000): AsyncGenerator<Buffer> {
+  for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
+}
+
+async function keysOf(store: ObjectStore): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list('')) keys.push(key);
+  return keys;
+}
+
+function onS3(on: S3Server): void {
+  storeConformance('S3', async () => {
+    const bucket = await createBucket(on);
+    return {
+      store: await openStore(bucket),
+      leftovers: async () =>
+        (await bucket.uploads()).length + (await bucket.keys()).filter((key) => key.startsWith('.')).length,
+      cleanup: () => bucket.remove(),
+      // Two parts of 8 MiB are under way, and garbage of theirs waits to be collected.
+      flat: { bodyMB: 300, growthMB: 150 },
+    };
+  });
+
+  describe('the S3 store', () => {
+    let bucket: TestBucket;
+    let store: ObjectStore;
+    beforeEach(async () => {
+      bucket = await createBucket(on);
+      store = await openStore(bucket);
+    });
+    afterEach(async () => {
+      await store.close();
+      expect(await bucket.uploads()).toEqual([]);
+      await bucket.remove();
+    });
+
+    describe('seen by another client', () => {
+      test('what the store wrote is there, whole, with its type', async () => {
+        const large = randomBytes(20 * MiB + 1);
+        await store.put('a/small.jsonl', Buffer.from('{}\n'));
+        const { etag } = await store.put('a/large.mp4', inChunks(large));
+        expect((await bucket.read('a/small.jsonl')).toString()).toBe('{}\n');
+        expect((await bucket.read('a/large.mp4')).equals(large)).toBe(true);
+        expect(await bucket.eye.statObject(bucket.bucket, 'a/large.mp4')).toMatchObject({
+          size: large.length,
+          etag: expect.stringMatching(/-3$/), // three parts: 8, 8 and what is left
+          metaData: { 'content-type': 'video/mp4' },
+        });
+        expect((await bucket.eye.statObject(bucket.bucket, 'a/large.mp4')).etag).toBe(etag);
+        await store.delete(['a/small.jsonl']);
+        expect(await bucket.keys()).toEqual(['a/large.mp4']);
+      });
+
+      test('what it wrote the store reads, lists and deletes', async () => {
+        const large = randomBytes(17 * MiB);
+        await bucket.eye.putObject(bucket.bucket, 'b/small.json', Buffer.from('[]'));
+        await bucket.eye.putObject(bucket.bucket, 'b/large.bin', Readable.from(inChunks(large)));
+        expect((await store.read('b/small.json', { expectedBytes: 2 })).toString()).toBe('[]');
+        expect((await store.read('b/large.bin')).equals(large)).toBe(true);
+        expect(
+          (await store.read('b/large.bin', { start: 9_999_999, end: 10_000_009 })).equals(
+            large.subarray(9_999_999, 10_000_010),
+          ),
+        ).toBe(true);
+        expect(await store.head('b/small.json')).toMatchObject({ bytes: 2, contentType: 'application/json' });
+        expect(await keysOf(store)).toEqual(['b/large.bin', 'b/small.json']);
+        await store.delete(['b/small.json', 'b/large.bin']);
+        expect(await bucket.keys()).toEqual([]);
+      });
+
+      test('what a console leaves there is no object of ours', async () => {
+        await bucket.eye.putObject(bucket.bucket, 'folder/', Buffer.alloc(0));
+        await bucket.eye.putObject(bucket.bucket, 'a name with spaces', Buffer.from('x'));
+        await store.put('folder/k', Buffer.from('x'));
+        expect(await keysOf(store)).toEqual(['folder/k']);
+      });
+    });
+
+    test('stores under two prefixes of one bucket do not see each other', async () => {
+      const [one, two] = await Promise.all(['one/', 'two/'].map((prefix) => openStore(bucket, { prefix })));
+      await one!.put('k', Buffer.from('1'));
+      await two!.put('k', inChunks(Buffer.alloc(9 * MiB, '2')), { ifNoneMatch: '*' });
+      await two!.put('l', Buffer.from('2'));
+      expect([await keysOf(one!), await keysOf(two!)]).toEqual([['k'], ['k', 'l']]);
+      expect((await one!.read('k')).toString()).toBe('1');
+      await two!.delete(['k', 'l']);
+      expect(await bucket.keys()).toEqual(['one/k']);
+      const url = await one!.signedUrl('k', { method: 'GET', expiresInS: 60 });
+      expect(await (await fetch(url)).text()).toBe('1');
+      await Promise.all([one!.close(), two!.close()]);
+    });
+
+    test('with CRC-32 beside the other checksums everything goes as well', async () => {
+      const other = await openStore(bucket, { checksums: 'when_supported' });
+      const body = randomBytes(18 * MiB);
+      await other.put('small', body.subarray(0, 1000));
+      await other.put('large', inChunks(body));
+      await other.put('large-once', inChunks(body), { ifNoneMatch: '*' });
+      await other.compose!(
+        [
+          { key: 'small', bytes: 1000 },
+          { key: 'large', bytes: body.length },
+        ],
+        'both',
+      );
+      expect((await other.read('small')).equals(body.subarray(0, 1000))).toBe(true);
+      for (const key of ['large', 'large-once']) expect((await bucket.read(key)).equals(body)).toBe(true);
+      expect((await bucket.read('both')).length).toBe(body.length + 1000);
+      const put = await other.signedUrl('up', { method: 'PUT', expiresInS: 60 });
+      expect((await fetch(put, { method: 'PUT', body: 'sent' })).status).toBe(200);
+      await other.delete(['small', 'large', 'large-once', 'both']);
+      expect(await bucket.keys()).toEqual(['up']);
+      await other.close();
+    });
+
+    describe('conditions on streams larger than memory should hold', () => {
+      const body = randomBytes(20 * MiB);
+      const temporary = async () =>
+        (await readdir(tmpdir())).filter((name) => name.startsWith('millrace-put-'));
+
+      test('of many that want a free key one wins, in one piece', async () => {
+        const puts = Array.from({ length: 4 }, () => store.put('k', inChunks(body), { ifNoneMatch: '*' }));
+        const outcomes = await Promise.allSettled(puts);
+        expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+        for (const outcome of outcomes)
+          if (outcome.status === 'rejected') expect(outcome.reason).toEqual(fails('conflict'));
+        expect((await bucket.read('k')).equals(body)).toBe(true);
+        const md5 = createHash('md5').update(body).digest('hex');
+        expect((await store.head('k'))!.etag).toBe(md5); // no parts: one request, which S3 decides on
+        expect(await temporary()).toEqual([]);
+      });
+
+      test('one etag is replaced once, that of an object in parts too', async () => {
+        const { etag } = await store.put('k', inChunks(body));
+        expect(etag).toMatch(/-3$/);
+        const puts = Array.from({ length: 3 }, (_, at) =>
+          store.put('k', inChunks(body.subarray(at)), { ifMatch: etag }),
+        );
+        const outcomes = await Promise.allSettled(puts);
+        expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+        await expect(store.put('k', inChunks(body), { ifMatch: etag })).rejects.toEqual(fails('conflict'));
+        expect(await temporary()).toEqual([]);
+      });
+
+      test('a body that fails leaves nothing, here or there', async () => {
+        const failing = async function* (): AsyncGenerator<Buffer> {
+          yield* inChunks(body);
+          throw new Error('client left');
+        };
+        await expect(store.put('k', failing(), { ifNoneMatch: '*' })).rejects.toThrow('client left');
+        expect([await temporary(), await bucket.keys()]).toEqual([[], []]);
+      });
+    });
+
+    describe('an upload in parts that ends early leaves no parts', () => {
+      const body = randomBytes(30 * MiB);
+
+      test('aborted, at whatever moment', async () => {
+        for (const atBytes of [9 * MiB, 17 * MiB, 29 * MiB]) {
+          const controller = new AbortController();
+          const reason = new Error('cancelled');
+          async function* watched(): AsyncGenerator<Buffer> {
+            let sent = 0;
+            for await (const chunk of inChunks(body)) {
+              yield chunk;
+              if ((sent += chunk.length) > atBytes) controller.abort(reason);
+            }
+          }
+          const put = store.put('k', watched(), { signal: controller.signal });
+          await expect(put).rejects.toBe(reason);
+          expect([await bucket.uploads(), await bucket.keys()]).toEqual([[], []]);
+        }
+      });
+
+      test('by a body that fails or stalls after its first parts', async () => {
+        const failing = async function* (): AsyncGenerator<Buffer> {
+          yield* inChunks(body);
+          throw new Error('client left');
+        };
+        await expect(store.put('k', failing())).rejects.toThrow('client left');
+        expect(await bucket.uploads()).toEqual([]);
+        const { promise: stalls, resolve } = Promise.withResolvers<void>();
+        const stalling = async function* (): AsyncGenerator<Buffer> {
+          yield* inChunks(body);
+          resolve();
+          await new Promise(() => undefined);
+        };
+        const controller = new AbortController();
+        const put = store.put('k', stalling(), { signal: controller.signal });
+        put.catch(() => undefined);
+        await stalls;
+        controller.abort();
+        await expect(put).rejects.toThrow(/abort/i);
+        expect([await bucket.uploads(), await bucket.keys()]).toEqual([[], []]);
+      });
+    });
+
+    describe('the sweep', () => {
+      test('takes uploads and probes that nothing was added to for so long, and no others', async () => {
+        await store.put('kept', Buffer.from('x'));
+        await bucket.eye.initiateNewMultipartUpload(bucket.bucket, 'dead/upload', {});
+        await bucket.eye.putObject(bucket.bucket, '.millrace/dead-probe', Buffer.from('x'));
+        expect(await store.sweep(60_000)).toBe(0);
+        expect(await bucket.uploads()).toEqual(['dead/upload']);
+        expect(await store.sweep(-60_000)).toBe(2); // by a clock that is a minute on
+        expect([await bucket.uploads(), await bucket.keys()]).toEqual([[], ['kept']]);
+      });
+
+      test('is done at start', async () => {
+        await bucket.eye.initiateNewMultipartUpload(bucket.bucket, 'dead/upload', {});
+        await (await openStore(bucket)).close();
+        expect(await bucket.uploads()).toEqual(['dead/upload']);
+        await (await openStore(bucket, { staleAfterMs: -60_000 })).close();
+        expect(await bucket.uploads()).toEqual([]);
+      });
+
+      test('of one prefix leaves the others alone', async () => {
+        for (const key of ['one/x', 'two/x'])
+          await bucket.eye.initiateNewMultipartUpload(bucket.bucket, key, {});
+        const one = await openStore(bucket, { prefix: 'one/', staleAfterMs: -60_000 });
+        expect(await bucket.uploads()).toEqual(['two/x']);
+        await one.close();
+        await store.sweep(-60_000);
+      });
+    });
+
+    describe('compose', () => {
+      async function put(sizes: readonly number[]) {
+        const bodies = sizes.map((size) => randomBytes(size));
+        const sources = await Promise.all(
+          bodies.map(async (body, at) => {
+            const { key, bytes } = await store.put(`s/${at}`, body);
+            return { key, bytes, lines: 0 };
+          }),
+        );
+        return { whole: Buffer.concat(bodies), sources };
+      }
+
+      test.each([
+        ['small ones only', [10, 0, 2000, 5]],
+        ['one', [9 * MiB]],
+        ['large ones only', [9 * MiB, 8 * MiB, 10 * MiB]],
+        ['a mixture', [1, 20 * MiB, 0, 3 * MiB, 3 * MiB, 3 * MiB, 17, 12 * MiB, 4]],
+        ['nothing', []],
+        ['empty ones', [0, 0]],
+      ])('%s', async (_, sizes) => {
+        const { whole, sources } = await put(sizes);
+        const made = await store.compose!(sources, 'whole.jsonl');
+        expect(made).toEqual({ key: 'whole.jsonl', bytes: whole.length, etag: expect.any(String) });
+        expect((await bucket.read('whole.jsonl')).equals(whole)).toBe(true);
+        expect((await store.head('whole.jsonl'))!.etag).toBe(made.etag);
+        expect((await buffer(readSegments(store, sources))).equals(whole)).toBe(true);
+      });
+
+      test('a source that is missing or of another size is damage, and nothing is left', async () => {
+        const { sources } = await put([9 * MiB, 100, 9 * MiB, 10]);
+        const with_ = (at: number, change: object) =>
+          sources.map((s, i) => (i === at ? { ...s, ...change } : s));
+        for (const wrong of [
+          with_(0, { key: 's/none' }),
+          with_(1, { key: 's/none' }),
+          with_(1, { bytes: 99 }),
+          with_(0, { bytes: 9 * MiB - 1 }),
+          with_(0, { bytes: 9 * MiB + 1 }),
+          with_(2, { bytes: 10 * MiB }),
+        ]) {
+          await expect(store.compose!(wrong, 'whole')).rejects.toEqual(fails('segment_damaged'));
+          expect(await store.head('whole')).toBeNull();
+          expect(await bucket.uploads()).toEqual([]);
+        }
+      });
+
+      test('an abort ends it', async () => {
+        const { sources } = await put([9 * MiB, 100, 9 * MiB]);
+        const reason = new Error('shut down');
+        const aborted = store.compose!(sources, 'whole', { signal: AbortSignal.abort(reason) });
+        await expect(aborted).rejects.toBe(reason);
+        const controller = new AbortController();
+        const composing = store.compose!(sources, 'whole', { signal: controller.signal });
+        setTimeout(() => controller.abort(reason), 15);
+        await expect(composing).rejects.toBe(reason);
+        expect(await bucket.uploads()).toEqual([]);
+      });
+    });
+
+    describe('signed URLs', () => {
+      test('get one object, under a name and a type, and nothing else', async () => {
+        await store.put('out/x.jsonl', Buffer.from('line\n'));
+        await store.put('out/y.jsonl', Buffer.from('other\n'));
+        const filename = 'mine & "yours", für alle.jsonl';
+        const url = await store.signedUrl('out/x.jsonl', { method: 'GET', expiresInS: 60, filename });
+        const answer = await fetch(url);
+        expect([answer.status, await answer.text()]).toEqual([200, 'line\n']);
+        expect(answer.headers.get('content-type')).toBe('application/jsonl');
+        expect(decodeURIComponent(answer.headers.get('content-disposition')!.split("UTF-8''")[1]!)).toBe(
+          filename,
+        );
+        expect((await fetch(url.replace('x.jsonl', 'y.jsonl'))).status).toBe(403);
+        expect((await fetch(url, { method: 'PUT', body: 'x' })).status).toBe(403);
+        expect(url).not.toContain(bucket.secretAccessKey);
+      });
+
+      test('put one object, of the type that was signed', async () => {
+        const url = await store.signedUrl('up/x.jsonl', {
+          method: 'PUT',
+          expiresInS: 60,
+          contentType: 'application/jsonl',
+        });
+        const put = (type: string) =>
+          fetch(url, { method: 'PUT', body: 'sent\n', headers: { 'content-type': type } });
+        expect((await put('text/html')).status).toBe(403);
+        expect((await put('application/jsonl')).status).toBe(200);
+        expect((await store.read('up/x.jsonl')).toString()).toBe('sent\n');
+        expect((await fetch(url)).status).toBe(403);
+      });
+
+      test('expire, and not too late', async () => {
+        await store.put('k', Buffer.from('x'));
+        const url = await store.signedUrl('k', { method: 'GET', expiresInS: 1 });
+        expect((await fetch(url)).status).toBe(200);
+        await new Promise((resolve) => setTimeout(resolve, 2_100));
+        expect((await fetch(url)).status).toBe(403);
+        for (const expiresInS of [0, 1.5, 604_801]) {
+          await expect(store.signedUrl('k', { method: 'GET', expiresInS })).rejects.toEqual(
+            fails('invalid_request'),
+          );
+        }
+      });
+    });
+
+    describe('a start that can not succeed says what to mend, and no secret', () => {
+      const refused = async (options: object): Promise<Error & { code: string }> => {
+        const failure = await openStore(bucket, { maxAttempts: 2, ...options }).then(
+          () => null,
+          (error: unknown) => error as Error & { code: string },
+        );
+        expect(failure).toMatchObject({ name: 'Unavailable', status: 503 });
+        expect(inspect(failure, { depth: 9 })).not.toMatch(/hunter2|millrace-secret|AWS4-HMAC|Signature=/);
+        return failure!;
+      };
+
+      test('no such bucket', async () => {
+        const failure = await refused({ bucket: 'millrace-none' });
+        expect(failure.code).toBe('storage_no_bucket');
+        expect(failure.message).toBe(
+          "The object store's bucket millrace-none can't be used: it does not exist. Create it, or set S3_BUCKET to one that does.",
+        );
+      });
+
+      test.each([
+        ['secret', { secretAccessKey: 'hunter2' }],
+        ['key', { accessKeyId: 'hunter2' }],
+      ])('a wrong %s', async (_, options) => {
+        const failure = await refused(options);
+        expect(failure.code).toBe('storage_denied');
+        expect(failure.message).toContain('does not accept its credentials');
+        expect(failure.message).toContain('S3_ACCESS_KEY_ID');
+      });
+
+      test('nothing that answers', async () => {
+        const failure = await refused({ endpoint: 'http://127.0.0.1:9' });
+        expect([failure.code, failure.message]).toEqual([
+          'storage_unreachable',
+          expect.stringContaining('nothing answers at S3_ENDPOINT'),
+        ]);
+      });
+
+      test('options that contradict each other', async () => {
+        for (const options of [
+          { secretAccessKey: undefined },
+          { prefix: 'no-slash' },
+          { prefix: '../' },
+          { partBytes: 5 * MiB },
+        ]) {
+          await expect(openStore(bucket, options)).rejects.toMatchObject({ name: 'InvalidInput' });
+        }
+      });
+    });
+
+    test('a bucket that goes away under a running store is unavailable, not empty', async () => {
+      const gone = await createBucket(on);
+      const other = await openStore(gone);
+      await gone.remove();
+      for (const call of [
+        () => other.put('k', Buffer.from('x')),
+        () => other.get('k'),
+        () => keysOf(other),
+        () => other.probe(),
+      ]) {
+        await expect(call()).rejects.toEqual(fails('storage_no_bucket'));
+      }
+      await other.close();
+    });
+  });
+}
+
+if (server === null) {
+  test('NOT RUN: the object store on S3 (no server is named)', () => expect(findS3()).toBeNull());
+} else {
+  onS3(server);
+}

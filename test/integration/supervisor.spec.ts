@@ -1,0 +1,354 @@
+/** The supervisor over an embedded PostgreSQL and stand-ins for the apps: its order, its children, its kills and its refusals. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import pg from 'pg';
+import { findPostmaster, stopPostmaster } from '../../deploy/embedded/postmaster.ts';
+import { isRunning, refTo, startTimeOf, type ProcessRef } from '../../deploy/embedded/processes.ts';
+import { readRecords, type ProcessRecord } from '../../deploy/embedded/records.ts';
+import { eventually } from '../support/eventually.ts';
+
+const repo = resolve(import.meta.dirname, '../..');
+
+/** What the stand-ins do. The API answers /health/live; each writes its comings and goings to the journal. */
+const api = `
+  import { createServer } from 'node:http';
+  import { appendFileSync } from 'node:fs';
+  const say = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
+  const server = createServer((_, reply) => reply.end('{}')).listen(Number(process.env.PORT), '127.0.0.1', () => say('api up'));
+  const leave = (why) => { say('api down: ' + why); process.exit(0); };
+  process.on('SIGTERM', () => leave('told'));
+  process.on('disconnect', () => leave('alone'));`;
+const worker = `
+  import { appendFileSync } from 'node:fs';
+  import { setTimeout as sleep } from 'node:timers/promises';
+  const say = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
+  setInterval(() => {}, 1000);
+  process.on('SIGTERM', async () => { await sleep(50); say('worker down: told'); process.exit(0); });
+  process.on('disconnect', () => { say('worker down: alone'); process.exit(0); });
+  say('worker up ' + process.env.DATABASE_URL);`;
+const stubborn = `
+  import { appendFileSync } from 'node:fs';
+  setInterval(() => {}, 1000);
+  process.on('SIGTERM', () => {});
+  process.on('disconnect', () => {});
+  process.on('SIGPIPE', () => {});
+  appendFileSync(process.env.JOURNAL, 'worker up\\n');`;
+const migrate = `
+  import { appendFileSync } from 'node:fs';
+  appendFileSync(process.env.JOURNAL, 'migrate\\n');`;
+
+let folder: string;
+let home: string;
+let port: number;
+let journal: string;
+let running: ChildProcess[];
+let nextPort = 21_900;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-supervisor-'));
+  await chmod(folder, 0o755);
+  home = join(folder, 'home');
+  journal = join(folder, 'journal');
+  port = nextPort++;
+  running = [];
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  await writeFile(journal, '');
+  await program({ api, worker, migrate });
+});
+
+afterEach(async () => {
+  for (const child of running) child.kill('SIGKILL');
+  for (const record of await readRecords(home))
+    if (await isRunning(record)) process.kill(record.pid, 'SIGKILL');
+  const server = await findPostmaster(join(home, 'postgres'));
+  if (server) await stopPostmaster(server, 'immediate');
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function program(texts: Record<string, string>): Promise<void> {
+  for (const [name, text] of Object.entries(texts)) await writeFile(join(folder, `${name}.js`), text);
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Its exit code, once it has one. */
+  readonly code: Promise<number | null>;
+}
+
+/** As `npm start` does it, but for the programs and for a database that does not flush. */
+function start(env: Record<string, string> = {}): Started {
+  const at = (path: string): string => JSON.stringify(join(repo, path));
+  const script = `
+    import { builtPrograms, endOnSignals, loadSettings } from ${at('deploy/embedded/lifetime.ts')};
+    import { createOutput } from ${at('deploy/embedded/output.ts')};
+    import { createSupervisor, Stopped } from ${at('deploy/embedded/supervisor.ts')};
+    const config = loadSettings();
+    const output = createOutput({ format: 'pretty', level: 'info', colour: false, write: (text) => process.stdout.write(text) });
+    const programs = { migrate: 'migrate.js', api: 'api.js', worker: 'worker.js' };
+    const supervisor = createSupervisor({
+      config, output, programs, env: process.env, workerGraceMs: Number(process.env.GRACE ?? 10000),
+      postgres: { durable: false, ports: { from: 21900, to: 21999 } },
+    });
+    endOnSignals(supervisor, output);
+    try {
+      await supervisor.start();
+      console.log('all is up');
+    } catch (error) {
+      if (!(error instanceof Stopped)) { console.error(error.message); process.exit(1); }
+    }`;
+  const args = [
+    '--experimental-transform-types',
+    '--disable-warning=ExperimentalWarning',
+    '--conditions=source',
+  ];
+  const child = spawn(process.execPath, [...args, '--input-type=module', '-e', script], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], MILLRACE_HOME: home, PORT: String(port), JOURNAL: journal, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.push(child);
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (data: Buffer) => (text += data.toString()));
+  return {
+    child,
+    output: () => text,
+    code: once(child, 'close').then(([code]) => code as number | null),
+  };
+}
+
+async function up(env?: Record<string, string>): Promise<Started> {
+  const started = start(env);
+  await eventually(
+    'all is up',
+    () => started.output().includes('all is up') || started.child.exitCode !== null,
+    20_000,
+  );
+  if (started.child.exitCode !== null) throw new Error(started.output());
+  await eventually(
+    'the worker is up',
+    async () => (await lines()).some((line) => line.startsWith('worker up')),
+    20_000,
+  );
+  return started;
+}
+
+const lines = async (): Promise<string[]> => (await readFile(journal, 'utf8')).split('\n').filter(Boolean);
+const short = (line: string): string => line.replace(/ postgres:.*/, '');
+
+async function named(name: string): Promise<ProcessRecord> {
+  let found: ProcessRecord | undefined;
+  await eventually(
+    `${name} is recorded`,
+    async () => (found = (await readRecords(home)).find((record) => record.name === name)) !== undefined,
+    20_000,
+  );
+  return found as ProcessRecord;
+}
+
+async function refused(env?: Record<string, string>): Promise<string> {
+  const { code, output } = start(env);
+  expect(await code).toBe(1);
+  return output().trim().split('\n').at(-1) ?? '';
+}
+
+test('all comes up in order, and goes down in reverse, leaving no process and no lock', async () => {
+  const { child, code, output } = await up();
+  const all = await readRecords(home);
+  expect(all.map(({ name }) => name).sort()).toEqual(['api', 'postgres', 'worker']);
+  child.kill('SIGTERM');
+  expect(await code).toBe(0);
+  expect((await lines()).map(short)).toEqual([
+    'migrate',
+    'api up',
+    'worker up',
+    'worker down: told',
+    'api down: told',
+  ]);
+  expect(output()).toContain('millrace │');
+  for (const record of all) expect(await startTimeOf(record.pid)).toBeNull();
+  expect(await readRecords(home)).toEqual([]);
+  await expect(readFile(join(home, 'supervisor.lock'))).rejects.toThrow(/ENOENT/);
+});
+
+test.each(['worker', 'api'])('a %s that is killed is there again within a second', async (name) => {
+  await up();
+  const before = await named(name);
+  process.kill(before.pid, 'SIGKILL');
+  const began = Date.now();
+  await eventually(
+    `${name} is back`,
+    async () => (await named(name)).pid !== before.pid && isRunning(await named(name)),
+    20_000,
+  );
+  await eventually(
+    `${name} is up`,
+    async () => (await lines()).filter((line) => line.startsWith(`${name} up`)).length === 2,
+    20_000,
+  );
+  expect(Date.now() - began).toBeLessThan(5_000);
+});
+
+test('after a kill -9 the children leave, the next start adopts the database', async () => {
+  const first = await up();
+  const left = await readRecords(home);
+  first.child.kill('SIGKILL');
+  await first.code;
+  const children = left.filter(({ name }) => name !== 'postgres');
+  for (const child of children)
+    await eventually(`${child.name} left`, async () => !(await isRunning(child)), 20_000);
+  expect((await lines()).map(short)).toEqual(
+    expect.arrayContaining(['worker down: alone', 'api down: alone']),
+  );
+
+  const second = await up();
+  const postgres = left.find(({ name }) => name === 'postgres');
+  expect(second.output()).toContain(`postgres adopted (pid ${postgres?.pid}`);
+  second.child.kill('SIGTERM');
+  expect(await second.code).toBe(0);
+  expect(await isRunning(postgres as ProcessRef)).toBe(false);
+});
+
+test('an orphan that does not leave is stopped by the next start', async () => {
+  await program({ worker: stubborn });
+  const first = await up();
+  const orphan = await named('worker');
+  first.child.kill('SIGKILL');
+  await first.code;
+  await program({ worker });
+  const second = await up();
+  expect(await isRunning(orphan)).toBe(false);
+  expect(second.output()).toContain(`stopping worker of an earlier start (pid ${orphan.pid})`);
+});
+
+test('a process that only got the pid of an orphan is left alone', async () => {
+  const innocent = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  running.push(innocent);
+  await mkdir(join(home, 'run'), { recursive: true });
+  const record = { name: 'worker', pid: innocent.pid, startTime: 'another boot/1', argv: [] };
+  await writeFile(join(home, 'run/worker.json'), JSON.stringify(record));
+  await chmod(home, 0o711);
+  await up();
+  expect(await refTo(innocent.pid as number)).not.toBeNull();
+  expect(innocent.exitCode).toBeNull();
+});
+
+test('a database that is killed comes back at the same address', async () => {
+  const { output } = await up();
+  const before = await named('postgres');
+  process.kill(before.pid, 'SIGKILL');
+  await eventually(
+    'postgres is back',
+    () => (output().match(/postgres started/g) ?? []).length === 2,
+    20_000,
+  );
+  const url = (await lines())
+    .find((line) => line.startsWith('worker up '))
+    ?.split(' ')
+    .at(-1);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+});
+
+test('a worker that does not stop is killed when its time is up', async () => {
+  await program({ worker: stubborn });
+  const { child, code, output } = await up({ GRACE: '300' });
+  const stuck = await named('worker');
+  child.kill('SIGINT');
+  expect(await code).toBe(0);
+  expect(output()).toContain('worker did not stop within 0.3 s: killing it');
+  expect(await isRunning(stuck)).toBe(false);
+});
+
+test('a second Ctrl-C waits for nothing; the same one heard twice is not a second', async () => {
+  await program({ worker: stubborn });
+  const { child, code } = await up();
+  const all = await readRecords(home);
+  child.kill('SIGINT');
+  child.kill('SIGINT');
+  await new Promise((done) => setTimeout(done, 900));
+  expect(child.exitCode).toBeNull();
+  child.kill('SIGINT');
+  expect(await code).toBe(130);
+  // Killed, they are as good as gone: the system clears them away, and Postgres ends by itself what it was told.
+  for (const record of all) {
+    await eventually(`${record.name} is gone`, async () => !(await isRunning(record)), 60_000);
+  }
+}, 120_000);
+
+test('stopped while it starts, it leaves nothing', async () => {
+  await program({ migrate: `${migrate}\nsetInterval(() => {}, 1000);` });
+  const { child, code } = start();
+  await eventually('migrate runs', async () => (await lines()).includes('migrate'), 20_000);
+  const postgres = await named('postgres');
+  child.kill('SIGTERM');
+  expect(await code).toBe(0);
+  expect(await isRunning(postgres)).toBe(false);
+  expect(await readRecords(home)).toEqual([]);
+});
+
+describe('one line says what to do when', () => {
+  test('the port is in use', async () => {
+    const server = createServer().listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    expect(await refused()).toMatch(new RegExp(`^Port ${port} is in use.*: stop what uses it, or set PORT`));
+    await new Promise((done) => server.close(done));
+  });
+
+  test('another one runs on the data folder', async () => {
+    const { child } = await up();
+    const line = await refused({ PORT: String(port + 50) });
+    expect(line).toMatch(
+      new RegExp(`^Millrace already runs on ${home} \\(pid ${child.pid}, http://127.0.0.1:${port}\\)`),
+    );
+  });
+
+  test('the data folder is from a newer Millrace', async () => {
+    await mkdir(home);
+    await writeFile(join(home, 'version'), '{"format":2}');
+    expect(await refused()).toMatch(/was written by a newer Millrace \(format 2, this one knows 1\)/);
+  });
+
+  test('the data folder can’t be written', async () => {
+    await writeFile(join(folder, 'file'), '');
+    expect(await refused({ MILLRACE_HOME: join(folder, 'file', 'home') })).toMatch(
+      /can't be written \(E\w+\).*MILLRACE_HOME/,
+    );
+  });
+
+  test('migrations fail, and nothing is left running', async () => {
+    await program({ migrate: 'process.exit(3)' });
+    expect(await refused()).toMatch(/could not be brought up to date \(exit code 3\)/);
+    expect(await readRecords(home)).toEqual([]);
+    expect(await findPostmaster(join(home, 'postgres'))).toBeNull();
+  });
+
+  test('the API ends before it answers', async () => {
+    await program({ api: 'process.exit(1)' });
+    expect(await refused()).toMatch(/The API ends before it answers/);
+  });
+});
+
+test('a stale lock is taken over, whosever pid it names', async () => {
+  await mkdir(home, { mode: 0o711 });
+  const lock = { pid: process.pid, startTime: 'another boot/1', url: 'http://127.0.0.1:1' };
+  await writeFile(join(home, 'supervisor.lock'), JSON.stringify(lock));
+  await appendFile(journal, '');
+  await up();
+});
+
+test('of two started at once on a stale lock, one runs', async () => {
+  await mkdir(home, { mode: 0o711 });
+  await writeFile(join(home, 'supervisor.lock'), '{"pid":1,"startTime":"x"}');
+  const both = [start(), start({ PORT: String(port + 50) })];
+  await eventually('one is up', () => both.some(({ output }) => output().includes('all is up')), 20_000);
+  await eventually('the other gave up', () => both.some(({ child }) => child.exitCode === 1), 20_000);
+  expect(both.map(({ output }) => output()).join('')).toContain('Millrace already runs on');
+});

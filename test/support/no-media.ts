@@ -1,0 +1,8 @@
+/** Media sources of what has no media. */
+import type { MediaSources } from '#media';
+
+const none = async (): Promise<never> => {
+  throw new Error('nothing here has media');
+};
+
+export const noMedia: MediaSources = { file: none, fetch: none };

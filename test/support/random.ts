@@ -1,0 +1,51 @@
+/** Random inputs that can be had again: a failing property test prints its seed. */
+
+export interface Random {
+  /** A whole number from `min` to `max`, both included. */
+  int(min: number, max: number): number;
+  pick<T>(from: readonly T[]): T;
+  chance(share: number): boolean;
+  /** Splits bytes at random places, now and then into very small or empty pieces. */
+  cut(bytes: Buffer): Buffer[];
+}
+
+/** mulberry32 (T. Ettinger, public domain). */
+export function seeded(seed: number): Random {
+  let state = seed | 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const random: Random = {
+    int: (min, max) => min + Math.floor(next() * (max - min + 1)),
+    pick: (from) => from[random.int(0, from.length - 1)]!,
+    chance: (share) => next() < share,
+    cut(bytes) {
+      const pieces: Buffer[] = [];
+      for (let from = 0; from < bytes.length;) {
+        const length = random.chance(0.3) ? random.int(0, 2) : random.int(1, bytes.length);
+        pieces.push(bytes.subarray(from, from + length));
+        from += length;
+      }
+      return pieces;
+    },
+  };
+  return random;
+}
+
+/** Runs a property on many seeds. @throws what it throws, with the seed in front. */
+export async function forSeeds(
+  count: number,
+  property: (random: Random) => void | Promise<void>,
+): Promise<void> {
+  for (let seed = 1; seed <= count; seed++) {
+    try {
+      await property(seeded(seed));
+    } catch (error) {
+      (error as Error).message = `seed ${seed}: ${(error as Error).message}`;
+      throw error;
+    }
+  }
+}

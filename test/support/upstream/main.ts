@@ -1,0 +1,12 @@
+/** `npm run upstream -- [--port N]`: the scripted upstream on its own, to point a Millrace at. */
+import { parseArgs } from 'node:util';
+import { ScriptedUpstream } from './server.ts';
+
+const { values } = parseArgs({ options: { port: { type: 'string', default: '4080' } } });
+const upstream = await ScriptedUpstream.start(Number(values.port));
+console.log(`The scripted upstream listens on ${upstream.url}.
+
+  OPENAI_COMPATIBLE=scripted=${upstream.url}/v1
+  HF_ENDPOINT=${upstream.url} HF_ROUTER=${upstream.url} HF_TOKEN=hf_any
+
+Faults: POST /_script {"path":"/embeddings","status":503,"times":3}. Calls: GET /_calls. Anew: POST /_reset.`);

@@ -1,0 +1,173 @@
+/**
+ * OpenAI's API, as its reference describes it (https://platform.openai.com/docs/api-reference) and as the servers that
+ * speak it do: vLLM (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), TEI, llama.cpp.
+ */
+import { png, replyTo, tokensOf, vectorOf, wav, wordsOf } from './answers.ts';
+import { fieldOf, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
+import { base64Of } from './faults.ts';
+
+const post: Record<string, (call: UpstreamCall) => Reply> = {
+  embeddings,
+  'chat/completions': chat,
+  completions,
+  'images/generations': images,
+  'images/edits': images,
+  'audio/speech': () => ({ headers: { 'content-type': 'audio/wav' }, bytes: wav }),
+  'audio/transcriptions': transcription,
+  'audio/translations': transcription,
+  moderations,
+  rerank,
+};
+
+export const openai: Route = (call) => {
+  const [, name] = /\/v1\/(.+)$/.exec(call.path) ?? [];
+  if (name === 'models') {
+    return {
+      json: { object: 'list', data: [{ id: 'scripted', object: 'model', created: 0, owned_by: 'test' }] },
+    };
+  }
+  return call.method === 'POST' && name !== undefined ? post[name]?.(call) : undefined;
+};
+
+const modelOf = (call: UpstreamCall) => fieldOf(call, 'model') ?? null;
+
+function embeddings(call: UpstreamCall): Reply {
+  const given = fieldOf(call, 'input') as string | number[] | (string | number[])[];
+  const inputs =
+    typeof given === 'string' || typeof given[0] === 'number' ? [given as string] : (given as string[]);
+  const dimensions = fieldOf(call, 'dimensions') as number | undefined;
+  if (inputs.length > 2_048) return refusal(400, "'input' has 2048 items at most");
+  const isBase64 = fieldOf(call, 'encoding_format') === 'base64';
+  const tokens = inputs.reduce((sum, input) => sum + tokensOf(String(input)), 0);
+  return {
+    items: inputs.length,
+    json: {
+      object: 'list',
+      model: modelOf(call),
+      data: inputs.map((input, index) => {
+        const vector = vectorOf(input, dimensions);
+        return { object: 'embedding', index, embedding: isBase64 ? base64Of(vector) : vector };
+      }),
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    },
+  };
+}
+
+interface Message {
+  readonly content: string | readonly { readonly type: string; readonly text?: string }[];
+}
+
+function lastText(call: UpstreamCall): string {
+  const { content = '' } = (fieldOf(call, 'messages') as Message[]).at(-1) ?? {};
+  if (typeof content === 'string') return content;
+  return content.map(({ type, text }) => text ?? `[${type}]`).join(' ');
+}
+
+function chat(call: UpstreamCall): Reply {
+  const asked = lastText(call);
+  const text = replyTo(asked);
+  const head = { id: 'chatcmpl-scripted', created: 1_700_000_000, model: modelOf(call) };
+  const usage = usageOf(asked, text);
+  if (!fieldOf(call, 'stream')) {
+    const choice = {
+      index: 0,
+      message: { role: 'assistant', content: text },
+      finish_reason: 'stop',
+      logprobs: null,
+    };
+    return { json: { ...head, object: 'chat.completion', choices: [choice], usage } };
+  }
+  const chunk = (delta: object, finish_reason: string | null = null, more: object = {}) =>
+    event({
+      ...head,
+      object: 'chat.completion.chunk',
+      choices: [{ index: 0, delta, finish_reason }],
+      ...more,
+    });
+  const options = fieldOf(call, 'stream_options') as { include_usage?: boolean } | undefined;
+  return stream([
+    chunk({ role: 'assistant', content: '' }),
+    ...wordsOf(text).map((content) => chunk({ content })),
+    chunk({}, 'stop'),
+    ...(options?.include_usage
+      ? [event({ ...head, object: 'chat.completion.chunk', choices: [], usage })]
+      : []),
+  ]);
+}
+
+function completions(call: UpstreamCall): Reply {
+  const prompt = String(fieldOf(call, 'prompt'));
+  const text = replyTo(prompt);
+  const head = {
+    id: 'cmpl-scripted',
+    object: 'text_completion',
+    created: 1_700_000_000,
+    model: modelOf(call),
+  };
+  const choice = (piece: string, finish_reason: string | null) => ({
+    index: 0,
+    text: piece,
+    finish_reason,
+    logprobs: null,
+  });
+  if (!fieldOf(call, 'stream')) {
+    return { json: { ...head, choices: [choice(text, 'stop')], usage: usageOf(prompt, text) } };
+  }
+  return stream([
+    ...wordsOf(text).map((word) => event({ ...head, choices: [choice(word, null)] })),
+    event({ ...head, choices: [choice('', 'stop')] }),
+  ]);
+}
+
+const usageOf = (asked: string, answered: string) => ({
+  prompt_tokens: tokensOf(asked),
+  completion_tokens: tokensOf(answered),
+  total_tokens: tokensOf(asked) + tokensOf(answered),
+});
+
+const event = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
+
+const stream = (pieces: readonly string[]): Reply => ({
+  headers: { 'content-type': 'text/event-stream' },
+  pieces: [...pieces, 'data: [DONE]\n\n'],
+});
+
+function images(call: UpstreamCall): Reply {
+  const count = Number(fieldOf(call, 'n') ?? 1);
+  const image = { b64_json: png.toString('base64') };
+  return { json: { created: 1_700_000_000, data: Array.from({ length: count }, () => image) } };
+}
+
+function transcription(call: UpstreamCall): Reply {
+  const text = `${(fieldOf(call, 'file') as Buffer).length} bytes were said`;
+  if (fieldOf(call, 'response_format') !== 'verbose_json') return { json: { text } };
+  const segments = [{ id: 0, start: 0, end: 1.5, text }];
+  const words = [{ word: text, start: 0, end: 1.5 }];
+  return { json: { task: 'transcribe', language: 'english', duration: 1.5, text, segments, words } };
+}
+
+function moderations(call: UpstreamCall): Reply {
+  const input = fieldOf(call, 'input');
+  // Several texts have a result each; parts of one message have one together.
+  const inputs = Array.isArray(input) && typeof input[0] === 'string' ? input : [input];
+  const results = inputs.map((one) => {
+    const flagged = JSON.stringify(one).includes('harm');
+    return { flagged, categories: { violence: flagged }, category_scores: { violence: flagged ? 0.9 : 0.1 } };
+  });
+  return { json: { id: 'modr-scripted', model: modelOf(call), results } };
+}
+
+/** As Cohere, Jina and vLLM have it: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#re-rank-api */
+function rerank(call: UpstreamCall): Reply {
+  const documents = fieldOf(call, 'documents') as string[];
+  const query = new Set(String(fieldOf(call, 'query')).toLowerCase().match(/\w+/g));
+  const results = documents
+    .map((text, index) => {
+      const words = text.toLowerCase().match(/\w+/g) ?? [];
+      const shared = words.filter((word) => query.has(word)).length;
+      return { index, relevance_score: shared / (words.length || 1), document: { text } };
+    })
+    .sort((a, b) => b.relevance_score - a.relevance_score)
+    .slice(0, Number(fieldOf(call, 'top_n') ?? documents.length));
+  return { json: { id: 'rerank-scripted', model: modelOf(call), results, usage: { total_tokens: 9 } } };
+}

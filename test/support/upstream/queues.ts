@@ -1,0 +1,90 @@
+/**
+ * The queues of the inference providers behind Hugging Face's router: fal's (https://docs.fal.ai/model-endpoints/queue)
+ * and Replicate's (https://replicate.com/docs/reference/http).
+ */
+import { mp4, png } from './answers.ts';
+import { refusal, type Reply, type Route } from './call.ts';
+import type { Look, Renderings } from './rendering.ts';
+
+const falStates = {
+  queued: 'IN_QUEUE',
+  running: 'IN_PROGRESS',
+  done: 'COMPLETED',
+  canceled: 'COMPLETED',
+} as const;
+const replicateStates = {
+  queued: 'starting',
+  running: 'processing',
+  done: 'succeeded',
+  canceled: 'canceled',
+} as const;
+
+export const queues =
+  (on: Renderings, base: () => string): Route =>
+  (call) => {
+    if (call.path === '/media/video.mp4') return { headers: { 'content-type': 'video/mp4' }, bytes: mp4 };
+    if (call.path === '/media/image.png') return { headers: { 'content-type': 'image/png' }, bytes: png };
+    const [, model, id, verb] =
+      /^\/fal-ai\/(.+?)(?:\/requests\/([^/]+)(?:\/(status|cancel))?)?$/.exec(call.path) ?? [];
+    if (model !== undefined) return fal(call.method, model, id, verb, on, base, call.body);
+    const [, slug, prediction, cancel] =
+      /^\/replicate\/v1\/(?:models\/(.+?)\/)?predictions(?:\/([^/]+))?(\/cancel)?$/.exec(call.path) ?? [];
+    if (!call.path.startsWith('/replicate/v1/')) return undefined;
+    if (prediction === undefined) {
+      const { id: started } = on.start({ slug, ...(call.body as object) });
+      return { status: 201, json: predictionOf(started, { state: 'queued', percent: 0 }, base()) };
+    }
+    if (!on.all.has(prediction)) return refusal(404, 'no such prediction');
+    if (cancel) on.cancel(prediction);
+    return { json: predictionOf(prediction, on.look(prediction)!, base()) };
+  };
+
+function fal(
+  method: string,
+  model: string,
+  id: string | undefined,
+  verb: string | undefined,
+  on: Renderings,
+  base: () => string,
+  body: unknown,
+): Reply {
+  if (id === undefined) {
+    const { id: started } = on.start({ model, ...(body as object) });
+    const url = `https://queue.fal.run/fal-ai/${model}/requests/${started}`;
+    const urls = { response_url: url, status_url: `${url}/status`, cancel_url: `${url}/cancel` };
+    return { json: { request_id: started, status: 'IN_QUEUE', queue_position: 0, ...urls } };
+  }
+  if (!on.all.has(id)) return refusal(404, 'Request not found');
+  if (verb === 'cancel')
+    return on.cancel(id) && method === 'PUT'
+      ? { status: 202, json: { status: 'CANCELLATION_REQUESTED' } }
+      : refusal(400, 'PUT');
+  if (verb === 'status') {
+    const look = on.look(id)!;
+    const logs =
+      look.state === 'running' ? [{ timestamp: '', level: 'INFO', message: `${look.percent} %` }] : [];
+    const position = look.state === 'queued' ? { queue_position: 2 } : {};
+    return {
+      status: look.state === 'done' ? 200 : 202,
+      json: { status: falStates[look.state], logs, ...position },
+    };
+  }
+  return {
+    json: {
+      video: { url: `${base()}/media/video.mp4`, content_type: 'video/mp4' },
+      images: [{ url: `${base()}/media/image.png`, content_type: 'image/png' }],
+    },
+  };
+}
+
+const predictionOf = (id: string, { state, percent }: Look, base: string) => ({
+  id,
+  status: replicateStates[state],
+  logs: state === 'running' ? `${percent}%|###` : '',
+  error: null,
+  output: state === 'done' ? `${base}/media/video.mp4` : null,
+  urls: {
+    get: `https://api.replicate.com/v1/predictions/${id}`,
+    cancel: `https://api.replicate.com/v1/predictions/${id}/cancel`,
+  },
+});
