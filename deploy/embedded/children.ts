@@ -24,6 +24,8 @@ export interface KeptChild {
   readonly name: string;
   /** Deaths so far that were not asked for. */
   readonly deaths: number;
+  /** Resolves once its first process is started and written down, so that a later start would find it. */
+  readonly launched: Promise<void>;
   /** SIGTERM, then SIGKILL to its group after `graceMs`. Resolves once it is gone. */
   stop(graceMs: number): Promise<void>;
   /** From its next start on; `now` makes that at once. */
@@ -82,6 +84,7 @@ export function keep(initial: ChildProgram, around: ChildSurroundings): KeptChil
   let child: ChildProcess | null = null;
   let deaths = 0;
   const stopping = new AbortController();
+  const launched = Promise.withResolvers<void>();
 
   const live = async (): Promise<void> => {
     let delay: number | null = null;
@@ -90,6 +93,7 @@ export function keep(initial: ChildProgram, around: ChildSurroundings): KeptChil
       const current = (child = launch(program, around));
       const end = ended(current);
       if (current.pid) await record(around.home, program.name, current.pid, current.spawnargs);
+      launched.resolve();
       const { code, signal } = await end;
       child = null;
       await forget(around.home, program.name);
@@ -115,6 +119,7 @@ export function keep(initial: ChildProgram, around: ChildSurroundings): KeptChil
 
   return {
     name: initial.name,
+    launched: launched.promise,
     get deaths() {
       return deaths;
     },

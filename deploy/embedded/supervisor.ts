@@ -123,12 +123,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         const [api] = startChildren(['api'], options.programs.api, apiGraceMs);
         await untilLive(addressOf(config.HOST, port), () => api?.deaths ?? 0, halt.signal);
       },
-      async () =>
-        void startChildren(
-          workerNames(config.WORKER_COUNT),
-          options.programs.worker,
-          options.workerGraceMs ?? 30_000,
-        ),
+      async () => {
+        const names = workerNames(config.WORKER_COUNT);
+        const workers = startChildren(names, options.programs.worker, options.workerGraceMs ?? 30_000);
+        await Promise.all(workers.map(({ launched }) => launched));
+      },
     ];
     for (const step of steps) {
       halt.signal.throwIfAborted();
