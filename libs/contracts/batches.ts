@@ -57,6 +57,9 @@ const inlineRequest = batchLine.extend({
 export const outputFormats = ['jsonl', 'jsonl.gz'] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
+/** 0 is soonest, to -100: among the batches of a workspace. */
+const priority = z.int().min(-100).max(0);
+
 const batchBody = z.object({
   input_file_id: z.string().optional(),
   requests: z.array(inlineRequest).min(1, 'at least one request').optional(),
@@ -66,6 +69,7 @@ const batchBody = z.object({
   output_expires_after: expiresAfter('created_at').optional(),
   webhook: webhookBody.nullish(),
   output_format: z.enum(outputFormats).optional(),
+  priority: priority.optional(),
 });
 export const createBatchBody = batchBody
   .refine(({ input_file_id, requests }) => input_file_id !== undefined || requests !== undefined, {
@@ -79,6 +83,10 @@ export const createBatchBody = batchBody
 export const createBatchQuery = z.object({ validate: z.enum(['strict']).optional() });
 export type CreateBatchQuery = z.output<typeof createBatchQuery>;
 export type CreateBatchBody = z.output<typeof createBatchBody>;
+
+/** What of a batch may still be changed once it is made. */
+export const updateBatchBody = z.object({ priority });
+export type UpdateBatchBody = z.output<typeof updateBatchBody>;
 
 /** A retry without a webhook of its own keeps the one of the batch that it retries; null: none. */
 export const retryBatchBody = z.object({ webhook: webhookBody.nullish() }).optional();
@@ -195,6 +203,8 @@ export interface BatchObject {
     eta_seconds: number | null;
     /** Its chunks are held back: those that run finish, no other begins. */
     paused: boolean;
+    /** 0 is soonest, to -100: among the batches of its workspace. */
+    priority: number;
     /** The batch whose failed lines this one runs again. */
     retry_of: string | null;
     /** Where its events are sent, where the batch itself named an address. */

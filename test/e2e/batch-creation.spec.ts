@@ -75,6 +75,29 @@ describe('inline requests', () => {
   });
 });
 
+test('its priority is given at creation, changed while it runs, and kept by a retry', async () => {
+  const requests = [line('a'), line('b', { dimensions: -1 })];
+  const created = await create({ requests, priority: -20 });
+  expect(created.millrace).toMatchObject({ priority: -20 });
+  // One call of ten seconds: it still runs when it is changed.
+  const slow = { model: 'sandbox/embeddings', metadata: { sandbox: '{"delay_ms":10000}' } };
+  const long = await create({ requests: [line('slow', slow)] });
+  const changed = await client.post<Batch>(`/batches/${long.id}`, { body: { priority: -5 } });
+  expect([long.millrace, changed.millrace]).toMatchObject([{ priority: 0 }, { priority: -5 }]);
+  await client.batches.cancel(long.id);
+
+  const { id, millrace } = await ended(client, created.id);
+  expect(millrace).toMatchObject({ priority: -20 });
+  expect(await client.post<Batch>(`/batches/${id}/retry`)).toMatchObject({ millrace: { priority: -20 } });
+  const late = client.post(`/batches/${id}`, { body: { priority: 0 } });
+  expect(await failure(late)).toMatchObject({ status: 409, code: 'batch_not_running' });
+  for (const priority of [1, -101, 0.5, 'high', null]) {
+    const refusal = { status: 400, param: 'priority' };
+    expect(await failure(create({ requests, priority }))).toMatchObject(refusal);
+    expect(await failure(client.post(`/batches/${id}`, { body: { priority } }))).toMatchObject(refusal);
+  }
+});
+
 describe('validate=strict', () => {
   test('a good file is a batch like any other', async () => {
     const { id: input_file_id } = await upload(client, jsonl([line('a'), line('b')]));

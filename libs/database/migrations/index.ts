@@ -7,6 +7,7 @@ import { Durability1763640000000 } from './1763640000000-durability.ts';
 import { Direct1763660000000 } from './1763660000000-direct.ts';
 import { Webhooks1763670000000 } from './1763670000000-webhooks.ts';
 import { Kinds1763680000000 } from './1763680000000-kinds.ts';
+import { Priority1763685000000 } from './1763685000000-priority.ts';
 
 export const migrations = [
   Spine1763600000000,
@@ -17,4 +18,5 @@ export const migrations = [
   Direct1763660000000,
   Webhooks1763670000000,
   Kinds1763680000000,
+  Priority1763685000000,
 ];

@@ -14,7 +14,7 @@ import { chunkCost } from './claim-chunk.sql.ts';
  *   SIGCOMM 1996). A workspace's next chunk starts at the line count that it was served up to (`claim-chunk.sql.ts`
  *   counts); the smallest start goes first. Who comes new, or back, starts where the pool's clock is (the last start
  *   that was claimed), so that nobody saves up turns; whom the clock has passed is forgotten.
- * - Within a workspace the earliest deadline goes first, then the oldest batch; batches that are being cancelled
+ * - Within a workspace the highest priority goes first, then the earliest deadline, then the oldest batch; batches that are being cancelled
  *   only have records to write.
  *
  * A batch's pending chunks are its count less those done, out or delayed, so only as many batches of a workspace
@@ -41,7 +41,7 @@ export const dispatchChunks = `
     where c.status = 'pending' and c.not_before > clock_timestamp()
     group by 1
   ), open as materialized (
-    select b.id, b.workspace_id, b.pool, b.expires_at, b.created_at,
+    select b.id, b.workspace_id, b.pool, b.priority, b.expires_at, b.created_at,
       least($1::int, b.chunk_count - b.chunks_done - coalesce(d.chunks, 0)) - coalesce(r.chunks, 0) as room
     from batches b
     left join running r on r.batch_id = b.id
@@ -58,13 +58,13 @@ export const dispatchChunks = `
     ) s
   ), looked_into as (
     select o.*, pools.room as room_of_pool, pools.clock,
-      sum(o.room) over (partition by o.pool, o.workspace_id order by o.expires_at, o.created_at, o.id) - o.room as ahead
+      sum(o.room) over (partition by o.pool, o.workspace_id order by o.priority desc, o.expires_at, o.created_at, o.id) - o.room as ahead
     from open o
     join pools on pools.pool = o.pool and pools.room > 0
     where o.room > 0
   ), candidates as (
     select o.pool, n.batch_id, n.index, n.is_waiting, greatest(t.served, o.clock) + sum(n.cost) over (
-      partition by o.pool, o.workspace_id order by o.expires_at, o.created_at, o.id, n.is_waiting desc, n.index
+      partition by o.pool, o.workspace_id order by o.priority desc, o.expires_at, o.created_at, o.id, n.is_waiting desc, n.index
     ) - n.cost as start
     from looked_into o
     left join turns t on t.pool = o.pool and t.workspace_id = o.workspace_id

@@ -1,4 +1,4 @@
-/** A batch between its beginning and its end, beside cancelling it: pause and resume, and a look at its chunks. */
+/** A batch between its beginning and its end, beside cancelling it: pause and resume, its priority, and a look at its chunks. */
 import { MoreThan } from 'typeorm';
 import type { ChunkListQuery } from '#contracts';
 import { Conflict } from '#domain';
@@ -50,6 +50,19 @@ export class BatchLifeStore {
       );
       const found = await loadBatch(tx, workspaceId, id);
       if (!rows[0]) throw notRunning(found, 'resumed', 'batch_not_resumable');
+      return found;
+    });
+  }
+
+  /** What waits in the queue is ranked anew by the next dispatch. @throws NotFound; Conflict when the batch is over. */
+  prioritize(workspaceId: string, id: string, priority: number): Promise<BatchWithErrors> {
+    return this.database.withWorkspace(workspaceId, async (tx) => {
+      const [rows] = await tx.query<[unknown[], number]>(
+        `update batches set priority = $3 where id = $1 and workspace_id = $2 and ${running} returning 1`,
+        [id, workspaceId, priority],
+      );
+      const found = await loadBatch(tx, workspaceId, id);
+      if (!rows[0]) throw notRunning(found, 'given another priority', 'batch_not_running');
       return found;
     });
   }

@@ -61,6 +61,7 @@ export class BatchStore {
         outputExpiresAfterS: input.output_expires_after?.seconds ?? null,
         metadata: input.metadata ?? null,
         outputFormat: input.output_format ?? 'jsonl',
+        priority: input.priority ?? 0,
         retryOf: input.retryOf ?? null,
         createdAt: new Date(now),
         expiresAt: new Date(now + windowSeconds(input.completion_window) * 1_000),

@@ -89,12 +89,14 @@ describe('paused', () => {
     expect(pauses.map(({ batch }) => batch.paused)).toEqual([true, true, true]);
     await expect(house.life.pause(await house.workspace(), batchId)).rejects.toBeInstanceOf(NotFound);
     await expect(house.life.resume(await house.workspace(), batchId)).rejects.toBeInstanceOf(NotFound);
+    await expect(house.life.prioritize(await house.workspace(), batchId, 0)).rejects.toBeInstanceOf(NotFound);
     await house.life.resume(workspaceId, batchId);
     expect((await house.life.resume(workspaceId, batchId)).batch.paused).toBe(false);
     const [delivery] = await dispatched(batchId);
     const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
     await house.chunks.commit(chunk, resultOf(chunk));
     await expect(house.life.pause(workspaceId, batchId)).rejects.toBeInstanceOf(Conflict);
+    await expect(house.life.prioritize(workspaceId, batchId, -1)).rejects.toBeInstanceOf(Conflict);
   });
 
   test('against claims and commits nothing hangs and nothing is lost', async () => {

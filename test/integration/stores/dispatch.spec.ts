@@ -194,6 +194,21 @@ describe('turns', () => {
   });
 });
 
+test('in a workspace the highest priority goes first, also when it is changed while chunks wait', async () => {
+  await worker(1);
+  const background = await batchOf(a, 3, 10, { expiresInS: 3_600 });
+  await house.life.prioritize(a, background, -10);
+  const usual = await batchOf(a, 2, 10);
+  const ran = await runInTurn(3);
+  expect(ran.map(({ batchId }) => batchId)).toEqual([usual, usual, background]);
+
+  const late = await batchOf(a, 2, 10);
+  await house.life.prioritize(a, late, -20);
+  expect((await runInTurn(1))[0]?.batchId).toBe(background);
+  await house.life.prioritize(a, late, 0);
+  expect((await runInTurn(3)).map(({ batchId }) => batchId)).toEqual([late, late, background]);
+});
+
 test('in a workspace the earliest deadline goes first, then the oldest', async () => {
   await worker(1);
   const first = await batchOf(a, 2, 10);

@@ -1,15 +1,17 @@
 /** `/v1/batches/{id}/…`: what Millrace adds to OpenAI's batches, from the first chunk to after the end. */
-import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   chunkListQuery,
   resultsQuery,
   toPage,
+  updateBatchBody,
   type BatchObject,
   type ChunkListQuery,
   type ChunkObject,
   type Page,
   type ResultsQuery,
+  type UpdateBatchBody,
 } from '#contracts';
 import { BatchLifeStore, ChunkStore, ResultStore, type Caller } from '#database';
 import type { Bus } from '#realtime';
@@ -30,6 +32,18 @@ export class BatchLifeController {
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(BUS) private readonly bus: Bus,
   ) {}
+
+  @Post()
+  @HttpCode(200)
+  async update(
+    @CallerOf() caller: Caller,
+    @Param('id', knownId('batch')) id: string,
+    @Body({ schema: updateBatchBody }) { priority }: UpdateBatchBody,
+  ): Promise<BatchObject> {
+    const updated = await this.life.prioritize(caller.workspaceId, id, priority);
+    if (updated.batch.chunkCount > 0) void this.bus.announce('batch.planned', { batchId: id });
+    return toBatchObject(updated);
+  }
 
   @Post('pause')
   @HttpCode(200)

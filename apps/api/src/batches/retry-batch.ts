@@ -49,6 +49,7 @@ export async function retryBatch(
     completion_window: source.completionWindow,
     metadata: source.metadata,
     output_format: source.outputFormat,
+    priority: source.priority,
     retryOf: id,
     ...(source.outputExpiresAfterS !== null && {
       output_expires_after: { anchor: 'created_at', seconds: source.outputExpiresAfterS },
