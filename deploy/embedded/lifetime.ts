@@ -37,6 +37,7 @@ export function endOnSignals(supervisor: Supervisor, output: Output): void {
       first = now;
       output.log(`${why}: stopping`);
       await supervisor.stop();
+      if (exitCode !== 0) return; // told again meanwhile: who stops at once has not yet told all of them
       output.log('stopped');
       process.exit(exitCode);
     }
