@@ -12,6 +12,8 @@ export interface ProcessCost {
   readonly peakRssMb: number | null;
   /** How its memory grew with the lines that were done, in MiB a million lines. */
   readonly slopeMbPerMillion: number | null;
+  /** What it held in the mean of each tenth of the lines, in MiB; null where no look fell into one. */
+  readonly rssMb: readonly (number | null)[];
 }
 
 export interface BatchRun {
@@ -38,7 +40,7 @@ export async function runBatch(on: Grounds, fileId: string, lines: number): Prom
   const processes = on.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));
   const before = processes.map(({ pid, family }) => cpuSeconds(pid, family));
   for (const { pid, family } of processes) if (!family) forgetPeak(pid);
-  const curves = processes.map(() => new Curve());
+  const curves = processes.map(() => new Curve(lines));
   const began = performance.now();
   let plannedAt = 0;
   const created = await client.batches.create({
@@ -50,8 +52,7 @@ export async function runBatch(on: Grounds, fileId: string, lines: number): Prom
     const batch = await client.batches.retrieve(created.id);
     if (plannedAt === 0 && batch.status !== 'validating') plannedAt = performance.now();
     const done = batch.request_counts?.completed ?? 0;
-    // The first fifth is warm-up: the heap takes its size.
-    if (done > lines / 5) curves.forEach((curve, at) => curve.add(done, rss(processes[at]!.pid)));
+    curves.forEach((curve, at) => curve.add(done, rss(processes[at]!.pid)));
     if (batch.status === 'completed') {
       const seconds = (performance.now() - began) / 1_000;
       return {
@@ -65,6 +66,7 @@ export async function runBatch(on: Grounds, fileId: string, lines: number): Prom
           cpuSeconds: cpuSeconds(pid, family) - before[at]!,
           peakRssMb: family ? null : peakRss(pid),
           slopeMbPerMillion: family ? null : curves[at]!.slope() * 1e6,
+          rssMb: family ? [] : curves[at]!.tenths(),
         })),
       };
     }
@@ -75,18 +77,27 @@ export async function runBatch(on: Grounds, fileId: string, lines: number): Prom
   }
 }
 
-/** Points, and the slope of the straight line with the least squares through them. */
+/** What a process holds while the lines are done. */
 class Curve {
   private readonly points: [x: number, y: number][] = [];
+
+  constructor(private readonly lines: number) {}
 
   add(x: number, y: number): void {
     this.points.push([x, y]);
   }
 
+  tenths(): (number | null)[] {
+    return Array.from({ length: 10 }, (_, tenth) => {
+      const inside = this.points.filter(([x]) => Math.min(9, Math.floor((x / this.lines) * 10)) === tenth);
+      return inside.length === 0 ? null : mean(inside, 1);
+    });
+  }
+
+  /** Of the straight line with the least squares; the first fifth is warm-up, in which the heap takes its size. */
   slope(): number {
-    const { points } = this;
-    const mean = (at: 0 | 1) => points.reduce((sum, point) => sum + point[at], 0) / points.length;
-    const [meanX, meanY] = [mean(0), mean(1)];
+    const points = this.points.filter(([x]) => x > this.lines / 5);
+    const [meanX, meanY] = [mean(points, 0), mean(points, 1)];
     let products = 0;
     let squares = 0;
     for (const [x, y] of points) {
@@ -96,3 +107,6 @@ class Curve {
     return squares === 0 ? 0 : products / squares;
   }
 }
+
+const mean = (points: readonly [number, number][], at: 0 | 1): number =>
+  points.reduce((sum, point) => sum + point[at], 0) / points.length;

@@ -81,6 +81,10 @@ function report(small: BatchRun, large: BatchRun, bare: BareRun, { say }: BenchO
     slopeMbPerMillion && rounded(slopeMbPerMillion, 1),
   ]);
   printTable(['process', 'CPU µs/line', 'peak RSS MB', 'slope MB/1M lines'], rows, say);
+  const curves = large.processes.filter(({ rssMb }) => rssMb.length > 0);
+  const tenths = Array.from({ length: 10 }, (_, tenth) => `${(tenth + 1) * 10} %`);
+  const held = curves.map(({ name, rssMb }) => [name, ...rssMb.map((mb) => mb && rounded(mb))]);
+  if (canMeasure) printTable(['RSS MB by lines done', ...tenths], held, say);
   say(`\n${cpus().length} cores, Node ${process.version}`);
   return figuresOf(small, large, bare);
 }

@@ -1,5 +1,7 @@
 /** A batch on a local model through the API: its vectors, a thread that dies, a worker killed while a model loads. */
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { ModelObject } from '#contracts';
 import { bareEmbed } from '../support/bare-embed.ts';
 import { finalStatuses, startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
 import { bundledModels, fakeHub, type FakeHub } from '../integration/local/local-models.ts';
@@ -75,6 +77,35 @@ test('vectors through the API are those of a bare transformers.js call to 1e-6',
     vector.forEach((value, n) => (worst = Math.max(worst, Math.abs(value - bare[at]![n]!))));
   }
   expect(worst).toBeLessThan(1e-6);
+});
+
+test('a model is loaded and unloaded when it is asked for, on a worker that starts later too', async () => {
+  const model = 'local/demo-embedder';
+  const becomes = (status: string, onWorkers: number) => {
+    const isSo = async () => {
+      const { millrace } = (await platform.client.models.retrieve(model)) as unknown as ModelObject;
+      const ready = millrace.workers.filter(({ state }) => state === 'ready');
+      return millrace.status === status && ready.length === onWorkers;
+    };
+    return until(isSo, { what: `${model} to be ${status} on ${onWorkers} workers`, withinMs: 60_000 });
+  };
+  const ask = (what: 'load' | 'unload') => platform.client.post(`/models/${what}`, { body: { model } });
+
+  expect(await ask('unload')).toMatchObject({ id: model, millrace: { is_wanted: false } });
+  await becomes('unloaded', 0);
+  expect(await ask('load')).toMatchObject({ id: model, millrace: { is_wanted: true } });
+  await becomes('ready', 1);
+  const second = await platform.addWorker();
+  await becomes('ready', 2);
+  expect(await ask('unload')).toMatchObject({ millrace: { is_wanted: false } });
+  await becomes('unloaded', 0);
+  // What is asked of it loads it again, wanted or not.
+  const { data } = await platform.client.embeddings.create({ model, input: 'The mill turns' });
+  expect(data[0]!.embedding).toHaveLength(256);
+  await becomes('ready', 1);
+  platform.workers.pop();
+  second.child.kill('SIGTERM');
+  await once(second.child, 'exit');
 });
 
 test.each(['local/No Such Model', 'local/nobody'])('%s fails the batch when it is planned', async (model) => {
