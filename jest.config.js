@@ -23,7 +23,8 @@ const onPostgres = {
 export default {
   // Suites start servers and processes of their own; more at once only slows each.
   maxWorkers: 2,
-  testTimeout: 60_000,
+  // For a test that hangs: how fast things are is no test's business, and machines are busy.
+  testTimeout: 240_000,
   projects: [
     { ...project, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,deploy,test/unit}/**/*.spec.ts'] },
     { ...onPostgres, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.spec.ts'] },

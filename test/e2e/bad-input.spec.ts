@@ -43,7 +43,7 @@ afterEach(async () => {
   // Deletions go on behind the answer for a moment.
   await until(async () => (await leftOvers(platform, sql)).unreferenced.length === 0, {
     what: 'no left-overs',
-    withinMs: 3_000,
+    withinMs: 30_000,
   });
   expect((await leftOvers(platform, sql)).missing).toEqual([]);
   for (const { child } of [platform.api, ...platform.workers])

@@ -43,4 +43,4 @@ test('full in the middle of a batch: chunks wait, an upload is told 507, and it 
     missing: [],
     temporary: [],
   });
-}, 150_000);
+});

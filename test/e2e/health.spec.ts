@@ -41,7 +41,6 @@ test('a store that can not be written makes it unready, until it can', async () 
   try {
     await until(async () => (await ready()).checks['store'] === 'failing', {
       what: 'the store to be missed',
-      withinMs: 10_000,
     });
     expect(await ready()).toMatchObject({
       status: 503,
@@ -52,7 +51,7 @@ test('a store that can not be written makes it unready, until it can', async () 
   } finally {
     await rename(away, there);
   }
-  await until(async () => (await ready()).status === 200, { what: 'the store to be back', withinMs: 10_000 });
+  await until(async () => (await ready()).status === 200, { what: 'the store to be back' });
 });
 
 test('metrics count requests by route, never by id', async () => {

@@ -162,7 +162,7 @@ function onS3(on: S3Server): void {
     await platform.objects.write(short!.key, (await platform.objects.read(short!.key)).subarray(0, 1_000));
     await expectWhole(id, all.length);
     expect((await attempts(id, 'failed')).length).toBe(2);
-  }, 60_000);
+  });
 
   test('objects that are gone after its end: a clear error', async () => {
     const { id } = await submit(platform.client, jsonl([line('a'), line('b')]));

@@ -55,7 +55,7 @@ function onS3(on: S3Server): void {
       withinMs: 20_000,
     });
     expect(platform.output()).not.toContain(bucket.secretAccessKey);
-  }, 180_000);
+  });
 
   test.each([
     [

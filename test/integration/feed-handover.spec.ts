@@ -85,7 +85,7 @@ test('the relay killed with -9: another stamps within 3 s, nothing is lost or st
   expect(await handOver((holder) => end(holder, 'SIGKILL'))).toBeLessThan(3_000);
   expect(await epoch()).toBe(2);
   await expectWholeFeed();
-}, 30_000);
+});
 
 test('the relay frozen: another takes over, and the frozen one does no harm when it goes on', async () => {
   let frozen: ChildProcess;
@@ -96,10 +96,10 @@ test('the relay frozen: another takes over, and the frozen one does no harm when
   await pause(1_000);
   expect(await epoch()).toBe(2);
   await expectWholeFeed();
-}, 30_000);
+});
 
 test('the relay stopped in order: its place is free at once, not after the lease has run out', async () => {
-  expect(await handOver((holder) => end(holder, 'SIGTERM'))).toBeLessThan(1_000);
+  expect(await handOver((holder) => end(holder, 'SIGTERM'))).toBeLessThan(1_500);
   expect(await epoch()).toBe(2);
   await expectWholeFeed();
-}, 30_000);
+});

@@ -64,7 +64,7 @@ describe('16 writers whose transactions commit out of order', () => {
     } finally {
       await relay.stop();
     }
-  }, 30_000);
+  });
 
   test('a relay that reads the tail of the serial loses facts: this suite can tell', async () => {
     let written: number | null = null;
@@ -79,7 +79,7 @@ describe('16 writers whose transactions commit out of order', () => {
     expect(read).toBeGreaterThan(0);
     expect(read).toBeLessThan(written!);
     expect(() => expectWhole(feeds, written!)).toThrow();
-  }, 30_000);
+  });
 });
 
 /** The mistake: what is new is what has a higher number than the last. @returns one round, which says how many it stamped. */
@@ -153,7 +153,7 @@ describe('stamping', () => {
     await Promise.all([writing, ...stamping]);
     await feed.stamp(lease, 1_000);
     expectWhole(await follow(feed, workspaceIds, async () => true), written!);
-  }, 20_000);
+  });
 
   test('a holder whose lease has passed to another stamps nothing, however late its statement comes', async () => {
     const [shortLived, subject] = [await leases.acquire('late', 'frozen', 30), subjects[0]!];

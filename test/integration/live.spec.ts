@@ -312,7 +312,7 @@ describe('subscribing', () => {
     expect(answers.at(-1)).toMatchObject({ error: { code: 'too_many_subscriptions' } });
     client.emit('unsubscribe', { batch: ids[0]! });
     expect(await subscribe(client, ids.at(-1)!)).toMatchObject({ ok: true });
-  }, 15_000);
+  });
 
   test("a frame of a megabyte, or a flood, ends the connection and nobody else's", async () => {
     const { apiKey } = truth.addKey();
@@ -374,7 +374,7 @@ describe('what is sent', () => {
     truth.addFact(workspaceId, batchId);
     truth.advance(batchId, 7);
     await cutBus();
-    await eventually('the fact', () => facts.length === 1, 3_000);
+    await eventually('the fact', () => facts.length === 1);
     await eventually('the state', () => batches.at(-1)?.request_counts.completed === 7);
   });
 
@@ -384,8 +384,8 @@ describe('what is sent', () => {
     const { client, facts } = await connect(apiKey);
     await subscribe(client, batchId);
     truth.addFact(workspaceId, batchId);
-    await eventually('the fact', () => facts.length === 1, 7_000);
-  }, 15_000);
+    await eventually('the fact', () => facts.length === 1);
+  });
 
   test('two API processes tell their own sockets the same', async () => {
     const { apiKey, workspaceId } = truth.addKey();
@@ -455,11 +455,11 @@ describe('what is sent', () => {
     const before = truth.facts.get(workspaceId)?.length ?? 0;
     for (let n = 0; n < 6_000; n++) truth.addFact(workspaceId, batchId).data = { id: 'x'.repeat(4_000) };
     await speaker.announce('facts.stamped', { workspaceId, from: before + 1, to: before + 6_000 });
-    await eventually('all is told', () => calm.facts.length === 6_000, 15_000);
+    await eventually('all is told', () => calm.facts.length === 6_000);
     const open = () => api.sockets();
-    await eventually('it is dropped', () => open() === 1, 15_000);
+    await eventually('it is dropped', () => open() === 1);
     expect(calm.client.connected).toBe(true);
-  }, 40_000);
+  });
 });
 
 interface Told {

@@ -173,7 +173,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   options: { what: string; withinMs?: number; everyMs?: number; alive?: ManagedProcess },
 ): Promise<void> {
-  const deadline = Date.now() + (options.withinMs ?? 30_000);
+  const deadline = Date.now() + (options.withinMs ?? 60_000);
   for (;;) {
     try {
       if (await condition()) return;

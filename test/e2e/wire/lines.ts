@@ -55,7 +55,7 @@ export async function submit(
   return (await client.batches.create(params)) as Batch;
 }
 
-export async function ended(client: OpenAI, id: string, withinMs = 30_000): Promise<Batch> {
+export async function ended(client: OpenAI, id: string, withinMs = 60_000): Promise<Batch> {
   let batch!: Batch;
   const what = `batch ${id} to end`;
   await until(

@@ -12,7 +12,7 @@ export function conformance(make: () => Promise<BackendUnderTest>): void {
   };
   beforeAll(async () => {
     backend = await make();
-  }, 60_000);
+  });
   afterAll(() => backend?.dispose());
 
   delivering(under);

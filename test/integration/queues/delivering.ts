@@ -28,7 +28,7 @@ export function delivering(under: () => BackendUnderTest): void {
         batch: async (payload, { jobId }) => void got.push({ jobId, ...payload }),
         interactive: async (payload, { jobId }) => void got.push({ jobId, ...payload }),
       });
-      await eventually('three jobs run', 5_000, () => got.length === 3);
+      await eventually('three jobs run', 30_000, () => got.length === 3);
       expect(got).toEqual(
         expect.arrayContaining([
           { jobId: `${batchId}-1`, batchId, delivery: 1 },
@@ -36,7 +36,7 @@ export function delivering(under: () => BackendUnderTest): void {
           { jobId: `${taskId}-1`, taskId, delivery: 1 },
         ]),
       );
-      await eventually('all queues are empty', 2_000, async () => {
+      await eventually('all queues are empty', 30_000, async () => {
         const counts = await queues.counts('batch', bench.pool);
         return Object.values(counts).every((count) => count === 0);
       });
@@ -65,7 +65,7 @@ export function delivering(under: () => BackendUnderTest): void {
       await eventually('3,500 jobs run', 30_000, () => runs.size === 3_500);
       expect(new Set(runs.values())).toEqual(new Set([1]));
       expect(Math.min(...by)).toBeGreaterThan(0);
-    }, 45_000);
+    });
 
     test('a job whose id still exists is swallowed; one whose job is done is not', async () => {
       const queues = bench.queues(under().address);
@@ -78,29 +78,29 @@ export function delivering(under: () => BackendUnderTest): void {
       const id = jobIdOf('batch', job!.payload);
       await eventually(
         'gone',
-        5_000,
+        30_000,
         async () => (await queues.missing('batch', bench.pool, [id])).length === 1,
       );
       expect(runs).toBe(1);
       await queues.add('batch', bench.pool, [job!]);
-      await eventually('run again', 5_000, () => runs === 2);
+      await eventually('run again', 30_000, () => runs === 2);
     });
 
     test('a delayed job runs when its time has come, and its wait is counted from then', async () => {
       const queues = bench.queues(under().address);
       const [first, second] = chunks(2);
-      const ranAt: number[] = [];
-      bench.host(queues, { batch: async () => void ranAt.push(Date.now()) });
+      const ran: { chunk: number; at: number }[] = [];
+      bench.host(queues, { batch: async ({ chunk }) => void ran.push({ chunk, at: Date.now() }) });
       const addedAt = Date.now();
       await queues.add('batch', bench.pool, [{ ...first!, delayMs: 1_500 }, second!]);
       expect((await queues.counts('batch', bench.pool)).delayed).toBe(1);
-      await eventually('both run', 8_000, () => ranAt.length === 2);
-      expect(ranAt[0]! - addedAt).toBeLessThan(1_400);
-      expect(ranAt[1]! - addedAt).toBeGreaterThanOrEqual(1_450);
-      expect(ranAt[1]! - addedAt).toBeLessThan(4_000);
-      await eventually('both measured', 2_000, () => bench.observed.length === 2);
-      expect(bench.observed[1]!.waitMs).toBeLessThan(2_500);
-    }, 15_000);
+      await eventually('both run', 30_000, () => ran.length === 2);
+      expect(ran.map(({ chunk }) => chunk)).toEqual([second!.payload.chunk, first!.payload.chunk]);
+      const after = ran[1]!.at - addedAt;
+      expect(after).toBeGreaterThanOrEqual(1_450);
+      await eventually('both measured', 30_000, () => bench.observed.length === 2);
+      expect(bench.observed[1]!.waitMs).toBeLessThanOrEqual(after - 1_450);
+    });
 
     test('jobs run by priority, and first in, first out within one', async () => {
       const queues = bench.queues(under().address);
@@ -110,7 +110,7 @@ export function delivering(under: () => BackendUnderTest): void {
       await queues.add('batch', bench.pool, jobs);
       expect((await queues.counts('batch', bench.pool)).prioritized).toBe(4);
       bench.host(queues, { batch: async ({ chunk }) => void order.push(chunk) }, 1);
-      await eventually('six jobs run', 5_000, () => order.length === 6);
+      await eventually('six jobs run', 30_000, () => order.length === 6);
       expect(order).toEqual([0, 4, 2, 5, 3, 1]);
     });
 
@@ -120,7 +120,7 @@ export function delivering(under: () => BackendUnderTest): void {
       bench.host(queues, { batch: async () => void runs++ });
       await queues.add('batch', `${bench.pool}-other`, chunks(2));
       await queues.add('batch', bench.pool, chunks(1));
-      await eventually('its own job runs', 5_000, () => runs === 1);
+      await eventually('its own job runs', 30_000, () => runs === 1);
       expect((await queues.counts('batch', `${bench.pool}-other`)).waiting).toBe(2);
     });
 
@@ -148,7 +148,7 @@ export function delivering(under: () => BackendUnderTest): void {
       await queues.add('batch', bench.pool, [job!]);
       await eventually(
         'gone',
-        5_000,
+        30_000,
         async () => (await queues.missing('batch', bench.pool, [id])).length === 1,
       );
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -166,10 +166,10 @@ export function delivering(under: () => BackendUnderTest): void {
       const foreign = { batchId: newId('batch'), chunk: -1, delivery: 1, prompt: 'grind this' };
       await under().addForeign(`${bench.pool}-batch`, 'foreign-1', foreign);
       bench.host(queues, { batch: async () => void runs++ });
-      await eventually('dropped', 5_000, () => bench.observed.length === 1);
+      await eventually('dropped', 30_000, () => bench.observed.length === 1);
       expect(bench.observed[0]!.outcome).toBe('dropped');
       expect(runs).toBe(0);
-      await eventually('gone', 2_000, async () => {
+      await eventually('gone', 30_000, async () => {
         return (await queues.missing('batch', bench.pool, ['foreign-1'])).length === 1;
       });
       expect(bench.lines.join('')).toContain('foreign-1');
@@ -208,7 +208,7 @@ export function delivering(under: () => BackendUnderTest): void {
       const payload = { batchId: newId('batch'), chunk: 0, delivery: 1, traceparent: `00-${trail}-01` };
       await queues.add('batch', bench.pool, [{ payload }, ...chunks(1)]);
       bench.host(queues, { batch: async () => undefined }, 1, { tracer });
-      await eventually('two spans', 5_000, () => spans.length === 2);
+      await eventually('two spans', 30_000, () => spans.length === 2);
       expect(spans).toEqual([
         { name: 'process batch', parent: trail },
         { name: 'process batch', parent: undefined },

@@ -91,7 +91,7 @@ describe('queues on PostgreSQL', () => {
       let ran = 0;
       const run = async (): Promise<void> => void ran++;
       bench.host(queues, { plan: run, batch: run, interactive: run }, 16);
-      await eventually('all run', 10_000, async () => {
+      await eventually('all run', 30_000, async () => {
         most = Math.max(most, await connections());
         return ran === 400;
       });
@@ -101,7 +101,7 @@ describe('queues on PostgreSQL', () => {
       await admin.end();
       await database.drop();
     }
-  }, 30_000);
+  });
 
   test('a schema that was never migrated is told, not made up', async () => {
     const database = await createDatabase();

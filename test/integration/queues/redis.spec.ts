@@ -70,6 +70,6 @@ if (findRedisServer() === null) {
         await bench.close();
         await redis.dispose();
       }
-    }, 15_000);
+    });
   });
 }

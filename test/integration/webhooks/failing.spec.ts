@@ -66,7 +66,7 @@ test('a receiver that is down for three days gets it at the tenth try, under the
   expect(receiver.received).toHaveLength(10);
   expect(new Set(receiver.ids()).size).toBe(1);
   expect((await attemptsOf(id)).map(({ status }) => status)).toEqual([...Array<number>(9).fill(503), 200]);
-}, 30_000);
+});
 
 test('after the tenth try it has failed, and can be asked for again', async () => {
   receiver.answer(withStatus(500));
@@ -86,7 +86,7 @@ test('after the tenth try it has failed, and can be asked for again', async () =
   await eventually('it arrives', async () => (await only(id)).status === 'succeeded');
   expect(await only(id)).toMatchObject({ tries: 11 });
   expect(new Set(receiver.ids()).size).toBe(1);
-}, 30_000);
+});
 
 test('an endpoint that fails for five days is disabled, what waits for it fails, and the feed says so', async () => {
   const [watcher, down] = [await startReceiver(), receiver];
@@ -133,7 +133,7 @@ test('an endpoint that fails for five days is disabled, what waits for it fails,
   await eventually('all that failed arrives', async () =>
     (await office.deliveriesOf(id)).every(({ status }) => status === 'succeeded'),
   );
-}, 60_000);
+});
 
 test('410 disables at once', async () => {
   receiver.answer(withStatus(410));
@@ -188,7 +188,7 @@ test('twenty endpoints, two that hang, one that answers 500: the others wait for
   expect(
     new Set(receiver.received.map(({ path, headers }) => `${path} ${headers['webhook-id'] as string}`)).size,
   ).toBe(17 * 60);
-}, 60_000);
+});
 
 test('a breaker keeps a failing endpoint to a few tries, and lets all through once it recovers', async () => {
   receiver.answer(withStatus(500));
@@ -221,7 +221,7 @@ test('a breaker keeps a failing endpoint to a few tries, and lets all through on
     (await office.deliveriesOf(id)).every(({ status }) => status === 'succeeded'),
   );
   expect(new Set(receiver.ids()).size).toBe(200);
-}, 30_000);
+});
 
 describe('what a receiver may do to hurt', () => {
   async function hostile(serve: (socket: Socket) => void): Promise<string> {
