@@ -53,7 +53,7 @@ export const embeddings = defineKind<EmbeddingsBody, EmbeddingsInput, Embeddings
   streams: false,
   chunk: {
     seconds: 4,
-    maxLines: 20_000,
+    maxLines: 12_000,
     untriedLines: 4_000,
     maxBytes: 8 * 2 ** 20,
     maxAnswerBytes: 64 * 2 ** 20,

@@ -1,3 +1,5 @@
+import { hot } from '../hot.ts';
+
 /**
  * A lease says which process holds a duty. Every statement judges by the database's clock, and every change of
  * tenure raises the epoch, so that what a former holder still sends is told from what the present one sends.
@@ -16,11 +18,13 @@ export const acquireLease = `
 export const heldLease = `name = $1 and holder = $2 and epoch = $3 and expires_at > clock_timestamp()`;
 
 /** `$4` time to live in ms. One row when it was still held. */
-export const renewLease = `
-  with renewed as (
+export const renewLease = hot(
+  'renew-lease',
+  `with renewed as (
     update leases set expires_at = clock_timestamp() + $4 * interval '1 ms' where ${heldLease} returning name
   )
-  select name from renewed`;
+  select name from renewed`,
+);
 
 /** The row stays, for its epoch. */
 export const releaseLease = `update leases set expires_at = clock_timestamp() where ${heldLease}`;

@@ -20,7 +20,7 @@ export class LeaseStore {
 
   /** @returns whether the lease was still held, and now is for `ttlMs` more. @throws Unavailable */
   async renew({ name, holder, epoch }: Lease, ttlMs: number): Promise<boolean> {
-    const rows = await this.database.statement(renewLease, [name, holder, epoch, ttlMs]);
+    const rows = await this.database.hot(renewLease, [name, holder, epoch, ttlMs]);
     return rows.length > 0;
   }
 

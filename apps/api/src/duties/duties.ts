@@ -30,7 +30,7 @@ export interface Duties {
   stop(): Promise<void>;
 }
 
-const dispatchEveryMs = 500;
+const dispatchEveryMs = 1_000;
 const sweepEveryMs = 2_000;
 /** How often half-written objects are looked for, and the age at which nobody will finish one. */
 const storeSweepEveryMs = 3_600_000;
@@ -39,6 +39,9 @@ const unfinishedObjectMs = 86_400_000;
 const collectEveryMs = 5_000;
 const collectAgainS = 6 * 3_600;
 const forgetEveryMs = 60_000;
+
+/** What may wait a while for its next holder renews seldom. */
+const unhurried = { ttlMs: 20_000, renewMs: 5_000 };
 
 /** How often a file to be composed is looked for, and how long readers of its old segments have. */
 const composeEveryMs = 5_000;
@@ -110,12 +113,13 @@ export function startDuties({ config, log, database, queues, bus, store, webhook
       },
       log,
     );
-  const elected = (name: string, { run }: Rounds) => runElected({ name, leases, log, duty: run });
+  const elected = (name: string, { run }: Rounds, lease = {}) =>
+    runElected({ name, leases, log, duty: run, ...lease });
   const duties = [
     elected('dispatch', dispatching),
     elected('sweep', sweeping),
-    elected('garbage', collecting),
-    ...(composing ? [elected('compose', composing)] : []),
+    elected('garbage', collecting, unhurried),
+    ...(composing ? [elected('compose', composing, unhurried)] : []),
     startRelay({ feed: new FeedStore(database), leases, bus, log }),
     startSender({ deliveries: new DeliveryStore(database), ...webhooks, bus, log }),
   ];

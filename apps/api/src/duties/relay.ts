@@ -20,8 +20,8 @@ export interface RelayOptions {
 /** Published between the commit of stamps and the news of them, for tests that end the process right there. */
 const stamped = channel('millrace:facts.stamped');
 
-/** For facts that nobody announced. */
-const lookEveryMs = 200;
+/** For facts that nobody announced: milestones, and what was written while the bus was away. */
+const lookEveryMs = 500;
 const measureEveryMs = 1_000;
 /** Facts stamped by one statement, which holds the lease's row meanwhile. */
 const page = 1_000;
