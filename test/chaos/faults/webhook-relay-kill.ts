@@ -29,13 +29,15 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
   const strokes = short ? 2 : 6;
   for (let stroke = 1; stroke <= strokes; stroke++) {
     await swap(scene, dieAfterStamp);
+    await scene.submit({ lines: 3, delayMs: 1_000 });
     const exited = once(platform.api.child, 'exit');
-    const { id } = await scene.submit({ lines: 3, delayMs: 300 });
+    platform.api.child.kill('SIGUSR2');
+    // By the end of that batch, or by whatever other fact comes first.
     await exited;
     const { made, tried } = await truth.one<{ made: number; tried: number }>(
-      `select count(*) as made, count(*) filter (where tries > 0 and subject = $1) as tried
-       from deliveries where status = 'pending'`,
-      [id],
+      // The last stamp's: they were made in one transaction.
+      `select count(*) as made, count(*) filter (where tries > 0) as tried
+       from deliveries where created_at = (select max(created_at) from deliveries)`,
     );
     say(`stroke ${stroke}: killed with ${made} deliveries made and nobody told`);
     stamped.push({
