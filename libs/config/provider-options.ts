@@ -11,17 +11,23 @@ type Given = Pick<
   | 'OPENAI_COMPATIBLE'
   | 'OPENAI_COMPATIBLE_KEYS'
   | 'PROVIDER_CONCURRENCY'
+  | 'PROVIDER_LIMITS'
 >;
 
 /** Plain options for `createProviders`. @throws ConfigError where a key belongs to no server, or its file can't be read. */
 export function providerOptions(config: Given) {
   const {
-    PROVIDER_CONCURRENCY: concurrency,
+    PROVIDER_CONCURRENCY: usual,
+    PROVIDER_LIMITS: limits,
     OPENAI_COMPATIBLE: servers,
     OPENAI_COMPATIBLE_KEYS: keys,
   } = config;
   const stray = [...keys.keys()].find((name) => !servers.has(name));
   if (stray) throw new ConfigError([`OPENAI_COMPATIBLE_KEYS: '${stray}' is not among OPENAI_COMPATIBLE`]);
+  const boundsOf = (name: string) => ({
+    concurrency: limits.get(name) ?? usual,
+    concurrencyOf: (model: string) => limits.get(`${name}/${model}`),
+  });
   const hasHuggingFace = config.HF_TOKEN !== undefined || config.HF_ENDPOINTS.size > 0;
   return {
     ...(hasHuggingFace && {
@@ -30,14 +36,14 @@ export function providerOptions(config: Given) {
         endpoints: config.HF_ENDPOINTS,
         hub: config.HF_ENDPOINT.replace(/\/+$/, ''),
         router: config.HF_ROUTER.replace(/\/+$/, ''),
-        concurrency,
+        ...boundsOf('hf'),
       },
     }),
     openaiCompatible: [...servers].map(([name, url]) => ({
       name,
       url: url.replace(/\/$/, ''),
       key: keyOf(name, keys.get(name)),
-      concurrency,
+      ...boundsOf(name),
     })),
   };
 }

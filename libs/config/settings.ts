@@ -12,6 +12,29 @@ const url = (...protocols: string[]) =>
 /** Names that the providers of this house have, and an upstream of one's own may not. */
 const taken = ['sandbox', 'local', 'hf', 'ollama'];
 
+/** `name=calls` pairs, separated by commas; a name is a provider's or a model's, as callers write it. */
+const limits = z
+  .string()
+  .default('')
+  .transform((list, context) => {
+    const pairs = new Map<string, number>();
+    for (const pair of list.split(',').map((part) => part.trim())) {
+      if (pair === '') continue;
+      const [, name, calls] = /^([a-z][a-z0-9-]{0,30}(?:\/\S+)?)=(\d{1,4})$/.exec(pair) ?? [];
+      if (!name || pairs.has(name) || !(Number(calls) >= 1 && Number(calls) <= 1_024)) {
+        context.issues.push({
+          code: 'custom',
+          input: list,
+          message:
+            'must be provider=calls or provider/model=calls, separated by commas; each once, 1 to 1024 calls',
+        });
+        return z.NEVER;
+      }
+      pairs.set(name, Number(calls));
+    }
+    return pairs;
+  });
+
 /** `name=value` pairs, separated by commas. */
 const named = (what: 'url' | 'key') =>
   z
@@ -206,6 +229,9 @@ const fields = z.object({
   PROVIDER_CONCURRENCY: count(1, 1_024)
     .default(16)
     .describe('Calls that a worker has under way at once to each hosted provider.'),
+  PROVIDER_LIMITS: limits.describe(
+    'The same for one provider or one model: openai=8 or openai/gpt-5=2, separated by commas.',
+  ),
   MILLRACE_WEBHOOK_ALLOW_HOSTS: hosts('receiver.test').describe(
     'Hosts (and ports) that webhooks may be sent to though they are not public or not https, separated by commas.',
   ),

@@ -203,6 +203,8 @@ export interface BatchObject {
     eta_seconds: number | null;
     /** Its chunks are held back: those that run finish, no other begins. */
     paused: boolean;
+    /** A code that says why, where it was not its owner who paused it: `insufficient_quota`, `provider_token_invalid`. */
+    pause_reason: string | null;
     /** 0 is soonest, to -100: among the batches of its workspace. */
     priority: number;
     /** The batch whose failed lines this one runs again. */

@@ -5,6 +5,7 @@
 export const factTypes = [
   'batch.in_progress',
   'batch.progress',
+  'batch.paused',
   'batch.completed_with_errors',
   'batch.completed',
   'batch.failed',

@@ -75,8 +75,12 @@ export interface Provider {
   readonly id: string;
   /** The pool whose workers run it unless a model says otherwise. */
   readonly pool: 'local' | 'remote';
-  /** Calls that a chunk may have under way at once. */
+  /** Tells the token that its calls are made with from others, without showing it: `fingerprint`. Unset: there is none. */
+  readonly token?: string;
+  /** Calls that a process may have under way at once, with those of every provider that has the same token. */
   readonly concurrency: number;
+  /** The same for one model, where it has a bound of its own. */
+  concurrencyOf?(model: string): number | undefined;
   readonly handlers: { readonly [K in KindId]?: Handler<K> };
   /**
    * Whether a line of this model is paid for. Left out where none is. What was paid for is kept as it is finished, which

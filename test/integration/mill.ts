@@ -6,7 +6,7 @@ import pino from 'pino';
 import { newId } from '#contracts';
 import { countLines, LineCounter } from '#domain';
 import type { Bus } from '#realtime';
-import { createProviders } from '#providers';
+import { createProviders, type Providers } from '#providers';
 import { createDiskStore, findDamaged, readSegments, type ObjectStore } from '#storage';
 import { InputFiles } from '../../apps/worker/src/batches/input-files.ts';
 import { InHand } from '../../apps/worker/src/in-hand.ts';
@@ -28,7 +28,8 @@ export interface MillRecord {
   readonly error: { readonly code: string } | null;
 }
 
-export async function openMill() {
+/** @param providers the sandbox alone, unless others are given. */
+export async function openMill({ route }: Pick<Providers, 'route'> = createProviders()) {
   const house = await openHouse();
   const root = await mkdtemp(join(tmpdir(), 'millrace-mill-'));
   const store: ObjectStore = await createDiskStore({
@@ -37,7 +38,6 @@ export async function openMill() {
   });
   const { chunks, checkpoints, files, plans } = house;
   const inputs = new InputFiles(files);
-  const { route } = createProviders();
   const runner: ChunkRunner = {
     route,
     devices: new Devices(),
@@ -70,8 +70,8 @@ export async function openMill() {
     runner,
 
     /** A batch that is planned by the real planner. */
-    async planned(text: string): Promise<string> {
-      const workspaceId = await house.workspace();
+    async planned(text: string, inWorkspace?: string): Promise<string> {
+      const workspaceId = inWorkspace ?? (await house.workspace());
       const id = newId('file');
       const key = `${workspaceId}/files/${id}.jsonl`;
       const counter = new LineCounter();

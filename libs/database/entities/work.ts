@@ -125,6 +125,8 @@ export class BatchRow {
   @Column('text', { nullable: true }) closing: 'cancelled' | 'expired' | null;
   /** No chunk is dispatched meanwhile. Never set together with `closing`: the end of a batch is not held back. */
   @Column('boolean', { default: false }) paused: boolean;
+  /** A code that says why, where it was not its owner who paused it. */
+  @Column('text', { nullable: true }) pauseReason: string | null;
   /** 0 is soonest, to -100: among the batches of its workspace. */
   @Column('int', { default: 0 }) priority: number;
   /** The batch whose failed lines these are. */

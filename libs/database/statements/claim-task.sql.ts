@@ -8,6 +8,8 @@ import { hot } from '../hot.ts';
  * the sweep delivers it. Two attempts might then bear one number; the worker's id tells them apart, so every later
  * statement names both.
  *
+ * One that has missed its times is left to the sweep, which ends it.
+ *
  * $1 task, $2 delivery, $3 worker, $4 event.
  */
 export const claimTask = hot(
@@ -24,6 +26,8 @@ export const claimTask = hot(
           order by a.id desc limit 20) recent)),
       sequence = t.sequence + case t.attempt when 0 then 1 else 0 end
     where t.id = $1 and t.delivery = $2 and t.status in ('queued', 'running')
+      and (t.deadline is null or t.deadline > clock_timestamp())
+      and (t.start_by is null or t.attempt > 0 or t.start_by > clock_timestamp())
       and set_config('synchronous_commit', 'off', true) = 'off'
     returning t.*
   ), lost as (
@@ -43,7 +47,7 @@ export const claimTask = hot(
     from claimed where attempt = 1
   )
   select id as "taskId", workspace_id as "workspaceId", kind, model, pool, attempt, worker_id as "workerId", input,
-    input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs",
+    input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs", priority, deadline,
     fallback_models as "fallbackModels",
     case attempt when 1 then 0 else (select count(*) from lost) + (
       select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "timesLost"

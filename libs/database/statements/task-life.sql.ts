@@ -10,20 +10,20 @@ export const dueTasks = `
     update tasks t
     set status = 'queued', queued_at = clock_timestamp(), sequence = sequence + 1
     from due where t.id = due.id and t.status = 'scheduled'
-    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.delivery, t.pool
+    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.delivery, t.pool, t.priority
   ), told as (
     insert into events (id, workspace_id, subject, sequence, type, data)
     select 'evt_' || replace(gen_random_uuid()::text, '-', ''), workspace_id, id, sequence, 'task.queued',
       json_build_object('id', id, 'kind', kind, 'model', model)
     from queued
   )
-  select id as "taskId", delivery, pool from queued`;
+  select id as "taskId", delivery, pool, priority from queued`;
 
 /** Tasks that have not begun in time, or not ended. `$1` page size. */
 export const expireTasks = `
   with late as (
     select id from tasks
-    where (start_by <= clock_timestamp() and start_by is not null and status in ('scheduled', 'queued'))
+    where (start_by <= clock_timestamp() and start_by is not null and status in ('scheduled', 'queued') and attempt = 0)
       or (deadline <= clock_timestamp() and deadline is not null and status in ('scheduled', 'queued', 'running'))
     limit $1 for update skip locked
   ), ended as (

@@ -19,7 +19,7 @@ export class BatchLifeStore {
   pause(workspaceId: string, id: string): Promise<BatchWithErrors> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
       await tx.query(
-        `update batches set paused = true where id = $1 and workspace_id = $2 and ${running} and not paused`,
+        `update batches set paused = true, pause_reason = null where id = $1 and workspace_id = $2 and ${running} and not paused`,
         [id, workspaceId],
       );
       const found = await loadBatch(tx, workspaceId, id);
@@ -43,7 +43,7 @@ export class BatchLifeStore {
       const [rows] = await tx.query<[unknown[], number]>(
         // The time of the pause is no part of the speed.
         `update batches
-         set paused = false, rate_measured_at = case when paused then clock_timestamp() else rate_measured_at end
+         set paused = false, pause_reason = null, rate_measured_at = case when paused then clock_timestamp() else rate_measured_at end
          where id = $1 and workspace_id = $2 and ${running}
          returning 1`,
         [id, workspaceId],

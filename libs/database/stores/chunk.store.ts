@@ -5,6 +5,7 @@ import { endBatch } from './end-batch.ts';
 import { claimChunk } from '../statements/claim-chunk.sql.ts';
 import { commitChunk } from '../statements/commit-chunk.sql.ts';
 import { dispatchChunks } from '../statements/dispatch-chunks.sql.ts';
+import { holdBack } from '../statements/hold-back.sql.ts';
 import { halveChunk } from '../statements/halve-chunk.sql.ts';
 import { reopenChunks } from '../statements/reopen-chunks.sql.ts';
 import { overdueChunks, redeliverChunks } from '../statements/overdue.sql.ts';
@@ -153,6 +154,15 @@ export class ChunkStore {
        from freed where batch_id = $1 and chunk = $2 and number = $3`,
       [batchId, index, attempt, outcome, errorCode, delayMs],
     );
+  }
+
+  /**
+   * Hands a chunk back untouched, and pauses its workspace's batches at its provider until their owner resumes them.
+   * @param reason a code. @returns the batches that were paused by this.
+   */
+  async holdBack({ batchId, index, attempt }: Held, reason: string): Promise<string[]> {
+    const rows = await this.database.statement<{ id: string }>(holdBack, [batchId, index, attempt, reason]);
+    return rows.map(({ id }) => id);
   }
 
   /**

@@ -37,6 +37,7 @@ export interface TaskDelivery {
   readonly taskId: string;
   readonly delivery: number;
   readonly pool: string;
+  readonly priority: number;
 }
 
 /** A task in the hands of a worker. */
@@ -57,6 +58,8 @@ export interface ClaimedTask {
   readonly upstreamRunId: string | null;
   readonly timeoutMs: number | null;
   readonly fallbackModels: readonly string[] | null;
+  readonly priority: number;
+  readonly deadline: Date | null;
 }
 
 export interface TaskResult {
@@ -218,7 +221,7 @@ export class TaskStore {
   }
 
   /** @returns null where the delivery is stale or the task over. */
-  async claim({ taskId, delivery }: Omit<TaskDelivery, 'pool'>, workerId: string) {
+  async claim({ taskId, delivery }: Pick<TaskDelivery, 'taskId' | 'delivery'>, workerId: string) {
     const values = [taskId, delivery, workerId, newId('event')];
     const [claimed] = await this.database.hot<ClaimedTask>(claimTask, values);
     return claimed ?? null;

@@ -1,7 +1,9 @@
 /**
  * Keeps calls away from a provider's model that does not answer, and from one that has said when to come again. When
  * the time is up one call goes first; the others follow when it is answered ("Circuit Breaker", M. Nygard, Release It!).
+ * One that went first in vain lets others go before it the next time: the fault may be its own.
  */
+import type { ProviderFailure } from '../errors.ts';
 
 export interface BreakerOptions {
   /** Failures in a row after which it opens. */
@@ -19,6 +21,9 @@ export interface Permit {
   readonly isFirst: boolean;
 }
 
+/** So much later than others asks again who went first in vain, each time that it did. */
+const headStartMs = 20;
+
 const ordinary: Permit = { isFirst: false };
 
 export class Breaker {
@@ -27,17 +32,26 @@ export class Breaker {
   private closedUntil = 0;
   private first: Permit | null = null;
   private openSince: number | null = null;
-  private isPaused = false;
+  private limit: ProviderFailure | null = null;
   private readonly listeners = new Set<() => void>();
 
   constructor(private readonly options: BreakerOptions = breakerOptions) {}
 
-  /** @returns leave to call now, or ms after which it is worth asking again (Infinity: after a change). */
-  ask(now: number): Permit | number {
+  /**
+   * @param inVain times that who asks went first and failed.
+   * @returns leave to call now, or ms after which it is worth asking again (Infinity: after a change).
+   */
+  ask(now: number, inVain = 0): Permit | number {
     if (this.closedUntil === 0) return ordinary;
-    if (now < this.closedUntil) return this.closedUntil - now;
+    const from = this.closedUntil + inVain * headStartMs;
+    if (now < from) return from - now;
     if (this.first) return Infinity;
     return (this.first = { isFirst: true });
+  }
+
+  /** What the provider said when it named the time that is waited for; null where it is down, or well. */
+  get limitedBy(): ProviderFailure | null {
+    return this.limit;
   }
 
   /** ms since the provider was found not to answer; 0 while it does. */
@@ -50,10 +64,10 @@ export class Breaker {
     this.failures = this.openings = 0;
     this.openSince = null;
     // What was under way when the provider said when to come again is answered all the same.
-    if (this.isPaused && permit !== this.first) return;
+    if (this.limit && permit !== this.first) return;
     this.closedUntil = 0;
     this.first = null;
-    this.isPaused = false;
+    this.limit = null;
     this.tell();
   }
 
@@ -71,15 +85,15 @@ export class Breaker {
       }
     } else if (isFirst) {
       this.closedUntil = 0;
-      this.isPaused = false;
+      this.limit = null;
     }
     this.tell();
   }
 
-  /** No call goes before `until`, because the provider has said so. */
-  pause(permit: Permit, until: number): void {
+  /** No call goes before `until`, because the provider has said so. @param limit its words */
+  pause(permit: Permit, until: number, limit: ProviderFailure): void {
     this.closedUntil = Math.max(this.closedUntil, until);
-    this.isPaused = true;
+    this.limit = limit;
     this.withdrawn(permit);
   }
 

@@ -7,6 +7,8 @@ export interface CallBudget extends RetryPolicy {
   readonly patienceMs: number;
   /** What all waits for a model that is being loaded may come to. */
   readonly loadingMs: number;
+  /** A longer `Retry-After` is not waited for with the work in hand: its caller puts the work off. */
+  readonly holdMs: number;
 }
 
 export const callBudget: CallBudget = {
@@ -15,6 +17,7 @@ export const callBudget: CallBudget = {
   maxMs: 30_000,
   patienceMs: 600_000,
   loadingMs: 300_000,
+  holdMs: 5_000,
 };
 
 /** A model that loads is asked for again after so long, within these bounds. */
@@ -39,11 +42,11 @@ export class Tries {
 
   /**
    * Counts a failure. @returns ms until the next try, or null when there is none. A rate limit is waited for by all
-   * calls together, at the breaker: here it is only asked whether there is patience for it.
+   * calls together, at the breaker: here it is only asked whether it is worth holding the work for.
    * @param counts false for a try that only probed whether the provider is back.
    */
   next(verdict: Verdict, retryAfterMs: number | null, random: number, counts = true): number | null {
-    if (verdict === 'limited') return this.waitedMs + (retryAfterMs ?? 0) > this.budget.patienceMs ? null : 0;
+    if (verdict === 'limited') return this.isWorthHolding(retryAfterMs ?? 0) ? 0 : null;
     if (verdict === 'loading') return this.load(retryAfterMs, random);
     if (verdict !== 'transient' && verdict !== 'overdue') return null;
     if (!counts && verdict === 'transient') return 0;
@@ -52,6 +55,11 @@ export class Tries {
     return retryAfterMs === null
       ? pauseMs
       : Math.min(Math.max(pauseMs, retryAfterMs), this.budget.patienceMs);
+  }
+
+  /** Whether the work is kept in hand for a rate limit of so many ms. */
+  isWorthHolding(ms: number): boolean {
+    return ms <= this.budget.holdMs && this.waitedMs + ms <= this.budget.patienceMs;
   }
 
   /** Spends patience. @returns `ms`, or null when that much is not left. */

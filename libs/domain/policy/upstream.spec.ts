@@ -39,16 +39,18 @@ class VirtualTime {
 const fails = (status: number, over: { retryAfterMs?: number; code?: string } = {}) =>
   new ProviderFailure('x', { status, retryable: status === 408 || status === 429 || status >= 500, ...over });
 
-function provider(answers: (nth: number) => unknown, over: PolicyOverrides = {}) {
+function provider(answers: (nth: number, who: string) => unknown, over: PolicyOverrides = {}) {
   const time = new VirtualTime();
   const { budget, ...options } = over;
   const policy = { ...policyOptions, ...options, budget: { ...policyOptions.budget, ...budget } };
   const upstream = new Upstream(new Account(), time, policy);
   const calls: number[] = [];
+  const asked: string[] = [];
   let inTurns = 0;
-  const call = async (
-    more: { deadline?: number; signal?: AbortSignal; inHalves?: boolean; used?: number } = {},
-  ) =>
+  const call = async ({
+    who = '',
+    ...more
+  }: { who?: string; deadline?: number; signal?: AbortSignal; inHalves?: boolean; used?: number } = {}) =>
     upstream.call({
       signal: new AbortController().signal,
       ...more,
@@ -58,7 +60,8 @@ function provider(answers: (nth: number) => unknown, over: PolicyOverrides = {})
       },
       attempt: async () => {
         calls.push(time.at);
-        const answer = answers(calls.length);
+        asked.push(who);
+        const answer = answers(calls.length, who);
         if (answer instanceof Error) throw answer;
         return answer;
       },
@@ -69,6 +72,7 @@ function provider(answers: (nth: number) => unknown, over: PolicyOverrides = {})
     time,
     call,
     calls,
+    asked,
     gaps: () => calls.slice(1).map((at, nth) => at - calls[nth]!),
     turns: () => inTurns,
   };
@@ -101,22 +105,34 @@ test('a token that is refused, or without credit, is used no more for a minute, 
 });
 
 test('Retry-After is waited for by all calls, uses up no try, and one goes first when it is over', async () => {
-  const on = provider((nth) => (nth <= 5 ? fails(429, { retryAfterMs: 7_000 }) : 'well'));
+  const on = provider((nth) => (nth <= 5 ? fails(429, { retryAfterMs: 4_000 }) : 'well'));
   expect(await on.time.until(Promise.all([on.call(), on.call(), on.call()]))).toEqual(
     Array(3).fill({ answer: 'well' }),
   );
   // Three went before any was told; then one at a time until one was answered.
   expect(on.calls).toHaveLength(8);
-  expect(on.gaps().filter((gap) => gap >= 7_000)).toHaveLength(3);
+  expect(on.gaps().filter((gap) => gap >= 4_000)).toHaveLength(3);
 });
 
-test('nobody waits for a Retry-After beyond its patience', async () => {
-  const on = provider(() => fails(429, { retryAfterMs: 3_600_000 }));
-  expect(await on.time.until(on.call())).toMatchObject({
-    verdict: 'limited',
-    failure: { retryAfterMs: 3_600_000 },
-  });
+test('nobody is held for a long Retry-After: each is told at once when to come again', async () => {
+  const on = provider((nth) => (nth === 1 ? fails(429, { retryAfterMs: 3_600_000 }) : 'well'));
+  expect(await on.call()).toMatchObject({ verdict: 'limited', failure: { retryAfterMs: 3_600_000 } });
+  on.time.at += 600_000;
+  const other = await on.call();
+  expect(other).toMatchObject({ verdict: 'limited', failure: { status: 429 } });
+  expect((other as { failure: ProviderFailure }).failure.retryAfterMs).toBeGreaterThanOrEqual(3_000_000);
   expect(on.calls).toHaveLength(1);
+  on.time.at += 3_600_000;
+  expect(await on.call()).toEqual({ answer: 'well' });
+});
+
+test('one that went first in vain lets others go before it: its input may be what fails', async () => {
+  const on = provider((nth, who) => (nth <= 5 || who === 'bad' ? fails(500) : 'well'));
+  const others = Array.from({ length: 4 }, (_, nth) => `good ${nth}`);
+  const [bad, ...good] = await on.time.until(Promise.all(['bad', ...others].map((who) => on.call({ who }))));
+  expect(bad).toMatchObject({ failure: { status: 500 } });
+  expect(good).toEqual(others.map(() => ({ answer: 'well' })));
+  expect(on.asked.slice(5).indexOf('good 0')).toBe(1); // After the bad one, which was the first to ask again.
 });
 
 test('a model that loads is asked again after 5 to 30 s, within a budget of its own', async () => {

@@ -83,6 +83,11 @@ export class Account {
     this.barred = { failure, until };
   }
 
+  /** Whoever was told of it has had something done about it: it is asked again. */
+  lift(): void {
+    this.barred = null;
+  }
+
   /** @returns why nothing may be sent, or null. */
   reason(now: number): ProviderFailure | null {
     return this.barred && now < this.barred.until ? this.barred.failure : null;
@@ -100,6 +105,11 @@ export class Upstream {
     this.breaker = new Breaker(options.breaker);
   }
 
+  /** Work begins that nobody would have begun while its token was known not to serve: one call shall find out. */
+  askAnew(): void {
+    this.account.lift();
+  }
+
   /** One under the same rules for work that says nothing about this one's provider. */
   apart(): Upstream {
     return new Upstream(new Account(), this.chance, this.options);
@@ -108,13 +118,14 @@ export class Upstream {
   /** @throws only the reason of an aborted signal, and what `translate` throws. */
   async call<T>(on: CallOptions<T>): Promise<Called<T>> {
     const tries = new Tries(this.options.budget, on.used);
-    for (;;) {
-      const begun = await this.begin(tries, on);
+    for (let inVain = 0; ;) {
+      const begun = await this.begin(tries, inVain, on);
       if ('failure' in begun) return { ...begun, used: tries.used, isOver: true };
       const tried = await this.attempt(begun.permit, on).finally(begun.release);
       if ('answer' in tried) return tried;
       const { failure } = tried;
       const verdict = judge(failure);
+      if (begun.permit.isFirst) inVain++;
       const pauseMs = tries.next(verdict, failure.retryAfterMs, this.chance.random(), !begun.permit.isFirst);
       const isOver = pauseMs === null || this.chance.now() + pauseMs > (on.deadline ?? Infinity);
       const ended = { failure, verdict, used: tries.used };
@@ -127,6 +138,7 @@ export class Upstream {
   /** Leave to call and a place at the provider, at the same moment: neither is held while the other is waited for. */
   private async begin<T>(
     tries: Tries,
+    inVain: number,
     on: CallOptions<T>,
   ): Promise<Begun | Pick<Refusal, 'failure' | 'verdict'>> {
     for (;;) {
@@ -137,7 +149,7 @@ export class Upstream {
         release();
         return { failure: barred, verdict: judge(barred) };
       }
-      const permit = this.breaker.ask(this.chance.now());
+      const permit = this.breaker.ask(this.chance.now(), inVain);
       if (typeof permit !== 'number') return { permit, release };
       release();
       const failure = await this.untilWorthAsking(permit, tries, on);
@@ -149,6 +161,8 @@ export class Upstream {
     const { chance } = this;
     const began = chance.now();
     const { patienceMs } = this.options.budget;
+    const limit = this.breaker.limitedBy;
+    if (limit && ms !== Infinity && !tries.isWorthHolding(ms)) return limitedFor(ms, limit);
     const downFor = this.breaker.downFor(began);
     const leftMs = Math.min(patienceMs - downFor, (on.deadline ?? Infinity) - began);
     if (leftMs <= 0 || (ms !== Infinity && ms > leftMs)) return this.notBack(ms);
@@ -209,8 +223,16 @@ export class Upstream {
     if (verdict === 'token' || verdict === 'credit') this.account.bar(failure, now + this.options.barredMs);
     if (isOutage(verdict)) this.breaker.failed(permit, now, this.chance.random());
     else if (verdict === 'limited')
-      this.breaker.pause(permit, now + (failure.retryAfterMs ?? 0) * (1 + spread * this.chance.random()));
+      this.breaker.pause(
+        permit,
+        now + (failure.retryAfterMs ?? 0) * (1 + spread * this.chance.random()),
+        failure,
+      );
     else if (verdict === 'loading') this.breaker.withdrawn(permit);
     else this.breaker.answered(permit);
   }
 }
+
+/** What another call was told, for one that was not made. @param ms that are left of the time it named */
+const limitedFor = (ms: number, { message, code, status, cause }: ProviderFailure): ProviderFailure =>
+  new ProviderFailure(message, { code, status, retryable: true, retryAfterMs: Math.ceil(ms), cause });

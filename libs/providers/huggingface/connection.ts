@@ -24,8 +24,9 @@ export interface HuggingFaceOptions {
   readonly hub?: string;
   /** What stands in for `https://router.huggingface.co`. */
   readonly router?: string;
-  /** Calls under way at once. */
+  /** Calls under way at once, in all and to one model. */
   readonly concurrency: number;
+  readonly concurrencyOf?: (model: string) => number | undefined;
 }
 
 type Headers = Response['headers'];

@@ -1,4 +1,5 @@
 /** Hugging Face: Inference Providers through the router, and dedicated endpoints. Its table is what its client has methods for. */
+import { fingerprint } from '../fingerprint.ts';
 import type { Provider } from '../provider.ts';
 import { Connection, type HuggingFaceOptions } from './connection.ts';
 import { chatCompletion } from './chat.ts';
@@ -9,12 +10,14 @@ import * as text from './text.ts';
 
 export function createHuggingFace(options: HuggingFaceOptions): Provider {
   const on = new Connection(options);
-  const { endpoints, concurrency } = options;
+  const { endpoints, concurrency, concurrencyOf, token } = options;
   return {
     id: 'hf',
     pool: 'remote',
     costs: () => true,
+    ...(token && { token: fingerprint(token) }),
     concurrency,
+    concurrencyOf,
     handlers: {
       'audio-classification': senses.audioClassification(on, endpoints),
       'automatic-speech-recognition': senses.automaticSpeechRecognition(on, endpoints),

@@ -11,8 +11,9 @@ export interface OpenAICompatibleOptions {
   readonly url: string;
   /** Unset for a server that asks for none. */
   readonly key?: string;
-  /** Calls under way at once. */
+  /** Calls under way at once, in all and to one model. */
   readonly concurrency: number;
+  readonly concurrencyOf?: (model: string) => number | undefined;
 }
 
 /** The client's own limit stands in the way of none of ours. */

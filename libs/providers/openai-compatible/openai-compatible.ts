@@ -3,6 +3,7 @@
  * name of its own; what a server does not serve, it says itself.
  */
 import { InvalidInput } from '#domain';
+import { fingerprint } from '../fingerprint.ts';
 import type { Provider } from '../provider.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OpenAICompatibleOptions } from './connection.ts';
@@ -18,7 +19,9 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
     id: options.name,
     pool: 'remote',
     costs: () => true,
+    ...(options.key && { token: fingerprint(options.key) }),
     concurrency: options.concurrency,
+    concurrencyOf: options.concurrencyOf,
     handlers: {
       'automatic-speech-recognition': automaticSpeechRecognition(on),
       'chat-completion': chatCompletion(on),

@@ -3,6 +3,8 @@ import { kindOf } from '#catalogue';
 import type { ClaimedChunk } from '#database';
 import { linesOf, policyOptions } from '#domain';
 import { createLogger } from '#telemetry';
+import { createProviders, type Providers } from '#providers';
+import { HeldUp } from '../../../apps/worker/src/batches/held-up.ts';
 import { LineRecords } from '../../../apps/worker/src/batches/line-records.ts';
 import { runLines } from '../../../apps/worker/src/batches/run-lines.ts';
 import { Devices } from '../../../apps/worker/src/inference/devices.ts';
@@ -24,7 +26,7 @@ afterAll(() => upstream.close());
 /** The policy as it is, in a hundredth of the time. */
 const quick = {
   ...policyOptions,
-  budget: { ...policyOptions.budget, baseMs: 10, maxMs: 300, patienceMs: 6_000 },
+  budget: { ...policyOptions.budget, baseMs: 10, maxMs: 300, patienceMs: 6_000, holdMs: 3_000 },
   breaker: { failures: 5, openMs: 20, mostMs: 600 },
 };
 
@@ -35,9 +37,21 @@ const bodies = {
 };
 const kinds = { chat: 'chat-completion', embeddings: 'embeddings' } as const;
 
-async function run(what: keyof typeof bodies, texts: readonly string[], fault?: Fault | Fault[]) {
+interface Way {
+  readonly devices?: Devices;
+  readonly model?: string;
+  readonly batchId?: string;
+  readonly route?: Providers['route'];
+}
+
+async function run(
+  what: keyof typeof bodies,
+  texts: readonly string[],
+  fault?: Fault | Fault[],
+  { devices = new Devices(quick), model = 'openai/scripted', batchId = 'batch_1', route }: Way = {},
+) {
   for (const one of [fault ?? []].flat()) upstream.script(one);
-  const chunk = { batchId: 'batch_1', index: 0, kind: kinds[what], model: 'openai/scripted' } as ClaimedChunk;
+  const chunk = { batchId, index: 0, kind: kinds[what], model } as ClaimedChunk;
   const input = texts.map((text, at) =>
     JSON.stringify({
       custom_id: `row-${at}`,
@@ -48,8 +62,14 @@ async function run(what: keyof typeof bodies, texts: readonly string[], fault?: 
   );
   const lines = [...linesOf(Buffer.from(input.join('\n')), { maxBytes: 2 ** 20 })];
   const records = new LineRecords(chunk.batchId);
-  const on = { devices: new Devices(quick), route: providersAt(upstream).route, media: {} as MediaFrom };
-  await runLines(chunk, lines, records, on, new AbortController().signal, log);
+  const on = { devices, route: route ?? providersAt(upstream).route, media: {} as MediaFrom };
+  let heldUp: HeldUp | null = null;
+  try {
+    await runLines(chunk, lines, records, on, new AbortController().signal, log);
+  } catch (error) {
+    if (!(error instanceof HeldUp)) throw error;
+    heldUp = error;
+  }
   const { errors, sums } = records.close();
   const failed = errors
     .toString()
@@ -58,6 +78,7 @@ async function run(what: keyof typeof bodies, texts: readonly string[], fault?: 
     .map((line) => JSON.parse(line));
   return {
     ...sums,
+    heldUp: heldUp && { why: heldUp.why, code: heldUp.failure.code, afterMs: heldUp.failure.retryAfterMs },
     calls: upstream.calls.length,
     failed: failed.map(({ custom_id: id, response }) => [id, response.status_code, response.body.error.code]),
   };
@@ -83,16 +104,67 @@ test('429 with Retry-After: waited for by all, no try used up, nothing sent mean
   expect(quiet).toEqual([]);
 });
 
+test('429 with a longer Retry-After: put off with what is left, and no line fails', async () => {
+  const fault = { status: 429, headers: { 'retry-after': '60' }, after: 8 };
+  const { completed, failed, heldUp, calls } = await run('chat', many(40), fault);
+  expect(heldUp).toEqual({ why: 'limited', code: 'provider_rate_limited', afterMs: expect.any(Number) });
+  expect(heldUp!.afterMs).toBeGreaterThan(55_000);
+  expect([completed, failed]).toEqual([8, []]);
+  expect(calls).toBeLessThanOrEqual(12); // Eight that were answered, and one in each of the four slots.
+});
+
 test.each([
-  [401, 'provider_token_invalid'],
-  [402, 'insufficient_quota'],
-])('%i: what is under way ends, and nothing more is sent', async (status, code) => {
-  const { failed, calls } = await run('chat', many(50), { status });
-  expect(failed).toHaveLength(50);
-  expect(new Set(failed.map(([, answered, said]) => `${answered} ${said}`))).toEqual(
-    new Set([`${status} ${code}`]),
+  [401, 'token', 'provider_token_invalid'],
+  [402, 'credit', 'insufficient_quota'],
+])('%i: what is under way ends, nothing more is sent, and no line fails', async (status, why, code) => {
+  const { completed, failed, heldUp, calls } = await run('chat', many(50), { status, after: 10 });
+  expect(heldUp).toMatchObject({ why, code });
+  expect([completed, failed]).toEqual([10, []]);
+  expect(calls).toBeLessThanOrEqual(14); // Ten that were answered, and one in each of the four slots.
+});
+
+test('no more calls at once than its bound, to a model, and to all that one token is used for', async () => {
+  const devices = new Devices(quick);
+  const server = { url: `${upstream.url}/v1`, key: 'sk-of-both', concurrency: 5 };
+  const { route } = createProviders({
+    openaiCompatible: [
+      { ...server, name: 'one', concurrencyOf: (model) => (model === 'small' ? 2 : undefined) },
+      { ...server, name: 'two' },
+    ],
+  });
+  upstream.timing = { callMs: 20, itemMs: 0, pieceMs: 0 };
+  const runs = ['one/small', 'one/large', 'two/large'].map((model, at) =>
+    run('chat', many(30), undefined, { devices, route, model, batchId: `batch_${at}` }),
   );
-  expect(calls).toBeLessThanOrEqual(4); // One in each of the four slots.
+  for (const { completed } of await Promise.all(runs)) expect(completed).toBe(30);
+  expect(Object.fromEntries(upstream.mostAtOnce)).toMatchObject({ '': 5, small: 2 });
+});
+
+test('a call holds no more tokens than the kind’s budget', async () => {
+  const { completed, calls } = await run(
+    'embeddings',
+    many(20, (at) => `${at} `.padEnd(16_000, 'x')),
+  );
+  expect([completed, calls]).toEqual([20, 5]);
+});
+
+test('a call that is too slow is halved, the next are packed smaller, and grow again', async () => {
+  const embeddings = kindOf('embeddings');
+  const usual = embeddings.timeoutMs;
+  const devices = new Devices(quick);
+  const route = providersAt(upstream).route('openai/scripted', 'embeddings');
+  const { packing } = devices.of(route, 'embeddings');
+  Object.assign(embeddings, { timeoutMs: 2_000 });
+  try {
+    const hang = { hang: true, times: 1 };
+    expect(await run('embeddings', many(1_200), hang, { devices })).toMatchObject({ completed: 1_200 });
+  } finally {
+    Object.assign(embeddings, { timeoutMs: usual });
+  }
+  expect(packing.maxItems).toBeLessThan(256);
+  for (let round = 0; round < 8 && packing.maxItems < 256; round++)
+    expect(await run('embeddings', many(2_400), undefined, { devices })).toMatchObject({ completed: 2_400 });
+  expect(packing.maxItems).toBe(256);
 });
 
 test.each([403, 404])('%i: every line of the call fails at once, with the model’s page', async (status) => {

@@ -79,6 +79,8 @@ test('created, claimed, finished: each with its fact, and once', async () => {
     upstreamRunId: null,
     timeoutMs: null,
     fallbackModels: null,
+    priority: 0,
+    deadline: null,
   } satisfies ClaimedTask);
   expect(await house.tasks.finish(claimed, succeeded)).toBe(true);
   expect(await house.tasks.finish(claimed, succeeded)).toBe(false);

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { readBody, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
+import { fieldOf, readBody, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
 import { Faults, jsonOf, spoil, type Fault } from './faults.ts';
 import { huggingFace } from './hugging-face.ts';
 import { ollama } from './ollama.ts';
@@ -29,6 +29,9 @@ export class ScriptedUpstream {
   readonly videos = new Renderings('video_');
   readonly predictions = new Renderings('run-');
   timing: Timing = { callMs: 0, itemMs: 0, pieceMs: 0 };
+  /** Calls that it worked on at once, at most: by model, and of all under the empty name. */
+  readonly mostAtOnce = new Map<string, number>();
+  private readonly atOnce = new Map<string, number>();
   private readonly faults = new Faults();
   private readonly server = createServer((request, response) => void this.serve(request, response));
   private readonly routes: readonly Route[] = [
@@ -57,6 +60,7 @@ export class ScriptedUpstream {
   reset(): void {
     this.faults.clear();
     this.calls.length = 0;
+    this.mostAtOnce.clear();
     this.videos.all.clear();
     this.predictions.all.clear();
     this.timing = { callMs: 0, itemMs: 0, pieceMs: 0 };
@@ -122,9 +126,22 @@ export class ScriptedUpstream {
     const sent = fault ? spoil(reply, fault) : reply;
     const { callMs, itemMs } = this.timing;
     const ms = callMs + itemMs * (reply.items ?? 1);
+    const ended = this.begun(call);
     if (ms > 0) await wait(ms);
+    ended();
     call.status = sent.status ?? 200;
     await this.send(sent, response, fault);
+  }
+
+  private begun(call: UpstreamCall): () => void {
+    const model = fieldOf(call, 'model');
+    const names = new Set(['', typeof model === 'string' ? model : '']);
+    for (const name of names) {
+      const now = (this.atOnce.get(name) ?? 0) + 1;
+      this.atOnce.set(name, now);
+      this.mostAtOnce.set(name, Math.max(this.mostAtOnce.get(name) ?? 0, now));
+    }
+    return () => names.forEach((name) => this.atOnce.set(name, this.atOnce.get(name)! - 1));
   }
 
   private async send(reply: Reply, response: ServerResponse, fault: Fault | null): Promise<void> {

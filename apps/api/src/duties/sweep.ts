@@ -3,7 +3,7 @@
  * that were not written, windows that have closed, objects of deleted files and of uploads that came to nothing.
  * Every step may be repeated.
  */
-import { jobIdOf, type Queues } from '#queues';
+import { jobIdOf, queuePriority, type Queues } from '#queues';
 import type {
   BatchStore,
   CheckpointStore,
@@ -112,8 +112,7 @@ async function redeliverTasks({ tasks, queues, log }: SweepOptions): Promise<voi
       if (lost.length === 0) continue;
       const anew = await tasks.redeliver(lost);
       if (anew.length === 0) continue; // They moved on since the question.
-      const jobs = anew.map(({ taskId, delivery }) => ({ payload: { taskId, delivery } }));
-      await queues.add('interactive', pool, jobs);
+      await queues.add('interactive', pool, anew.map(jobOf));
       log.warn({ tasks: anew.length, pool }, 'delivered tasks that the queue had lost');
     }
     if (overdue.length < page) return;
@@ -121,12 +120,16 @@ async function redeliverTasks({ tasks, queues, log }: SweepOptions): Promise<voi
   }
 }
 
+const jobOf = ({ taskId, delivery, priority }: TaskDelivery) => ({
+  payload: { taskId, delivery },
+  ...queuePriority(priority),
+});
+
 async function queueDueTasks({ tasks, queues, bus }: SweepOptions): Promise<void> {
   for (;;) {
     const due = await tasks.due(page);
     for (const [pool, ofPool] of Map.groupBy(due, (task) => task.pool)) {
-      const jobs = ofPool.map(({ taskId, delivery }) => ({ payload: { taskId, delivery } }));
-      await queues.add('interactive', pool, jobs);
+      await queues.add('interactive', pool, ofPool.map(jobOf));
     }
     if (due.length > 0) void bus.announce('facts.written', {});
     if (due.length < page) return;

@@ -9,7 +9,7 @@ import type { FileStore, Idempotency, NewTask, TaskStore } from '#database';
 import { InvalidInput, Unavailable } from '#domain';
 import type { Outbound } from '#outbound';
 import type { Providers } from '#providers';
-import type { Queues } from '#queues';
+import { queuePriority, type Queues } from '#queues';
 import type { ObjectStore } from '#storage';
 import type { Logger } from '#telemetry';
 import { invalidInputOf } from '../wire/schema.pipe.ts';
@@ -187,6 +187,3 @@ async function enqueue(
     log.warn({ err: error, taskId: id }, 'the queue did not take a new task; the sweep will deliver it');
   });
 }
-
-/** The queue's own priorities begin at 1, come after what has none, and the least is first. */
-export const queuePriority = (priority: number) => (priority < 0 ? { priority: -priority } : {});

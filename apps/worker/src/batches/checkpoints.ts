@@ -1,7 +1,7 @@
 /**
  * What a chunk has paid for is kept while its other lines still run: a worker that dies pays again for the lines in
  * flight and for no others. Lines that are finished while one checkpoint is written go into the next, as in a group
- * commit: none waits for a clock longer than `pauseMs`, however long the store takes.
+ * commit: none waits for a clock longer than `pauseMs`, however long the store takes, and the last ones for none.
  *
  * Checkpoints are no segments: when its last line is done, the chunk's output is one object as ever, made from what is
  * in memory, and they are deleted. So a file has as few segments as before, and reading it needs to know nothing here.
@@ -37,6 +37,7 @@ export class Checkpoints {
   private saving: Promise<void> | null = null;
   private failing: Promise<void> | null = null;
   private readonly lost = new AbortController();
+  private readonly closing = new AbortController();
 
   constructor(
     private readonly chunk: ClaimedChunk,
@@ -85,8 +86,9 @@ export class Checkpoints {
     return this.failing;
   }
 
-  /** Resolves when all that was taken is kept, or can't be any more. */
+  /** Resolves when all that was taken is kept, or can't be any more. To be called when no more lines come. */
   async close(): Promise<void> {
+    this.closing.abort();
     while (this.saving) await this.saving;
   }
 
@@ -107,7 +109,7 @@ export class Checkpoints {
       await this.write(bytes);
       if (kept.hasSubscribers && !this.lost.signal.aborted) kept.publish(lines);
       if (this.waiting.length === 0) return;
-      await wait(pauseMs, undefined, { signal: this.signal }).catch(() => undefined);
+      await wait(pauseMs, undefined, { signal: this.closing.signal }).catch(() => undefined);
     }
   }
 

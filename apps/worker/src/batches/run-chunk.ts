@@ -13,6 +13,7 @@ import { Interrupted } from '#queues';
 import { findDamaged, type ObjectStore } from '#storage';
 import { linesDone, type Logger } from '#telemetry';
 import { Checkpoints, TakenOver } from './checkpoints.ts';
+import { HeldUp } from './held-up.ts';
 import { readLines } from './read-lines.ts';
 import type { InputFiles } from './input-files.ts';
 import { LineRecords } from './line-records.ts';
@@ -48,6 +49,9 @@ const lossesOfOneLine = 10;
 /** Chunks that were lost together would be handed out together, and lost again: up to so long they are held apart. */
 const apartMs = 3_000;
 
+/** Chunks that are put off together come back up to this share later. */
+const spread = 0.1;
+
 /** How long a chunk waits after what it stands on (store, database, input) failed it. */
 const retry = { baseMs: 1_000, maxMs: 30_000 };
 
@@ -81,7 +85,8 @@ export async function runChunk(
       log.warn({ attempt: chunk.attempt }, 'another attempt took this chunk over; nothing more is paid for');
       return;
     }
-    await giveBack(chunk, error, on, signal, log);
+    if (error instanceof HeldUp) await putOff(chunk, error, on, signal, log);
+    else await giveBack(chunk, error, on, signal, log);
   } finally {
     done();
   }
@@ -200,6 +205,28 @@ function tell(chunk: ClaimedChunk, on: ChunkRunner, isLast: boolean): void {
   on.bus.signal('batch', { batchId: chunk.batchId });
   void on.bus.announce('chunk.done', { batchId: chunk.batchId });
   if (isLast) void on.bus.announce('facts.written', {});
+}
+
+/** What was paid for is kept. The chunk is run again when the provider says so, or when its batch is resumed. */
+async function putOff(
+  chunk: ClaimedChunk,
+  { why, failure }: HeldUp,
+  on: ChunkRunner,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  const { code, retryAfterMs } = failure;
+  if (why === 'limited') {
+    const delayMs = Math.round((retryAfterMs ?? 0) * (1 + spread * Math.random()));
+    log.info({ code, delayMs }, 'the provider limits calls; the chunk is put off');
+    await insist(() => on.chunks.release(chunk, 'released', code, delayMs), signal);
+  } else {
+    const paused = await insist(() => on.chunks.holdBack(chunk, code), signal);
+    log.error({ code, batches: paused.length, err: failure }, 'paused the workspace’s batches at a provider');
+    for (const batchId of paused) on.bus.signal('batch', { batchId });
+    void on.bus.announce('facts.written', {});
+  }
+  void on.bus.announce('chunk.done', { batchId: chunk.batchId });
 }
 
 /** Nothing is lost: the chunk goes back, at once when this worker is stopping, else after a pause. */

@@ -2,7 +2,7 @@
 import { kindOf, lineBody, packingOf, tasksEndpoint, type Kind, type KindId } from '#catalogue';
 import type { BatchLine, NotRunCode } from '#contracts';
 import type { ClaimedChunk } from '#database';
-import { InvalidInput, pack, parseCheckedLine, type Line } from '#domain';
+import { InvalidInput, pack, parseCheckedLine, type Failure, type Line } from '#domain';
 import { silentRun, type Route } from '#providers';
 import type { Logger } from '#telemetry';
 import type { Release } from '../inference/device.ts';
@@ -11,6 +11,7 @@ import { callOf, infer, wireErrorOf, type Inference, type Item, type Outcome } f
 import { withData } from '../inference/keep-media.ts';
 import { mediaSourcesOf, type MediaFrom } from '../inference/media-sources.ts';
 import { untilLoaded } from '../inference/until-loaded.ts';
+import { heldUpBy, type HeldUp } from './held-up.ts';
 import type { LineRecords } from './line-records.ts';
 
 interface ReadyLine extends Item {
@@ -32,6 +33,7 @@ export interface LineRunner {
   readonly media: MediaFrom;
 }
 
+/** @throws HeldUp when lines can't be run now; those that were answered are in `records`. */
 export async function runLines(
   chunk: ClaimedChunk,
   lines: Iterable<Line>,
@@ -46,27 +48,36 @@ export async function runLines(
   const route = on.route(chunk.model, kindId);
   await untilLoaded(route, signal);
   const { device, upstream, packing } = on.devices.of(route, kindId);
+  upstream.askAnew();
   const inference: Inference = {
     kind,
     call: callOf(route, kindId),
     run: silentRun,
     media: mediaSourcesOf(chunk.workspaceId, on.media),
     signal,
-    turn: () => turnFor(payment, () => device.batchTurn(`${chunk.batchId} ${chunk.index}`, signal), signal),
+    turn: () => turnFor(payment, () => device.batchTurn(chunk.batchId, chunk.index, signal), signal),
     upstream,
     packing,
     observe: ({ ms }) => records.observe(ms),
     log,
   };
-  const calls = pack(prepare(lines, kind, chunk.endpoint, records), packing);
+  const held: { by: HeldUp | null } = { by: null };
+  const isHeldUp = (failure: Failure) => {
+    const by = heldUpBy(failure);
+    held.by ??= by;
+    return by !== null;
+  };
+  const calls = pack(prepare(lines, kind, chunk.endpoint, records, isHeldUp), packing);
   // Each lane takes the next call as soon as it is free; a call's lines are parsed when it is taken.
   const lane = async () => {
     for (const call of calls) {
       await infer(call, inference);
+      if (held.by) return;
       await new Promise(setImmediate); // A provider that answers at once would keep the event loop for itself.
     }
   };
   await Promise.all(Array.from({ length: device.slots }, lane));
+  if (held.by) throw held.by;
 }
 
 /** A turn that may be used at once: what can't be kept is not paid for, and nobody waits for that with a turn in hand. */
@@ -110,6 +121,7 @@ function* prepare(
   kind: Kind,
   endpoint: string,
   records: LineRecords,
+  isHeldUp: (failure: Failure) => boolean,
 ): Generator<ReadyLine> {
   const packing = packingOf(kind);
   for (const line of lines) {
@@ -133,6 +145,7 @@ function* prepare(
         return records.succeeded(line.number, customId, { ...answer, json: withData(json, media) });
       }
       const { failure } = outcome;
+      if (isHeldUp(failure)) return;
       records.failed(line.number, customId, failure.status, wireErrorOf(failure));
     };
     yield { body: parsed.data, settle, key: packing.key(parsed.data), tokens, items };

@@ -15,7 +15,8 @@ function room(slots: number) {
   return {
     order,
     direct: (name: string, signal = never) => device.directTurn(signal).then(got(name)),
-    batch: (name: string, chunk = name, signal = never) => device.batchTurn(chunk, signal).then(got(name)),
+    batch: (name: string, batch = name, chunk = 0, signal = never) =>
+      device.batchTurn(batch, chunk, signal).then(got(name)),
     async next() {
       held.shift()!();
       await settled();
@@ -25,11 +26,11 @@ function room(slots: number) {
 
 test('no more turns are out than the device has slots, and one that ends twice frees one', async () => {
   const device = new Device(2);
-  const [first] = await Promise.all([device.batchTurn('a', never), device.directTurn(never)]);
+  const [first] = await Promise.all([device.batchTurn('a', 0, never), device.directTurn(never)]);
   let third = false;
   let fourth = false;
-  void device.batchTurn('a', never).then(() => (third = true));
-  void device.batchTurn('a', never).then(() => (fourth = true));
+  void device.batchTurn('a', 0, never).then(() => (third = true));
+  void device.batchTurn('a', 0, never).then(() => (fourth = true));
   await settled();
   expect([third, fourth]).toEqual([false, false]);
   first();
@@ -49,7 +50,7 @@ test('a direct request goes before every chunk that waits, and among its like in
   expect(on.order).toEqual(['running', 'd1', 'd2', 'a1', 'a2', 'a3']);
 });
 
-test('chunks take turns, however many calls each has waiting', async () => {
+test('batches take turns, however many calls each has waiting', async () => {
   const on = room(1);
   void on.batch('running', 'x');
   for (const name of ['a1', 'a2', 'a3', 'a4']) void on.batch(name, 'a');
@@ -60,12 +61,23 @@ test('chunks take turns, however many calls each has waiting', async () => {
   expect(on.order).toEqual(['running', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4']);
 });
 
+test('of one batch the earliest chunk goes first, whichever asked first', async () => {
+  const on = room(1);
+  void on.batch('running', 'x');
+  for (const name of ['second', 'second too']) void on.batch(name, 'a', 2);
+  for (const name of ['first', 'first too']) void on.batch(name, 'a', 1);
+  void on.batch('other', 'b', 7);
+  await settled();
+  for (let turn = 0; turn < 5; turn++) await on.next();
+  expect(on.order).toEqual(['running', 'first', 'other', 'first too', 'second', 'second too']);
+});
+
 test('who takes the question back leaves the line, and nobody waits for them', async () => {
   const on = room(1);
   void on.batch('running');
   const gone = new AbortController();
   const direct = on.direct('gone', gone.signal);
-  const batch = on.batch('gone too', 'a', gone.signal);
+  const batch = on.batch('gone too', 'a', 0, gone.signal);
   void on.batch('stays', 'b');
   gone.abort(new Error('left'));
   await expect(direct).rejects.toThrow('left');

@@ -1,34 +1,44 @@
 /**
  * Who may use a provider's device next. A turn is one call (a micro-batch), and no more than the device's slots are
- * out at once: direct requests go first, in the order in which they came; the chunks of batches share what is left,
- * a turn each in rotation. So a direct request waits for one micro-batch at most, never for a whole chunk.
+ * out at once: direct requests go first, in the order in which they came; batches share what is left, a turn each in
+ * rotation. So a direct request waits for one micro-batch at most, never for a whole chunk. Of one batch the earliest
+ * chunk goes first: chunks that ran side by side would end together, and nothing would run while the next are fetched.
  */
 
 /** Ends a turn; a second call does nothing. */
 export type Release = () => void;
 
+/** Where calls wait until they may go. */
+export interface Turns {
+  /** Turns that may be out at once. */
+  readonly slots: number;
+  /** @param signal takes the question back; rejects with its reason. */
+  directTurn(signal: AbortSignal): Promise<Release>;
+  /** @param batch each that asks has its turn before any has another. @param chunk its number in the batch. */
+  batchTurn(batch: string, chunk: number, signal: AbortSignal): Promise<Release>;
+}
+
 interface Asking {
   readonly grant: () => void;
 }
 
-export class Device {
+export class Device implements Turns {
   private underWay = 0;
   private readonly direct = new Set<Asking>();
-  /** In the order of their next turn. */
-  private readonly chunks = new Map<string, Set<Asking>>();
+  /** In the order of their next turn; of each its chunks by number. */
+  private readonly batches = new Map<string, Map<number, Set<Asking>>>();
 
-  /** @param slots turns that may be out at once. */
   constructor(readonly slots: number) {}
 
-  /** @param signal takes the question back; rejects with its reason. */
   directTurn(signal: AbortSignal): Promise<Release> {
     return this.ask(this.direct, signal);
   }
 
-  /** @param chunk in whose name; each that asks has its turn before any has another. */
-  batchTurn(chunk: string, signal: AbortSignal): Promise<Release> {
-    let asking = this.chunks.get(chunk);
-    if (!asking) this.chunks.set(chunk, (asking = new Set()));
+  batchTurn(batch: string, chunk: number, signal: AbortSignal): Promise<Release> {
+    let chunks = this.batches.get(batch);
+    if (!chunks) this.batches.set(batch, (chunks = new Map<number, Set<Asking>>()));
+    let asking = chunks.get(chunk);
+    if (!asking) chunks.set(chunk, (asking = new Set()));
     return this.ask(asking, signal);
   }
 
@@ -75,15 +85,48 @@ export class Device {
   }
 
   private takeChunk(): Asking | undefined {
-    for (const [chunk, line] of this.chunks) {
-      this.chunks.delete(chunk);
-      const next = take(line);
-      // The others of its line wait until every other chunk has had a turn.
-      if (line.size > 0) this.chunks.set(chunk, line);
+    for (const [batch, chunks] of this.batches) {
+      this.batches.delete(batch);
+      const next = takeEarliest(chunks);
+      // Its others wait until every other batch has had a turn.
+      if (chunks.size > 0) this.batches.set(batch, chunks);
       if (next) return next;
     }
     return undefined;
   }
+}
+
+/** Turns of a device for one of the things that share it, which may have no more than `bound` of them at once. */
+export function bounded(bound: number, device: Device): Turns {
+  const own = new Device(bound);
+  const both = async (ask: (of: Device) => Promise<Release>): Promise<Release> => {
+    const inner = await ask(own);
+    try {
+      const outer = await ask(device);
+      return () => {
+        outer();
+        inner();
+      };
+    } catch (error) {
+      inner();
+      throw error;
+    }
+  };
+  return {
+    slots: Math.min(bound, device.slots),
+    directTurn: (signal) => both((of) => of.directTurn(signal)),
+    batchTurn: (batch, chunk, signal) => both((of) => of.batchTurn(batch, chunk, signal)),
+  };
+}
+
+function takeEarliest(chunks: Map<number, Set<Asking>>): Asking | undefined {
+  for (const chunk of [...chunks.keys()].sort((a, b) => a - b)) {
+    const line = chunks.get(chunk)!;
+    const next = take(line);
+    if (line.size === 0) chunks.delete(chunk);
+    if (next) return next;
+  }
+  return undefined;
 }
 
 function take(line: Set<Asking>): Asking | undefined {

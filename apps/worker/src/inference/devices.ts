@@ -3,11 +3,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { kindOf, packingOf, type KindId } from '#catalogue';
 import { Account, AdaptivePacking, policyOptions, Upstream, type Chance, type PolicyOptions } from '#domain';
 import type { Provider, Route } from '#providers';
-import { Device } from './device.ts';
+import { bounded, Device, type Turns } from './device.ts';
 import { DirectLane } from './direct-lane.ts';
 
 export interface Served {
-  readonly device: Device;
+  readonly device: Turns;
   readonly direct: DirectLane;
   readonly upstream: Upstream;
   /** How much goes into one call. */
@@ -20,27 +20,35 @@ const chance: Chance = {
   wait: (ms, signal) => wait(ms, undefined, { signal }),
 };
 
-/** A provider's slots and its account, which all of its models share. */
+/** What all that is called with one token shares: so many calls at once, and whether it is accepted. */
+interface Shared {
+  readonly device: Device;
+  readonly account: Account;
+}
+
+type Known = Pick<Provider, 'concurrency' | 'concurrencyOf' | 'packing' | 'policy'>;
+
 class ServedProvider {
-  private readonly device: Device;
-  private readonly direct: DirectLane;
-  private readonly account = new Account();
-  private readonly upstreams = new Map<string, Upstream>();
+  private readonly models = new Map<string, Omit<Served, 'packing'>>();
   private readonly packings = new Map<string, AdaptivePacking>();
 
   constructor(
-    private readonly provider: Pick<Provider, 'concurrency' | 'packing' | 'policy'>,
+    private readonly provider: Known,
+    private readonly shared: Shared,
     private readonly options: PolicyOptions,
-  ) {
-    this.device = new Device(provider.concurrency);
-    this.direct = new DirectLane(this.device);
-  }
+  ) {}
 
   of(model: string, kindId: KindId): Served {
-    const { device, direct } = this;
-    const upstream = made(this.upstreams, model, () => new Upstream(this.account, chance, this.policy()));
+    const served = made(this.models, model, () => this.modelOf(model));
     const packing = made(this.packings, `${kindId} ${model}`, () => this.packingOf(model, kindId));
-    return { device, direct, upstream, packing };
+    return { ...served, packing };
+  }
+
+  private modelOf(model: string): Omit<Served, 'packing'> {
+    const { account } = this.shared;
+    const bound = this.provider.concurrencyOf?.(model);
+    const device = bound === undefined ? this.shared.device : bounded(bound, this.shared.device);
+    return { device, direct: new DirectLane(device), upstream: new Upstream(account, chance, this.policy()) };
   }
 
   private policy(): PolicyOptions {
@@ -56,11 +64,18 @@ class ServedProvider {
 
 export class Devices {
   private readonly served = new Map<string, ServedProvider>();
+  private readonly shared = new Map<string, Shared>();
 
   constructor(private readonly options: PolicyOptions = policyOptions) {}
 
   of({ provider, model }: Route, kindId: KindId): Served {
-    return made(this.served, provider.id, () => new ServedProvider(provider, this.options)).of(model, kindId);
+    const { id, token = id } = provider;
+    const shared = () =>
+      made(this.shared, token, () => ({ device: new Device(provider.concurrency), account: new Account() }));
+    return made(this.served, id, () => new ServedProvider(provider, shared(), this.options)).of(
+      model,
+      kindId,
+    );
   }
 }
 

@@ -1,11 +1,11 @@
 /**
- * Direct requests on one device: each asks for a turn, and whoever gets one takes along all that wait and may share
+ * Direct requests to one model: each asks for a turn, and whoever gets one takes along all that wait and may share
  * its call. Nobody waits to be packed: what a device that is busy lets gather, goes together.
  */
 import { packingOf, type Kind } from '#catalogue';
 import type { TryRecord } from '#domain';
 import type { Logger } from '#telemetry';
-import type { Device, Release } from './device.ts';
+import type { Release, Turns } from './device.ts';
 import { infer, type Inference, type Item, type Outcome } from './infer.ts';
 
 export interface DirectRequest {
@@ -22,6 +22,8 @@ export interface DirectRequest {
   readonly run: Inference['run'];
   readonly media: Inference['media'];
   readonly timeoutMs?: number | null;
+  /** ms since the epoch. */
+  readonly deadline?: number | undefined;
 }
 
 export interface DirectOutcome {
@@ -43,7 +45,7 @@ interface Waiting extends DirectRequest, Item {
 export class DirectLane {
   private readonly waiting = new Set<Waiting>();
 
-  constructor(private readonly device: Device) {}
+  constructor(private readonly device: Turns) {}
 
   /** @throws the reason of its signal, at once when that is aborted; those that share its call go on. */
   async run(request: DirectRequest): Promise<DirectOutcome> {
@@ -82,8 +84,10 @@ export class DirectLane {
       return held;
     };
     const observe = ({ ms }: TryRecord) => together.forEach((one) => (one.spentMs += ms));
-    await infer(together, { ...inferenceOf(first), signal, turn, observe }).catch((error: unknown) =>
-      together.forEach(({ fail }) => fail(error)),
+    // A call goes on while anybody may still use its answer.
+    const deadline = Math.max(...together.map((one) => one.deadline ?? Infinity));
+    await infer(together, { ...inferenceOf(first), signal, deadline, turn, observe }).catch(
+      (error: unknown) => together.forEach(({ fail }) => fail(error)),
     );
   }
 

@@ -39,6 +39,8 @@ export interface Inference {
   readonly media: MediaSources;
   /** Time of one call, in ms. @default the kind's */
   readonly timeoutMs?: number | null;
+  /** No try begins, and none is waited for, after this moment (ms since the epoch). */
+  readonly deadline?: number;
   /** Ends everything; `infer` then rejects with its reason. */
   readonly signal: AbortSignal;
   /** Waits for the device; held for one try and not while the next waits. */
@@ -63,10 +65,10 @@ export async function infer(items: readonly Item[], on: Inference): Promise<void
 }
 
 async function inferTogether(items: readonly Item[], used: number, on: Inference) {
-  const { signal, turn, observe } = on;
+  const { signal, deadline, turn, observe } = on;
   let wanted = items;
   const translate = (error: unknown) => asFailure(error, wanted, on.log);
-  const inHand = { signal, used, inHalves: items.length > 1, translate };
+  const inHand = { signal, deadline, used, inHalves: items.length > 1, translate };
   const fetched = await fetchMedia(items, on, inHand);
   const called =
     fetched ??
@@ -96,7 +98,7 @@ async function inferTogether(items: readonly Item[], used: number, on: Inference
 async function fetchMedia(
   items: readonly Item[],
   { kind, media, upstream, signal }: Inference,
-  inHand: Pick<CallOptions<null>, 'signal' | 'used' | 'inHalves' | 'translate'>,
+  inHand: Pick<CallOptions<null>, 'signal' | 'deadline' | 'used' | 'inHalves' | 'translate'>,
 ): Promise<Refusal | null> {
   const slots = items.flatMap(({ body, signal: own }) => (own?.aborted ? [] : (kind.media?.(body) ?? [])));
   if (slots.length === 0) return null;

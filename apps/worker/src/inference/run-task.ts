@@ -4,16 +4,18 @@
  */
 import { kindOf, packingOf, type KindId } from '#catalogue';
 import type { ClaimedTask, TaskResult, TaskStore } from '#database';
-import { backoffMs, Failure, judge, mayFallBack, ProviderFailure } from '#domain';
+import { judge, mayFallBack, ProviderFailure, type Failure } from '#domain';
 import type { Route } from '#providers';
 import { Interrupted, type Queues } from '#queues';
 import type { Bus } from '#realtime';
 import type { ObjectStore } from '#storage';
 import { taskRun, type Logger } from '#telemetry';
-import { claimInsisting, insist } from '../insist.ts';
+import { claimInsisting } from '../insist.ts';
 import type { InHand } from '../in-hand.ts';
 import type { Devices } from './devices.ts';
 import type { DirectOutcome } from './direct-lane.ts';
+import { endingAt } from './ending-at.ts';
+import { giveBack, limitOf, putOff } from './hand-back.ts';
 import { keepMedia } from './keep-media.ts';
 import { liveRun } from './live-run.ts';
 import { mediaSourcesOf, type MediaFrom } from './media-sources.ts';
@@ -45,9 +47,6 @@ const carriedBytes = 32 * 2 ** 10;
 /** Tries that may end with a dead worker. What ran beside the request that kills is lost with it each time. */
 const lossesUntilFailed = 5;
 
-/** How long a task waits after what it stands on (store, database, queue) failed it. */
-const retry = { baseMs: 1_000, maxMs: 30_000 };
-
 export async function runTask(job: TaskJob, on: TaskRunner, signal: AbortSignal, log: Logger): Promise<void> {
   const task = await claimInsisting(() => on.tasks.claim(job, on.workerId), signal);
   if (!task) return; // Someone else has it, or it is over.
@@ -58,8 +57,11 @@ export async function runTask(job: TaskJob, on: TaskRunner, signal: AbortSignal,
     model: task.model,
   });
   const began = performance.now();
+  const life = endingAt(task.deadline, signal);
   try {
-    const inferred = await inferTask(task, on, signal, log);
+    const inferred = await inferTask(task, on, life.signal, log);
+    const limit = limitOf(task, inferred.outcome);
+    if (limit) return await putOff(task, limit, on, signal, log);
     const result = await keep(task, inferred, on);
     if (await on.tasks.finish(task, result)) tell(task, result, on);
     else await discard(result, on, log);
@@ -67,8 +69,9 @@ export async function runTask(job: TaskJob, on: TaskRunner, signal: AbortSignal,
     taskRun.observe({ kind: task.kind, outcome }, (performance.now() - began) / 1_000);
     log.debug({ attempt: task.attempt, outcome, providerMs: Math.round(inferred.providerMs) }, 'task ended');
   } catch (error) {
-    if (!isCanceled(signal)) await giveBack(task, error, on, signal, log);
+    if (!isCanceled(life.signal)) await giveBack(task, error, on, signal, log);
   } finally {
+    life.end();
     done();
   }
 }
@@ -120,6 +123,7 @@ async function inferWith(
     run: live.call,
     media: mediaSourcesOf(task.workspaceId, on.media),
     timeoutMs: task.timeoutMs,
+    deadline: task.deadline?.getTime(),
     call: callOf(route, kindId),
     key: `${kindId} ${model} ${company}`,
     upstream,
@@ -193,26 +197,3 @@ async function discard({ outputKey, media }: TaskResult, on: TaskRunner, log: Lo
 }
 
 const isCanceled = ({ reason }: AbortSignal) => reason instanceof Interrupted && reason.why === 'canceled';
-
-/** Nothing is lost: it is queued again, at once when this worker is stopping, else after a pause. */
-async function giveBack(
-  task: ClaimedTask,
-  error: unknown,
-  on: TaskRunner,
-  signal: AbortSignal,
-  log: Logger,
-): Promise<void> {
-  const released = signal.aborted;
-  const code = error instanceof Failure ? error.code : 'internal_error';
-  const delayMs = released ? 0 : backoffMs(retry, task.attempt, Math.random());
-  if (!released)
-    log.error({ err: error, attempt: task.attempt, delayMs }, 'the task failed and will be tried again');
-  const release = () =>
-    on.tasks.release(task, released ? 'released' : 'failed', released ? null : code, delayMs);
-  const delivery = await insist(release, signal);
-  if (delivery === null) return;
-  const payload = { taskId: task.taskId, delivery };
-  await on.queues.add('interactive', task.pool, [{ payload, delayMs }]).catch((failure: unknown) => {
-    log.warn({ err: failure }, 'the queue did not take a task back; the sweep will deliver it');
-  });
-}

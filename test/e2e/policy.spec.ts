@@ -1,0 +1,152 @@
+/** The policy around a task's calls, through the whole platform against the scripted upstream, its calls counted. */
+import type { Page, TaskAttempt, TaskObject } from '#contracts';
+import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { fieldOf } from '../support/upstream/call.ts';
+import { ScriptedUpstream } from '../support/upstream/server.ts';
+import { ask } from './wire/raw.ts';
+
+let upstream: ScriptedUpstream;
+let platform: Platform;
+beforeAll(async () => {
+  upstream = await ScriptedUpstream.start();
+  // One task at a time, so that what waits is seen to wait.
+  const env = { OPENAI_COMPATIBLE: `scripted=${upstream.url}/v1`, WORKER_DIRECT_SLOTS: '1' };
+  platform = await startPlatform({ env });
+});
+afterEach(() => upstream.reset());
+afterAll(async () => {
+  await platform?.stop();
+  await upstream?.close();
+});
+
+const get = async <T>(path: string): Promise<T> => JSON.parse((await ask(platform, { path })).text) as T;
+const task = (id: string) => get<TaskObject>(`/v1/tasks/${id}`);
+const attempts = async (id: string) => (await get<Page<TaskAttempt>>(`/v1/tasks/${id}/attempts`)).data;
+
+async function post(path: string, body: object, headers = {}): Promise<TaskObject> {
+  const { text } = await ask(platform, {
+    path,
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+  return JSON.parse(text) as TaskObject;
+}
+
+const chat = (text: string, over: object = {}) => ({
+  kind: 'chat-completion',
+  model: 'scripted/first',
+  input: { messages: [{ role: 'user', content: text }] },
+  ...over,
+});
+const submit = (text: string, over: object = {}) => post('/v1/tasks', chat(text, over));
+const answered = (text: string, over: object = {}) =>
+  post('/v1/tasks', chat(text, over), { prefer: 'wait=30' });
+const cancel = (id: string) => post(`/v1/tasks/${id}/cancel`, {});
+
+const reaches = async (id: string, status: string): Promise<TaskObject> => {
+  await until(async () => (await task(id)).status === status, {
+    what: `the task to be ${status}`,
+    withinMs: 60_000,
+  });
+  return task(id);
+};
+
+const modelsAsked = () => upstream.callsOf('/chat/completions').map((call) => fieldOf(call, 'model'));
+const textsAsked = () =>
+  upstream
+    .callsOf('/chat/completions')
+    .map((call) => (fieldOf(call, 'messages') as { content: string }[])[0]!.content);
+
+/** A task that has the one place, until it is cancelled. */
+async function holder(): Promise<string> {
+  upstream.script({ holding: 'holds the place', hang: true });
+  const { id } = await submit('holds the place');
+  await until(() => upstream.calls.length > 0, { what: 'the place to be taken', withinMs: 60_000 });
+  return id;
+}
+
+test('another model answers only where the request names it, and the answer says which one it was', async () => {
+  upstream.script({ holding: '"model":"first"', status: 404 });
+  const alone = await answered('hello');
+  expect(alone).toMatchObject({ status: 'failed', error: { code: 'provider_model_not_found' } });
+  expect(modelsAsked()).toEqual(['first']);
+
+  upstream.calls.length = 0;
+  const named = await answered('hello', { fallback_models: ['scripted/second', 'scripted/third'] });
+  expect(named).toMatchObject({
+    status: 'succeeded',
+    model: 'scripted/first',
+    output: { model: 'scripted/second' },
+  });
+  expect(modelsAsked()).toEqual(['first', 'second']);
+});
+
+test('what is wrong with the input is no model’s fault: no other is asked', async () => {
+  upstream.script({ status: 400 });
+  const refused = await answered('hello', { fallback_models: ['scripted/second'] });
+  expect(refused).toMatchObject({ status: 'failed', error: { status: 400 } });
+  expect(modelsAsked()).toEqual(['first']);
+});
+
+test('429 with a long Retry-After: the task goes back into the queue and leaves its place to others', async () => {
+  upstream.script({ holding: '"model":"busy"', status: 429, headers: { 'retry-after': '7' }, times: 1 });
+  const { id } = await submit('later', { model: 'scripted/busy' });
+  await until(async () => (await attempts(id))[0]?.outcome === 'released', {
+    what: 'the task to be put off',
+    withinMs: 60_000,
+  });
+  expect((await task(id)).status).toBe('queued');
+  expect((await answered('meanwhile')).status).toBe('succeeded');
+  await reaches(id, 'succeeded');
+  expect(modelsAsked().filter((model) => model === 'busy')).toHaveLength(2);
+  const [first, second] = await attempts(id);
+  expect(first).toMatchObject({ outcome: 'released', error_code: 'provider_rate_limited' });
+  expect(second).toMatchObject({ outcome: 'succeeded', error_code: null });
+  const [limited, again] = upstream.calls.filter((call) => fieldOf(call, 'model') === 'busy');
+  expect(again!.at - limited!.at).toBeGreaterThanOrEqual(7_000);
+});
+
+test('a call ends with its task’s deadline, and no other is begun', async () => {
+  upstream.script({ hang: true });
+  const deadline = Date.now() / 1_000 + 3;
+  const { id } = await submit('never answered', { deadline, fallback_models: ['scripted/second'] });
+  expect(await reaches(id, 'expired')).toMatchObject({ error: { code: 'deadline_passed', status: 408 } });
+  await until(() => upstream.calls[0]?.aborted === true, {
+    what: 'the upstream to be left',
+    withinMs: 60_000,
+  });
+  expect(modelsAsked()).toEqual(['first']);
+});
+
+test('what has not begun within its start_timeout expires uncalled; who waits sees their place, then when it ends', async () => {
+  upstream.timing = { callMs: 50, itemMs: 0, pieceMs: 0 };
+  await answered('so that it is known how long one takes');
+  const held = await holder();
+  const late = await submit('begins too late', { start_timeout: 1 });
+  const first = await submit('waits');
+  const second = await submit('waits behind');
+  expect(await reaches(late.id, 'expired')).toMatchObject({ error: { code: 'start_timeout' } });
+  expect(await task(first.id)).toMatchObject({
+    status: 'queued',
+    queue_position: 0,
+    eta_seconds: expect.any(Number),
+  });
+  expect(await task(second.id)).toMatchObject({ queue_position: 1, eta_seconds: expect.any(Number) });
+  expect((await task(second.id)).progress).toBeNull();
+  await cancel(held);
+  expect(await reaches(second.id, 'succeeded')).toMatchObject({ queue_position: null, eta_seconds: null });
+  expect(textsAsked().filter((text) => text === 'begins too late')).toEqual([]);
+});
+
+test('what may wait, waits: also where its time was named', async () => {
+  const held = await holder();
+  const soon = Date.now() / 1_000 + 1;
+  const last = await submit('least', { priority: -20, run_at: soon });
+  const middle = await submit('less', { priority: -10, run_at: soon });
+  for (const { id } of [last, middle]) await reaches(id, 'queued');
+  const usual = await submit('usual');
+  await cancel(held);
+  for (const { id } of [usual, middle, last]) await reaches(id, 'succeeded');
+  expect(textsAsked().slice(1)).toEqual(['usual', 'less', 'least']);
+});
