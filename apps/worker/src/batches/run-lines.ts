@@ -68,7 +68,8 @@ export async function runLines(
     return by !== null;
   };
   const calls = pack(prepare(lines, kind, chunk.endpoint, records, isHeldUp), packing);
-  // Each lane takes the next call as soon as it is free; a call's lines are parsed when it is taken.
+  // Each lane takes the next call as soon as it is free; a call's lines are parsed when it is taken. Two lanes a turn:
+  // while one's call is under way the other's is ready, so that no turn waits for lines to be parsed or written.
   const lane = async () => {
     for (const call of calls) {
       await infer(call, inference);
@@ -76,7 +77,7 @@ export async function runLines(
       await new Promise(setImmediate); // A provider that answers at once would keep the event loop for itself.
     }
   };
-  await Promise.all(Array.from({ length: device.slots }, lane));
+  await Promise.all(Array.from({ length: 2 * device.slots }, lane));
   if (held.by) throw held.by;
 }
 

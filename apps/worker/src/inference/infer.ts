@@ -80,7 +80,10 @@ async function inferTogether(items: readonly Item[], used: number, on: Inference
     }));
   if ('answer' in called) {
     on.packing.grow();
-    for (const [at, outcome] of called.answer.entries()) wanted[at]!.settle(outcome);
+    // The turn is given up by now: whoever has it next sends its call before these are written.
+    if (wanted.length > 1) await new Promise(setImmediate);
+    for (const [at, part] of called.answer.entries())
+      wanted[at]!.settle(answerOf(part, wanted[at]!.body, on));
     return { settled: true, used: 0 };
   }
   const { failure, verdict, isOver } = called;
@@ -112,14 +115,14 @@ async function fetchMedia(
 }
 
 /** One try. An output that does not fit what was asked is a failure of the try: it is never written. */
-async function callOnce(items: readonly Item[], on: Inference, alive: () => void): Promise<Outcome[]> {
+async function callOnce(items: readonly Item[], on: Inference, alive: () => void): Promise<unknown[]> {
   const { kind } = on;
   const bodies = items.map(({ body }) => body);
   const packing = packingOf(kind);
   const limit = limited(on);
   try {
     const output = await on.call(packing.join(bodies), toldBy(on.run(limit.signal), alive));
-    return packing.split(output, bodies).map((part, at) => answerOf(part, bodies[at], on));
+    return packing.split(output, bodies);
   } finally {
     limit.end();
   }
