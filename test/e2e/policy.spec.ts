@@ -109,7 +109,7 @@ test('429 with a long Retry-After: the task goes back into the queue and leaves 
 
 test('a call ends with its task’s deadline, and no other is begun', async () => {
   upstream.script({ hang: true });
-  const deadline = Date.now() / 1_000 + 3;
+  const deadline = Date.now() / 1_000 + 6;
   const { id } = await submit('never answered', { deadline, fallback_models: ['scripted/second'] });
   expect(await reaches(id, 'expired')).toMatchObject({ error: { code: 'deadline_passed', status: 408 } });
   await until(() => upstream.calls[0]?.aborted === true, {
