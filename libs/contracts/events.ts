@@ -15,6 +15,7 @@ export const factTypes = [
   'task.scheduled',
   'task.queued',
   'task.started',
+  'task.progress',
   'task.succeeded',
   'task.failed',
   'task.canceled',
@@ -31,7 +32,7 @@ export interface Fact {
   /** Unix seconds. */
   created_at: number;
   workspace: string;
-  /** The id of what the fact is about: a batch, a webhook endpoint. */
+  /** The id of what the fact is about: a batch, a task, a webhook endpoint. */
   subject: string;
   sequence: number;
   /** Nothing more will happen to the subject. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { metadataSchema } from './batches.ts';
 import type { WireError } from './lines.ts';
 import { pageQuery } from './pages.ts';
+import { taskWebhookBody, type BoundWebhook } from './webhooks.ts';
 
 export const taskStatuses = [
   'scheduled',
@@ -70,11 +71,16 @@ export type TaskRequestBody = z.output<typeof taskRequest>;
 /** Strict: a field that would be ignored is refused. */
 export const createTaskBody = taskRequest
   .extend(taskLife.shape)
+  .extend({ webhook: taskWebhookBody.nullish() })
   .refine(({ deadline, run_at }) => !deadline || deadline > (run_at ?? new Date()), {
     path: ['deadline'],
     error: 'it has passed before the task may run',
   });
 export type CreateTaskBody = z.output<typeof createTaskBody>;
+
+/** A retry without a webhook of its own keeps the one of the task that it retries; null: none. */
+export const retryTaskBody = z.strictObject({ webhook: taskWebhookBody.nullish() }).optional();
+export type RetryTaskBody = z.output<typeof retryTaskBody>;
 
 /** A moment in the query: Unix seconds. */
 const second = z.coerce
@@ -145,6 +151,8 @@ export interface TaskProgress {
 export interface TaskObject extends TaskSummary {
   /** The task that this one is another try at. */
   retry_of: string | null;
+  /** Where its events are sent, where the task itself named an address. */
+  webhook: BoundWebhook | null;
   /** While it runs, and after. */
   progress: TaskProgress | null;
   /** While it is queued: how many are before it, and when it should be done. */

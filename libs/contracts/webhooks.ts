@@ -8,7 +8,6 @@ import { pageQuery } from './pages.ts';
 const reservedTypes = [
   ...['completed', 'failed', 'cancelled', 'incomplete'].map((end) => `response.${end}`),
   ...['completed', 'failed'].map((end) => `video.${end}`),
-  ...['started', 'progress', 'succeeded', 'failed', 'canceled', 'expired'].map((state) => `task.${state}`),
 ] as const;
 
 /** What is sent, and so what `GET /v1/webhook_event_types` lists. */
@@ -105,13 +104,20 @@ export type TestEndpointBody = z.output<typeof testEndpointBody>;
 
 export const endpointListQuery = pageQuery({ max: 100, default: 20 });
 
-/** The webhook of one batch: an endpoint like any other, but for that subject alone and not listed. */
-export const webhookBody = z.object({
-  url,
-  events: eventPatterns.default(['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled']),
-  /** Signs its deliveries; one is made, and shown once, where none is given. */
-  secret: signingSecret.optional(),
-});
+/** The webhook of one batch or task: an endpoint like any other, but for that subject alone and not listed. */
+const webhookOn = (ends: string[]) =>
+  z.object({
+    url,
+    events: eventPatterns.default(ends),
+    /** Signs its deliveries; one is made, and shown once, where none is given. */
+    secret: signingSecret.optional(),
+  });
+export const webhookBody = webhookOn(
+  ['completed', 'failed', 'expired', 'cancelled'].map((end) => `batch.${end}`),
+);
+export const taskWebhookBody = webhookOn(
+  ['succeeded', 'failed', 'canceled', 'expired'].map((end) => `task.${end}`),
+).strict();
 export type WebhookBody = z.output<typeof webhookBody>;
 
 export interface BoundWebhook {

@@ -49,9 +49,15 @@ export {
   type ClaimedTask,
   type EndedTask,
   type NewTask,
+  type TaskWithWebhook,
   type QueuePlace,
   type TaskDelivery,
   type TaskResult,
 } from './stores/task.store.ts';
 export { ModelWishStore } from './stores/model-wish.store.ts';
-export { WorkerStore, type SeenWorker, type WorkerSelf, type WorkerState } from './stores/worker.store.ts';
+export {
+  WorkerStore,
+  type SeenWorker,
+  type WorkerSelf,
+  type WorkerState,
+} from './stores/worker.store.ts';

@@ -5,6 +5,7 @@ import type {
   DeliveryObject,
   DeliveryWithAttempts,
   Page,
+  TaskObject,
   WebhookEndpointObject,
 } from '#contracts';
 import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts';
@@ -214,6 +215,53 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
   await arrived('batch.completed', 3);
   const third = receiver.received[2]!;
   await client.webhooks.unwrap(third.body, third.headers, secret);
+});
+
+test('a task brings its own webhook: shown, signed, told how far it is, kept by its retry', async () => {
+  const sandbox = (options: object) => ({ sandbox: JSON.stringify(options) });
+  const task = (over: object) =>
+    client.post<TaskObject>('/tasks', {
+      body: {
+        kind: 'text-to-video',
+        model: 'sandbox/text-to-video',
+        input: { prompt: 'A mill', seconds: '1' },
+        ...over,
+      },
+    });
+  await expect(task({ webhook: { url: 'https://10.0.0.1/' } })).rejects.toMatchObject({
+    code: 'url_address_refused',
+  });
+  await expect(task({ webhook: { url: receiver.url, event: [] } })).rejects.toMatchObject({ status: 400 });
+  const made = await task({
+    metadata: sandbox({ delay_ms: 800 }),
+    webhook: { url: receiver.url, events: ['task.*'] },
+  });
+  const { webhook } = made;
+  expect(webhook).toMatchObject({ url: receiver.url, events: ['task.*'], status: 'enabled' });
+  await arrived('task.succeeded');
+  await arrived('task.progress');
+  expect(new Set(receiver.types())).toEqual(
+    new Set(['task.queued', 'task.started', 'task.progress', 'task.succeeded']),
+  );
+  const { body, headers } = receiver.received[0]!;
+  await client.webhooks.unwrap(body, headers, webhook!.signing_secret);
+  const { signing_secret: _, ...shown } = webhook!;
+  expect((await client.get<TaskObject>(`/tasks/${made.id}`)).webhook).toEqual(shown);
+  expect((await client.webhooks.list()).data).toEqual([]);
+  const log = await client.get<Page<DeliveryObject>>(`/webhook_endpoints/${webhook!.id}/deliveries`);
+  expect(log.data.map(({ subject }) => subject)).toEqual(log.data.map(() => made.id));
+
+  receiver.received.length = 0;
+  const secret = `whsec_${Buffer.alloc(24, 'k').toString('base64')}`;
+  const own = await task({ metadata: sandbox({ status: 400 }), webhook: { url: receiver.url, secret } });
+  expect(own.webhook!.signing_secret).toBeUndefined();
+  await arrived('task.failed');
+  const retry = await client.post<TaskObject>(`/tasks/${own.id}/retry`);
+  expect(retry.webhook).toMatchObject({ url: receiver.url, events: own.webhook!.events });
+  await arrived('task.failed', 2);
+  for (const one of receiver.received) await client.webhooks.unwrap(one.body, one.headers, secret);
+  const none = await client.post<TaskObject>(`/tasks/${own.id}/retry`, { body: { webhook: null } });
+  expect(none.webhook).toBeNull();
 });
 
 test('what failed is seen, and sent again: one, all since a time, or a range to a new endpoint', async () => {

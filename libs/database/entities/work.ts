@@ -48,6 +48,9 @@ export interface StoredProgress {
   readonly percent?: number;
   /** What the estimate showed when the upstream spoke first. */
   readonly floor?: number;
+  /** Percent of its newest fact, and when that was written. */
+  readonly told?: number;
+  readonly toldAt?: string;
   readonly queuePosition?: number;
   readonly stage?: string;
   readonly log?: string;

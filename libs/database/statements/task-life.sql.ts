@@ -48,24 +48,6 @@ export const expireTasks = `
   )
   select id as "taskId" from ended`;
 
-/**
- * How far it is; never less than was said before. `floor` is what the estimate showed when the upstream spoke first:
- * nobody is shown less than that, and what is shown is an estimate until the upstream has passed it (one point more
- * for the readers' clock). The commit does not wait for the disk: it is no fact.
- * `$1` task, `$2` attempt, `$3` worker, `$4` progress.
- */
-export const noteProgress = hot(
-  'note-progress',
-  `update tasks
-   set progress = $4::jsonb || jsonb_strip_nulls(jsonb_build_object(
-     'percent', greatest((progress ->> 'percent')::float8, ($4::jsonb ->> 'percent')::float8),
-     'floor', coalesce(progress -> 'floor', to_jsonb(case when $4::jsonb ? 'percent' and estimate_ms > 0 then
-       least(95, 1 + ceil(extract(epoch from clock_timestamp() - began_at) * 100000 / estimate_ms)) end))))
-   where id = $1 and attempt = $2 and worker_id = $3 and status = 'running'
-     and set_config('synchronous_commit', 'off', true) = 'off'
-   returning 1`,
-);
-
 /** The upstream's run, durable before it is polled. `$1` task, `$2` attempt, `$3` worker, `$4` run. */
 export const rememberRun = hot(
   'remember-run',

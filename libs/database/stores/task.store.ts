@@ -2,13 +2,21 @@
 import { newId, type TaskListQuery, type TaskStatus, type TaskError } from '#contracts';
 import { Conflict, NotFound, OverLimit } from '#domain';
 import type { Database, Tx } from '../database.ts';
-import { AttemptRow, TaskRow, type StoredMedia, type StoredProgress } from '../entities/index.ts';
+import {
+  AttemptRow,
+  TaskRow,
+  WebhookEndpointRow,
+  type StoredMedia,
+  type StoredProgress,
+} from '../entities/index.ts';
+import { insertEndpoint, type NewEndpoint } from './endpoint.store.ts';
 import { tasksQuery } from './list-tasks.ts';
 import { reserveKey, type Idempotency } from './idempotency.ts';
 import { claimTask } from '../statements/claim-task.sql.ts';
 import { createTask } from '../statements/create-task.sql.ts';
 import { cancelTask, finishTask, releaseTask } from '../statements/end-task.sql.ts';
-import { dueTasks, expireTasks, noteProgress, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
+import { noteProgress } from '../statements/note-progress.sql.ts';
+import { dueTasks, expireTasks, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
 import { overdueTasks, redeliverTasks } from '../statements/overdue-tasks.sql.ts';
 
 export interface NewTask {
@@ -31,7 +39,11 @@ export interface NewTask {
   readonly work: number;
   /** The task that it is another try at. */
   readonly retryOf: string | null;
+  /** Where its events are sent, beside the workspace's endpoints. */
+  readonly boundWebhook?: NewEndpoint;
 }
+
+export type TaskWithWebhook = TaskRow & { readonly webhook: WebhookEndpointRow | null };
 
 export interface TaskDelivery {
   readonly taskId: string;
@@ -91,13 +103,20 @@ export interface QueuePlace {
   readonly eachMs: number;
 }
 
+/** Between two facts of one task's progress. */
+const progressEveryS = 5;
+
 type Held = Pick<ClaimedTask, 'taskId' | 'attempt' | 'workerId'>;
 
 /** What waits is short work: a place is free again soon. */
 const retryAfterMs = 2_000;
 
 export class TaskStore {
-  constructor(private readonly database: Database) {}
+  /** @param now a test's clock; the database's otherwise. */
+  constructor(
+    private readonly database: Database,
+    private readonly now: () => Date | null = () => null,
+  ) {}
 
   /**
    * @param maxPending of the workspace, this one included. @returns the task's id: the given one, or of the task that
@@ -110,10 +129,13 @@ export class TaskStore {
     idempotency: Idempotency | null,
     maxPending: number,
   ): Promise<string> {
-    if (!idempotency) return this.insert(workspaceId, task, maxPending);
+    const { boundWebhook } = task;
+    if (!idempotency && !boundWebhook) return this.insert(workspaceId, task, maxPending);
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      const earlier = await reserveKey(tx, workspaceId, task.id, idempotency);
-      return earlier ?? this.insert(workspaceId, task, maxPending, tx);
+      const earlier = idempotency && (await reserveKey(tx, workspaceId, task.id, idempotency));
+      if (earlier) return earlier;
+      if (boundWebhook) await insertEndpoint(tx, workspaceId, boundWebhook);
+      return this.insert(workspaceId, task, maxPending, tx);
     });
   }
 
@@ -132,7 +154,7 @@ export class TaskStore {
   }
 
   /** @throws NotFound */
-  get(workspaceId: string, id: string): Promise<TaskRow> {
+  get(workspaceId: string, id: string): Promise<TaskWithWebhook> {
     return this.database.withWorkspace(workspaceId, (tx) => loadTask(tx, workspaceId, id));
   }
 
@@ -200,7 +222,7 @@ export class TaskStore {
   }
 
   /** Ends it at once; an answer that comes later is void. Again: no change. @throws NotFound, Conflict once it ended */
-  cancel(workspaceId: string, id: string): Promise<TaskRow> {
+  cancel(workspaceId: string, id: string): Promise<TaskWithWebhook> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
       await tx.query(cancelTask, [id, workspaceId, newId('event')]);
       const task = await loadTask(tx, workspaceId, id);
@@ -262,7 +284,8 @@ export class TaskStore {
   /** @returns false where another attempt holds the task now. */
   async noteProgress({ taskId, attempt, workerId }: Held, progress: StoredProgress): Promise<boolean> {
     const values = [taskId, attempt, workerId, JSON.stringify(progress)];
-    return (await this.database.hot(noteProgress, values)).length > 0;
+    const fact = [newId('event'), this.now(), progressEveryS];
+    return (await this.database.hot(noteProgress, [...values, ...fact])).length > 0;
   }
 
   /** The upstream's run, for an attempt after this one to go on with. @returns false where the attempt is void. */
@@ -296,8 +319,13 @@ export class TaskStore {
   }
 }
 
-async function loadTask(tx: Tx, workspaceId: string, id: string): Promise<TaskRow> {
-  const task = await tx.getRepository(TaskRow).findOneBy({ id, workspaceId });
+async function loadTask(tx: Tx, workspaceId: string, id: string): Promise<TaskWithWebhook> {
+  const task = await tx
+    .getRepository(TaskRow)
+    .createQueryBuilder('task')
+    .leftJoinAndMapOne('task.webhook', WebhookEndpointRow, 'webhook', 'webhook.subject = task.id')
+    .where({ id, workspaceId })
+    .getOne();
   if (!task) throw new NotFound('No such task.', { code: 'task_not_found' });
-  return task;
+  return task as TaskWithWebhook;
 }

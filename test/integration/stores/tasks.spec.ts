@@ -1,6 +1,6 @@
 /** A task in the hands of workers: whoever claimed it last holds it, and only they or its owner can end it, once. */
 import { newId } from '#contracts';
-import type { ClaimedTask, NewTask, TaskResult } from '#database';
+import { TaskStore, type ClaimedTask, type NewTask, type TaskResult } from '#database';
 import { openHouse, type House } from './house.ts';
 
 let house: House;
@@ -117,6 +117,94 @@ test('progress never falls, and never below what an estimate has shown', async (
   expect(await noted({ percent: 3 })).toEqual({ percent: 3, floor: 95 });
   await house.tasks.finish(claimed, succeeded);
   expect(await house.tasks.noteProgress(claimed, { percent: 50 })).toBe(false);
+});
+
+test('progress is a fact where a webhook wants it: what is news, every five seconds', async () => {
+  let now = new Date();
+  const tasks = new TaskStore(house.database, () => now);
+  const bound = (subject: string, ...eventTypes: string[]) => ({
+    ...{ id: newId('endpoint'), subject, name: 'test', url: 'https://example.com/', eventTypes },
+    ...{ secretSealed: Buffer.from('sealed'), secretHint: null },
+  });
+  const running = async (...eventTypes: string[]) => {
+    const id = newId('task');
+    await created({ id, ...(eventTypes.length > 0 && { boundWebhook: bound(id, ...eventTypes) }) });
+    return (await claim(id))!;
+  };
+  const [asked, other, nobody] = [
+    await running('task.progress'),
+    await running('task.succeeded'),
+    await running(),
+  ];
+  const start = now.getTime();
+  for (const [afterS, percent] of [
+    [0, 10],
+    [1, 20],
+    [4.9, 30],
+    [5, 30],
+    [10, 30],
+    [14, 25],
+    [15, 40],
+  ] as const) {
+    now = new Date(start + afterS * 1_000);
+    for (const task of [asked, other, nobody]) await tasks.noteProgress(task, { percent });
+  }
+  await tasks.noteProgress(asked, { stage: 'storing' });
+  const told = await house.database.statement<{ sequence: number; data: { progress: number } }>(
+    `select sequence, data from events where subject = $1 and type = 'task.progress' order by sequence`,
+    [asked.taskId],
+  );
+  const data = { id: asked.taskId, kind: 'embeddings', model: 'sandbox/embeddings' };
+  expect(told).toEqual(
+    [10, 30, 40].map((progress, at) => ({ sequence: at + 3, data: { ...data, progress } })),
+  );
+  await tasks.finish(asked, succeeded);
+  expect(await facts(asked.taskId)).toEqual([
+    ...['task.queued', 'task.started', 'task.progress', 'task.progress', 'task.progress', 'task.succeeded!'],
+  ]);
+  for (const { taskId } of [other, nobody])
+    expect(await facts(taskId)).toEqual(['task.queued', 'task.started']);
+});
+
+test('progress is a fact for an endpoint of the workspace too, unless it is disabled or filters it out', async () => {
+  const insert = (eventTypes: string[], over: { disabled?: boolean; filter?: object } = {}) =>
+    house.database.statement(
+      `insert into webhook_endpoints (id, workspace_id, name, url, event_types, secret_sealed, metadata_filter, disabled_at)
+       values ($1, $2, 'test', 'https://example.com/', $3, 'sealed', $4, case when $5 then now() end)`,
+      [newId('endpoint'), workspaceId, eventTypes, over.filter ?? null, over.disabled ?? false],
+    );
+  const progressed = async () => {
+    const id = await created();
+    await house.tasks.noteProgress((await claim(id))!, { percent: 10 });
+    return (await facts(id)).includes('task.progress');
+  };
+  await insert(['batch.*']);
+  await insert(['*'], { disabled: true });
+  await insert(['task.*'], { filter: { job: 'y' } });
+  expect(await progressed()).toBe(false);
+  await insert(['task.*'], { filter: { job: 'x' } });
+  expect(await progressed()).toBe(true);
+});
+
+test('a webhook of its own is written with the task, or neither is', async () => {
+  const [id, endpoint] = [newId('task'), newId('endpoint')];
+  const boundWebhook = {
+    ...{ id: endpoint, subject: id, name: 'test', url: 'https://example.com/', eventTypes: ['task.*'] },
+    ...{ secretSealed: Buffer.from('sealed'), secretHint: null },
+  };
+  await expect(created({ id, boundWebhook }, 0)).rejects.toMatchObject({ code: 'too_many_pending_tasks' });
+  await created({ id, boundWebhook });
+  expect((await house.tasks.get(workspaceId, id)).webhook).toMatchObject({ id: endpoint, subject: id });
+  const key = { key: 'once', requestHash: Buffer.alloc(32, 1), route: 'POST /v1/tasks' };
+  const again = (nth: number) => {
+    const own = newId('task');
+    const bound = { ...boundWebhook, id: newId('endpoint'), subject: own, name: `test ${nth}` };
+    return house.tasks.create(workspaceId, newTask({ id: own, boundWebhook: bound }), key, 100);
+  };
+  const [first, second] = [await again(1), await again(2)];
+  expect(second).toBe(first);
+  expect((await house.tasks.get(workspaceId, first)).webhook?.name).toBe('test 1');
+  expect((await house.tasks.get(workspaceId, await created())).webhook).toBeNull();
 });
 
 test('the next attempt is told of the run that was begun upstream, and a void one can’t tell', async () => {

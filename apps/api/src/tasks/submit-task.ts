@@ -5,7 +5,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { kindIds, kindOf, type KindId } from '#catalogue';
 import { metadataSchema, newId } from '#contracts';
-import type { FileStore, Idempotency, NewTask, TaskStore } from '#database';
+import type { FileStore, Idempotency, NewEndpoint, NewTask, TaskStore } from '#database';
 import { InvalidInput, Unavailable } from '#domain';
 import type { Outbound } from '#outbound';
 import type { Providers } from '#providers';
@@ -27,7 +27,16 @@ export interface TaskRequest {
   /** Where the body's fields stand in what the caller sent, e.g. `input.`; for messages. @default nowhere else */
   readonly under?: string;
   readonly life?: Partial<TaskLife>;
+  readonly webhook?: MakeWebhook | null;
 }
+
+/**
+ * Makes the webhook that is the task's alone; its secret is there where it was made here, to be shown once.
+ * @throws InvalidInput where it may not be sent to.
+ */
+export type MakeWebhook = (
+  taskId: string,
+) => Promise<{ readonly endpoint: NewEndpoint; readonly secret?: string | undefined }>;
 
 /** When it may run, until when, and what may stand in for its model. */
 export type TaskLife = Pick<
@@ -42,6 +51,8 @@ export interface Submitted {
   readonly taskId: string;
   readonly kind: KindId;
   readonly waiting: Waiting;
+  /** Of the webhook that was made with it. */
+  readonly webhookSecret?: string | undefined;
 }
 
 export type SubmitTask = (
@@ -78,12 +89,14 @@ export function submitTaskWith(on: SubmitOptions): SubmitTask {
     const { task, text, kind } = await prepare(workspaceId, request, on);
     const waiting = on.waiters.expect(task.id);
     try {
+      const webhook = await request.webhook?.(task.id);
       const input = await placeInput(workspaceId, task.id, text, on.store);
-      const taskId = await write(workspaceId, { ...task, ...input }, idempotency, on);
+      const bound = webhook && { boundWebhook: webhook.endpoint };
+      const taskId = await write(workspaceId, { ...task, ...input, ...bound }, idempotency, on);
       if (taskId === task.id) {
         await beforeQueued?.(taskId);
         await enqueue(task, on);
-        return { taskId, kind, waiting };
+        return { taskId, kind, waiting, webhookSecret: webhook?.secret };
       }
       // The same key made it before: it may have ended long since.
       waiting.forget();

@@ -1,7 +1,8 @@
 /** A task's row as it goes on the wire. */
 import type { TaskAttempt, TaskObject, TaskProgress, TaskSummary } from '#contracts';
-import type { AttemptRow, QueuePlace, TaskRow } from '#database';
+import type { AttemptRow, QueuePlace, TaskRow, TaskWithWebhook } from '#database';
 import type { ObjectStore } from '#storage';
+import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
 import { seconds } from '../wire/time.ts';
 
 /** How long the signed address of an output is good. */
@@ -35,17 +36,19 @@ export function toTaskSummary(task: TaskRow): TaskSummary {
   };
 }
 
-/** @param place of one that is queued. */
+/** @param place of one that is queued. @param webhookSecret shown by the answer to its creation alone. */
 export async function toTaskObject(
-  task: TaskRow,
+  task: TaskWithWebhook,
   store: Pick<ObjectStore, 'signedUrl'>,
   place: QueuePlace | null = null,
+  webhookSecret?: string,
 ): Promise<TaskObject> {
   const { outputKey } = task;
   const how = { method: 'GET', expiresInS: signedForS, filename: `${task.id}.json` } as const;
   return {
     ...toTaskSummary(task),
     retry_of: task.retryOf,
+    webhook: task.webhook && toBoundWebhook(task.webhook, webhookSecret),
     progress: progressOf(task, Date.now()),
     queue_position: place && place.position,
     eta_seconds: etaOf(task, place),

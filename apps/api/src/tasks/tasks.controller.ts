@@ -18,26 +18,29 @@ import type { AppConfig } from '#config';
 import {
   createTaskBody,
   outputQuery,
+  retryTaskBody,
   taskListQuery,
   toPage,
   type CreateTaskBody,
   type Page,
+  type RetryTaskBody,
   type TaskAttempt,
   type TaskListQuery,
   type TaskObject,
   type TaskSummary,
 } from '#contracts';
-import { TaskStore, type Caller } from '#database';
+import { TaskStore, type Caller, type WebhookEndpointRow } from '#database';
 import { Conflict, NotFound } from '#domain';
 import type { Bus } from '#realtime';
 import type { ObjectStore } from '#storage';
 import { CallerOf } from '../access/api-key.guard.ts';
 import { idempotencyOf } from '../batches/create-batch.ts';
-import { BUS, CONFIG, OBJECT_STORE } from '../tokens.ts';
+import { BUS, CONFIG, OBJECT_STORE, WEBHOOKS } from '../tokens.ts';
+import { boundEndpoint, boundLike, type Webhooks } from '../webhooks/manage-endpoints.ts';
 import { leftDuring } from '../wire/aborted.ts';
 import { knownId } from '../wire/known-id.pipe.ts';
 import { parsePrefer } from './prefer.ts';
-import { SUBMIT_TASK, type SubmitTask, type TaskLife } from './submit-task.ts';
+import { SUBMIT_TASK, type SubmitTask, type MakeWebhook, type TaskLife } from './submit-task.ts';
 import { signedForS, signedUrlOf, toAttempt, toTaskObject, toTaskSummary } from './task-object.ts';
 import { letWait } from './wait.ts';
 
@@ -49,6 +52,7 @@ export class TasksController {
     @Inject(CONFIG) private readonly config: AppConfig,
     @Inject(OBJECT_STORE) private readonly store: ObjectStore,
     @Inject(BUS) private readonly bus: Bus,
+    @Inject(WEBHOOKS) private readonly webhooks: Webhooks,
   ) {}
 
   /** 202 with the task; with `Prefer: wait`, 200 once it has ended in time. */
@@ -62,16 +66,19 @@ export class TasksController {
     @Headers('idempotency-key') key?: string,
   ): Promise<TaskObject> {
     const { waitMs, applied } = parsePrefer(prefer, this.config.DIRECT_WAIT_SECONDS);
-    const wanted = { kind: body.kind, body: taskBody(body), under: 'input.', life: lifeOf(body) };
+    const { kind, webhook } = body;
+    const bound = webhook && ((id: string) => boundEndpoint(id, webhook, this.webhooks));
+    const life = lifeOf(body);
+    const wanted = { kind, body: taskBody(body), under: 'input.', life, webhook: bound ?? null };
     const idempotency = idempotencyOf(key, body, 'POST /v1/tasks');
-    const { taskId, waiting } = await this.submit(caller.workspaceId, wanted, idempotency);
+    const { taskId, waiting, webhookSecret } = await this.submit(caller.workspaceId, wanted, idempotency);
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
     if (applied) void reply.header('preference-applied', applied);
     letWait(request, waitMs);
     const end = waitMs > 0 && (await waiting.within(waitMs, leftDuring(reply)));
     waiting.forget();
     void reply.status(end ? 200 : 202);
-    return this.show(caller, taskId);
+    return this.show(caller, taskId, webhookSecret);
   }
 
   @Get()
@@ -126,6 +133,7 @@ export class TasksController {
   async retry(
     @CallerOf() caller: Caller,
     @Param('id', knownId('task')) id: string,
+    @Body({ schema: retryTaskBody }) retry: RetryTaskBody,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('idempotency-key') key?: string,
   ): Promise<TaskObject> {
@@ -140,12 +148,14 @@ export class TasksController {
     }
     const body: unknown = inputKey ? JSON.parse((await this.store.read(inputKey)).toString()) : input;
     const { priority, timeoutMs, fallbackModels } = task;
-    const wanted = { kind, body, life: { priority, timeoutMs, fallbackModels, retryOf: id } };
-    const idempotency = idempotencyOf(key, { retry: id }, 'POST /v1/tasks');
-    const { taskId, waiting } = await this.submit(caller.workspaceId, wanted, idempotency);
+    const life = { priority, timeoutMs, fallbackModels, retryOf: id };
+    const webhook = this.webhookOfRetry(retry, task.webhook);
+    const idempotency = idempotencyOf(key, { retry: id, ...retry }, 'POST /v1/tasks');
+    const wanted = { kind, body, life, webhook };
+    const { taskId, waiting, webhookSecret } = await this.submit(caller.workspaceId, wanted, idempotency);
     waiting.forget();
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
-    return this.show(caller, taskId);
+    return this.show(caller, taskId, webhookSecret);
   }
 
   @Post(':id/cancel')
@@ -158,9 +168,18 @@ export class TasksController {
     return toTaskObject(task, this.store);
   }
 
-  private async show({ workspaceId }: Caller, id: string): Promise<TaskObject> {
+  /** Its own; or the one of the task that it retries, unless it asks for none. */
+  private webhookOfRetry(body: RetryTaskBody, before: WebhookEndpointRow | null): MakeWebhook | null {
+    const { webhook } = body ?? {};
+    if (webhook) return (id) => boundEndpoint(id, webhook, this.webhooks);
+    if (webhook === null || !before) return null;
+    return async (id) => ({ endpoint: boundLike(id, before, this.webhooks.sealer) });
+  }
+
+  private async show({ workspaceId }: Caller, id: string, webhookSecret?: string): Promise<TaskObject> {
     const task = await this.tasks.get(workspaceId, id);
-    return toTaskObject(task, this.store, task.status === 'queued' ? await this.tasks.place(id) : null);
+    const place = task.status === 'queued' ? await this.tasks.place(id) : null;
+    return toTaskObject(task, this.store, place, webhookSecret);
   }
 }
 
