@@ -16,11 +16,29 @@ export type NewEndpoint = Pick<
   'id' | 'name' | 'url' | 'eventTypes' | 'secretSealed' | 'secretHint'
 > &
   Partial<EndpointSettings> & {
-    /** The batch whose events alone it gets. */
+    /** The batch or task whose events alone it gets. */
     readonly subject?: string;
   };
 
-/** Endpoints of one workspace, those of single batches not counted. */
+/** One that is disabled already keeps its time and its reason. */
+const disabling = {
+  disabledAt: () => 'coalesce(disabled_at, clock_timestamp())',
+  disabledReason: () => `coalesce(disabled_reason, 'request')`,
+};
+
+/** One that is not disabled keeps its breaker as it is. */
+const unlessEnabled = (column: string, anew: string) => () =>
+  `case when disabled_at is null then ${column} else ${anew} end`;
+const enabling = {
+  disabledAt: null,
+  disabledReason: null,
+  failures: unlessEnabled('failures', '0'),
+  failingSince: unlessEnabled('failing_since', 'null'),
+  failedAt: unlessEnabled('failed_at', 'null'),
+  pausedUntil: unlessEnabled('paused_until', 'null'),
+};
+
+/** Endpoints of one workspace, those of single batches and tasks not counted. */
 const mostEndpoints = 100;
 
 export class EndpointStore {
@@ -45,7 +63,7 @@ export class EndpointStore {
     return this.database.withWorkspace(workspaceId, (tx) => loadEndpoint(tx, workspaceId, id));
   }
 
-  /** One row more than `limit` where there are more. Those of single batches are not listed. */
+  /** One row more than `limit` where there are more. Those of single batches and tasks are not listed. */
   list(workspaceId: string, page: PageQuery): Promise<WebhookEndpointRow[]> {
     return this.database.withWorkspace(workspaceId, (tx) =>
       tx.getRepository(WebhookEndpointRow).find({
@@ -70,26 +88,14 @@ export class EndpointStore {
     changes: Partial<EndpointSettings>,
     disabled?: boolean,
   ): Promise<WebhookEndpointRow> {
+    const changed = { ...changes, ...(disabled === true && disabling), ...(disabled === false && enabling) };
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      const found = await loadEndpoint(tx, workspaceId, id);
-      const switched = disabled !== undefined && disabled !== (found.disabledAt !== null);
-      const state = disabled
-        ? { disabledAt: new Date(), disabledReason: 'request' as const }
-        : {
-            disabledAt: null,
-            disabledReason: null,
-            failures: 0,
-            failingSince: null,
-            failedAt: null,
-            pausedUntil: null,
-          };
-      const changed = { ...changes, ...(switched && state) };
       if (Object.keys(changed).length > 0) {
-        await tx
-          .getRepository(WebhookEndpointRow)
-          .update({ id, workspaceId }, { ...changed, updatedAt: new Date() });
+        const values = { ...changed, updatedAt: () => 'clock_timestamp()' };
+        const { affected } = await tx.getRepository(WebhookEndpointRow).update({ id, workspaceId }, values);
+        if (affected === 0) throw notFound();
       }
-      if (switched && disabled) await endDeliveries(tx, id);
+      if (disabled) await endDeliveries(tx, id);
       return loadEndpoint(tx, workspaceId, id);
     });
   }

@@ -1,7 +1,7 @@
-import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { allowedHosts, createOutbound } from '#outbound';
 import { eventually } from '../../support/eventually.ts';
+import { drip, huge, reset, silence, startHostile } from '../../support/hostile-receiver.ts';
 import { openPostOffice, type PostOffice } from './post-office.ts';
 import { startReceiver, withStatus, type Receiver } from '../../support/receiver.ts';
 
@@ -135,6 +135,40 @@ test('an endpoint that fails for five days is disabled, what waits for it fails,
   );
 });
 
+test('switched off and on: the first reason stays, what is on already keeps its breaker, strangers change nothing', async () => {
+  const { id } = await office.endpoint(receiver.url);
+  const { workspaceId, endpoints } = office;
+  const breaker = (failures: number) =>
+    office.database.statement(
+      'update webhook_endpoints set failures = $2, failing_since = now(), paused_until = now() where id = $1',
+      [id, failures],
+    );
+  await office.fact();
+  await breaker(7);
+  expect(await endpoints.update(workspaceId, id, {}, false)).toMatchObject({ failures: 7, disabledAt: null });
+  const stranger = (await office.otherWorkspace()).workspaceId;
+  await expect(endpoints.update(stranger, id, { name: 'theirs' }, true)).rejects.toMatchObject({
+    code: 'webhook_endpoint_not_found',
+  });
+  const off = await endpoints.update(workspaceId, id, { name: 'off' }, true);
+  expect(off).toMatchObject({ name: 'off', disabledReason: 'request', failures: 7 });
+  await office.database.statement(`update webhook_endpoints set disabled_reason = 'gone' where id = $1`, [
+    id,
+  ]);
+  const again = await endpoints.update(workspaceId, id, {}, true);
+  expect(again).toMatchObject({ disabledReason: 'gone', disabledAt: off.disabledAt });
+  expect(await endpoints.update(workspaceId, id, {}, false)).toMatchObject({
+    ...{
+      name: 'off',
+      disabledAt: null,
+      disabledReason: null,
+      failures: 0,
+      failingSince: null,
+      pausedUntil: null,
+    },
+  });
+});
+
 test('410 disables at once', async () => {
   receiver.answer(withStatus(410));
   const { id } = await office.endpoint(receiver.url);
@@ -225,26 +259,15 @@ test('a breaker keeps a failing endpoint to a few tries, and lets all through on
 
 describe('what a receiver may do to hurt', () => {
   async function hostile(serve: (socket: Socket) => void): Promise<string> {
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
-      sockets.add(socket.on('error', () => undefined));
-      socket.once('data', () => serve(socket));
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    opened.push({
-      close: () => {
-        for (const socket of sockets) socket.destroy();
-        server.close();
-      },
-    });
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const receiver = await startHostile(serve);
+    opened.push(receiver);
+    return receiver.url;
   }
 
   test.each([
     ['drips a byte a second', drip, 'timeout'],
-    ['resets', (socket: Socket) => socket.resetAndDestroy(), 'connection_reset'],
-    ['says nothing', () => undefined, 'timeout'],
+    ['resets', reset, 'connection_reset'],
+    ['says nothing', silence, 'timeout'],
   ])('one that %s has failed, and is tried again', async (_, serve, code) => {
     const { id } = await office.endpoint(await hostile(serve));
     await office.endpoint(receiver.url);
@@ -257,17 +280,7 @@ describe('what a receiver may do to hurt', () => {
   });
 
   test('one that answers 100 MB has it, and 20 kB of the answer are kept', async () => {
-    const { id } = await office.endpoint(
-      await hostile((socket) => {
-        const chunk = Buffer.alloc(65_536, 'x');
-        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${100 * 2 ** 20}\r\n\r\n`);
-        const more = () => {
-          while (!socket.destroyed && socket.write(chunk));
-        };
-        socket.on('drain', more);
-        more();
-      }),
-    );
+    const { id } = await office.endpoint(await hostile(huge));
     start();
     await office.fact();
     await eventually('it is done', async () => (await only(id))?.status === 'succeeded');
@@ -324,13 +337,3 @@ describe('what a receiver may do to hurt', () => {
     expect(inside.received).toEqual([]);
   });
 });
-
-function drip(socket: Socket): void {
-  let sent = 0;
-  const text = 'HTTP/1.1 200 OK\r\nx-slow: yes\r\ncontent-length: 4\r\n\r\nslow';
-  const timer = setInterval(() => {
-    if (socket.destroyed || sent === text.length) clearInterval(timer);
-    else socket.write(text[sent++]!);
-  }, 1_000);
-  timer.unref();
-}

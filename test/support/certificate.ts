@@ -1,0 +1,35 @@
+/** Certificates for names that a test makes up: self-signed, X.509 v1 in DER (RFC 5280 §4.1), good from 2000 to 2049. */
+import { generateKeyPairSync, sign } from 'node:crypto';
+
+export interface TestCertificate {
+  readonly key: string;
+  readonly cert: string;
+}
+
+export function certificateFor(name: string): TestCertificate {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const called = sequence(tagged(0x31, sequence(commonName, tagged(0x0c, Buffer.from(name)))));
+  const validity = sequence(time('000101000000Z'), time('491231235959Z'));
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
+  const toSign = sequence(tagged(0x02, Buffer.of(1)), ecdsaWithSha256, called, validity, called, spki);
+  const signature = tagged(0x03, Buffer.of(0), sign('sha256', toSign, privateKey));
+  const der = sequence(toSign, ecdsaWithSha256, signature).toString('base64');
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return {
+    key,
+    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+  };
+}
+
+function tagged(tag: number, ...parts: Buffer[]): Buffer {
+  const body = Buffer.concat(parts);
+  const { length } = body;
+  const size =
+    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.of(tag, ...size), body]);
+}
+
+const sequence = (...parts: Buffer[]) => tagged(0x30, ...parts);
+const time = (text: string) => tagged(0x17, Buffer.from(text));
+const commonName = tagged(0x06, Buffer.from('550403', 'hex'));
+const ecdsaWithSha256 = sequence(tagged(0x06, Buffer.from('2a8648ce3d040302', 'hex')));

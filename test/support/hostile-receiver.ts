@@ -1,0 +1,74 @@
+/** Receivers that hurt whoever sends to them, on bare sockets: HTTP servers would be too polite. */
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+
+export interface HostileReceiver {
+  readonly url: string;
+  readonly port: number;
+  /** Requests that came. */
+  count(): number;
+  /** The most that one request got of an answer. */
+  mostBytes(): number;
+  close(): Promise<void>;
+}
+
+/** @param serve is given the socket once a request has begun. */
+export async function startHostile(serve: (socket: Socket) => void): Promise<HostileReceiver> {
+  const sockets = new Set<Socket>();
+  let [count, most] = [0, 0];
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      // What still waits here has not left.
+      most = Math.max(most, socket.bytesWritten - socket.writableLength);
+    });
+    socket.once('data', () => {
+      count++;
+      serve(socket);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    port,
+    count: () => count,
+    mostBytes: () => most,
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** A byte a second. */
+export function drip(socket: Socket): void {
+  let sent = 0;
+  const text = 'HTTP/1.1 200 OK\r\nx-slow: yes\r\ncontent-length: 4\r\n\r\nslow';
+  const timer = setInterval(() => {
+    if (socket.destroyed || sent === text.length) clearInterval(timer);
+    else socket.write(text[sent++]!);
+  }, 1_000);
+  timer.unref();
+}
+
+export const hugeBytes = 100 * 2 ** 20;
+
+/** 100 MB, as fast as they are taken. */
+export function huge(socket: Socket): void {
+  const chunk = Buffer.alloc(65_536, 'x');
+  socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${hugeBytes}\r\n\r\n`);
+  const more = () => {
+    while (!socket.destroyed && socket.write(chunk));
+  };
+  socket.on('drain', more);
+  more();
+}
+
+export const reset = (socket: Socket): void => void socket.resetAndDestroy();
+export const silence = (): void => {};
