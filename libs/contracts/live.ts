@@ -6,16 +6,21 @@ import { z } from 'zod';
 import type { BatchObject } from './batches.ts';
 import type { Fact } from './events.ts';
 import { idSchema } from './ids.ts';
+import type { Page } from './pages.ts';
 import type { TaskObject } from './tasks.ts';
+import type { WorkerObject } from './workers.ts';
 
 /** A batch or a task as it stands. */
 export type LiveState = StateOf<'batch', BatchObject> | StateOf<'task', TaskObject>;
+
+/** The workers as `GET /v1/workers` answers. Its subject is `workers`, its sequence the Unix ms at which they were read. */
+export type WorkersState = StateOf<'workers', Page<WorkerObject>>;
 
 interface StateOf<Type extends string, Data> {
   object: 'state';
   version: 1;
   type: Type;
-  /** The id of what it is the state of. */
+  /** The id of what it is the state of; `workers` for those. */
   subject: string;
   /** Of the subject's newest fact that this state includes: facts up to it are no news. */
   sequence: number;
@@ -25,24 +30,27 @@ interface StateOf<Type extends string, Data> {
 /** Place in a workspace's feed; a follower names the last one that it has seen. */
 const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** A client names a subject, or its whole workspace; rooms are the server's business. */
+/** A client names a subject, its whole workspace, or the workers; rooms are the server's business. */
 export const subscribeMessage = z.union([
   z.strictObject({ batch: idSchema('batch') }),
   z.strictObject({ task: idSchema('task') }),
   z.strictObject({ workspace: z.literal(true), after: position.optional() }),
+  z.strictObject({ workers: z.literal(true) }),
 ]);
 export type SubscribeMessage = z.output<typeof subscribeMessage>;
 
 export type SubscribeAck =
   /** Of a batch or a task. */
   | { ok: true; state: LiveState }
+  /** Of the workers. */
+  | { ok: true; state: WorkersState }
   /** Of the workspace: facts after this position follow. */
   | { ok: true; position: number }
   | { ok: false; error: { code: string; message: string } };
 
 export interface ServerToClient {
   /** What was subscribed to, as it stands. */
-  state: (state: LiveState) => void;
+  state: (state: LiveState | WorkersState) => void;
   /** A fact about a subject, or of the workspace, that was subscribed to; each once, in the feed's order. */
   fact: (fact: Fact) => void;
 }

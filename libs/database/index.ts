@@ -58,6 +58,7 @@ export { ModelWishStore } from './stores/model-wish.store.ts';
 export {
   WorkerStore,
   type SeenWorker,
+  type SeenWorkers,
   type WorkerSelf,
   type WorkerState,
 } from './stores/worker.store.ts';

@@ -1,5 +1,5 @@
 import { io } from 'socket.io-client';
-import type { BatchObject, Fact, LiveState, SubscribeAck } from '#contracts';
+import type { BatchObject, Fact, LiveState, SubscribeAck, WorkersState } from '#contracts';
 import { startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
 
 let platform: Platform;
@@ -35,6 +35,33 @@ test('a batch is followed to its end by what is pushed', async () => {
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
     const milestones = facts.filter(({ type }) => type === 'batch.progress');
     expect(milestones.at(-1)?.data['progress']).toBe(90);
+  } finally {
+    socket.disconnect();
+  }
+});
+
+test('the workers are followed: the same JSON as GET /v1/workers, and newer states', async () => {
+  const socket = io(platform.url, { auth: { apiKey: platform.apiKey }, transports: ['websocket'] });
+  const states: WorkersState[] = [];
+  socket.on('state', (state: WorkersState) => states.push(state));
+  try {
+    const answer = (await socket.timeout(30_000).emitWithAck('subscribe', { workers: true })) as {
+      state: WorkersState;
+    };
+    const listed = await platform.client.get<WorkersState['data']>('/workers');
+    const still = ({ data, ...page }: WorkersState['data']) => ({
+      ...page,
+      data: data.map(({ seen_at: _, memory_bytes: __, ...worker }) => worker),
+    });
+    expect(still(answer.state.data)).toEqual(still(listed));
+    const isNewer = (state?: WorkersState) => state !== undefined && state.sequence > answer.state.sequence;
+    await until(() => isNewer(states.at(-1)), { what: 'a newer state', withinMs: 60_000 });
+    const added = await platform.addWorker();
+    const ready = () => states.at(-1)?.data.data.filter(({ status }) => status === 'ready').length;
+    await until(() => ready() === 2, { what: 'the second worker to be seen', withinMs: 60_000 });
+    const { child } = added;
+    child.kill('SIGTERM');
+    await until(() => states.at(-1)?.data.data.length === 1, { what: 'it to have left', withinMs: 60_000 });
   } finally {
     socket.disconnect();
   }

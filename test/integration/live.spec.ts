@@ -10,6 +10,7 @@ import {
   type LiveState,
   type ServerToClient,
   type SubscribeAck,
+  type WorkersState,
 } from '#contracts';
 import { FeedStore } from '#database';
 import { Gone, Unauthenticated } from '#domain';
@@ -21,8 +22,9 @@ import { LiveFeed } from '../../apps/api/src/live/live-feed.ts';
 import { LiveGateway } from '../../apps/api/src/live/live.gateway.ts';
 import { LiveModule } from '../../apps/api/src/live/live.module.ts';
 import { READ_SUBJECT } from '../../apps/api/src/live/read-subject.ts';
-import type { LiveServer } from '../../apps/api/src/live/rooms.ts';
+import type { LiveServer, Viewer } from '../../apps/api/src/live/rooms.ts';
 import { SocketsAdapter } from '../../apps/api/src/live/sockets-adapter.ts';
+import { READ_WORKERS } from '../../apps/api/src/live/workers-rooms.ts';
 import { BUS, LOGGER } from '../../apps/api/src/tokens.ts';
 import { OpenAiErrorFilter } from '../../apps/api/src/wire/openai-error.filter.ts';
 import { schemaPipe } from '../../apps/api/src/wire/schema.pipe.ts';
@@ -87,6 +89,23 @@ class Truth {
     const { batch: data, sequence } = state;
     return { object: 'state', version: 1, type: 'batch', subject: id, sequence, data };
   };
+  /** Workers by what they run, and how often they were looked at. */
+  workers: { id: string; runs: string }[] = [];
+  looks = 0;
+  readonly readWorkers = async () => {
+    const sequence = ++this.looks;
+    return ({ workspaceId }: Viewer) => {
+      const data = this.workers.map(({ id, runs }) => ({ id, running: runs === workspaceId ? [runs] : [] }));
+      return {
+        object: 'state',
+        version: 1,
+        type: 'workers',
+        subject: 'workers',
+        sequence,
+        data,
+      } as unknown as WorkersState;
+    };
+  };
   /** Facts up to this position are no longer kept. */
   forgotten = 0;
   readonly feed: Pick<FeedStore, 'heads' | 'read' | 'endOf' | 'assertKept'> = {
@@ -116,6 +135,7 @@ async function startApi(): Promise<typeof api> {
   const module = LiveModule.on([
     { provide: AUTHENTICATE, useValue: truth.authenticate },
     { provide: READ_SUBJECT, useValue: truth.readSubject },
+    { provide: READ_WORKERS, useValue: truth.readWorkers },
     { provide: FeedStore, useValue: truth.feed },
     { provide: BUS, useValue: bus },
     { provide: LOGGER, useValue: log },
@@ -498,6 +518,54 @@ async function read(path: string, apiKey: string, enough = Infinity, headers: Re
   });
   return { response, told, ended, leave: () => left.abort() };
 }
+
+test('the workers: as they stand, then as they change, to each workspace what is its own, and to nobody no longer', async () => {
+  const [mine, theirs] = [truth.addKey(), truth.addKey()];
+  truth.workers = [{ id: 'a', runs: mine.workspaceId }];
+  const follow = async (apiKey: string) => {
+    const client = open(apiKey);
+    const states: WorkersState[] = [];
+    client.on('state', (state) => states.push(state as WorkersState));
+    expect(await outcome(client)).toBe('connected');
+    const answer = (await client.timeout(5_000).emitWithAck('subscribe', { workers: true })) as {
+      state: WorkersState;
+    };
+    return { client, states, first: answer.state };
+  };
+  const [here, there] = [await follow(mine.apiKey), await follow(theirs.apiKey)];
+  expect(here.first).toMatchObject({
+    type: 'workers',
+    subject: 'workers',
+    data: [{ id: 'a', running: [mine.workspaceId] }],
+  });
+  expect(there.first.data).toEqual([{ id: 'a', running: [] }]);
+  truth.workers = [{ id: 'b', runs: mine.workspaceId }];
+  for (const { states, first } of [here, there]) {
+    await eventually(
+      'the change is told',
+      () => JSON.stringify(states.at(-1)?.data ?? '').includes('"b"'),
+      60_000,
+    );
+    expect(states.at(-1)!.sequence).toBeGreaterThan(first.sequence);
+  }
+  expect(there.states.at(-1)!.data).toEqual([{ id: 'b', running: [] }]);
+  // What does not change is not told again.
+  const told = here.states.length;
+  const before = truth.looks;
+  await eventually('they are looked at again', () => truth.looks > before + 1, 60_000);
+  expect(here.states).toHaveLength(told);
+  here.client.emit('unsubscribe', { workers: true });
+  there.client.disconnect();
+  await eventually(
+    'nobody follows',
+    async () => {
+      const seen = truth.looks;
+      await pause(1_200);
+      return truth.looks === seen;
+    },
+    60_000,
+  );
+});
 
 describe('event streams', () => {
   const stamped = (workspaceId: string) => {

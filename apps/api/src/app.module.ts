@@ -34,6 +34,7 @@ import type { Infrastructure } from './infrastructure.ts';
 import { ObjectsController } from './objects/objects.controller.ts';
 import { LiveModule } from './live/live.module.ts';
 import { READ_SUBJECT, type ReadSubject } from './live/read-subject.ts';
+import { READ_WORKERS, type ReadWorkers } from './live/workers-rooms.ts';
 import { ChatController } from './chat/chat.controller.ts';
 import { KindsController } from './kinds/kinds.controller.ts';
 import { VideosController } from './videos/videos.controller.ts';
@@ -47,6 +48,7 @@ import { UploadsController } from './uploads/uploads.controller.ts';
 import { DeliveriesController } from './webhooks/deliveries.controller.ts';
 import { EndpointsController } from './webhooks/endpoints.controller.ts';
 import { ModelsController } from './workers/models.controller.ts';
+import { toWorkerPage, workersShownForS } from './workers/worker-object.ts';
 import { WorkersController } from './workers/workers.controller.ts';
 import { OpenAiErrorFilter } from './wire/openai-error.filter.ts';
 import { schemaPipe } from './wire/schema.pipe.ts';
@@ -123,6 +125,7 @@ function foundationOf(infrastructure: Infrastructure): Provider[] {
     ...stores.map((Store) => ({ provide: Store, useFactory: () => new Store(database) })),
     { provide: AUTHENTICATE, useFactory: authenticateWith, inject: [AccessStore] },
     { provide: READ_SUBJECT, useFactory: readSubjectOf(store), inject: [BatchStore, TaskStore] },
+    { provide: READ_WORKERS, useFactory: readWorkersOf, inject: [WorkerStore] },
   ];
 }
 
@@ -159,6 +162,21 @@ async function taskState(
   const data = await toTaskObject(task, store, place);
   return { object: 'state', version: 1, type: 'task', subject: id, sequence: task.sequence, data };
 }
+
+const readWorkersOf =
+  (workers: WorkerStore): ReadWorkers =>
+  async () => {
+    const seen = await workers.look(workersShownForS);
+    const [type, sequence] = ['workers' as const, seen.at.getTime()];
+    return (viewer) => ({
+      object: 'state',
+      version: 1,
+      type,
+      subject: type,
+      sequence,
+      data: toWorkerPage(seen, viewer),
+    });
+  };
 
 function submitWith({ config, queues, store, providers, log }: Infrastructure) {
   const maxPending = config.WORKSPACE_MAX_PENDING_TASKS;

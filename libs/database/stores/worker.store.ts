@@ -1,6 +1,6 @@
 /** Workers that are alive, as they say themselves every few seconds. */
 import type { DeviceState, HeldModelState, RunningWork } from '#contracts';
-import type { Database } from '../database.ts';
+import type { Database, Tx } from '../database.ts';
 import { WorkerRow } from '../entities/index.ts';
 
 export interface WorkerSelf {
@@ -22,6 +22,12 @@ export interface WorkerState {
 }
 
 export type SeenWorker = WorkerRow;
+
+export interface SeenWorkers {
+  /** By the clock that their beats are written with. */
+  readonly at: Date;
+  readonly workers: readonly SeenWorker[];
+}
 
 export class WorkerStore {
   constructor(private readonly database: Database) {}
@@ -67,14 +73,15 @@ export class WorkerStore {
 
   /** Oldest first. @param withinS seconds since the last beat. */
   seen(withinS: number): Promise<SeenWorker[]> {
-    return this.database.asSystem((tx) =>
-      tx
-        .getRepository(WorkerRow)
-        .createQueryBuilder('worker')
-        .where('worker.seen_at > clock_timestamp() - make_interval(secs => :withinS)', { withinS })
-        .orderBy({ 'worker.startedAt': 'ASC', 'worker.id': 'ASC' })
-        .getMany(),
-    );
+    return this.database.asSystem((tx) => loadSeen(tx, withinS));
+  }
+
+  /** The same, and when it was so: a later look has a later time. */
+  look(withinS: number): Promise<SeenWorkers> {
+    return this.database.asSystem(async (tx) => {
+      const [clock] = await tx.query<{ at: Date }[]>('select clock_timestamp() as at');
+      return { at: clock!.at, workers: await loadSeen(tx, withinS) };
+    });
   }
 
   /** Forgets workers that died without leaving. */
@@ -85,3 +92,11 @@ export class WorkerStore {
     );
   }
 }
+
+const loadSeen = (tx: Tx, withinS: number): Promise<SeenWorker[]> =>
+  tx
+    .getRepository(WorkerRow)
+    .createQueryBuilder('worker')
+    .where('worker.seen_at > clock_timestamp() - make_interval(secs => :withinS)', { withinS })
+    .orderBy({ 'worker.startedAt': 'ASC', 'worker.id': 'ASC' })
+    .getMany();

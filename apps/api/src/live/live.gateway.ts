@@ -16,8 +16,16 @@ import { AUTHENTICATE, type Authenticate } from '../access/authenticate.ts';
 import { LOGGER } from '../tokens.ts';
 import { LiveFeed, type Following } from './live-feed.ts';
 import { READ_SUBJECT, type ReadSubject } from './read-subject.ts';
-import { factsRoom, subjectRoom, workspaceRoom, type LiveServer, type LiveSocket } from './rooms.ts';
+import {
+  factsRoom,
+  subjectRoom,
+  workersRoom,
+  workspaceRoom,
+  type LiveServer,
+  type LiveSocket,
+} from './rooms.ts';
 import { dropSlowSockets } from './slow-sockets.ts';
+import { READ_WORKERS, WorkersRooms, type ReadWorkers } from './workers-rooms.ts';
 
 const maxSubjects = 100;
 const messagesPerSecond = 50;
@@ -32,6 +40,7 @@ export class LiveGateway
     OnModuleDestroy
 {
   private server: LiveServer;
+  private workers: WorkersRooms;
   private stopDropping = () => {};
   /** The feeds of workspaces that have a socket here, each told to all of its rooms at once. */
   private readonly feeds = new Map<string, Promise<Following>>();
@@ -40,6 +49,7 @@ export class LiveGateway
   constructor(
     @Inject(AUTHENTICATE) private readonly authenticate: Authenticate,
     @Inject(READ_SUBJECT) private readonly readSubject: ReadSubject,
+    @Inject(READ_WORKERS) private readonly readWorkers: ReadWorkers,
     @Inject(LiveFeed) private readonly live: LiveFeed,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
@@ -54,10 +64,12 @@ export class LiveGateway
     });
     server.sockets.adapter.on('delete-room', (room: string) => this.emptied(room));
     this.stopDropping = dropSlowSockets(server, this.log);
+    this.workers = new WorkersRooms(server, this.readWorkers, this.log);
   }
 
   onModuleDestroy(): void {
     this.stopDropping();
+    this.workers.stop();
   }
 
   handleConnection(socket: LiveSocket): void {
@@ -96,10 +108,11 @@ export class LiveGateway
     if (!message.success) {
       return refused(
         'invalid_request',
-        'Send `{ "batch": "batch_…" }`, `{ "task": "task_…" }` or `{ "workspace": true }`.',
+        'Send `{ "batch": "batch_…" }`, `{ "task": "task_…" }`, `{ "workspace": true }` or `{ "workers": true }`.',
       );
     }
     try {
+      if ('workers' in message.data) return { ok: true, state: await this.workers.enter(socket) };
       return 'workspace' in message.data
         ? await this.followWorkspace(socket, message.data.after ?? null)
         : await this.followSubject(socket, subjectOf(message.data));
@@ -117,6 +130,8 @@ export class LiveGateway
       socket.data.facts?.stop();
       socket.data.facts = null;
       void socket.leave(factsRoom(socket.data.workspaceId));
+    } else if ('workers' in message.data) {
+      void socket.leave(workersRoom(socket.data.workspaceId));
     } else this.leave(socket, subjectOf(message.data));
   }
 
@@ -212,15 +227,14 @@ export class LiveGateway
         ?.then((following) => following.stop())
         .catch(() => undefined);
       this.feeds.delete(id);
-    }
+    } else this.workers.emptied(room);
   }
 
   /** @throws Unauthenticated, or Unavailable when the key could not be looked up. */
   private async admit(socket: LiveSocket): Promise<void> {
     const { apiKey } = socket.handshake.auth as { apiKey?: unknown };
-    const { workspaceId, keyId } = await this.authenticate(typeof apiKey === 'string' ? apiKey : '');
-    socket.data.workspaceId = workspaceId;
-    socket.data.keyId = keyId;
+    const caller = await this.authenticate(typeof apiKey === 'string' ? apiKey : '');
+    Object.assign(socket.data, caller);
     socket.data.subjects ??= new Set();
   }
 

@@ -7,7 +7,7 @@ import { LiveGateway } from './live.gateway.ts';
 
 @Module({})
 export class LiveModule {
-  /** @param providers AUTHENTICATE, READ_SUBJECT, BUS, LOGGER and FeedStore. */
+  /** @param providers AUTHENTICATE, READ_SUBJECT, READ_WORKERS, BUS, LOGGER and FeedStore. */
   static on(providers: Provider[]): DynamicModule {
     return {
       module: LiveModule,

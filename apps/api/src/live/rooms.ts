@@ -1,6 +1,7 @@
 /** Rooms have names that only the server makes, and the types of what a socket carries. */
 import type { Server, Socket } from 'socket.io';
 import type { ClientToServer, ServerToClient } from '#contracts';
+import type { Caller } from '#database';
 import type { Following } from './live-feed.ts';
 
 export const subjectRoom = (id: string) => `subject:${id}`;
@@ -9,8 +10,15 @@ export const factsRoom = (workspaceId: string) => `facts:${workspaceId}`;
 /** Every socket of a workspace: as long as one is there, its feed is followed. */
 export const workspaceRoom = (workspaceId: string) => `workspace:${workspaceId}`;
 
-export interface SocketData {
+/** Sockets of a workspace that follow the workers. */
+export const workersRoom = (workspaceId: string) => `workers:${workspaceId}`;
+
+/** Of whom it depends how much of the workers is shown. */
+export type Viewer = Pick<Caller, 'workspaceId' | 'operates'>;
+
+export interface SocketData extends Viewer {
   workspaceId: string;
+  operates: boolean;
   keyId: string;
   /** Batches and tasks subscribed to, those being looked up included. */
   subjects: Set<string>;
