@@ -6,7 +6,13 @@ import type OpenAI from 'openai';
 import { Webhook } from 'standardwebhooks';
 import type { WebhookEndpointObject } from '#contracts';
 import { until } from '../support/platform.ts';
-import { startReceiver, withStatus, type Received, type Receiver } from '../support/receiver.ts';
+import {
+  startReceiver,
+  withStatus,
+  type Answering,
+  type Received,
+  type Receiver,
+} from '../support/receiver.ts';
 import type { Check } from './fault.ts';
 import { Finding } from './checker/finding.ts';
 import type { Truth } from './truth.ts';
@@ -19,19 +25,25 @@ const inHand = 16;
 export class WebhookWatch {
   private readonly secrets = new Map<string, string>();
   private hook = '';
+  /** Ids that were answered with a 2xx, once for each time. */
+  private readonly taken: string[] = [];
+  private answering = withStatus(200);
 
   private constructor(
     private readonly receiver: Receiver,
     private readonly inside: Receiver,
-  ) {}
+  ) {
+    receiver.answer((response, one, nth) => {
+      if (!one.path.startsWith('/hook')) return withStatus(307, { location: inside.url })(response, one, nth);
+      this.answering(response, one, nth);
+      if (response.statusCode < 300) this.taken.push(one.headers['webhook-id'] as string);
+    });
+  }
 
   /** Plays with receivers that are there before the platform is and after it has gone. */
   static async during<T>(play: (watch: WebhookWatch) => Promise<T>): Promise<T> {
     const inside = await startReceiver();
-    const receiver = await startReceiver((response, one, nth) => {
-      const isHook = one.path.startsWith('/hook');
-      (isHook ? withStatus(200) : withStatus(307, { location: inside.url }))(response, one, nth);
-    });
+    const receiver = await startReceiver();
     try {
       return await play(new WebhookWatch(receiver, inside));
     } finally {
@@ -41,7 +53,29 @@ export class WebhookWatch {
 
   /** The one receiver is allowed, by its port; the address that it redirects to is not. */
   get env(): Record<string, string> {
-    return { MILLRACE_WEBHOOK_ALLOW_HOSTS: `127.0.0.1:${this.receiver.port}` };
+    return { MILLRACE_WEBHOOK_ALLOW_HOSTS: this.allowed };
+  }
+
+  get allowed(): string {
+    return `127.0.0.1:${this.receiver.port}`;
+  }
+
+  /** What the receiver of every event says from now on. */
+  hookAnswers(how: Answering): void {
+    this.answering = how;
+  }
+
+  get hookId(): string {
+    return this.hook;
+  }
+
+  /** Requests that were answered with a 2xx. */
+  get accepted(): number {
+    return this.taken.length;
+  }
+
+  get ids(): string[] {
+    return this.hooked.map(({ headers }) => headers['webhook-id'] as string);
   }
 
   get signingSecrets(): string[] {
@@ -69,7 +103,7 @@ export class WebhookWatch {
   /** Waits for what has not arrived, then compares. @param kills processes that died with requests in hand. */
   async checks(truth: Truth, kills: number): Promise<{ checks: Check[]; figures: Record<string, number> }> {
     const events = () => truth.rows<{ id: string }>(`select id from events where type like 'batch.%'`);
-    const came = () => new Set(this.hooked.map(({ headers }) => headers['webhook-id'] as string));
+    const came = () => new Set(this.taken);
     const began = performance.now();
     const arrival = new Finding('every event arrived');
     const isThere = async () =>
@@ -83,7 +117,7 @@ export class WebhookWatch {
     for (const { id } of known) if (!ids.has(id)) arrival.problem(`${id} never came`);
     const open = await this.open(truth);
     if (open > 0) arrival.problem(`${open} deliveries are not done`);
-    const repeated = this.hooked.length - ids.size;
+    const repeated = this.taken.length - ids.size;
     const checks = [
       arrival.toCheck(`${known.length} events, the last ${waitedMs} ms after the run`),
       this.sameOnEveryTry(new Set(known.map(({ id }) => id))),
@@ -91,7 +125,7 @@ export class WebhookWatch {
       {
         name: 'what came twice is what a process had in hand when it died',
         holds: repeated <= kills * inHand,
-        found: `${repeated} of ${this.hooked.length} requests repeat another, ${kills} kills`,
+        found: `${repeated} of ${this.taken.length} that were taken repeat another, ${kills} kills`,
       },
       {
         name: 'nothing went to an internal address, though a receiver redirected there',
@@ -100,6 +134,21 @@ export class WebhookWatch {
       },
     ];
     return { checks, figures: { events: known.length, requests: this.hooked.length, repeated } };
+  }
+
+  /** @returns the longest from an event's commit to its first arrival, in ms. */
+  async slowestMs(truth: Truth): Promise<number> {
+    const events = await truth.rows<{ id: string; at: Date }>(
+      `select id, created_at as at from events where type like 'batch.%'`,
+    );
+    const arrivals = new Map<string, number>();
+    for (const { headers, at } of this.hooked) {
+      const id = headers['webhook-id'] as string;
+      arrivals.set(id, Math.min(arrivals.get(id) ?? Infinity, performance.timeOrigin + at));
+    }
+    return Math.round(
+      Math.max(0, ...events.map(({ id, at }) => (arrivals.get(id) ?? Infinity) - at.getTime())),
+    );
   }
 
   private async open(truth: Truth): Promise<number> {

@@ -13,6 +13,8 @@ import { twoDispatchers } from './two-dispatchers.ts';
 import { workerFreeze } from './worker-freeze.ts';
 import { workerKill } from './worker-kill.ts';
 import { webhookApiKill } from './webhook-api-kill.ts';
+import { webhookDays } from './webhook-days.ts';
+import { webhookReceivers } from './webhook-receivers.ts';
 import { webhookRedisOutage } from './webhook-redis-outage.ts';
 import { webhookRelayKill } from './webhook-relay-kill.ts';
 import { workerTerm } from './worker-term.ts';
@@ -35,5 +37,7 @@ export const faults: readonly Fault[] = [
   webhookApiKill,
   webhookRelayKill,
   webhookRedisOutage,
+  webhookReceivers,
+  webhookDays,
   storm,
 ];

@@ -1,0 +1,146 @@
+/**
+ * A receiver is down for three days, and the API that knows of it is killed meanwhile. Time passes by making older what
+ * Postgres holds of webhooks: the clock of every process goes on as it was, and all that is due later is due sooner.
+ */
+import { once } from 'node:events';
+import { withStatus } from '../../support/receiver.ts';
+import { until } from '../../support/platform.ts';
+import { Finding } from '../checker/finding.ts';
+import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
+import { Scene } from '../scene.ts';
+import type { Truth } from '../truth.ts';
+import { WebhookWatch } from '../webhook-watch.ts';
+
+const hourS = 3_600;
+const downS = 72 * hourS;
+/** Tries by then: at once, and after each wait of the schedule that ends within three days. */
+const triesByThen = 9;
+
+export const webhookDays: Fault = {
+  name: 'webhook-days',
+  title: 'a receiver down for three days, and its API killed meanwhile',
+  backends: ['embedded', 'redis'],
+  run: (options) =>
+    WebhookWatch.during((watch) =>
+      Scene.play(options, { workers: 1, env: watch.env }, (scene) => act(scene, watch, options)),
+    ),
+};
+
+async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Promise<FaultResult> {
+  const { short, random, say } = options;
+  const { platform, truth } = scene;
+  await watch.register(platform.client);
+  watch.hookAnswers(withStatus(503));
+  await scene.submit({ lines: 3, delayMs: 1_500 });
+  await scene.running();
+  await scene.look();
+  for (let n = 1; n < (short ? 1 : 6); n++) await scene.submit({ lines: random.between(1, 60) });
+  await scene.ended(120_000);
+  const kills = short ? 1 : 4;
+  // The schedule's waits grow: half of its tries are over after eight hours.
+  const killAt = Array.from({ length: kills }, () => random.between(1, 8 * hourS)).sort((a, b) => a - b);
+  let [passedS, steps] = [0, 0];
+  const pass = async (waitS: number) => {
+    await makeOlder(truth, waitS);
+    passedS += waitS;
+    steps++;
+  };
+  for (;;) {
+    const waitS = await untilNext(truth, watch.hookId);
+    if (passedS + waitS > downS) break;
+    await pass(waitS);
+    if (killAt[0]! > passedS || killAt.length === 0) continue;
+    killAt.shift();
+    const exited = once(platform.api.child, 'exit');
+    platform.api.child.kill('SIGKILL');
+    await exited;
+    await platform.restartApi();
+  }
+  const tries = await triesOf(truth, watch.hookId);
+  const whileDown = downCheck(tries, watch.accepted);
+  watch.hookAnswers(withStatus(200));
+  while ((await pending(truth, watch.hookId)) > 0) await pass(await untilNext(truth, watch.hookId));
+  say(`${(passedS / hourS).toFixed(1)} h passed in ${steps} steps; ${watch.count} requests`);
+  const { checks, figures } = await watch.checks(truth, kills);
+  const again = await replayed(scene, watch);
+  const verdict = await scene.verdict({ secrets: watch.signingSecrets });
+  const hours = Math.round(passedS / hourS);
+  return {
+    checks: [...verdict, ...checks, whileDown, again],
+    tables: [],
+    figures: { ...figures, hours, steps, kills },
+  };
+}
+
+/** Waits until nothing is under way. @returns seconds until the endpoint may be tried next; 0: it has all. */
+async function untilNext(truth: Truth, endpointId: string): Promise<number> {
+  let waitS = 0;
+  const isQuiet = async () => {
+    const next = await truth.one<{ busy: number; wait: number | null; left: number }>(
+      `select count(*) filter (where leased_until > now()) as busy, count(*) as left,
+         extract(epoch from greatest(min(next_try_at), max(e.paused_until)) - now())::float8 as wait
+       from deliveries d join webhook_endpoints e on e.id = d.endpoint_id
+       where d.status = 'pending' and d.endpoint_id = $1`,
+      [endpointId],
+    );
+    waitS = Math.max(0, next.wait ?? 0);
+    return next.left === 0 || (next.busy === 0 && next.wait! > 0.5);
+  };
+  // One that a killed process had in hand is free when its lease is over.
+  await until(isQuiet, { what: 'what is due to be tried', withinMs: 120_000, everyMs: 50 });
+  return waitS;
+}
+
+async function makeOlder(truth: Truth, seconds: number): Promise<void> {
+  const older = (...columns: string[]) =>
+    columns.map((column) => `${column} = ${column} - make_interval(secs => $1)`).join(', ');
+  await truth.rows(
+    `update deliveries set ${older('next_try_at', 'created_at', 'finished_at')} where status = 'pending'`,
+    [seconds],
+  );
+  await truth.rows(
+    `update webhook_endpoints set ${older('failing_since', 'failed_at', 'paused_until', 'rate_at')}`,
+    [seconds],
+  );
+}
+
+const triesOf = (truth: Truth, endpointId: string) =>
+  truth.rows<{ tries: number; status: string }>(
+    'select tries, status from deliveries where endpoint_id = $1',
+    [endpointId],
+  );
+
+async function pending(truth: Truth, endpointId: string): Promise<number> {
+  return (await triesOf(truth, endpointId)).filter(({ status }) => status === 'pending').length;
+}
+
+function downCheck(deliveries: readonly { tries: number; status: string }[], accepted: number): Check {
+  const finding = new Finding('after three days every delivery is still on its way');
+  if (accepted > 0) finding.problem(`${accepted} were accepted by a receiver that was down`);
+  for (const { tries, status } of deliveries)
+    if (status !== 'pending') finding.problem(`one is ${status} after ${tries} tries`);
+  const most = Math.max(0, ...deliveries.map(({ tries }) => tries));
+  if (most < triesByThen) finding.problem(`none was tried more than ${most} times`);
+  return finding.toCheck(`${deliveries.length} deliveries, ${most} tries at most`);
+}
+
+/** One by its id, then all of them as a range: each under the id that it had. */
+async function replayed({ platform, truth }: Scene, watch: WebhookWatch): Promise<Check> {
+  const finding = new Finding('what is asked for again comes again under its first id');
+  const before = new Set(watch.ids);
+  const deliveries = await truth.rows<{ id: string }>('select id from deliveries where endpoint_id = $1', [
+    watch.hookId,
+  ]);
+  const at = `/webhook_endpoints/${watch.hookId}`;
+  const count = watch.accepted;
+  await platform.client.post(`${at}/deliveries/${deliveries[0]!.id}/redeliver`);
+  const arrived = (more: number) =>
+    until(() => watch.accepted >= count + more, { what: 'it to come again', withinMs: 60_000 }).catch(
+      (error: Error) => finding.problem(error.message),
+    );
+  await arrived(1);
+  await platform.client.post(`${at}/replay`, { body: { since: 0, include: 'all' } });
+  await arrived(1 + deliveries.length);
+  for (const id of watch.ids) if (!before.has(id)) finding.problem(`${id} is new`);
+  return finding.toCheck(`1 by its id and ${deliveries.length} as a range`);
+}

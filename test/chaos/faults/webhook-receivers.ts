@@ -1,0 +1,152 @@
+/** Receivers that drip, flood, reset, redirect inwards, or whose name turns inwards, beside a sound one that must not notice. */
+import { fileURLToPath } from 'node:url';
+import type { WebhookEndpointObject } from '#contracts';
+import {
+  drip,
+  huge,
+  hugeBytes,
+  reset,
+  startHostile,
+  type HostileReceiver,
+} from '../../support/hostile-receiver.ts';
+import { until } from '../../support/platform.ts';
+import { Finding } from '../checker/finding.ts';
+import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
+import { pacedInput } from '../pace.ts';
+import { Scene } from '../scene.ts';
+import type { Truth } from '../truth.ts';
+import { listenInside, turningHost } from '../turning-name.ts';
+import { WebhookWatch } from '../webhook-watch.ts';
+
+const turningDns = ['--import', fileURLToPath(new URL('../preload/turning-dns.js', import.meta.url))];
+/** What each try comes to, by the endpoint's name. */
+const expected: Readonly<Record<string, string>> = {
+  drip: 'timeout',
+  flood: '200',
+  reset: 'connection_reset',
+  away: 'redirect_refused',
+  turning: 'url_address_refused',
+  hook: '200',
+};
+/** Two socket buffers' worth, far less than the answer. */
+const mostOfAnswer = hugeBytes / 5;
+/** One try of a receiver that hangs. */
+const tryMs = 15_000;
+
+export const webhookReceivers: Fault = {
+  name: 'webhook-receivers',
+  title: 'receivers that drip, flood, reset, redirect inwards, or whose name turns inwards',
+  backends: ['embedded', 'redis'],
+  run: (options) =>
+    WebhookWatch.during(async (watch) => {
+      const hostile = {
+        drip: await startHostile(drip),
+        flood: await startHostile(huge),
+        reset: await startHostile(reset),
+      };
+      const inside = await listenInside();
+      const ports = Object.values(hostile).map(({ port }) => `127.0.0.1:${port}`);
+      const env = { MILLRACE_WEBHOOK_ALLOW_HOSTS: [watch.allowed, ...ports].join() };
+      try {
+        return await Scene.play(options, { workers: 1, env, apiNodeArgs: turningDns }, (scene) =>
+          act(scene, watch, { ...hostile, inside }, options),
+        );
+      } finally {
+        for (const one of [...Object.values(hostile), inside]) await one.close();
+      }
+    }),
+};
+
+interface Hostile {
+  readonly drip: HostileReceiver;
+  readonly flood: HostileReceiver;
+  readonly reset: HostileReceiver;
+  readonly inside: Awaited<ReturnType<typeof listenInside>>;
+}
+
+async function act(
+  scene: Scene,
+  watch: WebhookWatch,
+  hostile: Hostile,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const { short, random, say } = options;
+  const { platform, truth } = scene;
+  await watch.register(platform.client);
+  const { drip, flood, reset } = hostile;
+  const urls = { drip: drip.url, flood: flood.url, reset: reset.url, turning: `https://${turningHost}/` };
+  const secrets: string[] = [];
+  for (const [name, url] of Object.entries(urls)) {
+    const body = { name, url, event_types: ['batch.*'] };
+    const made = await platform.client.post<WebhookEndpointObject>('/webhook_endpoints', { body });
+    secrets.push(made.signing_secret!);
+  }
+  await scene.submit(pacedInput(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
+  await scene.running();
+  await scene.look();
+  for (let n = 0; n < (short ? 6 : 40); n++) await scene.submit({ lines: random.between(1, 60) });
+  await scene.ended(180_000);
+  const { checks, figures } = await watch.checks(truth, 0);
+  const allTried = async () => (await outcomes(truth)).length >= Object.keys(expected).length;
+  await until(allTried, { what: 'a try at each receiver', withinMs: 60_000 }).catch(() => undefined);
+  const tries = await outcomes(truth);
+  say(tries.map(({ name, outcome, count }) => `${name} ${outcome} ×${count}`).join(', '));
+  const slowestMs = await watch.slowestMs(truth);
+  const verdict = await scene.verdict({ secrets: [...watch.signingSecrets, ...secrets] });
+  const own = [
+    eachAsExpected(tries),
+    sparedOf(flood),
+    noneInside(hostile.inside.count()),
+    notHeldUp(slowestMs),
+  ];
+  return { checks: [...verdict, ...checks, ...own], tables: [], figures: { ...figures, slowestMs } };
+}
+
+interface Outcome {
+  readonly name: string;
+  readonly outcome: string;
+  readonly count: number;
+}
+
+const outcomes = (truth: Truth): Promise<Outcome[]> =>
+  truth.rows<Outcome>(
+    `select e.name, coalesce(a.error_code, a.status::text) as outcome, count(*) as count
+     from delivery_attempts a join deliveries d on d.id = a.delivery_id join webhook_endpoints e on e.id = d.endpoint_id
+     group by 1, 2 order by 1, 2`,
+  );
+
+function eachAsExpected(tries: readonly Outcome[]): Check {
+  const finding = new Finding('each try is judged for what it came to');
+  for (const [name, outcome] of Object.entries(expected)) {
+    const found = tries.filter((one) => one.name === name).map((one) => one.outcome);
+    if (found.join() !== outcome)
+      finding.problem(`${name}: ${found.join() || 'no try'} instead of ${outcome}`);
+  }
+  return finding.toCheck(
+    `${tries.reduce((sum, { count }) => sum + count, 0)} tries at ${tries.length} receivers`,
+  );
+}
+
+function sparedOf(flood: HostileReceiver): Check {
+  return {
+    name: 'of an answer of 100 MB little is received',
+    holds: flood.count() > 0 && flood.mostBytes() < mostOfAnswer,
+    found: `${flood.count()} requests, ${flood.mostBytes()} bytes at most`,
+  };
+}
+
+function noneInside(count: number | null): Check {
+  return {
+    name: 'nobody went to the internal address that a name had turned to',
+    holds: (count ?? 0) === 0,
+    found: count === null ? 'by the log of tries; port 443 is not to be had here' : `${count} connections`,
+  };
+}
+
+function notHeldUp(slowestMs: number): Check {
+  return {
+    name: 'the sound receiver waited for none of the others',
+    holds: slowestMs < tryMs,
+    found: `${slowestMs} ms from the slowest fact to its arrival`,
+  };
+}
