@@ -62,6 +62,29 @@ const named = (what: 'url' | 'key') =>
       return pairs;
     });
 
+/** Amounts of money by provider, `name=amount` pairs separated by commas. */
+const amounts = z
+  .string()
+  .regex(
+    /^(\s*[a-z][a-z0-9-]{0,30}\s*=\s*\d{1,9}(\.\d{1,9})?\s*(,|$))*$/,
+    'must be name=amount pairs, separated by commas, like hf=0.10',
+  )
+  .default('')
+  .transform(
+    (list) =>
+      new Map(
+        list
+          .split(',')
+          .filter((pair) => pair.trim() !== '')
+          .map(amountOf),
+      ),
+  );
+
+function amountOf(pair: string): [string, number] {
+  const [name = '', amount] = pair.split('=');
+  return [name.trim(), Number(amount)];
+}
+
 const names = z
   .string()
   .default('')
@@ -232,6 +255,12 @@ const fields = z.object({
   PROVIDER_LIMITS: limits.describe(
     'The same for one provider or one model: openai=8 or openai/gpt-5=2, separated by commas.',
   ),
+  PRICES: text
+    .optional()
+    .describe('JSON file with what models cost, for estimates. Unset: nothing is estimated.'),
+  FREE_CREDIT_USD: amounts.describe(
+    'Credit that a provider’s token has each month, in US dollars: name=amount, separated by commas; e.g. hf=0.10.',
+  ),
   MILLRACE_WEBHOOK_ALLOW_HOSTS: hosts('receiver.test').describe(
     'Hosts (and ports) that webhooks may be sent to though they are not public or not https, separated by commas.',
   ),
@@ -241,6 +270,9 @@ const fields = z.object({
   FEED_DAYS: count(1, 3_650)
     .default(90)
     .describe('Days for which events are kept, and can be replayed; a delivery goes with its event.'),
+  ATTEMPT_DAYS: count(1, 3_650)
+    .default(90)
+    .describe('Days for which each try at a task is kept; what it has used stays in the sums.'),
 
   LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])

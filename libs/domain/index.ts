@@ -15,3 +15,4 @@ export * from './policy/halve.ts';
 export { judge, mayFallBack } from './policy/judge.ts';
 export { parseRetryAfter } from './policy/retry-after.ts';
 export * from './policy/upstream.ts';
+export { billionths, Prices, type Price } from './usage/prices.ts';

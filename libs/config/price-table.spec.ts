@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from './config.ts';
+import { priceTable } from './price-table.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-prices-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const tableOf = (text: string) => {
+  const PRICES = join(folder, 'prices.json');
+  writeFileSync(PRICES, text);
+  return priceTable({ PRICES });
+};
+
+test('prices by model, and none without a table', () => {
+  expect(
+    tableOf(`{"openai/gpt-4.1-mini": {"input_tokens": 0.4, "output_tokens": 1.6},
+      "hf/*:fal-ai": {"image": 0.03, "second": 0.1}, "*": {"call": 0}}`),
+  ).toEqual({
+    'openai/gpt-4.1-mini': { inputTokens: 0.4, outputTokens: 1.6 },
+    'hf/*:fal-ai': { image: 0.03, second: 0.1 },
+    '*': { call: 0 },
+  });
+  expect(priceTable({ PRICES: undefined })).toEqual({});
+});
+
+test.each([
+  ['{"openai/x": {"input": 1}}', /PRICES: openai\/x: Unrecognized key/],
+  ['{"openai/x": {"image": -1}}', /PRICES: openai\/x: image: /],
+  ['{"gpt-4.1-mini": {"call": 1}}', /named like openai\/gpt-4\.1-mini/],
+  ['[]', /PRICES: /],
+  ['{', /not JSON/],
+])('%s is refused, with what is wrong', (text, message) => {
+  expect(() => tableOf(text)).toThrow(message);
+  expect(() => tableOf(text)).toThrow(ConfigError);
+});
+
+test('a file that is not there is said to be missing', () => {
+  expect(() => priceTable({ PRICES: join(folder, 'nothing') })).toThrow(/can't be read \(ENOENT\)/);
+});
