@@ -87,9 +87,17 @@ export function defineTask<Input extends z.ZodType, Output extends z.ZodObject>(
       if (!checked.success) throw invalid(checked.error.issues[0]!);
       const shown = wire ? wire({ ...given, ...(detached as object) }, body) : (detached as object);
       const note = simulated && { millrace: { simulated } };
-      return { json: JSON.stringify({ ...shown, ...note }), usage, media: attached };
+      const json = JSON.stringify({ ...shown, ...note });
+      return { json, usage: { ...made(attached, modalities.out), ...usage }, media: attached };
     },
   };
+}
+
+/** What of an answer's media is counted: a film's first picture and a region's mask are no images of their own. */
+function made(media: readonly Media[], out: readonly Modality[]): Pick<Usage, 'images' | 'seconds'> {
+  const images = out.includes('image') ? media.filter(({ type }) => type.startsWith('image/')).length : 0;
+  const seconds = media.reduce((sum, { seconds: length = 0 }) => sum + length, 0);
+  return { ...(images > 0 && { images }), ...(seconds > 0 && { seconds }) };
 }
 
 /** A field with one source, a list of them, or none. */

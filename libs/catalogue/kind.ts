@@ -9,6 +9,12 @@ import type { Media, MediaSlot } from './media.ts';
 export interface Usage {
   inputTokens: number;
   outputTokens: number;
+  /** US dollars, where the provider says what it charges. */
+  cost?: number;
+  /** That were made, where the kind makes images. */
+  images?: number;
+  /** Of the sound or film that was made, or listened to, where known. */
+  seconds?: number;
 }
 
 /** A line's answer as it goes on the wire. */

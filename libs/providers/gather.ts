@@ -13,8 +13,21 @@ interface Gathering<Chunk> {
 /** Some servers leave the count out, or send null for it. */
 export function usageOf(counted: Counted | null | undefined) {
   if (!counted) return undefined;
-  const { prompt_tokens: inputTokens = 0, completion_tokens: outputTokens = 0 } = counted;
-  return { inputTokens, outputTokens };
+  const { prompt_tokens: prompt, completion_tokens: completion, seconds } = counted;
+  const { input_tokens: inputTokens = prompt ?? 0, output_tokens: outputTokens = completion ?? 0 } = counted;
+  const cost = costOf(counted);
+  return {
+    inputTokens,
+    outputTokens,
+    ...(cost !== undefined && { cost }),
+    ...(typeof seconds === 'number' && { seconds }),
+  };
+}
+
+/** What the server says that a call has cost, in US dollars; what it calls an estimate is none. */
+export function costOf({ cost }: Counted): number | undefined {
+  const said = typeof cost === 'object' ? cost?.total_cost : cost;
+  return typeof said === 'number' && Number.isFinite(said) && said >= 0 ? said : undefined;
 }
 
 /**

@@ -8,9 +8,16 @@ interface ToolCallPiece {
   readonly function?: { readonly name?: string; readonly arguments?: string };
 }
 
+/** As OpenAI's endpoints name it, old and new, and as others add to it. */
 export interface Counted {
   readonly prompt_tokens?: number;
+  readonly input_tokens?: number;
   readonly completion_tokens?: number;
+  readonly output_tokens?: number;
+  /** Where tokens are not what is counted: of the sound that was listened to. */
+  readonly seconds?: number | undefined;
+  /** US dollars: https://openrouter.ai/docs/use-cases/usage-accounting; an object: https://docs.perplexity.ai. */
+  readonly cost?: number | { readonly total_cost?: number } | null;
 }
 
 export interface ChatChunk {

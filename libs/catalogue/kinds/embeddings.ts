@@ -23,6 +23,8 @@ export interface EmbeddingsOutput {
   readonly tokens: number[];
   /** Inputs whose end was cut off, as they were longer than the model reads; left out where there are none. */
   readonly truncated?: boolean[];
+  /** US dollars for all of them, where the provider says so. */
+  readonly cost?: number;
   /** Set where no model stood behind it. */
   readonly simulated?: boolean;
 }
@@ -94,7 +96,7 @@ export const embeddings = defineKind<EmbeddingsBody, EmbeddingsInput, Embeddings
       json:
         `{"object":"list","data":[${data}],"model":${JSON.stringify(body.model)},` +
         `"usage":{"prompt_tokens":${inputTokens},"total_tokens":${inputTokens}}${note}}`,
-      usage: { inputTokens, outputTokens: 0 },
+      usage: { inputTokens, outputTokens: 0, ...(output.cost !== undefined && { cost: output.cost }) },
     };
   },
   examples: [{ model: 'sandbox/embeddings', input: { input: 'The mill turns.' } }],
@@ -136,6 +138,9 @@ function split(output: EmbeddingsOutput, bodies: EmbeddingsBody[]): EmbeddingsOu
       throw invalid(`a vector of ${vector.length} numbers where ${length} were due`);
     if (!isFiniteVector(vector)) throw invalid('a vector holds a number that is not finite');
   }
+  const tokensOf = (some: readonly number[]) => some.reduce((sum, each) => sum + each, 0);
+  const { cost } = output;
+  const all = tokensOf(tokens);
   let from = 0;
   return counts.map((count) => {
     const part = {
@@ -145,7 +150,9 @@ function split(output: EmbeddingsOutput, bodies: EmbeddingsBody[]): EmbeddingsOu
       ...(output.truncated && { truncated: output.truncated.slice(from, from + count) }),
     };
     from += count;
-    return part;
+    if (cost === undefined) return part;
+    // What a call has cost is borne by its lines as they have tokens.
+    return { ...part, cost: all > 0 ? (cost * tokensOf(part.tokens)) / all : cost / counts.length };
   });
 }
 

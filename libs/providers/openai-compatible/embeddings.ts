@@ -1,6 +1,7 @@
 /** `/v1/embeddings`: vectors as base64 where the server knows that form, as numbers where it doesn't. */
 import type { Handler } from '../provider.ts';
 import { misfit } from '../failures.ts';
+import { costOf } from '../gather.ts';
 import type { Connection } from './connection.ts';
 
 interface Item {
@@ -26,7 +27,8 @@ export const embeddings =
     if (vectors.length !== data.length || vectors.includes(undefined as never)) {
       throw misfit('its vectors are not numbered from 0');
     }
-    return { vectors, tokens: share(usage?.prompt_tokens, inputs) };
+    const cost = usage && costOf(usage);
+    return { vectors, tokens: share(usage?.prompt_tokens, inputs), ...(cost !== undefined && { cost }) };
   };
 
 function vectorOf(embedding: string | number[]): Float32Array {

@@ -1,7 +1,9 @@
 /** `/v1/moderations`, and the reranking that Cohere, Jina, vLLM, TEI and llama.cpp serve beside OpenAI's API. */
 import type OpenAI from 'openai';
 import type { OutputOf } from '#catalogue';
+import { usageOf } from '../gather.ts';
 import type { Handler } from '../provider.ts';
+import type { Counted } from '../streamed.ts';
 import { misfit } from '../failures.ts';
 import type { Connection } from './connection.ts';
 
@@ -14,6 +16,7 @@ export const moderation =
   };
 
 interface Ranked {
+  readonly usage?: Counted & { readonly total_tokens?: number };
   readonly results?: readonly {
     readonly index: number;
     readonly relevance_score?: number;
@@ -36,5 +39,7 @@ export const reranking =
       return { index, relevance_score: found, ...(isShown && { document }) };
     });
     results.sort((a, b) => b.relevance_score - a.relevance_score);
-    return { results: topN === undefined ? results : results.slice(0, topN) };
+    const counted = answer.usage;
+    const usage = counted && usageOf({ prompt_tokens: counted.total_tokens, ...counted });
+    return { results: topN === undefined ? results : results.slice(0, topN), ...(usage && { usage }) };
   };

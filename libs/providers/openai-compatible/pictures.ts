@@ -4,6 +4,7 @@ import { toFile } from 'openai';
 import type { Media } from '#catalogue';
 import type { Handler } from '../provider.ts';
 import { misfit } from '../failures.ts';
+import { usageOf } from '../gather.ts';
 import { mediaOf } from '../media.ts';
 import type { Connection } from './connection.ts';
 
@@ -15,7 +16,12 @@ export const textToImage =
   ) => {
     const body = { ...input, size, model } as unknown as OpenAI.ImageGenerateParamsNonStreaming;
     const answer = await on.call(signal, (client) => client.images.generate(body, { signal }));
-    return { images: imagesOf(answer), revised_prompt: answer.data?.[0]?.revised_prompt };
+    const usage = usageOf(answer.usage);
+    return {
+      images: imagesOf(answer),
+      revised_prompt: answer.data?.[0]?.revised_prompt,
+      ...(usage && { usage }),
+    };
   };
 
 const sizeOf = (width?: number, height?: number) => (width && height ? `${width}x${height}` : undefined);
@@ -37,7 +43,9 @@ export const inpainting =
   };
 
 async function edited(on: Connection, body: OpenAI.ImageEditParamsNonStreaming, signal: AbortSignal) {
-  return { images: imagesOf(await on.call(signal, (client) => client.images.edit(body, { signal }))) };
+  const answer = await on.call(signal, (client) => client.images.edit(body, { signal }));
+  const usage = usageOf(answer.usage);
+  return { images: imagesOf(answer), ...(usage && { usage }) };
 }
 
 function imagesOf({ data }: OpenAI.ImagesResponse): Media[] {

@@ -1,8 +1,10 @@
 /** `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`. */
 import type OpenAI from 'openai';
 import type { Handler } from '../provider.ts';
+import { usageOf } from '../gather.ts';
 import { mediaFrom } from '../media.ts';
 import type { Connection } from './connection.ts';
+import type { Counted } from '../streamed.ts';
 import { fileOf } from './pictures.ts';
 
 export const textToSpeech =
@@ -21,6 +23,7 @@ interface Transcript {
   readonly text: string;
   readonly language?: string;
   readonly duration?: number | string;
+  readonly usage?: Counted;
   readonly segments?: readonly { readonly text: string; readonly start: number; readonly end: number }[];
   readonly words?: readonly { readonly word: string; readonly start: number; readonly end: number }[];
 }
@@ -43,11 +46,14 @@ export const automaticSpeechRecognition =
             signal,
           }),
     )) as Transcript;
+    const duration = answer.duration === undefined ? undefined : Number(answer.duration);
+    const usage = usageOf({ ...answer.usage, seconds: answer.usage?.seconds ?? duration });
     return {
       text: answer.text,
       ...(answer.language && { language: answer.language }),
-      ...(answer.duration !== undefined && { duration: Number(answer.duration) }),
+      ...(duration !== undefined && { duration }),
       ...(hasTimes && { chunks: chunksOf(answer, timestamps) }),
+      ...(usage && { usage }),
     };
   };
 

@@ -48,7 +48,7 @@ function embeddings(call: UpstreamCall): Reply {
         const vector = vectorOf(input, dimensions);
         return { object: 'embedding', index, embedding: isBase64 ? base64Of(vector) : vector };
       }),
-      usage: { prompt_tokens: tokens, total_tokens: tokens },
+      usage: { prompt_tokens: tokens, total_tokens: tokens, ...costOf(call) },
     },
   };
 }
@@ -67,7 +67,7 @@ function chat(call: UpstreamCall): Reply {
   const asked = lastText(call);
   const text = replyTo(asked);
   const head = { id: 'chatcmpl-scripted', created: 1_700_000_000, model: modelOf(call) };
-  const usage = usageOf(asked, text);
+  const usage = { ...usageOf(asked, text), ...costOf(call) };
   if (!fieldOf(call, 'stream')) {
     const choice = {
       index: 0,
@@ -118,6 +118,14 @@ function completions(call: UpstreamCall): Reply {
     event({ ...head, choices: [choice('', 'stop')] }),
   ]);
 }
+
+/** Dollars, as OpenRouter says them (https://openrouter.ai/docs/use-cases/usage-accounting), of a model that is `…billed`. */
+const costOf = (call: UpstreamCall) => {
+  const model = modelOf(call);
+  return typeof model === 'string' && model.endsWith('billed') ? { cost: billedUsd } : {};
+};
+
+export const billedUsd = 0.000_25;
 
 const usageOf = (asked: string, answered: string) => ({
   prompt_tokens: tokensOf(asked),
