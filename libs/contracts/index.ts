@@ -10,6 +10,7 @@ export * from './live.ts';
 export * from './media.ts';
 export * from './pages.ts';
 export * from './tasks.ts';
+export * from './usage.ts';
 export * from './videos.ts';
 export * from './webhooks.ts';
 export * from './workers.ts';

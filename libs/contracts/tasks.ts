@@ -164,7 +164,7 @@ export interface TaskObject extends TaskSummary {
   output_url: string | null;
 }
 
-/** One try, as a timeline: how long it was queued, upstream, and being stored, in ms. */
+/** One try: how long it was queued, upstream, and being stored, in ms, and what it has used. */
 export interface TaskAttempt {
   object: 'task.attempt';
   number: number;
@@ -178,8 +178,19 @@ export interface TaskAttempt {
   queue_ms: number | null;
   upstream_ms: number | null;
   store_ms: number | null;
+  /** From the last call's beginning to the first piece of a streamed answer. */
+  first_token_ms: number | null;
   input_tokens: number | null;
   output_tokens: number | null;
+  /** Of the request and the answer, the answer's media included. */
+  input_bytes: number | null;
+  output_bytes: number | null;
+  images: number | null;
+  media_seconds: number | null;
+  /** US dollars as the provider has said; null where it says nothing. */
+  reported_cost_usd: number | null;
+  /** US dollars by the table of prices; null where that has none for the model. */
+  estimated_cost_usd: number | null;
 }
 
 /** Which of an output's media is wanted. */

@@ -54,6 +54,15 @@ export {
   type TaskDelivery,
   type TaskResult,
 } from './stores/task.store.ts';
+export type { Metering } from './statements/metering.sql.ts';
+export {
+  UsageStore,
+  type UsageGroup,
+  type UsageQuery,
+  type UsedRow,
+  type UsedSums,
+  type UsedToken,
+} from './stores/usage.store.ts';
 export { ModelWishStore } from './stores/model-wish.store.ts';
 export {
   WorkerStore,

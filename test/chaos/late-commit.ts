@@ -81,6 +81,18 @@ export class LateCommits {
       providerMs: 0,
       storeMs: 0,
     };
-    return { ...none, completed: lines, output, errors: null, latencyHistogram: {} };
+    const metering = {
+      ...{
+        token: null,
+        inputBytes: null,
+        outputBytes: output.bytes,
+        firstTokenMs: null,
+        images: 0,
+        mediaMs: 0,
+      },
+      ...{ reportedCost: null, reportedRequests: 0, estimatedCost: null },
+    };
+    const counts = { latencyHistogram: {}, errorCodes: {} };
+    return { ...none, ...counts, completed: lines, output, errors: null, metering };
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { newId } from '#contracts';
-import { countLines, LineCounter } from '#domain';
+import { countLines, LineCounter, Prices } from '#domain';
 import type { Bus } from '#realtime';
 import { createProviders, type Providers } from '#providers';
 import { createDiskStore, findDamaged, readSegments, type ObjectStore } from '#storage';
@@ -49,6 +49,7 @@ export async function openMill({ route }: Pick<Providers, 'route'> = createProvi
     store,
     bus,
     lineMaxBytes: 1_000_000,
+    prices: new Prices(),
     media: { files, store, outbound: null as never },
   };
   const planner = {

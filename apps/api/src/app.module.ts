@@ -16,6 +16,7 @@ import {
   ResultStore,
   TaskStore,
   UploadStore,
+  UsageStore,
   WorkerStore,
 } from '#database';
 import { idSchema, type LiveState } from '#contracts';
@@ -44,6 +45,7 @@ import { toTaskObject } from './tasks/task-object.ts';
 import { TaskWaiters } from './tasks/task-waiters.ts';
 import { TasksController } from './tasks/tasks.controller.ts';
 import { BUS, CONFIG, LOGGER, OBJECT_STORE, PROVIDERS, QUEUES, WEBHOOKS } from './tokens.ts';
+import { UsageController } from './usage/usage.controller.ts';
 import { UploadsController } from './uploads/uploads.controller.ts';
 import { DeliveriesController } from './webhooks/deliveries.controller.ts';
 import { EndpointsController } from './webhooks/endpoints.controller.ts';
@@ -77,6 +79,7 @@ export class AppModule {
         WorkersController,
         ModelsController,
         UploadsController,
+        UsageController,
       ],
       providers: [
         ...foundation,
@@ -111,6 +114,7 @@ function foundationOf(infrastructure: Infrastructure): Provider[] {
     ResultStore,
     TaskStore,
     UploadStore,
+    UsageStore,
     WorkerStore,
   ];
   return [

@@ -1,6 +1,6 @@
 /** The worker put together: what it stands on, the handlers of its queues, and the order in which it leaves. */
 import { hostname } from 'node:os';
-import { modelOptions, providerOptions, storeOptions, version, type AppConfig } from '#config';
+import { modelOptions, priceTable, providerOptions, storeOptions, version, type AppConfig } from '#config';
 import { newId } from '#contracts';
 import {
   CheckpointStore,
@@ -13,6 +13,7 @@ import {
   TaskStore,
   WorkerStore,
 } from '#database';
+import { Prices } from '#domain';
 import { allowedHosts, createOutbound } from '#outbound';
 import { createProviders, type Providers } from '#providers';
 import { connectQueues, type CancelMatch } from '#queues';
@@ -42,6 +43,7 @@ export async function startWorker(
   onDeaf: () => void,
 ): Promise<RunningWorker> {
   const workerId = newId('worker');
+  const prices = new Prices(priceTable(config));
   const url = config.DATABASE_URL;
   const database = await Database.connect({
     url,
@@ -68,7 +70,7 @@ export async function startWorker(
     ports: [443],
     allowHosts: allowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS),
   });
-  const common = { workerId, store, bus, inHand, route, media: { files, store, outbound } };
+  const common = { workerId, store, bus, inHand, route, prices, media: { files, store, outbound } };
   const hosts = hostsOf(config, {
     queues,
     log,

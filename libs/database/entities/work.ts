@@ -93,6 +93,8 @@ export class TaskRow {
   @Column('jsonb', { nullable: true }) fallbackModels: string[] | null;
   /** The task that this one is another try at. */
   @Column('text', { nullable: true }) retryOf: string | null;
+  /** Whose use it is. */
+  @Column('text', { nullable: true }) apiKeyId: string | null;
   /** How much work it is, in the kind's own measure. */
   @Column('double precision', { default: 1 }) work: number;
   /** How long it should take by what was measured before it began. */
@@ -134,6 +136,8 @@ export class BatchRow {
   @Column('int', { default: 0 }) priority: number;
   /** The batch whose failed lines these are. */
   @Column('text', { nullable: true }) retryOf: string | null;
+  /** Whose use it is. */
+  @Column('text', { nullable: true }) apiKeyId: string | null;
   /** Lines a second, the newest weighing most; taken at each commit. */
   @Column('double precision', { nullable: true }) recentRate: number | null;
   @Column('timestamptz', { nullable: true }) rateMeasuredAt: Date | null;
@@ -234,6 +238,24 @@ export class AttemptRow {
   @Column('int', { nullable: true }) storeMs: number | null;
   /** Provider calls by duration: upper bound in ms → count. */
   @Column('jsonb', { nullable: true }) latencyHistogram: Record<string, number> | null;
+  @Column('text', { nullable: true }) kind: string | null;
+  @Column('text', { nullable: true }) apiKeyId: string | null;
+  /** Tells the provider's token from its others. */
+  @Column('text', { nullable: true }) token: string | null;
+  @Column('int', { nullable: true }) failedLines: number | null;
+  /** Of a chunk: lines that failed, by the code of their error. */
+  @Column('jsonb', { nullable: true }) errorCodes: Record<string, number> | null;
+  /** From the call to the first piece of a streamed answer. */
+  @Column('int', { nullable: true }) firstTokenMs: number | null;
+  @Column('bigint', { nullable: true }) inputBytes: number | null;
+  @Column('bigint', { nullable: true }) outputBytes: number | null;
+  @Column('int', { nullable: true }) images: number | null;
+  @Column('bigint', { nullable: true }) mediaMs: number | null;
+  /** In billionths of a US dollar, as the provider has said; null where it says nothing. */
+  @Column('bigint', { nullable: true }) reportedCost: number | null;
+  @Column('int', { nullable: true }) reportedRequests: number | null;
+  /** The same by the table of prices; null where that has no price. */
+  @Column('bigint', { nullable: true }) estimatedCost: number | null;
 }
 
 @Entity('batch_errors')

@@ -8,6 +8,7 @@ import { Direct1763660000000 } from './1763660000000-direct.ts';
 import { Webhooks1763670000000 } from './1763670000000-webhooks.ts';
 import { Kinds1763680000000 } from './1763680000000-kinds.ts';
 import { Priority1763685000000 } from './1763685000000-priority.ts';
+import { Usage1763690000000 } from './1763690000000-usage.ts';
 import { HeldBack1763700000000 } from './1763700000000-held-back.ts';
 
 export const migrations = [
@@ -20,5 +21,6 @@ export const migrations = [
   Webhooks1763670000000,
   Kinds1763680000000,
   Priority1763685000000,
+  Usage1763690000000,
   HeldBack1763700000000,
 ];

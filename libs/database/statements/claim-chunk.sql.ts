@@ -21,7 +21,7 @@ export const claimChunk = `
     where c.batch_id = $1 and c.index = $2 and c.delivery = $3 and c.status in ('queued', 'running')
       and b.id = c.batch_id and b.status in ('in_progress', 'cancelling')
     returning c.batch_id, c.index, c.attempt, c.workspace_id, c.first_line, c.lines, c.byte_start, c.byte_length,
-      c.queued_at, c.halved_at, b.pool, b.kind, b.model, b.endpoint, b.closing, b.input_file_id, b.output_format
+      c.queued_at, c.halved_at, b.pool, b.kind, b.model, b.api_key_id, b.endpoint, b.closing, b.input_file_id, b.output_format
   ), turn as (
     insert into turns as turn (pool, workspace_id, started, served)
     select c.pool, c.workspace_id, begun.start, begun.start + ${chunkCost('c.lines')}
@@ -40,8 +40,10 @@ export const claimChunk = `
     where a.batch_id = c.batch_id and a.chunk = c.index and a.number < c.attempt and a.outcome is null
     returning 1
   ), started as (
-    insert into attempts (workspace_id, batch_id, chunk, number, worker_id, provider, model, queue_ms)
-    select c.workspace_id, c.batch_id, c.index, c.attempt, $4, split_part(c.model, '/', 1), c.model,
+    insert into attempts (workspace_id, batch_id, chunk, number, worker_id, provider, model, kind, api_key_id, input_bytes,
+      queue_ms)
+    select c.workspace_id, c.batch_id, c.index, c.attempt, $4, split_part(c.model, '/', 1), c.model, c.kind,
+      c.api_key_id, c.byte_length,
       extract(epoch from clock_timestamp() - c.queued_at)::float8 * 1000
     from claimed c
   )

@@ -37,8 +37,9 @@ export const claimTask = hot(
     where c.attempt > 1 and a.task_id = $1 and a.number < c.attempt and a.outcome is null
     returning 1
   ), started as (
-    insert into attempts (workspace_id, task_id, number, worker_id, provider, model, work, queue_ms)
-    select workspace_id, id, attempt, $3, provider, model, work,
+    insert into attempts (workspace_id, task_id, number, worker_id, provider, model, kind, api_key_id, work, input_bytes,
+      queue_ms)
+    select workspace_id, id, attempt, $3, provider, model, kind, api_key_id, work, octet_length(input::text),
       greatest(0, extract(epoch from clock_timestamp() - queued_at)::float8 * 1000)
     from claimed
   ), told as (

@@ -9,8 +9,11 @@
  * An attempt's lines are those it answered: lines recorded as not run would pass for the fastest that were ever run.
  *
  * $1 batch, $2 index, $3 attempt, $4..$7 completed, failed, canceled, expired, $8/$9 output key and bytes,
- * $10/$11 error key and bytes, $12/$13 input and output tokens, $14/$15 provider and store ms, $16 histogram, $17 ids for nine facts.
+ * $10/$11 error key and bytes, $12/$13 input and output tokens, $14/$15 provider and store ms, $16 histogram, $17 ids for nine facts,
+ * $18 what was used beside (metering.sql.ts), $19 errors of lines by code.
  */
+import { metered, metering } from './metering.sql.ts';
+
 /** Lines of the batch that have their record, before this chunk's. */
 const before = '(b.completed + b.failed + b.canceled + b.expired)';
 
@@ -56,8 +59,9 @@ export const commitChunk = `
   ), ended as (
     update attempts a
     set outcome = 'succeeded', finished_at = clock_timestamp(), lines = $4::int + $5::int, input_tokens = $12::bigint,
-      output_tokens = $13::bigint, provider_ms = $14, store_ms = $15, latency_histogram = $16, done_as = c.place
-    from counted c
+      output_tokens = $13::bigint, provider_ms = $14, store_ms = $15, latency_histogram = $16, done_as = c.place,
+      failed_lines = $5::int, error_codes = $19::jsonb, ${metered}
+    from counted c, ${metering('$18')}
     where a.batch_id = c.id and a.chunk = c.index and a.number = c.attempt
   ), milestones as (
     insert into events (id, workspace_id, subject, sequence, type, data)

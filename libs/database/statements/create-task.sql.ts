@@ -11,16 +11,16 @@ import { hot, inWorkspace } from '../hot.ts';
  *
  * $1 task, $2 workspace, $3 kind, $4 model, $5 provider, $6 pool, $7 input, $8 input key, $9 metadata, $10 event,
  * $11 tasks that may wait, $12 priority, $13 run at, $14 deadline, $15 start by, $16 ms of one call, $17 fallback models,
- * $18 work, $19 the task that it tries again. No row: too many wait.
+ * $18 work, $19 the task that it tries again, $20 API key. No row: too many wait.
  */
 export const createTask = hot(
   'create-task',
   `
   with made as (
     insert into tasks (id, workspace_id, kind, model, provider, pool, input, input_key, metadata, sequence,
-      priority, run_at, deadline, start_by, timeout_ms, fallback_models, work, retry_of, status)
+      priority, run_at, deadline, start_by, timeout_ms, fallback_models, work, retry_of, api_key_id, status)
     select $1, $2, $3, $4, $5, $6, $7::json, $8, $9::jsonb, 1,
-      $12::int, $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::int, $17::jsonb, $18::float8, $19,
+      $12::int, $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::int, $17::jsonb, $18::float8, $19, $20,
       case when $13::timestamptz > clock_timestamp() then 'scheduled' else 'queued' end
     where ${inWorkspace('$2')} and (
       select count(*) from (

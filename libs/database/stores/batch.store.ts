@@ -19,6 +19,8 @@ export interface NewBatch extends Omit<CreateBatchBody, 'requests' | 'webhook'> 
   readonly inputFile?: NewFile;
   /** The batch whose failed lines these are. */
   readonly retryOf?: string;
+  /** Whose use it is. */
+  readonly apiKeyId?: string;
   /** Where its events are sent, beside the workspace's endpoints. */
   readonly boundWebhook?: NewEndpoint;
 }
@@ -63,6 +65,7 @@ export class BatchStore {
         outputFormat: input.output_format ?? 'jsonl',
         priority: input.priority ?? 0,
         retryOf: input.retryOf ?? null,
+        apiKeyId: input.apiKeyId ?? null,
         createdAt: new Date(now),
         expiresAt: new Date(now + windowSeconds(input.completion_window) * 1_000),
       });

@@ -7,6 +7,7 @@ import { commitChunk } from '../statements/commit-chunk.sql.ts';
 import { dispatchChunks } from '../statements/dispatch-chunks.sql.ts';
 import { holdBack } from '../statements/hold-back.sql.ts';
 import { halveChunk } from '../statements/halve-chunk.sql.ts';
+import type { Metering } from '../statements/metering.sql.ts';
 import { reopenChunks } from '../statements/reopen-chunks.sql.ts';
 import { overdueChunks, redeliverChunks } from '../statements/overdue.sql.ts';
 
@@ -55,6 +56,9 @@ export interface ChunkResult {
   readonly providerMs: number;
   readonly storeMs: number;
   readonly latencyHistogram: Record<string, number>;
+  /** Lines that failed, by the code of their error. */
+  readonly errorCodes: Record<string, number>;
+  readonly metering: Metering;
 }
 
 type Held = Pick<ClaimedChunk, 'batchId' | 'index' | 'attempt'>;
@@ -124,6 +128,8 @@ export class ChunkStore {
       Math.round(result.storeMs),
       JSON.stringify(result.latencyHistogram),
       Array.from({ length: 9 }, () => newId('event')),
+      JSON.stringify(result.metering),
+      JSON.stringify(result.errorCodes),
     ]);
     return committed ?? null;
   }

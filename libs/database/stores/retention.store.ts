@@ -1,4 +1,4 @@
-/** What is no longer kept: finished deliveries with their tries, then events, each after its own time. */
+/** What is no longer kept: finished deliveries with their tries, events, and tries at tasks, each after its own time. */
 import type { Database } from '../database.ts';
 
 const forgetDeliveries = `
@@ -32,6 +32,17 @@ const forgetEvents = `
   )
   select count(*) as n from gone`;
 
+/** Those at chunks stay with their batch: results are read in the order of their ends, and there are few. */
+const forgetAttempts = `
+  with gone as (
+    delete from attempts where id in (
+      select id from attempts
+      where task_id is not null and outcome is not null
+        and finished_at < clock_timestamp() - make_interval(days => $1)
+      order by finished_at limit $2)
+    returning 1)
+  select count(*) as n from gone`;
+
 export class RetentionStore {
   constructor(private readonly database: Database) {}
 
@@ -43,6 +54,11 @@ export class RetentionStore {
   /** @returns how many were deleted, `limit` at most: then there may be more. */
   forgetEvents(days: number, limit: number): Promise<number> {
     return this.delete(forgetEvents, days, limit);
+  }
+
+  /** @returns how many were deleted, `limit` at most: then there may be more. */
+  forgetAttempts(days: number, limit: number): Promise<number> {
+    return this.delete(forgetAttempts, days, limit);
   }
 
   private async delete(sql: string, days: number, limit: number): Promise<number> {

@@ -15,6 +15,7 @@ import { reserveKey, type Idempotency } from './idempotency.ts';
 import { claimTask } from '../statements/claim-task.sql.ts';
 import { createTask } from '../statements/create-task.sql.ts';
 import { cancelTask, finishTask, releaseTask } from '../statements/end-task.sql.ts';
+import type { Metering } from '../statements/metering.sql.ts';
 import { noteProgress } from '../statements/note-progress.sql.ts';
 import { dueTasks, expireTasks, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
 import { overdueTasks, redeliverTasks } from '../statements/overdue-tasks.sql.ts';
@@ -41,6 +42,8 @@ export interface NewTask {
   readonly retryOf: string | null;
   /** Where its events are sent, beside the workspace's endpoints. */
   readonly boundWebhook?: NewEndpoint;
+  /** Whose use it is. */
+  readonly apiKeyId: string | null;
 }
 
 export type TaskWithWebhook = TaskRow & { readonly webhook: WebhookEndpointRow | null };
@@ -85,6 +88,10 @@ export interface TaskResult {
   readonly outputTokens: number | null;
   readonly providerMs: number;
   readonly storeMs: number;
+  /** The model that was asked last, where the task names others beside its own. */
+  readonly model: string;
+  readonly provider: string;
+  readonly metering: Metering;
 }
 
 /** What somebody who waits for a task is told. */
@@ -141,10 +148,10 @@ export class TaskStore {
 
   private async insert(workspaceId: string, task: NewTask, maxPending: number, tx?: Tx): Promise<string> {
     const { id, kind, model, provider, pool, input, inputKey, metadata } = task;
-    const { priority, runAt, deadline, startBy, timeoutMs, fallbackModels, work, retryOf } = task;
+    const { priority, runAt, deadline, startBy, timeoutMs, fallbackModels, work, retryOf, apiKeyId } = task;
     const row = [id, workspaceId, kind, model, provider, pool, input, inputKey, metadata];
     const fallbacks = fallbackModels && JSON.stringify(fallbackModels);
-    const life = [priority, runAt, deadline, startBy, timeoutMs, fallbacks, work, retryOf];
+    const life = [priority, runAt, deadline, startBy, timeoutMs, fallbacks, work, retryOf, apiKeyId];
     const [made] = await this.database.hot(createTask, [...row, newId('event'), maxPending, ...life], tx);
     if (made) return id;
     throw new OverLimit(
@@ -265,6 +272,9 @@ export class TaskStore {
       Math.round(result.storeMs),
       newId('event'),
       result.media && result.media.length > 0 ? JSON.stringify(result.media) : null,
+      JSON.stringify(result.metering),
+      result.model,
+      result.provider,
     ]);
     return rows.length > 0;
   }

@@ -13,11 +13,13 @@ import {
   ResultStore,
   TaskStore,
   UploadStore,
+  UsageStore,
   WorkerStore,
   type WorkerState,
   type BatchRow,
   type ChunkResult,
   type ClaimedChunk,
+  type Metering,
 } from '#database';
 import { createDatabase } from '../../support/postgres.ts';
 
@@ -42,6 +44,7 @@ export async function openHouse() {
     workers: new WorkerStore(database),
     tasks: new TaskStore(database),
     wishes: new ModelWishStore(database),
+    usage: new UsageStore(database),
   };
   const house = {
     database,
@@ -159,9 +162,18 @@ export function resultOf(chunk: ClaimedChunk, over: Partial<ChunkResult> = {}): 
     providerMs: 12.4,
     storeMs: 3.6,
     latencyHistogram: { '20': 1 },
+    errorCodes: failed > 0 ? { provider_error: failed } : {},
+    metering: freeOf(completed * 7),
     ...over,
   };
 }
+
+/** What an attempt has used whose provider knows no costs. */
+export const freeOf = (outputBytes: number, over: Partial<Metering> = {}): Metering => ({
+  ...{ token: null, inputBytes: null, outputBytes, firstTokenMs: null, images: 0, mediaMs: 0 },
+  ...{ reportedCost: null, reportedRequests: 0, estimatedCost: null },
+  ...over,
+});
 
 /** What a worker says at a beat: it takes work, and has nothing in hand. */
 export const idle = (over: Partial<WorkerState> = {}): WorkerState => ({

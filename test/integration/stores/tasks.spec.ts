@@ -1,7 +1,7 @@
 /** A task in the hands of workers: whoever claimed it last holds it, and only they or its owner can end it, once. */
 import { newId } from '#contracts';
 import { TaskStore, type ClaimedTask, type NewTask, type TaskResult } from '#database';
-import { openHouse, type House } from './house.ts';
+import { freeOf, openHouse, type House } from './house.ts';
 
 let house: House;
 let workspaceId: string;
@@ -31,6 +31,7 @@ const newTask = (over: Partial<NewTask> = {}): NewTask => ({
   fallbackModels: null,
   work: 1,
   retryOf: null,
+  apiKeyId: null,
   ...over,
 });
 
@@ -48,6 +49,9 @@ const succeeded: TaskResult = {
   outputTokens: 0,
   providerMs: 1.2,
   storeMs: 0,
+  model: 'sandbox/embeddings',
+  provider: 'sandbox',
+  metering: freeOf(20),
 };
 const facts = async (id: string) =>
   (

@@ -20,6 +20,7 @@ const sweep = () =>
     retention: new RetentionStore(office.database),
     deliveryDays: 30,
     eventDays: 90,
+    attemptDays: 90,
     log: createLogger('test', 'silent'),
   });
 const age = (days: number, where = 'true') =>

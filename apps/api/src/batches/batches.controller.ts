@@ -60,7 +60,7 @@ export class BatchesController {
     const signal = leftDuring(reply);
     const limits = { lineMaxBytes, batchMaxLines, maxPendingLines };
     const on = { batches, files, store, providers, queues, webhooks, log, ...limits, signal };
-    const how = { idempotencyKey: key, isStrict: validate === 'strict' };
+    const how = { idempotencyKey: key, isStrict: validate === 'strict', apiKeyId: caller.keyId };
     return toBatchObject(await createBatch(caller.workspaceId, body, how, on));
   }
 

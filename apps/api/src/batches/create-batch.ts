@@ -26,11 +26,18 @@ export interface CreateBatchOptions {
   readonly log: Logger;
 }
 
+export interface HowToCreate {
+  readonly idempotencyKey: string | undefined;
+  readonly isStrict: boolean;
+  /** Whose use it is. */
+  readonly apiKeyId: string;
+}
+
 /** @throws InvalidInput, NotFound, Conflict, OverLimit; once the batch is committed nothing is thrown any more. */
 export async function createBatch(
   workspaceId: string,
   body: CreateBatchBody,
-  { idempotencyKey, isStrict }: { idempotencyKey: string | undefined; isStrict: boolean },
+  { idempotencyKey, isStrict, apiKeyId }: HowToCreate,
   options: CreateBatchOptions & ValidateOptions,
 ): Promise<CreatedBatch> {
   const key = idempotencyOf(idempotencyKey, body);
@@ -52,7 +59,7 @@ export async function createBatch(
     });
   }
   const made = { ...(inputFile && { inputFile }), ...(bound && { boundWebhook: bound.endpoint }) };
-  const batch = { ...rest, id, kind, input_file_id, ...made };
+  const batch = { ...rest, id, kind, input_file_id, apiKeyId, ...made };
   const created = await submitBatch(workspaceId, batch, key, options);
   const isNew = created.batch.id === id;
   return { ...created, ...(isNew && bound?.secret && { webhookSecret: bound.secret }) };

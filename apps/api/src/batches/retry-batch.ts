@@ -3,7 +3,7 @@
  * by the batch's plan, in a worker: a million of them take longer than a request should.
  */
 import { newId, type BatchStatus, type RetryBatchBody } from '#contracts';
-import type { BatchRow, FileStore, NewEndpoint, WebhookEndpointRow } from '#database';
+import type { BatchRow, Caller, FileStore, NewEndpoint, WebhookEndpointRow } from '#database';
 import { Conflict, NotFound } from '#domain';
 import { batchFileExpiresInS } from '../files/store-lines.ts';
 import { boundEndpoint, boundLike } from '../webhooks/manage-endpoints.ts';
@@ -18,7 +18,7 @@ const retryable: readonly BatchStatus[] = ['completed', 'expired', 'cancelled'];
 
 /** @throws NotFound; Conflict where there is nothing to retry, or not yet. */
 export async function retryBatch(
-  workspaceId: string,
+  { workspaceId, keyId }: Pick<Caller, 'workspaceId' | 'keyId'>,
   id: string,
   body: RetryBatchBody,
   idempotencyKey: string | undefined,
@@ -42,6 +42,7 @@ export async function retryBatch(
   };
   const batch = {
     id: newBatchId,
+    apiKeyId: keyId,
     kind: source.kind,
     input_file_id: inputFile.id,
     inputFile,

@@ -36,6 +36,6 @@ export class RetryController {
     const { batches, files, store, queues, webhooks, log } = this;
     const { WORKSPACE_MAX_PENDING_LINES: maxPendingLines } = this.config;
     const on = { batches, files, store, queues, webhooks, log, maxPendingLines };
-    return toBatchObject(await retryBatch(caller.workspaceId, id, body, key, on));
+    return toBatchObject(await retryBatch(caller, id, body, key, on));
   }
 }

@@ -38,7 +38,7 @@ export class ChatController {
     const left = leftDuring(reply);
     letWait(request, waitS * 1_000);
     const submit = (beforeQueued?: (taskId: string) => Promise<void>) =>
-      this.submit(caller.workspaceId, wanted, idempotency, beforeQueued);
+      this.submit(caller, wanted, idempotency, beforeQueued);
     if ((body as { stream?: unknown } | null)?.stream === true) {
       return streamChat(body as Parameters<typeof streamChat>[0], submit, reply, { bus, store, waitS, left });
     }

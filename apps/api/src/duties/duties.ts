@@ -1,4 +1,4 @@
-/** The loops that one API process runs at a time: dispatch, sweep, relay, garbage, compose; and the sender, which all run. */
+/** The loops that one API process runs at a time: dispatch, sweep, relay, garbage, usage, compose; and the sender, which all run. */
 import {
   BatchStore,
   CheckpointStore,
@@ -13,6 +13,7 @@ import {
   RetentionStore,
   TaskStore,
   UploadStore,
+  UsageStore,
   WorkerStore,
 } from '#database';
 import type { Infrastructure } from '../infrastructure.ts';
@@ -22,6 +23,7 @@ import { dispatch } from './dispatcher.ts';
 import { runElected } from './elected.ts';
 import { forget } from './forget.ts';
 import { startRelay } from './relay.ts';
+import { rollUpUsage } from './roll-up-usage.ts';
 import { rounds, type Rounds } from './rounds.ts';
 import { sweep } from './sweep.ts';
 import { startSender } from '../webhooks/sender.ts';
@@ -39,6 +41,7 @@ const unfinishedObjectMs = 86_400_000;
 const collectEveryMs = 5_000;
 const collectAgainS = 6 * 3_600;
 const forgetEveryMs = 60_000;
+const rollUpEveryMs = 5_000;
 
 /** What may wait a while for its next holder renews seldom. */
 const unhurried = { ttlMs: 20_000, renewMs: 5_000 };
@@ -83,6 +86,7 @@ export function startDuties({ config, log, database, queues, bus, store, webhook
     retention: new RetentionStore(database),
     deliveryDays: config.WEBHOOK_LOG_DAYS,
     eventDays: config.FEED_DAYS,
+    attemptDays: config.ATTEMPT_DAYS,
     log,
   };
   const forgetOld = atMostEvery(forgetEveryMs, () => forget(forgetting));
@@ -95,6 +99,8 @@ export function startDuties({ config, log, database, queues, bus, store, webhook
     },
     log,
   );
+  const usage = new UsageStore(database);
+  const rolling = rounds('usage', rollUpEveryMs, () => rollUpUsage(usage), log);
   const compose = store.compose?.bind(store);
   // On a disk nothing is gained: the bytes would be written twice, and a list of files reads as fast as one.
   const composing =
@@ -119,6 +125,7 @@ export function startDuties({ config, log, database, queues, bus, store, webhook
     elected('dispatch', dispatching),
     elected('sweep', sweeping),
     elected('garbage', collecting, unhurried),
+    elected('usage', rolling, unhurried),
     ...(composing ? [elected('compose', composing, unhurried)] : []),
     startRelay({ feed: new FeedStore(database), leases, bus, log }),
     startSender({ deliveries: new DeliveryStore(database), ...webhooks, bus, log }),

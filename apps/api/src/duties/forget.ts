@@ -1,4 +1,4 @@
-/** Deletes what is older than it is to be kept: the log of webhook deliveries, and the events of the feeds. */
+/** Deletes what is older than it is to be kept: the log of webhook deliveries, the feeds' events, tries at tasks. */
 import type { RetentionStore } from '#database';
 import type { Logger } from '#telemetry';
 
@@ -6,6 +6,7 @@ export interface ForgetOptions {
   readonly retention: RetentionStore;
   readonly deliveryDays: number;
   readonly eventDays: number;
+  readonly attemptDays: number;
   readonly log: Logger;
 }
 
@@ -13,10 +14,18 @@ export interface ForgetOptions {
 const page = 1_000;
 const pages = 20;
 
-export async function forget({ retention, deliveryDays, eventDays, log }: ForgetOptions): Promise<void> {
+export async function forget({
+  retention,
+  deliveryDays,
+  eventDays,
+  attemptDays,
+  log,
+}: ForgetOptions): Promise<void> {
   const deliveries = await inPages(() => retention.forgetDeliveries(deliveryDays, page));
   const events = await inPages(() => retention.forgetEvents(eventDays, page));
-  if (deliveries + events > 0) log.info({ deliveries, events }, 'deleted what is no longer kept');
+  const attempts = await inPages(() => retention.forgetAttempts(attemptDays, page));
+  if (deliveries + events + attempts > 0)
+    log.info({ deliveries, events, attempts }, 'deleted what is no longer kept');
 }
 
 async function inPages(step: () => Promise<number>): Promise<number> {

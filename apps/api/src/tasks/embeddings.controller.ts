@@ -31,11 +31,7 @@ export class EmbeddingsController {
   ): Promise<void> {
     const began = performance.now();
     const idempotency = idempotencyOf(key, body, 'POST /v1/embeddings');
-    const { taskId, kind, waiting } = await this.submit(
-      caller.workspaceId,
-      { kind: 'embeddings', body },
-      idempotency,
-    );
+    const { taskId, kind, waiting } = await this.submit(caller, { kind: 'embeddings', body }, idempotency);
     void reply.header('x-millrace-task-id', taskId);
     const waitMs = this.config.DIRECT_WAIT_SECONDS * 1_000;
     letWait(request, waitMs);

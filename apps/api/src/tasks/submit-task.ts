@@ -5,7 +5,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { kindIds, kindOf, type KindId } from '#catalogue';
 import { metadataSchema, newId } from '#contracts';
-import type { FileStore, Idempotency, NewEndpoint, NewTask, TaskStore } from '#database';
+import type { Caller, FileStore, Idempotency, NewEndpoint, NewTask, TaskStore } from '#database';
 import { InvalidInput, Unavailable } from '#domain';
 import type { Outbound } from '#outbound';
 import type { Providers } from '#providers';
@@ -55,8 +55,11 @@ export interface Submitted {
   readonly webhookSecret?: string | undefined;
 }
 
+/** Whose task it is, and whose use. */
+export type Submitter = Pick<Caller, 'workspaceId' | 'keyId'>;
+
 export type SubmitTask = (
-  workspaceId: string,
+  submitter: Submitter,
   request: TaskRequest,
   idempotency: Idempotency | null,
   /** Awaited before the task can be claimed, with its id; also where the same key made it before. */
@@ -85,14 +88,14 @@ const inlineLength = 256 * 2 ** 10;
  * committed, and nothing after.
  */
 export function submitTaskWith(on: SubmitOptions): SubmitTask {
-  return async (workspaceId, request, idempotency, beforeQueued) => {
+  return async ({ workspaceId, keyId: apiKeyId }, request, idempotency, beforeQueued) => {
     const { task, text, kind } = await prepare(workspaceId, request, on);
     const waiting = on.waiters.expect(task.id);
     try {
       const webhook = await request.webhook?.(task.id);
       const input = await placeInput(workspaceId, task.id, text, on.store);
       const bound = webhook && { boundWebhook: webhook.endpoint };
-      const taskId = await write(workspaceId, { ...task, ...input, ...bound }, idempotency, on);
+      const taskId = await write(workspaceId, { ...task, ...input, ...bound, apiKeyId }, idempotency, on);
       if (taskId === task.id) {
         await beforeQueued?.(taskId);
         await enqueue(task, on);

@@ -2,6 +2,7 @@
 import type { TaskAttempt, TaskObject, TaskProgress, TaskSummary } from '#contracts';
 import type { AttemptRow, QueuePlace, TaskRow, TaskWithWebhook } from '#database';
 import type { ObjectStore } from '#storage';
+import { usd } from '../usage/usd.ts';
 import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
 import { seconds } from '../wire/time.ts';
 
@@ -71,8 +72,15 @@ export function toAttempt(attempt: AttemptRow): TaskAttempt {
     queue_ms: attempt.queueMs,
     upstream_ms: attempt.providerMs,
     store_ms: attempt.storeMs,
+    first_token_ms: attempt.firstTokenMs,
     input_tokens: attempt.inputTokens,
     output_tokens: attempt.outputTokens,
+    input_bytes: attempt.inputBytes,
+    output_bytes: attempt.outputBytes,
+    images: attempt.images,
+    media_seconds: attempt.mediaMs === null ? null : attempt.mediaMs / 1_000,
+    reported_cost_usd: usd(attempt.reportedCost),
+    estimated_cost_usd: usd(attempt.estimatedCost),
   };
 }
 

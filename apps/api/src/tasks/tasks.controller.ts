@@ -71,7 +71,7 @@ export class TasksController {
     const life = lifeOf(body);
     const wanted = { kind, body: taskBody(body), under: 'input.', life, webhook: bound ?? null };
     const idempotency = idempotencyOf(key, body, 'POST /v1/tasks');
-    const { taskId, waiting, webhookSecret } = await this.submit(caller.workspaceId, wanted, idempotency);
+    const { taskId, waiting, webhookSecret } = await this.submit(caller, wanted, idempotency);
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
     if (applied) void reply.header('preference-applied', applied);
     letWait(request, waitMs);
@@ -152,7 +152,7 @@ export class TasksController {
     const webhook = this.webhookOfRetry(retry, task.webhook);
     const idempotency = idempotencyOf(key, { retry: id, ...retry }, 'POST /v1/tasks');
     const wanted = { kind, body, life, webhook };
-    const { taskId, waiting, webhookSecret } = await this.submit(caller.workspaceId, wanted, idempotency);
+    const { taskId, waiting, webhookSecret } = await this.submit(caller, wanted, idempotency);
     waiting.forget();
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
     return this.show(caller, taskId, webhookSecret);

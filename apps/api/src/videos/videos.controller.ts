@@ -57,7 +57,7 @@ export class VideosController {
     const body = await bodyOf(request, json);
     const kind = 'image' in body ? 'image-to-video' : 'text-to-video';
     const idempotency = idempotencyOf(key, body, 'POST /v1/videos');
-    const { taskId, waiting } = await this.submit(caller.workspaceId, { kind, body }, idempotency);
+    const { taskId, waiting } = await this.submit(caller, { kind, body }, idempotency);
     waiting.forget();
     void reply.header('x-millrace-task-id', taskId);
     return toVideoObject(await this.tasks.get(caller.workspaceId, taskId));

@@ -1,4 +1,5 @@
-import { LineRecords } from './line-records.ts';
+import { Prices } from '#domain';
+import { LineRecords, type FinishedLine } from './line-records.ts';
 
 const answer = { json: '{"object":"list"}', usage: { inputTokens: 3, outputTokens: 0 } };
 const lines = (bytes: Buffer) =>
@@ -41,6 +42,31 @@ test('each record is as the wire has it', () => {
     },
   ]);
   expect(sums).toMatchObject({ completed: 1, failed: 1, canceled: 1, expired: 0, inputTokens: 3 });
+  expect(sums.errorCodes).toEqual({ c: 1 });
+});
+
+test('what another attempt has finished counts as if it had been finished here: its use, and why it failed', () => {
+  const finished: FinishedLine[] = [];
+  const usage = { inputTokens: 5, outputTokens: 2, images: 1, cost: 0.000_000_25 };
+  const first = new LineRecords('batch_0123', (line) => finished.push(line));
+  first.succeeded(1, 'a', { ...answer, usage });
+  first.succeeded(2, 'b', answer);
+  first.failed(3, 'c', 503, { message: 'm', type: 'server_error', param: null, code: 'model_loading' });
+  first.failed(4, 'd', 500, { message: 'm', type: 'server_error', param: null, code: 'its own words' });
+  const second = new LineRecords('batch_0123');
+  for (const line of finished) second.restore(line);
+  const [one, other] = [first.close(), second.close()];
+  expect(other.sums).toEqual(one.sums);
+  expect(one.sums).toMatchObject({
+    inputTokens: 8,
+    outputTokens: 2,
+    errorCodes: { model_loading: 1, other: 1 },
+  });
+  const prices = new Prices({ 'x/y': { call: 1 } });
+  expect(other.meter.bill('x/y', prices)).toEqual(one.meter.bill('x/y', prices));
+  expect(one.meter.bill('x/y', prices)).toEqual({
+    ...{ images: 1, mediaMs: 0, reportedCost: 250, reportedRequests: 1, estimatedCost: 2e9 },
+  });
 });
 
 test('a line has one record: the first; and none once they are closed', () => {

@@ -3,7 +3,8 @@
  * and the sums that its commit adds to the batch.
  */
 import type { NotRunCode, WireError } from '#contracts';
-import type { Answer } from '#catalogue';
+import type { Answer, Usage } from '#catalogue';
+import { Meter } from '../inference/meter.ts';
 
 /** Upper bounds in ms of the histogram of provider calls; a last bucket takes the rest. */
 const bounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
@@ -39,12 +40,10 @@ class JsonLines {
 }
 
 /** A line that was answered, well or not, with all that its chunk's commit needs to know of it. */
-export interface FinishedLine {
+export interface FinishedLine extends Usage {
   readonly line: number;
   /** Whether it goes to the output file. */
   readonly ok: boolean;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
   /** With its end. */
   readonly record: string;
 }
@@ -58,11 +57,11 @@ export class LineRecords {
     failed: 0,
     canceled: 0,
     expired: 0,
-    inputTokens: 0,
-    outputTokens: 0,
     providerMs: 0,
     latencyHistogram: {} as Record<string, number>,
+    errorCodes: {} as Record<string, number>,
   };
+  private readonly meter = new Meter();
   private readonly suffix: string;
   private isClosed = false;
   private hasRestored = false;
@@ -78,7 +77,10 @@ export class LineRecords {
   /** What was recorded; a call that is answered after this changes nothing any more. */
   close() {
     this.isClosed = true;
-    return { output: this.output.take(), errors: this.errors.take(), sums: this.sums };
+    const { meter } = this;
+    const { inputTokens, outputTokens } = meter;
+    const sums = { ...this.sums, inputTokens, outputTokens };
+    return { output: this.output.take(), errors: this.errors.take(), sums, meter };
   }
 
   succeeded(line: number, customId: string, answer: Answer): void {
@@ -86,8 +88,7 @@ export class LineRecords {
     const record = this.responseLine(line, customId, 200, answer.json);
     this.output.add(record);
     this.sums.completed++;
-    this.sums.inputTokens += answer.usage.inputTokens;
-    this.sums.outputTokens += answer.usage.outputTokens;
+    this.meter.add(answer.usage);
     this.onFinished?.({ line, ok: true, ...answer.usage, record });
   }
 
@@ -95,7 +96,7 @@ export class LineRecords {
     if (!this.isFirst(line)) return;
     const record = this.responseLine(line, customId, status, JSON.stringify({ error }));
     this.errors.add(record);
-    this.sums.failed++;
+    this.countFailed(error.code);
     this.onFinished?.({ line, ok: false, inputTokens: 0, outputTokens: 0, record });
   }
 
@@ -107,18 +108,18 @@ export class LineRecords {
     );
     if (code === 'batch_cancelled') this.sums.canceled++;
     else if (code === 'batch_expired') this.sums.expired++;
-    else this.sums.failed++;
+    else this.countFailed(code);
   }
 
   /** Takes a line over as another attempt has finished it. @returns false where it has its record already. */
-  restore({ line, ok, inputTokens, outputTokens, record }: FinishedLine): boolean {
+  restore({ line, ok, record, ...usage }: FinishedLine): boolean {
     if (!this.isFirst(line)) return false;
     this.hasRestored = true;
     (ok ? this.output : this.errors).add(record);
-    if (ok) this.sums.completed++;
-    else this.sums.failed++;
-    this.sums.inputTokens += inputTokens;
-    this.sums.outputTokens += outputTokens;
+    if (ok) {
+      this.sums.completed++;
+      this.meter.add(usage);
+    } else this.countFailed(codeOf(record));
     return true;
   }
 
@@ -132,6 +133,13 @@ export class LineRecords {
     if (this.isClosed || this.recorded.has(line)) return false;
     this.recorded.add(line);
     return true;
+  }
+
+  private countFailed(code: string | null): void {
+    this.sums.failed++;
+    // Some are a provider's own words.
+    const name = code !== null && /^[\w.-]{1,64}$/.test(code) ? code : 'other';
+    this.sums.errorCodes[name] = (this.sums.errorCodes[name] ?? 0) + 1;
   }
 
   /** Notes how long one provider call took, in ms. */
@@ -152,4 +160,10 @@ export class LineRecords {
       `"request_id":"req_${this.suffix}_${line}","body":${body}},"error":null}\n`
     );
   }
+}
+
+/** The code of a line that failed, from its record. */
+function codeOf(record: string): string | null {
+  const { response } = JSON.parse(record) as { response: { body: { error: WireError } } };
+  return response.body.error.code;
 }

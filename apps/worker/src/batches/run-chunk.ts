@@ -8,7 +8,7 @@ import { gzip } from 'node:zlib';
 import type { Bus } from '#realtime';
 import type { KindId } from '#catalogue';
 import type { CheckpointStore, ChunkResult, ChunkStore, ClaimedChunk, StoredSegment } from '#database';
-import { backoffMs, Failure, type Line } from '#domain';
+import { backoffMs, Failure, type Line, type Prices } from '#domain';
 import { Interrupted } from '#queues';
 import { findDamaged, type ObjectStore } from '#storage';
 import { linesDone, type Logger } from '#telemetry';
@@ -30,6 +30,7 @@ export interface ChunkRunner extends LineRunner {
   readonly bus: Bus;
   readonly inHand: InHand;
   readonly lineMaxBytes: number;
+  readonly prices: Prices;
 }
 
 export interface ChunkJob {
@@ -171,7 +172,7 @@ const compression = { level: 1 };
 async function keep(chunk: ClaimedChunk, records: LineRecords, on: ChunkRunner): Promise<ChunkResult> {
   const began = performance.now();
   const prefix = `${chunk.workspaceId}/batches/${chunk.batchId}/${chunk.index}-${chunk.attempt}`;
-  const { output: answered, errors: refused, sums } = records.close();
+  const { output: answered, errors: refused, sums, meter } = records.close();
   const recorded = sums.completed + sums.failed + sums.canceled + sums.expired;
   if (recorded !== chunk.lines) throw new Error(`${recorded} records were made of ${chunk.lines} lines`);
   const { outputFormat } = chunk;
@@ -182,7 +183,15 @@ async function keep(chunk: ClaimedChunk, records: LineRecords, on: ChunkRunner):
     return on.store.put(`${prefix}.${which}.${outputFormat}`, bytes);
   };
   const [output, errors] = await Promise.all([segment('output', answered), segment('error', refused)]);
-  return { ...sums, output, errors, storeMs: performance.now() - began };
+  const { provider } = on.route(chunk.model, chunk.kind as KindId);
+  const metering = {
+    ...meter.bill(chunk.model, on.prices),
+    token: provider.token ?? null,
+    inputBytes: null,
+    outputBytes: answered.length + refused.length,
+    firstTokenMs: null,
+  };
+  return { ...sums, output, errors, storeMs: performance.now() - began, metering };
 }
 
 /** Nothing will ever refer to what a void attempt stored; what this misses is garbage for the store's sweep. */

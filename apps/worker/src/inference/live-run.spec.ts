@@ -57,7 +57,9 @@ test('a void attempt may not go on once it has begun a run', async () => {
 test('words are told until the end and no longer', async () => {
   const { live, deltas } = heard();
   const run = live.call(signal);
+  expect(live.firstTokenMs).toBeNull();
   run.stream({ text: 'a' });
+  expect(live.firstTokenMs).toBeGreaterThanOrEqual(0);
   await live.end();
   run.stream({ text: 'b' });
   expect(deltas).toEqual([{ text: 'a' }]);

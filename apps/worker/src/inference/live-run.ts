@@ -9,6 +9,8 @@ import type { Logger } from '#telemetry';
 export interface LiveRun {
   /** @returns the run of one try. What an earlier one began upstream, in this process or another, is gone on with. */
   readonly call: (signal: AbortSignal) => Run;
+  /** From the last try's beginning to the first piece of its answer, in ms; null where none came. */
+  readonly firstTokenMs: number | null;
   /** No delta follows; settles when the last progress is written. */
   end(): Promise<void>;
 }
@@ -26,6 +28,7 @@ export function liveRun(
   let highest = 0;
   let writing: Promise<void> | null = null;
   let isOver = false;
+  let firstTokenMs: number | null = null;
   const writer = on.bus.openStream(taskId, task.attempt);
   const over = new AbortController();
 
@@ -47,6 +50,8 @@ export function liveRun(
   return {
     call(signal) {
       const resumed = resume;
+      const began = performance.now();
+      firstTokenMs = null;
       return {
         signal,
         ...(resumed !== undefined && { resume: resumed }),
@@ -57,7 +62,9 @@ export function liveRun(
           writing ??= write();
         },
         stream(delta: Delta) {
-          if (!isOver) writer.send(delta);
+          if (isOver) return;
+          firstTokenMs ??= performance.now() - began;
+          writer.send(delta);
         },
         async remember(run) {
           resume = run;
@@ -65,6 +72,9 @@ export function liveRun(
           throw new Conflict('This attempt is void.', { code: 'attempt_void' });
         },
       };
+    },
+    get firstTokenMs() {
+      return firstTokenMs;
     },
     async end() {
       isOver = true;

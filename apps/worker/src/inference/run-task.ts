@@ -3,9 +3,9 @@
  * claim is void once another attempt has claimed the task, or its owner has cancelled it.
  */
 import { kindOf, packingOf, type KindId } from '#catalogue';
-import type { ClaimedTask, TaskResult, TaskStore } from '#database';
-import { judge, mayFallBack, ProviderFailure, type Failure } from '#domain';
-import type { Route } from '#providers';
+import type { ClaimedTask, Metering, TaskResult, TaskStore } from '#database';
+import { judge, mayFallBack, ProviderFailure, type Failure, type Prices } from '#domain';
+import type { Provider, Route } from '#providers';
 import { Interrupted, type Queues } from '#queues';
 import type { Bus } from '#realtime';
 import type { ObjectStore } from '#storage';
@@ -19,6 +19,7 @@ import { giveBack, limitOf, putOff } from './hand-back.ts';
 import { keepMedia } from './keep-media.ts';
 import { liveRun } from './live-run.ts';
 import { mediaSourcesOf, type MediaFrom } from './media-sources.ts';
+import { Meter } from './meter.ts';
 import { callOf, wireErrorOf } from './infer.ts';
 import { untilLoaded } from './until-loaded.ts';
 
@@ -32,6 +33,7 @@ export interface TaskRunner {
   readonly bus: Bus;
   readonly inHand: InHand;
   readonly media: MediaFrom;
+  readonly prices: Prices;
   /** Wakes the relay; not at each task. */
   readonly tellFacts: () => void;
 }
@@ -76,14 +78,31 @@ export async function runTask(job: TaskJob, on: TaskRunner, signal: AbortSignal,
   }
 }
 
+/** How it went, with the model that was asked last. */
+interface Inferred extends DirectOutcome {
+  readonly model: string;
+  readonly provider: Pick<Provider, 'id' | 'token'>;
+  readonly firstTokenMs: number | null;
+  /** Of an input that does not stand in the row. */
+  readonly inputBytes: number | null;
+}
+
 async function inferTask(
   task: ClaimedTask,
   on: TaskRunner,
   signal: AbortSignal,
   log: Logger,
-): Promise<DirectOutcome> {
-  if (task.timesLost >= lossesUntilFailed) return { outcome: { failure: crashed() }, providerMs: 0 };
-  const body = task.inputKey ? await storedInput(task.inputKey, on.store, signal) : task.input;
+): Promise<Inferred> {
+  const { timesLost, inputKey } = task;
+  if (timesLost >= lossesUntilFailed) {
+    const { model } = task;
+    const provider = { id: model.slice(0, model.indexOf('/')) };
+    const nothing = { model, provider, providerMs: 0, firstTokenMs: null, inputBytes: null };
+    return { ...nothing, outcome: { failure: crashed() } };
+  }
+  const stored = inputKey ? await on.store.read(inputKey, { signal }) : null;
+  const inputBytes = stored && stored.length;
+  const body: unknown = stored ? JSON.parse(stored.toString()) : task.input;
   const models = [task.model, ...(task.fallbackModels ?? [])];
   let spentMs = 0;
   for (const [at, model] of models.entries()) {
@@ -91,10 +110,11 @@ async function inferTask(
     const asked = at === 0 ? body : { ...(body as object), model };
     // What the first model began upstream is no other's to go on with.
     const own = at === 0 ? task : { ...task, upstreamRunId: null };
-    const { outcome, providerMs } = await inferWith(model, asked, own, on, signal, log);
-    spentMs += providerMs;
+    const tried = await inferWith(model, asked, own, on, signal, log);
+    const { outcome } = tried;
+    spentMs += tried.providerMs;
     const isEnd = at === models.length - 1 || !('failure' in outcome) || !mayTryAnother(outcome.failure);
-    if (isEnd) return { outcome, providerMs: spentMs };
+    if (isEnd) return { ...tried, providerMs: spentMs, model, inputBytes };
     log.warn({ model, fallback: models[at + 1] }, 'the model failed; the request names another');
   }
   throw new Error('a task has a model');
@@ -109,7 +129,7 @@ async function inferWith(
   on: TaskRunner,
   signal: AbortSignal,
   log: Logger,
-): Promise<DirectOutcome> {
+): Promise<Omit<Inferred, 'model' | 'inputBytes'>> {
   const kindId = task.kind as KindId;
   const kind = kindOf(kindId);
   const route = on.route(model, kindId);
@@ -133,14 +153,11 @@ async function inferWith(
     log,
   };
   try {
-    return await direct.run(request);
+    const tried = await direct.run(request);
+    return { ...tried, provider: route.provider, firstTokenMs: live.firstTokenMs };
   } finally {
     await live.end();
   }
-}
-
-async function storedInput(key: string, store: ObjectStore, signal: AbortSignal): Promise<unknown> {
-  return JSON.parse((await store.read(key, { signal })).toString()) as unknown;
 }
 
 const crashed = () =>
@@ -151,12 +168,10 @@ const crashed = () =>
   });
 
 /** A large answer is durable before the task names it; the attempt in the key keeps rivals apart. */
-async function keep(
-  task: ClaimedTask,
-  { outcome, providerMs }: DirectOutcome,
-  on: TaskRunner,
-): Promise<TaskResult> {
+async function keep(task: ClaimedTask, inferred: Inferred, on: TaskRunner): Promise<TaskResult> {
+  const { outcome, providerMs, model, provider } = inferred;
   const nothing = {
+    ...{ model, provider: provider.id, metering: meteringOf(inferred, on.prices) },
     output: null,
     outputKey: null,
     media: null,
@@ -170,15 +185,37 @@ async function keep(
     return { ...nothing, status: 'failed', error, providerMs };
   }
   const { json, usage, media = [] } = outcome.answer;
+  const { inputTokens, outputTokens } = usage;
   const began = performance.now();
   const kept = await keepMedia(task, media, on.store);
   const took = () => performance.now() - began;
-  const result = { ...nothing, ...usage, media: kept, status: 'succeeded', error: null, providerMs } as const;
+  const used = { inputTokens, outputTokens, media: kept, providerMs };
+  const result = { ...nothing, ...used, status: 'succeeded', error: null } as const;
   if (json.length <= kindOf(task.kind as KindId).result.inlineBytes)
     return { ...result, output: json, storeMs: took() };
   const key = `${task.workspaceId}/tasks/${task.taskId}/${task.attempt}.output.json`;
   await on.store.put(key, Buffer.from(json));
   return { ...result, outputKey: key, storeMs: took() };
+}
+
+function meteringOf(
+  { outcome, model, provider, firstTokenMs, inputBytes }: Inferred,
+  prices: Prices,
+): Metering {
+  const meter = new Meter();
+  const answer = 'answer' in outcome ? outcome.answer : null;
+  if (answer) meter.add(answer.usage);
+  const media = answer?.media ?? [];
+  return {
+    ...meter.bill(model, prices),
+    token: provider.token ?? null,
+    inputBytes,
+    outputBytes: media.reduce(
+      (sum, { bytes }) => sum + bytes.byteLength,
+      Buffer.byteLength(answer?.json ?? ''),
+    ),
+    firstTokenMs: firstTokenMs && Math.round(firstTokenMs),
+  };
 }
 
 function tell({ taskId }: ClaimedTask, result: TaskResult, on: TaskRunner): void {
