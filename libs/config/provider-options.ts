@@ -8,6 +8,8 @@ type Given = Pick<
   | 'HF_ENDPOINT'
   | 'HF_ROUTER'
   | 'HF_ENDPOINTS'
+  | 'OLLAMA_URL'
+  | 'OLLAMA_KEY'
   | 'OPENAI_COMPATIBLE'
   | 'OPENAI_COMPATIBLE_KEYS'
   | 'PROVIDER_CONCURRENCY'
@@ -38,6 +40,9 @@ export function providerOptions(config: Given) {
         router: config.HF_ROUTER.replace(/\/+$/, ''),
         ...boundsOf('hf'),
       },
+    }),
+    ...(config.OLLAMA_URL !== undefined && {
+      ollama: { url: config.OLLAMA_URL.replace(/\/+$/, ''), key: config.OLLAMA_KEY, concurrency },
     }),
     openaiCompatible: [...servers].map(([name, url]) => ({
       name,

@@ -243,6 +243,10 @@ const fields = z.object({
   HF_ROUTER: url('http', 'https')
     .default('https://router.huggingface.co')
     .describe('Router of Hugging Face’s Inference Providers, or a proxy that stands in for it.'),
+  OLLAMA_URL: url('http', 'https')
+    .optional()
+    .describe('Ollama server, e.g. http://127.0.0.1:11434; its models are ollama/name. Unset: none.'),
+  OLLAMA_KEY: text.optional().describe('Key of an Ollama server that asks for one.'),
   OPENAI_COMPATIBLE: named('url').describe(
     'Servers that speak OpenAI’s API: name=url up to /v1, separated by commas; their models are name/model.',
   ),

@@ -91,11 +91,16 @@ export interface Provider {
   check(model: string, kind?: KindId): void;
   /** Whether a model takes images where its kind allows them and does not need them. @default true */
   sees?(model: string): boolean;
-  /** Models that it can name without being asked for one. */
-  known?(): string[];
+  /** Models that it can name without being asked for one; none where it can't tell now. */
+  known?(): string[] | Promise<string[]>;
   readonly models?: ModelHost;
   /** Bounds of one call (a micro-batch) where the provider knows better than the kind. */
   packing?(kind: KindId, model: string): Partial<PackLimits>;
+  /**
+   * Tells the upstream that nobody wants this run any more: of a task that ended while no worker had it.
+   * @param run its id, as `remember` was given it. @throws ProviderFailure
+   */
+  endRun?(model: string, run: string): Promise<void>;
   /** Of the policy around its calls, what is to be otherwise. */
   readonly policy?: PolicyOverrides;
 }

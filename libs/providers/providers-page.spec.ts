@@ -8,6 +8,7 @@ const heading = '## What each runs\n';
 
 const { list } = createProviders({
   huggingFace: { token: 'hf_x', endpoints: new Map(), concurrency: 1 },
+  ollama: { url: 'http://127.0.0.1:9', concurrency: 1 },
   openaiCompatible: [{ name: 'OpenAI-compatible', url: 'http://127.0.0.1:9/v1', concurrency: 1 }],
 });
 

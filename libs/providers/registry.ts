@@ -5,6 +5,8 @@ import type { Provider } from './provider.ts';
 import { createHuggingFace } from './huggingface/huggingface.ts';
 import type { HuggingFaceOptions } from './huggingface/connection.ts';
 import type { OpenAICompatibleOptions } from './openai-compatible/connection.ts';
+import { createOllama } from './ollama/ollama.ts';
+import type { OllamaOptions } from './ollama/connection.ts';
 import { createOpenAICompatible } from './openai-compatible/openai-compatible.ts';
 import { createTransformers } from './transformers/transformers.ts';
 import type { LocalOptions } from './transformers/options.ts';
@@ -32,16 +34,19 @@ export interface ProviderOptions {
   readonly local?: LocalOptions;
   /** Hugging Face's router, and endpoints of one's own. Unset: none. */
   readonly huggingFace?: HuggingFaceOptions;
+  /** An Ollama server. Unset: none. */
+  readonly ollama?: OllamaOptions;
   /** Servers that speak OpenAI's API, each under its name. */
   readonly openaiCompatible?: readonly OpenAICompatibleOptions[];
 }
 
 /** Every provider there is, as a process's settings have it. One that holds models loads them when they are called. */
 export function createProviders(options: ProviderOptions = {}): Providers {
-  const { local, huggingFace, openaiCompatible = [] } = options;
+  const { local, huggingFace, ollama, openaiCompatible = [] } = options;
   const list: readonly Provider[] = [
     ...(local ? [createTransformers(local)] : []),
     ...(huggingFace ? [createHuggingFace(huggingFace)] : []),
+    ...(ollama ? [createOllama(ollama)] : []),
     ...openaiCompatible.map(createOpenAICompatible),
     sandbox,
   ];

@@ -2,6 +2,7 @@
 import type { Handler } from '../provider.ts';
 import { misfit } from '../failures.ts';
 import { costOf } from '../gather.ts';
+import { shareTokens } from '../share-tokens.ts';
 import type { Connection } from './connection.ts';
 
 interface Item {
@@ -28,7 +29,7 @@ export const embeddings =
       throw misfit('its vectors are not numbered from 0');
     }
     const cost = usage && costOf(usage);
-    return { vectors, tokens: share(usage?.prompt_tokens, inputs), ...(cost !== undefined && { cost }) };
+    return { vectors, tokens: shareTokens(usage?.prompt_tokens, inputs), ...(cost !== undefined && { cost }) };
   };
 
 function vectorOf(embedding: string | number[]): Float32Array {
@@ -36,21 +37,4 @@ function vectorOf(embedding: string | number[]): Float32Array {
   const bytes = Buffer.from(embedding, 'base64');
   if (bytes.length % 4 !== 0) throw misfit('a vector is not of whole numbers');
   return new Float32Array(new Uint8Array(bytes).buffer);
-}
-
-/** The server counts the whole call: each input bears its share by length. Not counted (null): four characters each. */
-function share(total: number | null | undefined, inputs: readonly (string | readonly number[])[]): number[] {
-  const lengths = inputs.map((input) =>
-    typeof input === 'string' ? Math.ceil(input.length / 4) : input.length,
-  );
-  if (typeof total !== 'number') return lengths;
-  const sum = lengths.reduce((all, length) => all + length, 0) || 1;
-  let [seen, given] = [0, 0];
-  return lengths.map((length) => {
-    seen += length;
-    const upTo = Math.round((total * seen) / sum);
-    const own = upTo - given;
-    given = upTo;
-    return own;
-  });
 }

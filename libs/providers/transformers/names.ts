@@ -1,5 +1,5 @@
 /** What a local model may be called: `name` for one that ships or lies in the folder, `org/name` for those and the Hub's. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidInput } from '#domain';
@@ -17,6 +17,28 @@ const bundled = join(basename(here) === 'dist' ? dirname(here) : here, 'models')
 export function folderOf(model: string, { folder }: Pick<LocalOptions, 'folder'>): string | null {
   const places = [join(folder, model), join(bundled, model)];
   return places.find((place) => existsSync(join(place, 'config.json'))) ?? null;
+}
+
+/** @returns the models whose files lie on this machine, in either place. */
+export function modelsIn({ folder }: Pick<LocalOptions, 'folder'>): string[] {
+  const isModel = (path: string) => existsSync(join(path, 'config.json'));
+  const found = [folder, bundled].flatMap((place) =>
+    foldersIn(place).flatMap((name) => {
+      const within = join(place, name);
+      if (isModel(within)) return [name];
+      return foldersIn(within)
+        .filter((inner) => isModel(join(within, inner)))
+        .map((inner) => `${name}/${inner}`);
+    }),
+  );
+  return [...new Set(found)].filter((name) => shape.test(name)).sort();
+}
+
+function foldersIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  const entries = readdirSync(path, { withFileTypes: true });
+  // A model's folder may be a link to where its files are.
+  return entries.filter((entry) => !entry.isFile()).map(({ name }) => name);
 }
 
 /** @throws InvalidInput, code `model_not_found` */

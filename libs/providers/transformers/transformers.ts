@@ -6,7 +6,7 @@ import type { EmbeddingsInput, EmbeddingsOutput } from '#catalogue';
 import { pack, type PackLimits } from '#domain';
 import type { Provider } from '../provider.ts';
 import type { Embedded, MicroBatch, ModelPlan } from './messages.ts';
-import { checkName } from './names.ts';
+import { checkName, modelsIn } from './names.ts';
 import type { LocalOptions } from './options.ts';
 import { readPlan } from './read-plan.ts';
 import { Shelf } from './shelf.ts';
@@ -42,6 +42,7 @@ export function createTransformers(options: LocalOptions, threadUrl?: URL): Prov
         aborted(signal, () => shelf.use(model, (plan) => embed(plan, input, slots, limitsOf(model), signal))),
     },
     check: (model) => checkName(model, options),
+    known: () => modelsIn(options),
     packing: (_kind, model) => limitsOf(model),
     models: {
       held: () => shelf.held(),

@@ -17,6 +17,7 @@ afterAll(() => upstream.close());
 const find = (id: string): Provider => providers.list.find((one) => one.id === id)!;
 const modelOf: Record<string, (kind: KindId) => string> = {
   openai: () => 'scripted',
+  ollama: () => 'scripted',
   hf: (kind) =>
     kind === 'image-to-video' || kind === 'text-to-video'
       ? `fal/${kind}`
@@ -34,7 +35,7 @@ const tables: Record<string, object> = Object.fromEntries(
     handlers,
   ]),
 );
-const rows = ['openai', 'hf'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
+const rows = ['openai', 'hf', 'ollama'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
 
 test.each(rows)('%s: %s answers what the kind answers', async (id, kind) => {
   const output = await call(id, kind);
@@ -76,7 +77,7 @@ test.each(rows)('%s: %s ends with its signal', async (id, kind) => {
   await expect(work).rejects.toThrow('enough');
 });
 
-describe.each(['openai', 'hf'])('%s', (id) => {
+describe.each(['openai', 'hf', 'ollama'])('%s', (id) => {
   test.each([
     [{ status: 401 }, { code: 'provider_token_invalid', retryable: false }],
     [{ status: 402 }, { code: 'insufficient_quota', retryable: false }],
@@ -103,17 +104,6 @@ describe.each(['openai', 'hf'])('%s', (id) => {
     expect(upstream.calls).toHaveLength(1);
   });
 
-  test('a gated model is named with its page, a wrong token with the setting', async () => {
-    upstream.script({ status: 403, times: 1 });
-    upstream.script({ status: 401 });
-    await expect(call(id, 'chat-completion')).rejects.toThrow(
-      id === 'hf' ? 'https://huggingface.co/owner' : '/v1/models',
-    );
-    await expect(call(id, 'chat-completion')).rejects.toThrow(
-      id === 'hf' ? 'HF_TOKEN' : 'OPENAI_COMPATIBLE_KEYS',
-    );
-  });
-
   test('a chat is streamed piece by piece, and put together whole', async () => {
     const run = runWith();
     const output = await call(id, 'chat-completion', { stream: true }, run);
@@ -138,6 +128,19 @@ describe.each(['openai', 'hf'])('%s', (id) => {
       vectors: Float32Array[];
     };
     expect(vectors.map(([first]) => first)).toEqual([1, 3, 2]);
+  });
+});
+
+describe.each(['openai', 'hf'])('%s', (id) => {
+  test('a gated model is named with its page, a wrong token with the setting', async () => {
+    upstream.script({ status: 403, times: 1 });
+    upstream.script({ status: 401 });
+    await expect(call(id, 'chat-completion')).rejects.toThrow(
+      id === 'hf' ? 'https://huggingface.co/owner' : '/v1/models',
+    );
+    await expect(call(id, 'chat-completion')).rejects.toThrow(
+      id === 'hf' ? 'HF_TOKEN' : 'OPENAI_COMPATIBLE_KEYS',
+    );
   });
 
   test('a video is begun once, its id remembered first, and followed to its end', async () => {
@@ -201,4 +204,80 @@ test('openai-compatible: servers that count nothing, and that know no base64', a
   upstream.script({ status: 200, json: { object: 'list', data, model: 'x' } });
   const output = await call('openai', 'embeddings', { inputs: ['12345678'] });
   expect(output).toEqual({ vectors: [new Float32Array([1, 2])], tokens: [2] });
+});
+
+test('Ollama: names, what it has and what is asked of it', async () => {
+  const ollama = find('ollama');
+  for (const name of ['llama3', 'llama3:8b', 'owner/model:q4_K_M', 'hf.co/owner/model']) ollama.check(name);
+  for (const name of ['', 'a b', '../x', 'a:b:c', '/a']) {
+    expect(() => ollama.check(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+  }
+  expect(await ollama.known!()).toEqual(['scripted']);
+  upstream.script({ path: '/api/tags', status: 500 });
+  expect(await ollama.known!()).toEqual([]);
+  const messages = [
+    { role: 'developer', content: 'Be brief.' },
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'What is it?' },
+        { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+      ],
+    },
+  ];
+  const asked = { messages, max_tokens: 9, temperature: 0, response_format: { type: 'json_object' } };
+  const { choices } = (await call('ollama', 'chat-completion', asked)) as {
+    choices: { message: { content: string } }[];
+  };
+  expect(choices[0]!.message.content).toBe('You said: What is it? [image]');
+  expect(upstream.calls.at(-1)).toMatchObject({
+    headers: { authorization: 'Bearer sk-secretsecretsecret' },
+    body: {
+      model: 'scripted',
+      stream: false,
+      format: 'json',
+      options: { temperature: 0, num_predict: 9 },
+      messages: [{ role: 'system' }, { role: 'user', content: 'What is it?', images: ['AAAA'] }],
+    },
+  });
+  await expect(call('ollama', 'chat-completion', { n: 2 })).rejects.toMatchObject({ code: 'unsupported' });
+  await expect(call('ollama', 'embeddings', { inputs: [[1, 2]] })).rejects.toMatchObject({ param: 'input' });
+});
+
+test('Ollama: a call of a tool goes there and back', async () => {
+  const called = { function: { name: 'turn', arguments: { wheel: 1 } } };
+  const line = { message: { role: 'assistant', content: '', tool_calls: [called] }, done: true };
+  upstream.script({ path: '/api/chat', status: 200, json: line });
+  const tools = [{ type: 'function', function: { name: 'turn' } }];
+  const told = { id: 'call_0', type: 'function', function: { name: 'turn', arguments: '{"wheel":1}' } };
+  const messages = [
+    { role: 'assistant', content: null, tool_calls: [told] },
+    { role: 'tool', tool_call_id: 'call_0', content: 'done' },
+  ];
+  const { choices } = (await call('ollama', 'chat-completion', { messages, tools })) as { choices: object[] };
+  expect(choices).toMatchObject([
+    { message: { content: null, tool_calls: [told] }, finish_reason: 'tool_calls' },
+  ]);
+  expect(upstream.calls.at(-1)!.body).toMatchObject({
+    messages: [{ tool_calls: [called] }, { role: 'tool' }],
+  });
+});
+
+test('Ollama: a model that it lacks is pulled, loaded and let go; one that is nowhere is told so', async () => {
+  const { models } = find('ollama');
+  const pulls = () => upstream.callsOf('/api/pull').length;
+  await Promise.all([models!.load('pull-me'), models!.load('pull-me:latest')]);
+  await models!.load('pull-me');
+  expect(pulls()).toBe(1);
+  expect(models!.held()).toMatchObject([
+    { model: 'pull-me', state: 'ready', bytes: 1_000_000, dtype: 'Q4_K_M' },
+  ]);
+  await models!.unload('pull-me');
+  expect(models!.held()).toEqual([]);
+  expect(upstream.ollama.loaded).toEqual(new Set());
+  for (let again = 0; again < 2; again++)
+    await expect(models!.load('pull-nothing')).rejects.toThrow('file does not exist');
+  expect(pulls()).toBe(2);
+  const error = { code: 'provider_model_not_found' };
+  expect(models!.held()).toMatchObject([{ model: 'pull-nothing', state: 'failed', error }]);
 });

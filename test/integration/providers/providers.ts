@@ -6,7 +6,7 @@ import type { ScriptedUpstream } from '../../support/upstream/server.ts';
 
 export const secret = 'hf_secretsecretsecret';
 
-export const providersAt = (upstream: ScriptedUpstream) =>
+export const providersAt = (upstream: Pick<ScriptedUpstream, 'url'>) =>
   createProviders({
     huggingFace: {
       token: secret,
@@ -15,6 +15,7 @@ export const providersAt = (upstream: ScriptedUpstream) =>
       router: upstream.url,
       concurrency: 4,
     },
+    ollama: { url: upstream.url, key: 'sk-secretsecretsecret', concurrency: 4 },
     openaiCompatible: [
       { name: 'openai', url: `${upstream.url}/v1`, key: 'sk-secretsecretsecret', concurrency: 4 },
     ],

@@ -15,6 +15,8 @@ export interface UpstreamCall {
   status?: number;
   /** The client went before its answer was complete. */
   aborted?: boolean;
+  /** Of one that streams: when each piece was written, on this process's `performance` clock. */
+  piecesAt?: number[];
 }
 
 export interface Reply {

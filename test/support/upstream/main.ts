@@ -8,5 +8,6 @@ console.log(`The scripted upstream listens on ${upstream.url}.
 
   OPENAI_COMPATIBLE=scripted=${upstream.url}/v1
   HF_ENDPOINT=${upstream.url} HF_ROUTER=${upstream.url} HF_TOKEN=hf_any
+  OLLAMA_URL=${upstream.url}
 
-Faults: POST /_script {"path":"/embeddings","status":503,"times":3}. Calls: GET /_calls. Anew: POST /_reset.`);
+Faults: POST /_script {"path":"/embeddings","status":503,"times":3}. Calls: GET /_calls. Anew: POST /_reset. More: docs/providers.md.`);

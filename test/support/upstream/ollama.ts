@@ -2,23 +2,76 @@
 import { replyTo, tokensOf, vectorOf, wordsOf } from './answers.ts';
 import { fieldOf, type Reply, type Route, type UpstreamCall } from './call.ts';
 
-export const ollama: Route = (call) => {
-  if (call.path === '/api/tags')
-    return { json: { models: [{ name: 'scripted:latest', model: 'scripted:latest' }] } };
-  if (call.path === '/api/version') return { json: { version: '0.30.0' } };
-  if (call.method !== 'POST') return undefined;
-  if (call.path === '/api/embed') return embed(call);
-  if (call.path === '/api/generate') {
-    return said(call, String(fieldOf(call, 'prompt')), (response) => ({ response }));
+/** What the server has on its disk and in its memory. Models named `pull-…` are not there until they are pulled. */
+export class OllamaShelf {
+  readonly pulled = new Set(['scripted:latest']);
+  readonly loaded = new Set<string>();
+
+  clear(): void {
+    this.loaded.clear();
+    for (const name of this.pulled) if (name !== 'scripted:latest') this.pulled.delete(name);
   }
-  if (call.path !== '/api/chat') return undefined;
-  const messages = fieldOf(call, 'messages') as { content: string }[];
-  const message = (content: string) => ({ message: { role: 'assistant', content } });
-  return said(call, messages.at(-1)?.content ?? '', message);
+
+  has(name: string): boolean {
+    return !name.startsWith('pull-') || this.pulled.has(name);
+  }
+}
+
+export const ollama =
+  (shelf: OllamaShelf): Route =>
+  (call) => {
+    if (call.path === '/api/tags') return { json: { models: [...shelf.pulled].map(modelOf) } };
+    if (call.path === '/api/ps') return { json: { models: [...shelf.loaded].map(modelOf) } };
+    if (call.path === '/api/version') return { json: { version: '0.30.0' } };
+    const route = call.method === 'POST' ? post[call.path] : undefined;
+    if (!route) return undefined;
+    const name = fullName(String(fieldOf(call, 'model')));
+    if (call.path === '/api/pull') return pull(name, shelf);
+    if (!shelf.has(name)) return { status: 404, json: { error: `model '${name}' not found` } };
+    if (fieldOf(call, 'keep_alive') === 0) {
+      shelf.loaded.delete(name);
+      return { json: { model: name, response: '', done: true, done_reason: 'unload' } };
+    }
+    shelf.loaded.add(name);
+    return route(call);
+  };
+
+const fullName = (name: string) => (/:[^/]*$/.test(name) ? name : `${name}:latest`);
+
+const modelOf = (name: string) => ({
+  ...{ name, model: name, size: 1_000_000, size_vram: 0, digest: 'scripted' },
+  details: { format: 'gguf', family: 'scripted', quantization_level: 'Q4_K_M' },
+});
+
+const ndjson = (lines: readonly object[]): Reply => ({
+  headers: { 'content-type': 'application/x-ndjson' },
+  pieces: lines.map((line) => `${JSON.stringify(line)}\n`),
+});
+
+/** One named `pull-nothing` is nowhere to be had. */
+function pull(name: string, shelf: OllamaShelf): Reply {
+  if (name.startsWith('pull-nothing')) {
+    return ndjson([{ status: 'pulling manifest' }, { error: 'pull model manifest: file does not exist' }]);
+  }
+  shelf.pulled.add(name);
+  const part = { status: 'pulling scripted', digest: 'scripted', total: 1_000_000 };
+  return ndjson([{ status: 'pulling manifest' }, { ...part, completed: 500_000 }, { status: 'success' }]);
+}
+
+const post: Record<string, (call: UpstreamCall) => Reply> = {
+  '/api/pull': () => ({}),
+  '/api/embed': embed,
+  '/api/generate': (call) => said(call, String(fieldOf(call, 'prompt')), (response) => ({ response })),
+  '/api/chat'(call) {
+    const messages = fieldOf(call, 'messages') as { content: string; images?: string[] }[];
+    const { content = '', images = [] } = messages.at(-1) ?? {};
+    const asked = [content, ...images.map(() => '[image]')].join(' ');
+    return said(call, asked, (text) => ({ message: { role: 'assistant', content: text } }));
+  },
 };
 
 function embed(call: UpstreamCall): Reply {
-  const inputs = [fieldOf(call, 'input')].flat() as string[];
+  const inputs = [fieldOf(call, 'input') ?? []].flat() as string[];
   const prompt_eval_count = inputs.reduce((sum, input) => sum + tokensOf(input), 0);
   const embeddings = inputs.map((input) => vectorOf(input));
   return { items: inputs.length, json: { model: fieldOf(call, 'model'), embeddings, prompt_eval_count } };
@@ -34,12 +87,8 @@ function said(call: UpstreamCall, asked: string, piece: (text: string) => object
   };
   const end = { done: true, done_reason: 'stop', ...counts };
   if (fieldOf(call, 'stream') === false) return { json: { ...head, ...piece(text), ...end } };
-  const lines = [
+  return ndjson([
     ...wordsOf(text).map((word) => ({ ...head, ...piece(word), done: false })),
     { ...head, ...piece(''), ...end },
-  ];
-  return {
-    headers: { 'content-type': 'application/x-ndjson' },
-    pieces: lines.map((line) => `${JSON.stringify(line)}\n`),
-  };
+  ]);
 }

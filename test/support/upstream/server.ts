@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fieldOf, readBody, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
 import { Faults, jsonOf, spoil, type Fault } from './faults.ts';
 import { huggingFace } from './hugging-face.ts';
-import { ollama } from './ollama.ts';
+import { ollama, OllamaShelf } from './ollama.ts';
 import { openai } from './openai.ts';
 import { queues } from './queues.ts';
 import { Renderings } from './rendering.ts';
@@ -28,6 +28,7 @@ export class ScriptedUpstream {
   readonly calls: UpstreamCall[] = [];
   readonly videos = new Renderings('video_');
   readonly predictions = new Renderings('run-');
+  readonly ollama = new OllamaShelf();
   timing: Timing = { callMs: 0, itemMs: 0, pieceMs: 0 };
   /** Calls that it worked on at once, at most: by model, and of all under the empty name. */
   readonly mostAtOnce = new Map<string, number>();
@@ -39,7 +40,7 @@ export class ScriptedUpstream {
     openai,
     queues(this.predictions, () => this.url),
     huggingFace,
-    ollama,
+    ollama(this.ollama),
   ];
 
   static async start(port = 0): Promise<ScriptedUpstream> {
@@ -63,6 +64,7 @@ export class ScriptedUpstream {
     this.mostAtOnce.clear();
     this.videos.all.clear();
     this.predictions.all.clear();
+    this.ollama.clear();
     this.timing = { callMs: 0, itemMs: 0, pieceMs: 0 };
   }
 
@@ -130,7 +132,7 @@ export class ScriptedUpstream {
     if (ms > 0) await wait(ms);
     ended();
     call.status = sent.status ?? 200;
-    await this.send(sent, response, fault);
+    await this.send(sent, call, response, fault);
   }
 
   private begun(call: UpstreamCall): () => void {
@@ -144,7 +146,12 @@ export class ScriptedUpstream {
     return () => names.forEach((name) => this.atOnce.set(name, this.atOnce.get(name)! - 1));
   }
 
-  private async send(reply: Reply, response: ServerResponse, fault: Fault | null): Promise<void> {
+  private async send(
+    reply: Reply,
+    call: UpstreamCall,
+    response: ServerResponse,
+    fault: Fault | null,
+  ): Promise<void> {
     const { status = 200, headers = { 'content-type': 'application/json' }, json, bytes, pieces } = reply;
     const type = json === undefined ? {} : { 'content-type': 'application/json' };
     response.writeHead(status, { ...type, ...headers, 'x-request-id': 'req_scripted' });
@@ -154,7 +161,9 @@ export class ScriptedUpstream {
     if (fault?.dripMs !== undefined)
       return this.drip(Buffer.concat(parts.map((part) => Buffer.from(part))), response, fault.dripMs);
     if (!pieces) return void response.end(whole);
+    call.piecesAt = [];
     for (const piece of pieces) {
+      call.piecesAt.push(performance.now());
       response.write(piece);
       if (this.timing.pieceMs > 0) await wait(this.timing.pieceMs);
     }

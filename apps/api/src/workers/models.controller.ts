@@ -23,12 +23,13 @@ export class ModelsController {
   /** What providers can name, what workers hold and what was asked for; any other name of a provider's works too. */
   @Get()
   async list(): Promise<{ object: 'list'; data: ModelObject[] }> {
-    const [workers, wishes] = await Promise.all([this.workers.seen(seenWithinS), this.wishes.all()]);
-    const named = this.providers.list.flatMap(
-      (provider) => provider.known?.().map((model) => `${provider.id}/${model}`) ?? [],
-    );
+    const [workers, wishes, ...named] = await Promise.all([
+      this.workers.seen(seenWithinS),
+      this.wishes.all(),
+      ...this.providers.list.map(namesOf),
+    ]);
     const held = workers.flatMap(({ models }) => models.map(({ model }) => model));
-    const names = new Set([...named, ...held, ...wishes.map(({ model }) => model)]);
+    const names = new Set([...named.flat(), ...held, ...wishes.map(({ model }) => model)]);
     return {
       object: 'list',
       data: [...names].sort().map((name) => toModel(name, this.hostOf(name), workers, wishes)),
@@ -97,6 +98,10 @@ export class ModelsController {
   private hostOf(model: string): Provider | undefined {
     return this.providers.list.find(({ id, models }) => models && model.startsWith(`${id}/`));
   }
+}
+
+async function namesOf({ id, known }: Provider): Promise<string[]> {
+  return ((await known?.()) ?? []).map((model) => `${id}/${model}`);
 }
 
 function toModel(
