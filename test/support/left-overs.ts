@@ -17,7 +17,8 @@ export const referencedObjects = `
   union select error_key, error_bytes from chunks c where error_key is not null
     and not exists (select from file_segments s where s.object_key = c.error_key)
   union select object_key, max(bytes) from checkpoints group by 1
-  union select object_key, bytes from upload_parts`;
+  union select object_key, bytes from upload_parts
+  union select kept ->> 'key', (kept ->> 'bytes')::bigint from tasks t, jsonb_array_elements(t.media) kept`;
 
 /** Objects that are to go, and may be gone. */
 export const retiredObjects = 'select object_key as key from retired_objects';

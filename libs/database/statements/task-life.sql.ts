@@ -57,6 +57,11 @@ export const rememberRun = hot(
   returning 1`,
 );
 
+/** What a task that has ended without its worker had begun upstream. `$1` task. */
+export const leftRun = `
+  select kind, model, upstream_run_id as run from tasks
+  where id = $1 and status in ('canceled', 'expired') and upstream_run_id is not null`;
+
 /**
  * Who stands before a queued task, and how soon a worker should be free. `$1` task. What waits is counted up to
  * 1,000: a place beyond that is "far".

@@ -17,7 +17,7 @@ import { createTask } from '../statements/create-task.sql.ts';
 import { cancelTask, finishTask, releaseTask } from '../statements/end-task.sql.ts';
 import type { Metering } from '../statements/metering.sql.ts';
 import { noteProgress } from '../statements/note-progress.sql.ts';
-import { dueTasks, expireTasks, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
+import { dueTasks, expireTasks, leftRun, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
 import { overdueTasks, redeliverTasks } from '../statements/overdue-tasks.sql.ts';
 
 export interface NewTask {
@@ -47,6 +47,13 @@ export interface NewTask {
 }
 
 export type TaskWithWebhook = TaskRow & { readonly webhook: WebhookEndpointRow | null };
+
+/** A run that goes on upstream though its task is over. */
+export interface LeftRun {
+  readonly kind: string;
+  readonly model: string;
+  readonly run: string;
+}
 
 export interface TaskDelivery {
   readonly taskId: string;
@@ -238,6 +245,12 @@ export class TaskStore {
         code: 'task_not_cancellable',
       });
     });
+  }
+
+  /** What a task that was cancelled or has expired had begun upstream; null where it had not, or has not ended so. */
+  async leftRun(taskId: string): Promise<LeftRun | null> {
+    const [left] = await this.database.statement<LeftRun>(leftRun, [taskId]);
+    return left ?? null;
   }
 
   /** Of these tasks those that have ended. */

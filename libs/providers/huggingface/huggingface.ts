@@ -4,6 +4,7 @@ import type { Provider } from '../provider.ts';
 import { Connection, type HuggingFaceOptions } from './connection.ts';
 import { chatCompletion } from './chat.ts';
 import { imageToImage, imageToVideo, textToImage, textToVideo } from './drawing.ts';
+import { endInQueue } from './queues.ts';
 import * as senses from './senses.ts';
 import { targetOf } from './target.ts';
 import * as text from './text.ts';
@@ -47,6 +48,7 @@ export function createHuggingFace(options: HuggingFaceOptions): Provider {
       'zero-shot-classification': text.zeroShotClassification(on, endpoints),
       'zero-shot-image-classification': senses.zeroShotImageClassification(on, endpoints),
     },
+    endRun: (model, run) => endInQueue(on, targetOf(model, endpoints), run),
     check: (model) => void targetOf(model, endpoints),
   };
 }

@@ -9,6 +9,7 @@ import { misfit, unsupported } from '../failures.ts';
 import { mediaFrom } from '../media.ts';
 import { following } from '../poll.ts';
 import type { Run } from '../provider.ts';
+import { silentRun } from '../silent-run.ts';
 import type { Connection } from './connection.ts';
 import type { Target } from './target.ts';
 
@@ -66,6 +67,12 @@ export async function throughQueue(
   };
   const id = await following(kept, { ...queue, begin: () => queue.begin(input) });
   return mediaFrom(await on.download(await queue.result(id), run.signal), 'application/octet-stream');
+}
+
+/** @param kept the run as it was kept: who has it, and its id there. */
+export async function endInQueue(on: Connection, target: Target, kept: string): Promise<void> {
+  const [provider = '', id = ''] = kept.split(' ', 2);
+  await queues[provider]?.(on, '', target, silentRun(AbortSignal.timeout(cancelMs))).cancel(id);
 }
 
 interface Queue {

@@ -36,10 +36,7 @@ async function filmed(on: Connection, call: Call<Film>, run: Run, image?: Media)
       run.progress({ stage: status, ...(status !== 'queued' && progress > 0 && { percent: progress }) });
       return status === 'completed';
     },
-    cancel: async (begun) => {
-      const soon = AbortSignal.timeout(cancelMs);
-      await on.call(soon, (client) => client.videos.delete(begun, { signal: soon }));
-    },
+    cancel: (begun) => endFilm(on, begun),
   });
   const content = (variant: 'video' | 'thumbnail') =>
     on.call(signal, async (client) =>
@@ -51,6 +48,12 @@ async function filmed(on: Connection, call: Call<Film>, run: Run, image?: Media)
 
 /** How long the upstream has to take note of a cancel. */
 const cancelMs = 10_000;
+
+/** A film that is still rendered ends with its deletion. */
+export async function endFilm(on: Connection, id: string): Promise<void> {
+  const signal = AbortSignal.timeout(cancelMs);
+  await on.call(signal, (client) => client.videos.delete(id, { signal }));
+}
 
 async function create(on: Connection, { model, input }: Call<Film>, signal: AbortSignal, image?: Media) {
   const { image: _, metadata: __, seconds, ...more } = input as InputOf<'image-to-video'>;

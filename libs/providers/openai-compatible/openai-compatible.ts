@@ -8,7 +8,7 @@ import type { Provider } from '../provider.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OpenAICompatibleOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
-import { imageToVideo, textToVideo } from './films.ts';
+import { endFilm, imageToVideo, textToVideo } from './films.ts';
 import { moderation, reranking } from './judgements.ts';
 import { imageToImage, inpainting, textToImage } from './pictures.ts';
 import { automaticSpeechRecognition, textToSpeech } from './speech.ts';
@@ -36,6 +36,7 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
       'text-to-speech': textToSpeech(on),
       'text-to-video': textToVideo(on),
     },
+    endRun: (_, run) => endFilm(on, run),
     check(model) {
       if (model !== '') return;
       throw new InvalidInput(`Name the model after the slash, as '${options.name}' knows it.`, {

@@ -10,6 +10,7 @@ import { redisRestart } from './redis-restart.ts';
 import { storm } from './storm.ts';
 import { supervisorKill } from './supervisor-kill.ts';
 import { twoDispatchers } from './two-dispatchers.ts';
+import { videoKill } from './video-kill.ts';
 import { workerFreeze } from './worker-freeze.ts';
 import { workerKill } from './worker-kill.ts';
 import { webhookApiKill } from './webhook-api-kill.ts';
@@ -34,6 +35,7 @@ export const faults: readonly Fault[] = [
   redisRestart,
   redisFlush,
   direct,
+  videoKill,
   webhookApiKill,
   webhookRelayKill,
   webhookRedisOutage,

@@ -14,6 +14,7 @@ import { claimInsisting } from '../insist.ts';
 import type { InHand } from '../in-hand.ts';
 import type { Devices } from './devices.ts';
 import type { DirectOutcome } from './direct-lane.ts';
+import { endLeftRun } from './end-left-run.ts';
 import { endingAt } from './ending-at.ts';
 import { giveBack, limitOf, putOff } from './hand-back.ts';
 import { keepMedia } from './keep-media.ts';
@@ -51,7 +52,7 @@ const lossesUntilFailed = 5;
 
 export async function runTask(job: TaskJob, on: TaskRunner, signal: AbortSignal, log: Logger): Promise<void> {
   const task = await claimInsisting(() => on.tasks.claim(job, on.workerId), signal);
-  if (!task) return; // Someone else has it, or it is over.
+  if (!task) return endLeftRun(job.taskId, on, log); // Someone else has it, or it is over.
   const done = on.inHand.begin({
     type: 'task',
     id: task.taskId,

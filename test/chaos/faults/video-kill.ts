@@ -1,0 +1,164 @@
+/**
+ * Workers are killed while the upstream renders a film: whoever takes it up goes on with the run that was begun, and
+ * what its caller is shown never goes back. A cancel reaches the upstream while it still renders.
+ */
+import { mp4 } from '../../support/upstream/answers.ts';
+import { ScriptedUpstream } from '../../support/upstream/server.ts';
+import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
+import { Film, filmWays, wentBack, type FilmWay } from '../film.ts';
+import { resumeWithinMs } from '../losses.ts';
+import { Scene } from '../scene.ts';
+
+const tokens = { openai: 'sk-chaoschaoschaoschaos', huggingFace: 'hf_chaoschaoschaoschaos' };
+/** A cancel's way to the upstream, by its worker and by another in a dead one's place. CI's machines are slow and shared. */
+const toldWithinMs = {
+  long: { byItsWorker: 2_000, inItsPlace: resumeWithinMs },
+  short: { byItsWorker: 10_000, inItsPlace: 45_000 },
+};
+/** Looks until a film is done: they come a quarter of a second after a worker took it up, then ever more rarely. */
+const looksOf = (kills: number) => 6 + 6 * kills;
+
+export const videoKill: Fault = {
+  name: 'video-kill',
+  title: 'kill -9 the worker while the upstream renders a video; cancel one',
+  backends: ['embedded', 'redis'],
+  async run(options) {
+    const upstream = await ScriptedUpstream.start();
+    const env = {
+      OPENAI_COMPATIBLE: `scripted=${upstream.url}/v1`,
+      OPENAI_COMPATIBLE_KEYS: `scripted=${tokens.openai}`,
+      HF_ENDPOINT: upstream.url,
+      HF_ROUTER: upstream.url,
+      HF_TOKEN: tokens.huggingFace,
+    };
+    try {
+      return await Scene.play(options, { workers: 2, env }, (scene) => act(scene, upstream, options));
+    } finally {
+      await upstream.close();
+    }
+  },
+};
+
+interface Cancelled {
+  readonly way: FilmWay;
+  /** Its worker had been killed. */
+  readonly isOrphan: boolean;
+  readonly toldMs: number | null;
+}
+
+const slowestTold = (cancels: readonly Cancelled[], isOrphan: boolean) =>
+  Math.max(...cancels.filter((one) => one.isOrphan === isOrphan).map(({ toldMs }) => toldMs ?? Infinity));
+
+const toldCheck = (
+  name: string,
+  cancels: readonly Cancelled[],
+  isOrphan: boolean,
+  withinMs: number,
+): Check => ({
+  name: `${name} within ${withinMs / 1_000} s`,
+  holds: slowestTold(cancels, isOrphan) <= withinMs,
+  found: cancels
+    .filter((one) => one.isOrphan === isOrphan)
+    .map(({ way, toldMs }) => `${way.name}: ${toldMs === null ? 'never' : `${toldMs} ms`}`)
+    .join(', '),
+});
+
+interface Made {
+  readonly film: Film;
+  readonly begun: number;
+  readonly resumedMs: readonly number[];
+  readonly isWhole: boolean;
+  readonly backwards: readonly string[];
+}
+
+async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptions): Promise<FaultResult> {
+  const kills = options.short ? 1 : 3;
+  const limits = toldWithinMs[options.short ? 'short' : 'long'];
+  const films: Made[] = [];
+  const cancels: Cancelled[] = [];
+  upstream.videos.looks = upstream.predictions.looks = looksOf(kills);
+  for (const way of filmWays) {
+    // The second has the first one's time to be estimated by.
+    for (let film = 0; film < (options.short ? 1 : 2); film++)
+      films.push(await makeFilm(scene, upstream, way, kills));
+    for (const isOrphan of [false, true])
+      cancels.push({ way, isOrphan, toldMs: await cancelFilm(scene, upstream, way, isOrphan) });
+  }
+  const resumes = films.flatMap(({ resumedMs }) => resumedMs);
+  const slowest = Math.max(...resumes);
+  const shown = films.reduce((sum, { film }) => sum + film.shown.length, 0);
+  const checks: Check[] = [
+    {
+      name: 'one run was begun upstream for each film, whoever was killed',
+      holds: films.every(({ begun }) => begun === 1),
+      found: films.map(({ film, begun }) => `${film.way.name}: ${begun}`).join(', '),
+    },
+    {
+      name: 'each film is done, and is the one that the upstream made',
+      holds: films.every(({ film, isWhole }) => film.end === 'succeeded' && isWhole),
+      found: films.map(({ film }) => film.end).join(', '),
+    },
+    {
+      name: 'progress never goes back, and what waits shows none',
+      holds: films.every(({ backwards }) => backwards.length === 0) && shown > 0,
+      found: films.flatMap(({ backwards }) => backwards).join(', ') || `seen ${shown} times`,
+    },
+    {
+      name: `every film is taken up again within ${resumeWithinMs / 1_000} s`,
+      holds: slowest <= resumeWithinMs,
+      found: resumes.map((ms) => `${ms} ms`).join(', '),
+    },
+    toldCheck('a cancel reaches the upstream', cancels, false, limits.byItsWorker),
+    toldCheck('a cancel of a film whose worker is dead reaches it', cancels, true, limits.inItsPlace),
+    ...(await scene.verdict({ secrets: Object.values(tokens) })),
+  ];
+  const figures = {
+    films: films.length,
+    kills: resumes.length,
+    slowestResumeMs: slowest,
+    slowestCancelMs: slowestTold(cancels, false),
+    slowestCancelWithoutWorkerMs: slowestTold(cancels, true),
+  };
+  return { checks, tables: [], figures };
+}
+
+async function makeFilm(
+  scene: Scene,
+  upstream: ScriptedUpstream,
+  way: FilmWay,
+  kills: number,
+): Promise<Made> {
+  const { platform, truth, options } = scene;
+  const film = await Film.begin(way, { platform, truth, upstream });
+  const resumedMs: number[] = [];
+  for (let stroke = 1; stroke <= kills; stroke++) {
+    const seen = stroke === 1 ? 0 : upstream.callsOf(way.looks, 'GET').length;
+    await film.rendering(seen + options.random.between(2, 4));
+    await scene.look();
+    const killed = await film.killWorker();
+    const after = await film.resumedAfter(killed);
+    resumedMs.push(after);
+    options.say(`${way.name}: killed the worker of ${film.id}; taken up again after ${after} ms`);
+  }
+  await film.ended();
+  const isWhole = film.end === 'succeeded' && (await film.content()).equals(mp4);
+  options.say(`${way.name}: ${film.end}, begun ${film.begun} × upstream`);
+  return { film, begun: film.begun, resumedMs, isWhole, backwards: wentBack(film.shown) };
+}
+
+async function cancelFilm(
+  { platform, truth, options }: Scene,
+  upstream: ScriptedUpstream,
+  way: FilmWay,
+  isOrphan: boolean,
+): Promise<number | null> {
+  const film = await Film.begin(way, { platform, truth, upstream });
+  await film.rendering(2);
+  if (isOrphan) await film.killWorker();
+  const toldMs = await film.cancel(60_000);
+  const after = toldMs === null ? 'never told' : `told after ${toldMs} ms`;
+  options.say(
+    `${way.name}: cancelled ${film.id}${isOrphan ? ' of a dead worker' : ''}; the upstream was ${after}`,
+  );
+  return toldMs;
+}
