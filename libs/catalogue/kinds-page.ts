@@ -1,16 +1,17 @@
 /** docs/kinds.md, from the catalogue itself. */
 import { z } from 'zod';
+import { endpointsOf } from './endpoints.ts';
 import type { Kind } from './kind.ts';
 
 /** @returns the page's table. */
 export function kindsTable(kinds: readonly Kind[]): string {
   const rows = kinds.map(
-    ({ id, title, modalities, endpoint, input, timeoutMs, longestMs, chunk, streams }) => [
+    ({ id, title, modalities, endpoint = '', input, timeoutMs, longestMs, chunk, streams }) => [
       `\`${id}\``,
       title,
       `${modalities.in.join(', ')} → ${modalities.out.join(', ')}`,
       fieldsOf(input),
-      `${endpoint ? `\`${endpoint}\`, ` : ''}\`/v1/tasks\``,
+      [...endpointsOf({ id, endpoint }), '/v1/tasks'].map((path) => `\`${path}\``).join(', '),
       `${minutes(timeoutMs)} / ${minutes(longestMs)}`,
       String(chunk.maxLines),
       streams ? 'yes' : '',

@@ -1,6 +1,7 @@
 /** A task's parts as the one body that its kind reads; the same in `POST /v1/tasks` and in a batch's line. */
 import { taskRequest, type TaskRequestBody } from '#contracts';
 import { InvalidInput } from '#domain';
+import { endpointAt } from './endpoints.ts';
 
 /** Path that carries every kind. */
 export const tasksEndpoint = '/v1/tasks';
@@ -18,8 +19,20 @@ export function taskBody({ input, options = {}, model, metadata }: TaskRequestBo
   return { ...input, ...options, model, metadata };
 }
 
-/** @param kind that the batch is of: its lines are of one, as they are of one model. @throws InvalidInput */
-export function lineBody(body: unknown, kind: string): Record<string, unknown> {
+/**
+ * A line's body under its kind's names, whatever its endpoint calls them.
+ * @param kind that the batch is of: its lines are of one, as they are of one model. @throws InvalidInput
+ */
+export function lineBody(body: Readonly<Record<string, unknown>>, kind: string, path: string): unknown {
+  if (path === tasksEndpoint) return taskLine(body, kind);
+  const endpoint = endpointAt(path);
+  if (!endpoint) return body;
+  const own = endpoint.kindOf(body);
+  if (own !== kind) throw mismatch(own, kind);
+  return endpoint.toFields(body);
+}
+
+function taskLine(body: unknown, kind: string): Record<string, unknown> {
   const parsed = taskRequest.safeParse(body);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -27,10 +40,13 @@ export function lineBody(body: unknown, kind: string): Record<string, unknown> {
     throw new InvalidInput(`'${param}': ${issue!.message}.`, { code: 'invalid_request', param });
   }
   if (parsed.data.kind !== kind && parsed.data.kind !== 'auto') {
-    throw new InvalidInput(`this line is ${parsed.data.kind}, and the batch ${kind} by its first line.`, {
-      code: 'kind_mismatch',
-      param: 'kind',
-    });
+    throw mismatch(parsed.data.kind, kind);
   }
   return taskBody(parsed.data);
 }
+
+const mismatch = (own: string, kind: string) =>
+  new InvalidInput(`this line is ${own}, and the batch ${kind} by its first line.`, {
+    code: 'kind_mismatch',
+    param: 'kind',
+  });

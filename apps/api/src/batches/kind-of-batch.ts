@@ -1,5 +1,14 @@
-/** Which kind a batch is of: its endpoint says so, or on `/v1/tasks` its first line. */
-import { kindIds, kindOf, kindOfEndpoint, taskBody, tasksEndpoint, type KindId } from '#catalogue';
+/** Which kind a batch is of: its endpoint says so, or where that carries several its first line. */
+import {
+  endpointAt,
+  endpointsOf,
+  kindIds,
+  kindOf,
+  kindOfEndpoint,
+  taskBody,
+  tasksEndpoint,
+  type KindId,
+} from '#catalogue';
 import { taskRequest, type CreateBatchBody } from '#contracts';
 import type { FileStore } from '#database';
 import { InvalidInput } from '#domain';
@@ -24,11 +33,14 @@ export async function kindOfBatch(
 ): Promise<KindId> {
   const kind = kindOfEndpoint(endpoint);
   if (kind) return kind;
-  if (endpoint !== tasksEndpoint) {
-    const known = [...kindIds.flatMap((id) => kindOf(id).endpoint ?? []), tasksEndpoint].join(', ');
+  const shape = endpointAt(endpoint);
+  if (!shape && endpoint !== tasksEndpoint) {
+    const known = [...new Set(kindIds.flatMap((id) => endpointsOf(kindOf(id)))), tasksEndpoint].join(', ');
     throw new InvalidInput(`No batch runs on this endpoint. Use one of: ${known}.`, { param: 'endpoint' });
   }
+  if (shape?.kinds.length === 1) return shape.kinds[0]!;
   const body: unknown = requests ? requests[0]!.body : await firstBody(workspaceId, fileId!, on);
+  if (shape) return shape.kindOf((body ?? {}) as Record<string, unknown>);
   const parsed = taskRequest.safeParse(body);
   if (!parsed.success) throw invalidInputOf(parsed.error.issues[0], 'the first line: ');
   const { kind: named, model } = parsed.data;

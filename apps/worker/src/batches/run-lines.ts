@@ -1,5 +1,5 @@
 /** A chunk's lines: checked, packed into calls, each call on its way as soon as the device has a turn for it. */
-import { kindOf, lineBody, packingOf, tasksEndpoint, type Kind, type KindId } from '#catalogue';
+import { endpointAt, kindOf, lineBody, packingOf, type Kind, type KindId } from '#catalogue';
 import type { BatchLine, NotRunCode } from '#contracts';
 import type { ClaimedChunk } from '#database';
 import { InvalidInput, pack, parseCheckedLine, type Failure, type Line } from '#domain';
@@ -125,6 +125,9 @@ function* prepare(
   isHeldUp: (failure: Failure) => boolean,
 ): Generator<ReadyLine> {
   const packing = packingOf(kind);
+  const shape = endpointAt(endpoint);
+  const shownAt = (json: string, body: BatchLine['body']) =>
+    shape ? JSON.stringify(shape.toAnswer(JSON.parse(json) as Record<string, unknown>, body)) : json;
   for (const line of lines) {
     if (records.isRestored(line.number)) continue;
     const { custom_id: customId, body } = accepted(line);
@@ -143,7 +146,10 @@ function* prepare(
     const settle = (outcome: Outcome) => {
       if ('answer' in outcome) {
         const { json, media, ...answer } = outcome.answer;
-        return records.succeeded(line.number, customId, { ...answer, json: withData(json, media) });
+        return records.succeeded(line.number, customId, {
+          ...answer,
+          json: shownAt(withData(json, media), body),
+        });
       }
       const { failure } = outcome;
       if (isHeldUp(failure)) return;
@@ -154,13 +160,13 @@ function* prepare(
 }
 
 function parse(
-  body: unknown,
+  body: BatchLine['body'],
   kind: Kind,
   endpoint: string,
 ): { data: unknown } | { refused: Pick<InvalidInput, 'message' | 'param' | 'code'> } {
-  let given = body;
+  let given: unknown;
   try {
-    if (endpoint === tasksEndpoint) given = lineBody(body, kind.id);
+    given = lineBody(body, kind.id, endpoint);
   } catch (error) {
     if (error instanceof InvalidInput) return { refused: error };
     throw error;
