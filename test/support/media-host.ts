@@ -1,0 +1,51 @@
+/** A host on the internet as inputs name them by URL: TLS under a name, here on this machine. */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { certificateFor } from './certificate.ts';
+
+export interface MediaHost {
+  /** `https://localhost:PORT`. */
+  readonly url: string;
+  /** As `MILLRACE_INPUT_ALLOW_HOSTS` names it. */
+  readonly host: string;
+  /** An address that is not allowed, of a server that counts who comes. */
+  readonly inside: string;
+  /** Requests that the inner server was sent. */
+  readonly insideHits: () => number;
+  close(): Promise<void>;
+}
+
+/** @param certPath where to leave the certificate that its clients have to trust. */
+export async function startMediaHost(certPath: string, answer: RequestListener): Promise<MediaHost> {
+  let hits = 0;
+  const { cert, key } = certificateFor('localhost');
+  await writeFile(certPath, cert);
+  const outer = createServer({ cert, key }, answer);
+  const inner = createHttpServer((_, response) => {
+    hits++;
+    response.end('secret');
+  });
+  const [port, innerPort] = await Promise.all([listen(outer), listen(inner)]);
+  return {
+    url: `https://localhost:${port}`,
+    host: `localhost:${port}`,
+    inside: `http://127.0.0.1:${innerPort}/secret`,
+    insideHits: () => hits,
+    async close() {
+      for (const server of [outer, inner]) {
+        server.closeAllConnections();
+        server.close();
+        await once(server, 'close');
+      }
+    },
+  };
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
