@@ -10,6 +10,7 @@ import { fairness } from './fairness.ts';
 import { interactive } from './interactive.ts';
 import { backends, type BackendName, type BenchOptions, type Scenario } from './scenario.ts';
 import { microBatch } from './micro-batch.ts';
+import { stream } from './stream.ts';
 import { vectors } from './vectors.ts';
 import { webhooks } from './webhooks.ts';
 
@@ -21,6 +22,7 @@ const scenarios: readonly Scenario[] = [
   direct,
   interactive,
   microBatch,
+  stream,
   webhooks,
 ];
 
