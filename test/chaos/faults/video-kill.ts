@@ -10,10 +10,13 @@ import { resumeWithinMs } from '../losses.ts';
 import { Scene } from '../scene.ts';
 
 const tokens = { openai: 'sk-chaoschaoschaoschaos', huggingFace: 'hf_chaoschaoschaoschaos' };
-/** A cancel's way to the upstream, by its worker and by another in a dead one's place. CI's machines are slow and shared. */
-const toldWithinMs = {
-  long: { byItsWorker: 2_000, inItsPlace: resumeWithinMs },
-  short: { byItsWorker: 10_000, inItsPlace: 45_000 },
+/**
+ * How soon a film is taken up again, and a cancel told upstream: by its worker, or by another in a dead one's place. CI's
+ * machines are slow and shared: the short form asks that it happens, the long one how soon.
+ */
+const within = {
+  long: { resumed: resumeWithinMs, byItsWorker: 2_000, inItsPlace: resumeWithinMs },
+  short: { resumed: 60_000, byItsWorker: 10_000, inItsPlace: 60_000 },
 };
 /** Looks until a film is done: they come a quarter of a second after a worker took it up, then ever more rarely. */
 const looksOf = (kills: number) => 6 + 6 * kills;
@@ -73,7 +76,7 @@ interface Made {
 
 async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptions): Promise<FaultResult> {
   const kills = options.short ? 1 : 3;
-  const limits = toldWithinMs[options.short ? 'short' : 'long'];
+  const limits = within[options.short ? 'short' : 'long'];
   const films: Made[] = [];
   const cancels: Cancelled[] = [];
   upstream.videos.looks = upstream.predictions.looks = looksOf(kills);
@@ -104,8 +107,8 @@ async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptio
       found: films.flatMap(({ backwards }) => backwards).join(', ') || `seen ${shown} times`,
     },
     {
-      name: `every film is taken up again within ${resumeWithinMs / 1_000} s`,
-      holds: slowest <= resumeWithinMs,
+      name: `every film is taken up again within ${limits.resumed / 1_000} s`,
+      holds: slowest <= limits.resumed,
       found: resumes.map((ms) => `${ms} ms`).join(', '),
     },
     toldCheck('a cancel reaches the upstream', cancels, false, limits.byItsWorker),
@@ -155,7 +158,7 @@ async function cancelFilm(
   const film = await Film.begin(way, { platform, truth, upstream });
   await film.rendering(2);
   if (isOrphan) await film.killWorker();
-  const toldMs = await film.cancel(60_000);
+  const toldMs = await film.cancel(90_000);
   const after = toldMs === null ? 'never told' : `told after ${toldMs} ms`;
   options.say(
     `${way.name}: cancelled ${film.id}${isOrphan ? ' of a dead worker' : ''}; the upstream was ${after}`,
