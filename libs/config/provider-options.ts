@@ -42,7 +42,7 @@ export function providerOptions(config: Given) {
       },
     }),
     ...(config.OLLAMA_URL !== undefined && {
-      ollama: { url: config.OLLAMA_URL.replace(/\/+$/, ''), key: config.OLLAMA_KEY, concurrency },
+      ollama: { url: config.OLLAMA_URL.replace(/\/+$/, ''), key: config.OLLAMA_KEY, ...boundsOf('ollama') },
     }),
     openaiCompatible: [...servers].map(([name, url]) => ({
       name,

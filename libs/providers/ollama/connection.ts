@@ -11,8 +11,9 @@ export interface OllamaOptions {
   readonly url: string;
   /** For a server that asks for one. */
   readonly key?: string | undefined;
-  /** Calls under way at once. */
+  /** Calls under way at once, in all and to one model. */
   readonly concurrency: number;
+  readonly concurrencyOf?: (model: string) => number | undefined;
 }
 
 /** What any answer may be instead, also in the middle of a stream. */

@@ -13,6 +13,7 @@ export function createOllama(options: OllamaOptions): Provider {
     id: 'ollama',
     pool: 'remote',
     concurrency: options.concurrency,
+    concurrencyOf: options.concurrencyOf,
     handlers: {
       'chat-completion': chatCompletion(on),
       embeddings: embeddings(on),
