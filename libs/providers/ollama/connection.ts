@@ -2,7 +2,7 @@
  * An Ollama server by its own API (https://github.com/ollama/ollama/blob/main/docs/api.md): JSON, and where an answer
  * comes in pieces, a line of JSON each. Its client is not used: it can be aborted only as a whole.
  */
-import { ProviderFailure } from '#domain';
+import type { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
 import { failureOf, isNetwork, isUnreadable, misfit, unreachable } from '../failures.ts';
 

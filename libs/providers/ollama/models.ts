@@ -1,5 +1,6 @@
 /** What an Ollama server has in memory, and fetching for it what it lacks: as local models come, when they are asked for. */
-import { Failure, ProviderFailure } from '#domain';
+import type { Failure } from '#domain';
+import { ProviderFailure } from '#domain';
 import type { HeldModel, ModelHost } from '../provider.ts';
 import type { Connection } from './connection.ts';
 

@@ -29,7 +29,11 @@ export const embeddings =
       throw misfit('its vectors are not numbered from 0');
     }
     const cost = usage && costOf(usage);
-    return { vectors, tokens: shareTokens(usage?.prompt_tokens, inputs), ...(cost !== undefined && { cost }) };
+    return {
+      vectors,
+      tokens: shareTokens(usage?.prompt_tokens, inputs),
+      ...(cost !== undefined && { cost }),
+    };
   };
 
 function vectorOf(embedding: string | number[]): Float32Array {

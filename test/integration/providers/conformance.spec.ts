@@ -30,10 +30,7 @@ const call = (id: string, kind: KindId, over: object = {}, run = runWith(), mode
 const claims = (id: string) => kindIds.filter((kind) => kind in tables[id]!);
 /** The tables are the claim: literal, and known before any server is. */
 const tables: Record<string, object> = Object.fromEntries(
-  providersAt({ url: 'http://127.0.0.1:9' } as ScriptedUpstream).list.map(({ id, handlers }) => [
-    id,
-    handlers,
-  ]),
+  providersAt({ url: 'http://127.0.0.1:9' }).list.map(({ id, handlers }) => [id, handlers]),
 );
 const rows = ['openai', 'hf', 'ollama'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
 

@@ -100,8 +100,8 @@ export class ModelsController {
   }
 }
 
-async function namesOf({ id, known }: Provider): Promise<string[]> {
-  return ((await known?.()) ?? []).map((model) => `${id}/${model}`);
+async function namesOf(provider: Provider): Promise<string[]> {
+  return ((await provider.known?.()) ?? []).map((model) => `${provider.id}/${model}`);
 }
 
 function toModel(
