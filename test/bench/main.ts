@@ -10,6 +10,7 @@ import { fairness } from './fairness.ts';
 import { interactive } from './interactive.ts';
 import { backends, type BackendName, type BenchOptions, type Scenario } from './scenario.ts';
 import { microBatch } from './micro-batch.ts';
+import { sockets } from './sockets.ts';
 import { stream } from './stream.ts';
 import { vectors } from './vectors.ts';
 import { webhooks } from './webhooks.ts';
@@ -24,6 +25,7 @@ const scenarios: readonly Scenario[] = [
   microBatch,
   stream,
   webhooks,
+  sockets,
 ];
 
 const { values, positionals } = parseArgs({
