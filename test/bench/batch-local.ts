@@ -25,6 +25,8 @@ const trialLines = 64;
 /** One line in so many has its vector compared. */
 const sampleEvery = 97;
 const tolerance = 1e-5;
+/** A run takes minutes. */
+const lookEveryMs = 500;
 const bareProgram = fileURLToPath(new URL('./bare-model-process.js', import.meta.url));
 
 export const batchLocal: Scenario = {
@@ -155,7 +157,7 @@ async function batchOf(on: Grounds, path: string, texts: readonly string[]) {
       body: { model: `local/${localModel}`, input },
     });
   writeFileSync(path, texts.map(lineOf).join('\n'));
-  return runBatch(on, await uploadFile(on, path), texts.length);
+  return runBatch(on, await uploadFile(on, path), texts.length, lookEveryMs);
 }
 
 interface OutputRecord {

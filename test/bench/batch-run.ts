@@ -26,7 +26,7 @@ export interface BatchRun {
   readonly processes: readonly ProcessCost[];
 }
 
-const lookEveryMs = 100;
+const usualLookMs = 100;
 
 export async function uploadFile({ client }: Grounds, path: string): Promise<string> {
   const file = new File([await openAsBlob(path)], 'input.jsonl');
@@ -34,7 +34,13 @@ export async function uploadFile({ client }: Grounds, path: string): Promise<str
   return id;
 }
 
-export async function runBatch(on: Grounds, fileId: string, lines: number): Promise<BatchRun> {
+/** @param lookEveryMs the time is known to that; each look is a request that the measured processes serve. */
+export async function runBatch(
+  on: Grounds,
+  fileId: string,
+  lines: number,
+  lookEveryMs = usualLookMs,
+): Promise<BatchRun> {
   const { client } = on;
   // Postgres is a family of processes that share memory.
   const processes = on.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));

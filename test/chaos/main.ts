@@ -169,4 +169,5 @@ function summarise(
 // Ends what it has started by its exit, not by default, which would leave them running.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
-process.exitCode = await main();
+// What a run that broke off has left open keeps nobody waiting.
+process.exit(await main());

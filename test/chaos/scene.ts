@@ -73,10 +73,12 @@ export class Scene<G extends Grounds = Platform> {
     open: (servers: Servers) => Promise<G>,
     act: (scene: Scene<G>) => Promise<T>,
   ): Promise<T> {
-    const redis = options.backend === 'redis' ? await startRedis() : null;
-    if (options.backend === 'redis' && !redis)
-      throw new NoServer('no redis-server on PATH or in REDIS_SERVER');
     const bucket = await bucketFor(options);
+    const redis = options.backend === 'redis' ? await startRedis() : null;
+    if (options.backend === 'redis' && !redis) {
+      await bucket?.remove();
+      throw new NoServer('no redis-server on PATH or in REDIS_SERVER');
+    }
     let grounds: G | null = null;
     let truth: Truth | null = null;
     try {

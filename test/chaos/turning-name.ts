@@ -13,10 +13,10 @@ export async function listenInside(): Promise<{ count(): number | null; close():
     socket.destroy();
   });
   server.listen(443, insideAddress);
-  const hears = await Promise.race([
-    once(server, 'listening').then(() => true),
-    once(server, 'error').then(() => false),
-  ]);
+  const hears = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  );
   return {
     count: () => (hears ? count : null),
     async close() {

@@ -87,7 +87,7 @@ export class Counters {
          (case when a.succeeded <> 1 then 'was committed by ' || a.succeeded || ' attempts' end),
          (case when a.winner <> c.attempt or a.newest <> c.attempt then 'was not committed by its newest attempt' end),
          (case when a.open > 0 then 'has an attempt without an end' end),
-         (case when a.lines <> c.lines then 'has ' || a.lines || ' lines in its attempt' end),
+         (case when a.lines <> c.completed + c.failed then 'has ' || a.lines || ' answered lines in its attempt' end),
          (case when c.output_key is not null and c.output_key not like '%/composed-%' and c.output_key not like '%/' || c.index || '-' || c.attempt || '.output.jsonl'
            then 'shows the output of another attempt than the one that holds it: ' || c.output_key end),
          (case when c.error_key is not null and c.error_key not like '%/composed-%' and c.error_key not like '%/' || c.index || '-' || c.attempt || '.error.jsonl'
