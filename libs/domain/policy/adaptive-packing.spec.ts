@@ -26,6 +26,15 @@ test('calls that are packed after it are smaller at once', () => {
   expect([...calls].map((call) => call.length)).toEqual([2, 2]);
 });
 
+test('lines are sorted where the provider asks for it: a call is as long as its longest line', () => {
+  const packing = new AdaptivePacking(() => ({ maxItems: 2, maxTokens: 100, sortWithin: 8 }));
+  const lines = [9, 1, 8, 2].map((tokens) => ({ key: '', tokens, items: 1 }));
+  expect([...pack(lines, packing)].map((call) => call.map(({ tokens }) => tokens))).toEqual([
+    [9, 8],
+    [2, 1],
+  ]);
+});
+
 test('what is at fault is found in about twice the logarithm of calls, and all else is settled', async () => {
   const settled: number[] = [];
   const alone: number[] = [];

@@ -23,6 +23,10 @@ export class AdaptivePacking implements PackLimits {
     return Math.max(1, Math.floor(this.most.maxTokens * this.share));
   }
 
+  get sortWithin(): number {
+    return this.most.sortWithin ?? 1;
+  }
+
   /** Half of the call that was too much; calls that were packed before are not counted twice. */
   shrink(call: { readonly items: number }): void {
     this.succeeded = 0;
