@@ -10,14 +10,8 @@ import { resumeWithinMs } from '../losses.ts';
 import { Scene } from '../scene.ts';
 
 const tokens = { openai: 'sk-chaoschaoschaoschaos', huggingFace: 'hf_chaoschaoschaoschaos' };
-/**
- * How soon a film is taken up again, and a cancel told upstream: by its worker, or by another in a dead one's place. CI's
- * machines are slow and shared: the short form asks that it happens, the long one how soon.
- */
-const within = {
-  long: { resumed: resumeWithinMs, byItsWorker: 2_000, inItsPlace: resumeWithinMs },
-  short: { resumed: 60_000, byItsWorker: 10_000, inItsPlace: 60_000 },
-};
+/** How soon a film is taken up again, and a cancel told upstream: by its worker, or by another in a dead one's place. */
+const limits = { resumed: resumeWithinMs, byItsWorker: 2_000, inItsPlace: resumeWithinMs };
 /** Looks until a film is done: they come a quarter of a second after a worker took it up, then ever more rarely. */
 const looksOf = (kills: number) => 6 + 6 * kills;
 
@@ -76,7 +70,6 @@ interface Made {
 
 async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptions): Promise<FaultResult> {
   const kills = options.short ? 1 : 3;
-  const limits = within[options.short ? 'short' : 'long'];
   const films: Made[] = [];
   const cancels: Cancelled[] = [];
   upstream.videos.looks = upstream.predictions.looks = looksOf(kills);
