@@ -1,10 +1,9 @@
 /** Chunks that can't be run now: put off where the provider limits calls, held back where its account does not serve. */
 import { policyOptions } from '#domain';
-import { runChunk } from '../../apps/worker/src/batches/run-chunk.ts';
 import { Devices } from '../../apps/worker/src/inference/devices.ts';
 import { fieldOf } from '../support/upstream/call.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
-import { millLine, never, openMill, silent, type Mill } from './mill.ts';
+import { millLine, openMill, type Mill } from './mill.ts';
 import { providersAt } from './providers/providers.ts';
 
 let upstream: ScriptedUpstream;
@@ -40,7 +39,7 @@ const textsPaid = () =>
 const run = async () => {
   const devices = new Devices({ ...policyOptions, budget: { ...policyOptions.budget, holdMs: 500 } });
   const deliveries = await mill.house.chunks.dispatch(8, 100);
-  for (const delivery of deliveries) await runChunk(delivery, { ...mill.runner, devices }, never, silent);
+  for (const delivery of deliveries) await mill.run(delivery, { devices });
   return deliveries.length;
 };
 
@@ -70,7 +69,7 @@ test.each([
     const beside = await mill.planned(text, workspace);
     const elsewhere = await mill.planned(text.replaceAll('openai/scripted', 'sandbox/embeddings'), workspace);
     const stranger = await mill.planned(text);
-    await runChunk(delivery!, mill.runner, never, silent);
+    await mill.run(delivery!);
 
     expect(await stateOf(batchId)).toEqual({ paused: true, reason, chunk: 'pending' });
     expect(await stateOf(beside)).toEqual({ paused: true, reason, chunk: 'pending' });

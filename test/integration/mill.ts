@@ -6,13 +6,16 @@ import pino from 'pino';
 import { newId } from '#contracts';
 import { countLines, LineCounter, Prices } from '#domain';
 import type { Bus } from '#realtime';
+import type { ChunkDelivery } from '#database';
 import { createProviders, type Providers } from '#providers';
 import { createDiskStore, findDamaged, readSegments, type ObjectStore } from '#storage';
+import { BatchEnds } from '../../apps/worker/src/batches/batch-ends.ts';
 import { InputFiles } from '../../apps/worker/src/batches/input-files.ts';
 import { InHand } from '../../apps/worker/src/in-hand.ts';
 import { Devices } from '../../apps/worker/src/inference/devices.ts';
 import { planBatch } from '../../apps/worker/src/batches/plan-batch.ts';
 import { runChunk, type ChunkRunner } from '../../apps/worker/src/batches/run-chunk.ts';
+import { Slots } from '../../apps/worker/src/batches/slots.ts';
 import { openHouse } from './stores/house.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -38,7 +41,8 @@ export async function openMill({ route }: Pick<Providers, 'route'> = createProvi
   });
   const { chunks, checkpoints, files, plans } = house;
   const inputs = new InputFiles(files);
-  const runner: ChunkRunner = {
+  const runner = {
+    slots: new Slots(2),
     route,
     devices: new Devices(),
     inHand: new InHand(),
@@ -64,11 +68,19 @@ export async function openMill({ route }: Pick<Providers, 'route'> = createProvi
     batchMaxLines: 10_000,
   };
 
+  /** A chunk, and the end of its batch where it was the last. */
+  const run = async (delivery: ChunkDelivery, over: Partial<ChunkRunner> = {}) => {
+    const merged = { ...runner, ...over };
+    const ends = new BatchEnds(merged);
+    await runChunk(delivery, { ...merged, ends }, never, silent);
+    await ends.settle();
+  };
+
   return {
     house,
     root,
     store,
-    runner,
+    run,
 
     /** A batch that is planned by the real planner. */
     async planned(text: string, inWorkspace?: string): Promise<string> {
@@ -92,7 +104,7 @@ export async function openMill({ route }: Pick<Providers, 'route'> = createProvi
       for (let ran = 0; ;) {
         const deliveries = await chunks.dispatch(8, 100);
         if (deliveries.length === 0) return ran;
-        for (const delivery of deliveries) await runChunk(delivery, { ...runner, ...over }, never, silent);
+        for (const delivery of deliveries) await run(delivery, over);
         ran += deliveries.length;
       }
     },

@@ -3,9 +3,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ChunkDelivery, ClaimedChunk } from '#database';
 import { Unavailable } from '#domain';
 import type { ObjectStore } from '#storage';
-import { runChunk, type ChunkRunner } from '../../apps/worker/src/batches/run-chunk.ts';
+import type { ChunkRunner } from '../../apps/worker/src/batches/run-chunk.ts';
 import { eventually } from '../support/eventually.ts';
-import { millLine, never, openMill, silent, type Mill } from './mill.ts';
+import { millLine, openMill, type Mill } from './mill.ts';
 
 let mill: Mill;
 beforeAll(async () => {
@@ -54,8 +54,7 @@ async function dispatched(text: string): Promise<{ batchId: string; delivery: Ch
   return { batchId, delivery: deliveries[0]! };
 }
 
-const run = (delivery: ChunkDelivery, over: Partial<ChunkRunner> = {}) =>
-  runChunk(delivery, { ...mill.runner, ...over }, never, silent);
+const run = (delivery: ChunkDelivery, over: Partial<ChunkRunner> = {}) => mill.run(delivery, over);
 const kept = () => [...seen].filter(([, steps]) => steps.includes('kept')).map(([line]) => line);
 const paidAgainAfterKept = () =>
   [...seen].filter(

@@ -3,8 +3,7 @@
  * claimed and is never heard of again; the queue then hands its job to the next.
  */
 import type { ChunkDelivery, ClaimedChunk } from '#database';
-import { runChunk } from '../../apps/worker/src/batches/run-chunk.ts';
-import { millLine as line, never, openMill, silent, type Mill } from './mill.ts';
+import { millLine as line, openMill, type Mill } from './mill.ts';
 import { resultOf, type House } from './stores/house.ts';
 
 let mill: Mill;
@@ -38,7 +37,7 @@ async function deliver(delivery: ChunkDelivery, byteOf: number | null): Promise<
     );
     for (; deaths < (lines > 1 ? 3 : 10); deaths++) await house.chunks.claim(delivery, `dead-${deaths}`);
   }
-  await runChunk(delivery, mill.runner, never, silent);
+  await mill.run(delivery);
   return deaths;
 }
 

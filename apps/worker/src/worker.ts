@@ -21,6 +21,7 @@ import { Coalescer, connectBus } from '#realtime';
 import { createStore } from '#storage';
 import type { Logger } from '#telemetry';
 import { watchDevice } from './accelerators.ts';
+import { BatchEnds } from './batches/batch-ends.ts';
 import { InputFiles } from './batches/input-files.ts';
 import { HeldModels } from './hold-models.ts';
 import { hostsOf } from './hosts.ts';
@@ -63,6 +64,7 @@ export async function startWorker(
   const { route } = providers;
   const devices = new Devices();
   const inHand = new InHand();
+  const ends = new BatchEnds({ chunks, store, bus });
   const facts = new Coalescer<null>(tellFactsEveryMs, () => void bus.announce('facts.written', {}));
   const { LINE_MAX_BYTES: lineMaxBytes, BATCH_MAX_LINES: batchMaxLines } = config;
   const outbound = createOutbound({
@@ -77,6 +79,7 @@ export async function startWorker(
     runner: {
       ...common,
       chunks,
+      ends,
       checkpoints: new CheckpointStore(database),
       inputs: new InputFiles(files),
       devices,
@@ -130,6 +133,7 @@ export async function startWorker(
   return {
     async stop() {
       await Promise.all(hosts.map((host) => host.drain()));
+      await ends.settle();
       await presence.leave();
       device.stop();
       facts.flush();

@@ -1,5 +1,6 @@
 /**
- * The file to read first: what a worker does with a chunk. Claim, run its lines, keep their records, commit.
+ * The file to read first: what a worker does with a chunk. Claim, run its lines, keep their records, commit; in a slot
+ * until the lines have run.
  * Every step after the claim is void once another attempt has claimed the chunk.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,8 +11,9 @@ import type { KindId } from '#catalogue';
 import type { CheckpointStore, ChunkResult, ChunkStore, ClaimedChunk, StoredSegment } from '#database';
 import { backoffMs, Failure, type Line, type Prices } from '#domain';
 import { Interrupted } from '#queues';
-import { findDamaged, type ObjectStore } from '#storage';
+import type { ObjectStore } from '#storage';
 import { linesDone, type Logger } from '#telemetry';
+import type { BatchEnds } from './batch-ends.ts';
 import { Checkpoints, TakenOver } from './checkpoints.ts';
 import { HeldUp } from './held-up.ts';
 import { readLines } from './read-lines.ts';
@@ -20,6 +22,7 @@ import { LineRecords } from './line-records.ts';
 import { claimInsisting, insist } from '../insist.ts';
 import type { InHand } from '../in-hand.ts';
 import { notRun, runLines, type LineRunner } from './run-lines.ts';
+import type { Slots } from './slots.ts';
 
 export interface ChunkRunner extends LineRunner {
   readonly workerId: string;
@@ -29,6 +32,8 @@ export interface ChunkRunner extends LineRunner {
   readonly store: ObjectStore;
   readonly bus: Bus;
   readonly inHand: InHand;
+  readonly ends: BatchEnds;
+  readonly slots: Slots;
   readonly lineMaxBytes: number;
   readonly prices: Prices;
 }
@@ -62,14 +67,21 @@ export async function runChunk(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const chunk = await claimInsisting(() => on.chunks.claim(job, on.workerId), signal);
-  if (!chunk) return; // Someone else has it, or it is over.
+  const giveUpSlot = await on.slots.take(signal);
+  const chunk = await claimInsisting(() => on.chunks.claim(job, on.workerId), signal).catch(
+    (error: unknown) => {
+      giveUpSlot();
+      throw error;
+    },
+  );
+  if (!chunk) return giveUpSlot(); // Someone else has it, or it is over.
   const { batchId: id, index, workspaceId: workspace, model } = chunk;
   const done = on.inHand.begin({ type: 'chunk', id, chunk: index, workspace, model });
   try {
     if (isToBeHalved(chunk)) return await halve(chunk, on, signal, log);
     const records = await recordsOf(chunk, on, signal, log);
-    const result = await keep(chunk, records, on);
+    giveUpSlot();
+    const result = await keep(chunk, records, on).finally(() => records.release());
     const committed = await on.chunks.commit(chunk, result);
     if (!committed) {
       log.warn({ attempt: chunk.attempt }, 'another attempt took this chunk over; its result is dropped');
@@ -79,8 +91,9 @@ export async function runChunk(
     for (const outcome of ['completed', 'failed', 'canceled', 'expired'] as const) {
       linesDone.inc({ outcome }, result[outcome]);
     }
-    if (committed.isLast) await finish(chunk, on, log);
-    tell(chunk, on, committed.isLast);
+    on.bus.signal('batch', { batchId: id });
+    void on.bus.announce('chunk.done', { batchId: id });
+    if (committed.isLast) on.ends.begin(id, log);
   } catch (error) {
     if (error instanceof TakenOver) {
       log.warn({ attempt: chunk.attempt }, 'another attempt took this chunk over; nothing more is paid for');
@@ -89,6 +102,7 @@ export async function runChunk(
     if (error instanceof HeldUp) await putOff(chunk, error, on, signal, log);
     else await giveBack(chunk, error, on, signal, log);
   } finally {
+    giveUpSlot();
     done();
   }
 }
@@ -198,22 +212,6 @@ async function keep(chunk: ClaimedChunk, records: LineRecords, on: ChunkRunner):
 async function discard({ output, errors }: ChunkResult, on: ChunkRunner): Promise<void> {
   const keys = [output, errors].flatMap((segment) => (segment ? [segment.key] : []));
   await on.store.delete(keys).catch(() => undefined);
-}
-
-async function finish({ batchId }: ClaimedChunk, on: ChunkRunner, log: Logger): Promise<void> {
-  try {
-    const lost = await on.chunks.reopenDamaged(batchId, (segments) => findDamaged(on.store, segments));
-    if (lost === 0) await on.chunks.finishBatch(batchId);
-    else log.error({ chunks: lost }, 'the store has lost segments; their chunks run again');
-  } catch (error) {
-    log.warn({ err: error }, 'the last chunk is done; the sweep will write the end of its batch');
-  }
-}
-
-function tell(chunk: ClaimedChunk, on: ChunkRunner, isLast: boolean): void {
-  on.bus.signal('batch', { batchId: chunk.batchId });
-  void on.bus.announce('chunk.done', { batchId: chunk.batchId });
-  if (isLast) void on.bus.announce('facts.written', {});
 }
 
 /** What was paid for is kept. The chunk is run again when the provider says so, or when its batch is resumed. */
