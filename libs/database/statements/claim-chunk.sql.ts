@@ -1,3 +1,11 @@
+import { hot } from '../hot.ts';
+
+/**
+ * What a chunk costs its workspace: its lines and 25 more, for its round trips. A workspace of one-line batches would
+ * else be handed 4,000 chunks for each of its neighbour's.
+ */
+export const chunkCost = (lines: string) => `${lines} + 25`;
+
 /**
  * A worker takes a chunk: the compare-and-set that makes every later statement of an older attempt void.
  * A running chunk may be claimed again, by the same delivery: the queue hands a job out a second time only
@@ -6,14 +14,9 @@
  *
  * $1 batch, $2 chunk index, $3 delivery, $4 worker.
  */
-
-/**
- * What a chunk costs its workspace: its lines and 25 more, for its round trips. A workspace of one-line batches would
- * else be handed 4,000 chunks for each of its neighbour's.
- */
-export const chunkCost = (lines: string) => `${lines} + 25`;
-
-export const claimChunk = `
+export const claimChunk = hot(
+  'claim-chunk',
+  `
   with claimed as (
     update chunks c
     set status = 'running', attempt = c.attempt + 1, worker_id = $4, started_at = clock_timestamp()
@@ -53,4 +56,5 @@ export const claimChunk = `
     (select count(*) from lost) + (
       select count(*) from attempts a
       where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.halved_at and a.outcome = 'lost') as "timesLost"
-  from claimed c`;
+  from claimed c`,
+);

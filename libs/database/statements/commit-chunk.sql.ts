@@ -12,6 +12,7 @@
  * $10/$11 error key and bytes, $12/$13 input and output tokens, $14/$15 provider and store ms, $16 histogram, $17 ids for nine facts,
  * $18 what was used beside (metering.sql.ts), $19 errors of lines by code.
  */
+import { hot } from '../hot.ts';
 import { metered, metering } from './metering.sql.ts';
 
 /** Lines of the batch that have their record, before this chunk's. */
@@ -31,7 +32,9 @@ const sinceLast = secondsSince('coalesce(b.rate_measured_at, b.in_progress_at)')
 /** The weight that the rate before this commit keeps: it fades over half a minute, or the batch's age while that is less. */
 const fading = `exp(-least(50, ${sinceLast} / least(30, ${secondsSince('b.in_progress_at')})))`;
 
-export const commitChunk = `
+export const commitChunk = hot(
+  'commit-chunk',
+  `
   with done as (
     update chunks
     set status = 'done', finished_at = clock_timestamp(), completed = $4, failed = $5, canceled = $6, expired = $7,
@@ -70,4 +73,5 @@ export const commitChunk = `
       'request_counts', jsonb_build_object('total', total, 'completed', completed, 'failed', failed))
     from counted, generate_series(1, milestones) nth
   )
-  select chunks_done = chunk_count as "isLast" from counted`;
+  select chunks_done = chunk_count as "isLast" from counted`,
+);

@@ -99,7 +99,7 @@ export class ChunkStore {
   /** @returns null where the delivery is stale, the chunk done, or its batch over. */
   async claim(delivery: Omit<ChunkDelivery, 'pool'>, workerId: string): Promise<ClaimedChunk | null> {
     const { batchId, chunk } = delivery;
-    const [claimed] = await this.database.statement<ClaimedChunk>(claimChunk, [
+    const [claimed] = await this.database.hot<ClaimedChunk>(claimChunk, [
       batchId,
       chunk,
       delivery.delivery,
@@ -110,7 +110,7 @@ export class ChunkStore {
 
   /** @returns null where another attempt holds the chunk now: the result is void and its objects are garbage. */
   async commit({ batchId, index, attempt }: Held, result: ChunkResult): Promise<{ isLast: boolean } | null> {
-    const [committed] = await this.database.statement<{ isLast: boolean }>(commitChunk, [
+    const [committed] = await this.database.hot<{ isLast: boolean }>(commitChunk, [
       batchId,
       index,
       attempt,

@@ -4,6 +4,7 @@ import { type FilePurpose, type PageQuery } from '#contracts';
 import { Conflict, NotFound, type LineIndex, type LineRun } from '#domain';
 import type { Database, Tx } from '../database.ts';
 import { FileRow, FileSegmentRow } from '../entities/index.ts';
+import { inWorkspace } from '../hot.ts';
 
 export interface Segment {
   readonly key: string;
@@ -60,32 +61,28 @@ export class FileStore {
 
   /** In the order of the file's bytes. */
   segments(workspaceId: string, fileId: string): Promise<Segment[]> {
-    return this.database.withWorkspace(workspaceId, (tx) =>
-      tx.query<Segment[]>(
-        `select s.object_key as key, s.bytes, s.lines
-         from file_segments s join files f on f.id = s.file_id
-         where s.file_id = $1 and f.workspace_id = $2
-         order by s.position`,
-        [fileId, workspaceId],
-      ),
+    return this.database.statement<Segment>(
+      `select s.object_key as key, s.bytes, s.lines
+       from file_segments s join files f on f.id = s.file_id
+       where s.file_id = $1 and f.workspace_id = $2 and ${inWorkspace('$2')}
+       order by s.position`,
+      [fileId, workspaceId],
     );
   }
 
   /** Where the lines of an uploaded file begin. */
   lineIndex(workspaceId: string, fileId: string): Promise<LineIndex> {
-    return this.database.withWorkspace(workspaceId, (tx) =>
-      tx.query<LineRun[]>(
-        `select line, "offset", entries
-         from (
-           select s.position, s.first_line as line, s.line_index as entries,
-             (sum(s.bytes) over (order by s.position) - s.bytes + s.first_start)::bigint as "offset"
-           from file_segments s join files f on f.id = s.file_id
-           where s.file_id = $1 and f.workspace_id = $2
-         ) placed
-         where entries is not null
-         order by position`,
-        [fileId, workspaceId],
-      ),
+    return this.database.statement<LineRun>(
+      `select line, "offset", entries
+       from (
+         select s.position, s.first_line as line, s.line_index as entries,
+           (sum(s.bytes) over (order by s.position) - s.bytes + s.first_start)::bigint as "offset"
+         from file_segments s join files f on f.id = s.file_id
+         where s.file_id = $1 and f.workspace_id = $2 and ${inWorkspace('$2')}
+       ) placed
+       where entries is not null
+       order by position`,
+      [fileId, workspaceId],
     );
   }
 

@@ -1,6 +1,7 @@
 /** A batch's plan: claimed by one worker, written in pages, and shown all at once. */
 import type { BatchError } from '#contracts';
 import type { Database, Tx } from '../database.ts';
+import { inWorkspace } from '../hot.ts';
 import { appendFact } from './feed.store.ts';
 import type { Segment } from './file.store.ts';
 import { measuredSpeed } from '../statements/measured-speed.sql.ts';
@@ -48,18 +49,18 @@ export class PlanStore {
   constructor(private readonly database: Database) {}
 
   /** @returns null where the delivery is stale or the batch needs no plan any more. */
-  claim(batchId: string, delivery: number): Promise<Plan | null> {
-    return this.database.asSystem(async (tx) => {
-      const [rows] = await tx.query<[Plan[], number]>(
-        `update batches set plan_attempt = plan_attempt + 1, planned_at = clock_timestamp()
+  async claim(batchId: string, delivery: number): Promise<Plan | null> {
+    const [plan] = await this.database.statement<Plan>(
+      `with claimed as (
+         update batches set plan_attempt = plan_attempt + 1, planned_at = clock_timestamp()
          where id = $1 and plan_delivery = $2 and status = 'validating'
          returning id as "batchId", workspace_id as "workspaceId", plan_attempt as attempt, kind, endpoint,
-           input_file_id as "inputFileId", retry_of as "retryOf"`,
-        [batchId, delivery],
-      );
-      if (rows[0]) await tx.query('delete from chunks where batch_id = $1', [batchId]);
-      return rows[0] ?? null;
-    });
+           input_file_id as "inputFileId", retry_of as "retryOf"),
+       cleared as (delete from chunks c using claimed where c.batch_id = claimed."batchId")
+       select * from claimed`,
+      [batchId, delivery],
+    );
+    return plan ?? null;
   }
 
   /**
@@ -93,16 +94,14 @@ export class PlanStore {
 
   /** @returns false where another attempt, or a cancel, has taken the plan over. */
   async addChunks(plan: Plan, chunks: readonly PlannedChunk[]): Promise<boolean> {
-    const rows = await this.database.withWorkspace(plan.workspaceId, (tx) =>
-      tx.query<unknown[]>(
-        `with holder as (select id, workspace_id from batches where ${held} for share)
-         insert into chunks (batch_id, workspace_id, index, first_line, lines, byte_start, byte_length)
-         select h.id, h.workspace_id, c.index, c."firstLine", c.lines, c."byteStart", c."byteLength"
-         from holder h, jsonb_to_recordset($3) as
-           c (index int, "firstLine" bigint, lines int, "byteStart" bigint, "byteLength" bigint)
-         returning 1`,
-        [plan.batchId, plan.attempt, JSON.stringify(chunks)],
-      ),
+    const rows = await this.database.statement(
+      `with holder as (select id, workspace_id from batches where ${held} and ${inWorkspace('$3')} for share)
+       insert into chunks (batch_id, workspace_id, index, first_line, lines, byte_start, byte_length)
+       select h.id, h.workspace_id, c.index, c."firstLine", c.lines, c."byteStart", c."byteLength"
+       from holder h, jsonb_to_recordset($4) as
+         c (index int, "firstLine" bigint, lines int, "byteStart" bigint, "byteLength" bigint)
+       returning 1`,
+      [plan.batchId, plan.attempt, plan.workspaceId, JSON.stringify(chunks)],
     );
     return rows.length > 0;
   }

@@ -61,9 +61,12 @@ class DiskStore implements ObjectStore {
       assertContentType(key, options.contentType);
       signal?.throwIfAborted();
       await this.#refuseEarly(key, options);
+      // Made durable beside the bytes, which take as long; whatever goes wrong with it is met again at the end.
+      const folder = this.#folders.ensure(path.dirname(target)).catch(() => undefined);
       const file = (temp = await onDisk(() => TempFile.create(this.#temp)));
       await pour(body, (chunk) => onDisk(() => file.write(chunk)), signal);
       await onDisk(() => file.seal());
+      await folder;
       signal?.throwIfAborted();
       await onDisk(() => this.#publish(file, target, options));
       return { key, bytes: file.bytes, etag: file.etag };

@@ -72,8 +72,9 @@ function damaged(error: unknown, { attempt, retryOf }: Plan): Outcome {
 
 /** @returns null once the plan is another's. */
 async function readAll(plan: Plan, on: Planner, signal: AbortSignal): Promise<Outcome | null> {
-  if (!(await isWritten(plan, on, signal))) return null;
-  const file = await fileOf(plan, on, signal);
+  const lines = await linesToRead(plan, on, signal);
+  if (lines === null) return null;
+  const file = await fileOf(plan, lines, on, signal);
   const { answerBytes } = kinds[plan.kind as KindId];
   let cutter = null as ChunkCutter | null;
   const rules = {
@@ -98,12 +99,14 @@ async function readAll(plan: Plan, on: Planner, signal: AbortSignal): Promise<Ou
   return { accepted: { ...verdict.accepted, chunkCount: cutter!.count }, errors: [] };
 }
 
-/** The input of a retry is yet to be read together. @returns false once the plan is another's. */
-async function isWritten(plan: Plan, on: Planner, signal: AbortSignal): Promise<boolean> {
-  const { status } = await on.files.get(plan.workspaceId, plan.inputFileId);
-  if (status === 'processed') return true;
-  if (status === 'error' || plan.retryOf === null) throw new NotFound('The input file was never written.');
-  return collectFailedLines(plan, plan.retryOf, on, signal);
+/** The input of a retry is yet to be read together. @returns null once the plan is another's. */
+async function linesToRead(plan: Plan, on: Planner, signal: AbortSignal): Promise<number | null> {
+  const { workspaceId, inputFileId, retryOf } = plan;
+  const { status, lines } = await on.files.get(workspaceId, inputFileId);
+  if (status === 'processed') return lines;
+  if (status === 'error' || retryOf === null) throw new NotFound('The input file was never written.');
+  if (!(await collectFailedLines(plan, retryOf, on, signal))) return null;
+  return (await on.files.get(workspaceId, inputFileId)).lines;
 }
 
 async function cutterFor(
@@ -119,11 +122,11 @@ async function cutterFor(
 
 async function fileOf(
   { workspaceId, inputFileId }: Plan,
+  lines: number,
   on: Planner,
   signal: AbortSignal,
 ): Promise<InputFile> {
-  const [{ lines }, segments, lineIndex] = await Promise.all([
-    on.files.get(workspaceId, inputFileId),
+  const [segments, lineIndex] = await Promise.all([
     on.files.segments(workspaceId, inputFileId),
     on.files.lineIndex(workspaceId, inputFileId),
   ]);
