@@ -33,7 +33,12 @@ export interface KeptChild {
   kill(): void;
 }
 
-const nodeArgs = ['--enable-source-maps'];
+/**
+ * For every process of ours. On a machine with memory to spare V8 lets garbage lie until the heap is a multiple of what
+ * lives in it: at half as much again a million lines cost a tenth more time, in a worker of 365 MB instead of 520 and
+ * an API of 260 instead of 320.
+ */
+export const nodeArgs = ['--enable-source-maps', '--heap-growing-percent=50'];
 
 function launch(program: ChildProgram, around: ChildSurroundings): ChildProcess {
   const child = spawn(process.execPath, [...nodeArgs, program.script, ...(program.args ?? [])], {

@@ -76,7 +76,14 @@ async function arrive(on: Grounds, sql: Sql, options: BenchOptions): Promise<Fig
   await until(isOver, { what: 'the small batches to end', withinMs: 600_000, everyMs: 200 });
   const { status } = await on.client.batches.retrieve(first);
   if (status !== 'in_progress') throw new Error(`the large batch is ${status}: give it more --lines`);
-  return report(await waits(sql, ids), names, await chunkSeconds(sql, first), lines, options);
+  const slot = await slotUse(sql, ids);
+  return report(
+    await waits(sql, ids),
+    names,
+    { chunk: await chunkSeconds(sql, first), ...slot },
+    lines,
+    options,
+  );
 }
 
 async function newcomer(name: string, on: Grounds, sql: Sql, path: string) {
@@ -111,6 +118,22 @@ function waits(sql: Sql, ids: string[]): Promise<Wait[]> {
   );
 }
 
+/** Medians: how long a small batch's chunk has the slot, and how long the slot is empty before it. */
+async function slotUse(sql: Sql, ids: string[]): Promise<{ ranMs: number; idleMs: number }> {
+  const ms = (from: string, to: string) => `extract(epoch from ${to} - ${from})::float8 * 1000`;
+  const [row] = await sql.rows<{ ranMs: number; idleMs: number }>(
+    `with runs as (
+       select batch_id, ${ms('started_at', 'finished_at')} as ran,
+         ${ms('lag(finished_at) over (order by started_at)', 'started_at')} as idle
+       from attempts where started_at >= (select min(created_at) from batches where id = any($1)))
+     select percentile_cont(0.5) within group (order by ran) as "ranMs",
+       percentile_cont(0.5) within group (order by idle) as "idleMs"
+     from runs where batch_id = any($1)`,
+    [ids],
+  );
+  return row!;
+}
+
 /** How long the slot is taken by one chunk of the large batch. */
 async function chunkSeconds(sql: Sql, batchId: string): Promise<number> {
   const [row] = await sql.rows<{ seconds: number }>(
@@ -124,7 +147,7 @@ async function chunkSeconds(sql: Sql, batchId: string): Promise<number> {
 function report(
   all: readonly Wait[],
   names: ReadonlyMap<string, string>,
-  chunk: number,
+  { chunk, ranMs, idleMs }: { chunk: number; ranMs: number; idleMs: number },
   lines: number,
   { say }: BenchOptions,
 ): Figures {
@@ -144,10 +167,13 @@ function report(
   const most = (of: (wait: Wait) => number) => rounded(sorted(of).at(-1)!, 3);
   const median = (of: (wait: Wait) => number) => rounded(sorted(of)[all.length >> 1]!, 3);
   say(`\none chunk of the large batch takes ${rounded(chunk, 3)} s`);
+  say(`a small one has the slot for ${rounded(ranMs, 1)} ms; ${rounded(idleMs, 1)} ms pass before the next`);
   return {
     lines,
     batches: all.length,
     chunk_seconds: rounded(chunk, 3),
+    small_chunk_ms: rounded(ranMs, 1),
+    between_chunks_ms: rounded(idleMs, 1),
     plan_to_start_chunk_times_median: median(({ waited }) => waited / chunk),
     plan_to_start_chunk_times_max: most(({ waited }) => waited / chunk),
     start_seconds_median: median(({ started }) => started),

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI, { toFile } from 'openai';
+import { nodeArgs as ourNodeArgs } from '../../deploy/embedded/children.ts';
 import { createDatabase } from './postgres.ts';
 import { s3Settings, type TestBucket } from './s3.ts';
 import { inBucket, onDisk, type StoredObjects } from './stored-objects.ts';
@@ -84,7 +85,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     nodeArgs: readonly string[] = [],
     over: Record<string, string> = {},
   ) => {
-    const args = [...nodeArgs, '--enable-source-maps', join(root, 'dist/apps', script)];
+    const args = [...ourNodeArgs, ...nodeArgs, join(root, 'dist/apps', script)];
     const managed = launch(name, args, { ...env, ...over });
     all.push(managed);
     return managed;

@@ -9,9 +9,19 @@ import { Meter } from '../inference/meter.ts';
 /** Upper bounds in ms of the histogram of provider calls; a last bucket takes the rest. */
 const bounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
+/**
+ * Buffers of chunks that are stored, for the next ones. Made anew, each chunk of 5 MB leaves 16 MB outside of V8's heap,
+ * to which its collector comes late.
+ */
+const spares: Buffer[] = [];
+const mostSpares = 4;
+const smallest = 1 << 18;
+const largest = 1 << 24;
+const none = Buffer.alloc(0);
+
 /** UTF-8 gathered in one buffer that doubles, from short runs of text: neither a long string nor one a line. */
 class JsonLines {
-  private bytes = Buffer.alloc(0);
+  private bytes: Buffer = none;
   private used = 0;
   private text = '';
 
@@ -21,21 +31,35 @@ class JsonLines {
     if (this.text.length > 16_384) this.flush();
   }
 
+  /** Valid until `release`. */
   take(): Buffer {
     this.flush();
     return this.bytes.subarray(0, this.used);
   }
 
+  release(): void {
+    if (this.bytes.length >= smallest && this.bytes.length <= largest && spares.length < mostSpares) {
+      spares.push(this.bytes);
+    }
+    this.bytes = none;
+    this.used = 0;
+  }
+
   private flush(): void {
+    if (this.text === '') return;
     // A UTF-16 unit takes three bytes at most.
     const needed = this.used + this.text.length * 3;
-    if (needed > this.bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2, 1 << 18));
-      this.bytes.copy(larger, 0, 0, this.used);
-      this.bytes = larger;
-    }
+    if (needed > this.bytes.length) this.grow(needed);
     this.used += this.bytes.write(this.text, this.used);
     this.text = '';
+  }
+
+  private grow(needed: number): void {
+    const spare = this.used === 0 ? spares.pop() : undefined;
+    const fits = spare !== undefined && spare.length >= needed;
+    const larger = fits ? spare : Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2, smallest));
+    this.bytes.copy(larger, 0, 0, this.used);
+    this.bytes = larger;
   }
 }
 
@@ -74,13 +98,19 @@ export class LineRecords {
     this.suffix = batchId.slice(batchId.indexOf('_') + 1);
   }
 
-  /** What was recorded; a call that is answered after this changes nothing any more. */
+  /** What was recorded, until `release`; a call that is answered after this changes nothing any more. */
   close() {
     this.isClosed = true;
     const { meter } = this;
     const { inputTokens, outputTokens } = meter;
     const sums = { ...this.sums, inputTokens, outputTokens };
     return { output: this.output.take(), errors: this.errors.take(), sums, meter };
+  }
+
+  /** When what `close` gave out is stored, or never will be. */
+  release(): void {
+    this.output.release();
+    this.errors.release();
   }
 
   succeeded(line: number, customId: string, answer: Answer): void {
