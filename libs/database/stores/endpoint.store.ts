@@ -90,6 +90,7 @@ export class EndpointStore {
   ): Promise<WebhookEndpointRow> {
     const changed = { ...changes, ...(disabled === true && disabling), ...(disabled === false && enabling) };
     return this.database.withWorkspace(workspaceId, async (tx) => {
+      if (disabled === false) await endStrayDeliveries(tx, id);
       if (Object.keys(changed).length > 0) {
         const values = { ...changed, updatedAt: () => 'clock_timestamp()' };
         const { affected } = await tx.getRepository(WebhookEndpointRow).update({ id, workspaceId }, values);
@@ -142,6 +143,23 @@ export async function endDeliveries(tx: Tx, endpointId: string, now: Date | null
      where endpoint_id = $1 and status = 'pending'`,
     [endpointId, now],
   );
+}
+
+/**
+ * The same for deliveries that the relay made in the very moment in which their endpoint was disabled: it did not see
+ * that yet, and whoever disabled it did not see them.
+ * @param endpointId null: those of every endpoint. @returns how many they were.
+ */
+export async function endStrayDeliveries(tx: Pick<Tx, 'query'>, endpointId: string | null): Promise<number> {
+  const [, count] = await tx.query<[unknown[], number]>(
+    `update deliveries d
+     set status = 'failed', error_code = 'endpoint_disabled', next_try_at = null, leased_by = null,
+       leased_until = null, finished_at = clock_timestamp()
+     from webhook_endpoints e
+     where e.id = d.endpoint_id and d.status = 'pending' and e.disabled_at is not null and ($1::text is null or e.id = $1)`,
+    [endpointId],
+  );
+  return count;
 }
 
 /** @throws NotFound */

@@ -1,5 +1,6 @@
 /** What is no longer kept: finished deliveries with their tries, events, and tries at tasks, each after its own time. */
 import type { Database } from '../database.ts';
+import { endStrayDeliveries } from './endpoint.store.ts';
 
 const forgetDeliveries = `
   with gone as (
@@ -45,6 +46,11 @@ const forgetAttempts = `
 
 export class RetentionStore {
   constructor(private readonly database: Database) {}
+
+  /** Deliveries that wait for an endpoint that is disabled. @returns how many were ended. */
+  endStrayDeliveries(): Promise<number> {
+    return this.database.asSystem((tx) => endStrayDeliveries(tx, null));
+  }
 
   /** @returns how many were deleted, `limit` at most: then there may be more. */
   forgetDeliveries(days: number, limit: number): Promise<number> {

@@ -1,4 +1,7 @@
-/** Deletes what is older than it is to be kept: the log of webhook deliveries, the feeds' events, tries at tasks. */
+/**
+ * Deletes what is older than it is to be kept: the log of webhook deliveries, the feeds' events, tries at tasks. Before
+ * that it ends deliveries that wait for nobody, so that they grow old too.
+ */
 import type { RetentionStore } from '#database';
 import type { Logger } from '#telemetry';
 
@@ -21,6 +24,7 @@ export async function forget({
   attemptDays,
   log,
 }: ForgetOptions): Promise<void> {
+  await retention.endStrayDeliveries();
   const deliveries = await inPages(() => retention.forgetDeliveries(deliveryDays, page));
   const events = await inPages(() => retention.forgetEvents(eventDays, page));
   const attempts = await inPages(() => retention.forgetAttempts(attemptDays, page));
