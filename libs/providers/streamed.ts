@@ -17,7 +17,7 @@ export interface Counted {
   /** Where tokens are not what is counted: of the sound that was listened to. */
   readonly seconds?: number | undefined;
   /** US dollars: https://openrouter.ai/docs/use-cases/usage-accounting; an object: https://docs.perplexity.ai. */
-  readonly cost?: number | { readonly total_cost?: number } | null;
+  readonly cost?: number | { readonly total_cost?: number } | null | undefined;
 }
 
 export interface ChatChunk {

@@ -22,7 +22,7 @@ export const chatCompletion =
         }),
       );
     }
-    const answer = await on.call(signal, (client) => client.chat.completions.create(body, { signal }));
+    const answer = await on.ask(signal, (client) => client.chat.completions.create(body, { signal }));
     if (!Array.isArray(answer.choices)) throw misfit('it holds no choices');
     return {
       choices: answer.choices,
@@ -43,7 +43,7 @@ export const textGeneration =
         }),
       );
     }
-    const answer = await on.call(signal, (client) => client.completions.create(body, { signal }));
+    const answer = await on.ask(signal, (client) => client.completions.create(body, { signal }));
     if (!Array.isArray(answer.choices)) throw misfit('it holds no choices');
     return {
       choices: answer.choices,

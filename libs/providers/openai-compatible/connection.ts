@@ -1,8 +1,10 @@
 /** A server that speaks OpenAI's API, through the stock client: no retries of its own, no time-out but ours, no logs. */
-import OpenAI, { APIConnectionError, APIError } from 'openai';
+import OpenAI, { APIConnectionError, APIError, type APIPromise } from 'openai';
 import { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
 import { failureOf, isNetwork, isUnreadable, misfit, unreachable } from '../failures.ts';
+import { costOf } from '../gather.ts';
+import type { Counted } from '../streamed.ts';
 
 export interface OpenAICompatibleOptions {
   /** What stands before the slash in a model's name. */
@@ -18,6 +20,13 @@ export interface OpenAICompatibleOptions {
 
 /** The client's own limit stands in the way of none of ours. */
 const never = 24 * 3_600_000;
+
+/**
+ * What a call has cost in US dollars, where a gateway says it beside the body, as LiteLLM's proxy does:
+ * https://docs.litellm.ai/docs/proxy/response_headers. A stream's headers come before anything is made, and name none.
+ */
+export const chargedBy = ({ headers }: Response): number | undefined =>
+  costOf({ cost: Number(headers.get('x-litellm-response-cost') || NaN) });
 
 export class Connection {
   private readonly client: OpenAI;
@@ -45,6 +54,19 @@ export class Connection {
       () => run(this.client),
       (error) => this.translate(error),
     );
+  }
+
+  /** A call with a whole answer: where its header alone says what it has cost, its `usage` says so too. */
+  ask<T extends object>(
+    signal: AbortSignal,
+    run: (client: OpenAI) => APIPromise<T>,
+  ): Promise<T & { readonly usage?: Counted }> {
+    return this.call(signal, async (client) => {
+      const { data, response } = await run(client).withResponse();
+      const { usage } = data as { readonly usage?: Counted | null };
+      const cost = costOf(usage ?? {}) ?? chargedBy(response);
+      return cost === undefined ? data : Object.assign(data, { usage: { ...usage, cost } });
+    });
   }
 
   private translate(error: unknown): unknown {

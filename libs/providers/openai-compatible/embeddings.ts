@@ -13,7 +13,7 @@ interface Item {
 export const embeddings =
   (on: Connection): Handler<'embeddings'> =>
   async ({ model, input: { inputs, dimensions } }, { signal }) => {
-    const { data, usage } = await on.call(signal, (client) =>
+    const { data, usage } = await on.ask(signal, (client) =>
       // Asked for by name: the client then hands the answer over as it came, and decodes nothing.
       client.embeddings.create(
         { model, input: inputs as string[], dimensions, encoding_format: 'base64' },

@@ -3,9 +3,10 @@
  * comes after a crash goes on with the id; a cancel deletes it upstream.
  */
 import type OpenAI from 'openai';
-import type { InputOf, Media } from '#catalogue';
+import type { InputOf, Media, Usage } from '#catalogue';
 import { ProviderFailure } from '#domain';
 import type { Call, Handler, Run } from '../provider.ts';
+import { usageOf } from '../gather.ts';
 import { mediaFrom } from '../media.ts';
 import { following } from '../poll.ts';
 import type { Connection } from './connection.ts';
@@ -25,8 +26,14 @@ export const imageToVideo =
 
 async function filmed(on: Connection, call: Call<Film>, run: Run, image?: Media) {
   const { signal } = run;
+  let usage: Usage | undefined;
   const id = await following(run, {
-    begin: async () => (await create(on, call, signal, image)).id,
+    async begin() {
+      const begun = await create(on, call, signal, image);
+      // It is paid for as it is begun: an attempt that goes on with it is not told again.
+      usage = usageOf(begun.usage);
+      return begun.id;
+    },
     look: async (begun) => {
       const { status, progress, error } = await on.call(signal, (client) =>
         client.videos.retrieve(begun, { signal }),
@@ -43,7 +50,8 @@ async function filmed(on: Connection, call: Call<Film>, run: Run, image?: Media)
       mediaFrom(await client.videos.downloadContent(id, { variant }, { signal }), 'video/mp4'),
     );
   const video = await content('video');
-  return { video, thumbnail: await content('thumbnail').catch(() => undefined) };
+  const thumbnail = await content('thumbnail').catch(() => undefined);
+  return { video, thumbnail, ...(usage && { usage }) };
 }
 
 /** How long the upstream has to take note of a cancel. */
@@ -63,7 +71,7 @@ async function create(on: Connection, { model, input }: Call<Film>, signal: Abor
     ...(seconds !== undefined && { seconds: String(seconds) }),
     ...(image && { input_reference: await fileOf(image) }),
   };
-  return on.call(signal, (client) =>
+  return on.ask(signal, (client) =>
     client.videos.create(body as unknown as OpenAI.VideoCreateParams, { signal }),
   );
 }

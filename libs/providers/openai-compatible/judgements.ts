@@ -11,8 +11,10 @@ export const moderation =
   (on: Connection): Handler<'moderation'> =>
   async ({ model, input: { input } }, { signal }) => {
     const body = { model, input } as OpenAI.ModerationCreateParams;
-    const { id, results } = await on.call(signal, (client) => client.moderations.create(body, { signal }));
-    return { id, results } as unknown as OutputOf<'moderation'>;
+    const answer = await on.ask(signal, (client) => client.moderations.create(body, { signal }));
+    const { id, results } = answer;
+    const usage = usageOf(answer.usage);
+    return { id, results, ...(usage && { usage }) } as unknown as OutputOf<'moderation'>;
   };
 
 interface Ranked {
@@ -29,7 +31,7 @@ export const reranking =
   (on: Connection): Handler<'reranking'> =>
   async ({ model, input: { query, documents, top_n: topN, return_documents: isShown } }, { signal }) => {
     const body = { model, query, documents, top_n: topN };
-    const answer = await on.call(signal, (client) => client.post<Ranked>('/rerank', { body, signal }));
+    const answer = await on.ask(signal, (client) => client.post<Ranked>('/rerank', { body, signal }));
     const ranked = Array.isArray(answer) ? (answer as Ranked['results']) : answer.results;
     if (!ranked) throw misfit('it holds no results');
     const results = ranked.map(({ index, relevance_score: relevance, score }) => {

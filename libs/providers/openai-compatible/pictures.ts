@@ -15,7 +15,7 @@ export const textToImage =
     { signal },
   ) => {
     const body = { ...input, size, model } as unknown as OpenAI.ImageGenerateParamsNonStreaming;
-    const answer = await on.call(signal, (client) => client.images.generate(body, { signal }));
+    const answer = await on.ask(signal, (client) => client.images.generate(body, { signal }));
     const usage = usageOf(answer.usage);
     return {
       images: imagesOf(answer),
@@ -43,7 +43,7 @@ export const inpainting =
   };
 
 async function edited(on: Connection, body: OpenAI.ImageEditParamsNonStreaming, signal: AbortSignal) {
-  const answer = await on.call(signal, (client) => client.images.edit(body, { signal }));
+  const answer = await on.ask(signal, (client) => client.images.edit(body, { signal }));
   const usage = usageOf(answer.usage);
   return { images: imagesOf(answer), ...(usage && { usage }) };
 }

@@ -1,9 +1,10 @@
 /** `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`. */
 import type OpenAI from 'openai';
+import type { APIPromise } from 'openai';
 import type { Handler } from '../provider.ts';
 import { usageOf } from '../gather.ts';
 import { mediaFrom } from '../media.ts';
-import type { Connection } from './connection.ts';
+import { chargedBy, type Connection } from './connection.ts';
 import type { Counted } from '../streamed.ts';
 import { fileOf } from './pictures.ts';
 
@@ -13,10 +14,11 @@ export const textToSpeech =
     const { text, voice, speaker_id: speaker, metadata: _, ...more } = input;
     const named = voice ?? (speaker === undefined ? 'alloy' : String(speaker));
     const body = { ...more, model, input: text, voice: named } as OpenAI.Audio.SpeechCreateParams;
-    const audio = await on.call(signal, async (client) =>
-      mediaFrom(await client.audio.speech.create(body, { signal }), 'audio/mpeg'),
-    );
-    return { audio };
+    return on.call(signal, async (client) => {
+      const response = await client.audio.speech.create(body, { signal });
+      const usage = usageOf({ cost: chargedBy(response) });
+      return { audio: await mediaFrom(response, 'audio/mpeg'), usage };
+    });
   };
 
 interface Transcript {
@@ -39,13 +41,15 @@ export const automaticSpeechRecognition =
       response_format: hasTimes ? 'verbose_json' : 'json',
       ...(hasTimes && !translate && { timestamp_granularities: [timestamps] }),
     };
-    const answer = (await on.call(signal, async (client) =>
+    const answer = await on.ask(signal, ({ audio: { translations, transcriptions } }) =>
       translate
-        ? client.audio.translations.create(body as OpenAI.Audio.TranslationCreateParams, { signal })
-        : client.audio.transcriptions.create(body as OpenAI.Audio.TranscriptionCreateParamsNonStreaming, {
+        ? (translations.create(body as OpenAI.Audio.TranslationCreateParams, {
             signal,
-          }),
-    )) as Transcript;
+          }) as APIPromise<Transcript>)
+        : (transcriptions.create(body as OpenAI.Audio.TranscriptionCreateParamsNonStreaming, {
+            signal,
+          }) as APIPromise<Transcript>),
+    );
     const duration = answer.duration === undefined ? undefined : Number(answer.duration);
     const usage = usageOf({ ...answer.usage, seconds: answer.usage?.seconds ?? duration });
     return {

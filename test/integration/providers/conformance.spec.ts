@@ -1,6 +1,7 @@
 import { kindIds, kindOf, type KindId } from '#catalogue';
 import { ProviderFailure } from '#domain';
 import type { Provider } from '#providers';
+import { billedUsd } from '../../support/upstream/openai.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
 import { inputOf, providersAt, runWith, secret } from './providers.ts';
 
@@ -34,14 +35,18 @@ const tables: Record<string, object> = Object.fromEntries(
 );
 const rows = ['openai', 'hf', 'ollama'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
 
-test.each(rows)('%s: %s answers what the kind answers', async (id, kind) => {
-  const output = await call(id, kind);
+/** What a request with this output is answered. */
+function answerOf(kind: KindId, output: unknown) {
   const entry = kindOf(kind);
   const { examples, body, packing } = entry;
   const [{ model, input, options }] = examples;
   const parsed = body.parse({ model, ...structuredClone(input), ...options });
   const [part] = packing ? packing.split(output, [parsed]) : [output];
-  const { json } = entry.answer(part, parsed);
+  return entry.answer(part, parsed);
+}
+
+test.each(rows)('%s: %s answers what the kind answers', async (id, kind) => {
+  const { json } = answerOf(kind, await call(id, kind));
   expect(JSON.parse(json)).toBeInstanceOf(Object);
   expect(upstream.calls.length).toBeGreaterThan(0);
 });
@@ -202,6 +207,34 @@ test('openai-compatible: servers that count nothing, and that know no base64', a
   const output = await call('openai', 'embeddings', { inputs: ['12345678'] });
   expect(output).toEqual({ vectors: [new Float32Array([1, 2])], tokens: [2] });
 });
+
+/** https://docs.litellm.ai/docs/proxy/response_headers */
+const charging = (cost: string) => ({ headers: { 'x-litellm-response-cost': cost } });
+
+test.each(claims('openai'))('openai-compatible: %s costs what a header of the answer says', async (kind) => {
+  upstream.script(charging('2.5e-04'));
+  expect(answerOf(kind, await call('openai', kind)).usage).toMatchObject({ cost: 0.000_25 });
+});
+
+test('openai-compatible: a cost in the body goes before the header’s, and a stream has no other', async () => {
+  upstream.script(charging('9'));
+  for (const stream of [false, true]) {
+    const billed = await call('openai', 'chat-completion', { stream }, runWith(), 'billed');
+    expect(billed).toMatchObject({ usage: { cost: billedUsd } });
+  }
+  const silent = await call('openai', 'chat-completion', { stream: true });
+  expect(silent).not.toHaveProperty('usage.cost');
+});
+
+test.each(['', 'None', '-1', 'Infinity', '0.1, 0.2'])(
+  'openai-compatible: a header of "%s" names no cost',
+  async (cost) => {
+    upstream.script(charging(cost));
+    const output = await call('openai', 'chat-completion');
+    expect(output).toMatchObject({ usage: { inputTokens: expect.any(Number) } });
+    expect(output).not.toHaveProperty('usage.cost');
+  },
+);
 
 test('Ollama: names, what it has and what is asked of it', async () => {
   const ollama = find('ollama');

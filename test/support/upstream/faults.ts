@@ -11,8 +11,9 @@ export interface Fault {
   readonly after?: number;
   /** Calls that it meets. Unset: all that come. */
   readonly times?: number;
-  /** Answers with this status, and these headers and body where given. */
+  /** Answers with this status, and the headers and body where given. */
   readonly status?: number;
+  /** Without a status: beside those of the usual answer. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   /** Never answers. */
@@ -75,7 +76,7 @@ export function spoil(reply: Reply, fault: Fault): Reply {
   const list = Array.isArray(json) ? json : json?.data;
   if (fault.wrongCount) list?.pop();
   if (fault.wrongDimension || fault.nan) spoilLast(list, fault);
-  return reply;
+  return fault.headers ? { ...reply, headers: { ...reply.headers, ...fault.headers } } : reply;
 }
 
 function spoilLast(list: unknown[] | undefined, { nan }: Fault): void {
