@@ -104,16 +104,19 @@ export type TestEndpointBody = z.output<typeof testEndpointBody>;
 
 export const endpointListQuery = pageQuery({ max: 100, default: 20 });
 
-/** The webhook of one batch or task: an endpoint like any other, but for that subject alone and not listed. */
-const webhookOn = (ends: string[]) =>
+/**
+ * The webhook of one batch or task: an endpoint like any other, but for that subject alone and not listed.
+ * @param usual what is sent where `events` does not say: its ends, and what its owner has to do something about.
+ */
+const webhookOn = (usual: string[]) =>
   z.object({
     url,
-    events: eventPatterns.default(ends),
+    events: eventPatterns.default(usual),
     /** Signs its deliveries; one is made, and shown once, where none is given. */
     secret: signingSecret.optional(),
   });
 export const webhookBody = webhookOn(
-  ['completed', 'failed', 'expired', 'cancelled'].map((end) => `batch.${end}`),
+  ['completed', 'failed', 'expired', 'cancelled', 'paused'].map((type) => `batch.${type}`),
 );
 export const taskWebhookBody = webhookOn(
   ['succeeded', 'failed', 'canceled', 'expired'].map((end) => `task.${end}`),

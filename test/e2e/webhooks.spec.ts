@@ -12,14 +12,22 @@ import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts
 import { startPlatform, until, type Platform } from '../support/platform.ts';
 import { connectSql } from '../support/sql.ts';
 import { addWorkspace } from '../support/tenants.ts';
+import { ScriptedUpstream } from '../support/upstream/server.ts';
 
 let platform: Platform;
 let client: OpenAI;
 let receiver: Receiver;
+let upstream: ScriptedUpstream;
 
 beforeAll(async () => {
+  upstream = await ScriptedUpstream.start();
   [platform, receiver] = await Promise.all([
-    startPlatform({ env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }),
+    startPlatform({
+      env: {
+        MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1',
+        OPENAI_COMPATIBLE: `scripted=${upstream.url}/v1`,
+      },
+    }),
     startReceiver(),
   ]);
   client = platform.client;
@@ -27,6 +35,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await platform.stop();
   await receiver.close();
+  await upstream.close();
 });
 beforeEach(() => {
   receiver.received.length = 0;
@@ -215,6 +224,20 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
   await arrived('batch.completed', 3);
   const third = receiver.received[2]!;
   await client.webhooks.unwrap(third.body, third.headers, secret);
+});
+
+test('a batch’s own webhook tells, unless said otherwise, that it waits for its owner, and how it ends', async () => {
+  upstream.script({ status: 402 });
+  const body = { model: 'scripted/model', input: 'one' };
+  const made = await create({ requests: [{ custom_id: 'one', body }], webhook: { url: receiver.url } });
+  await arrived('batch.paused');
+  expect(JSON.parse(receiver.received[0]!.body)).toMatchObject({
+    type: 'batch.paused',
+    data: { id: made.id, reason: 'insufficient_quota' },
+  });
+  await client.batches.cancel(made.id);
+  await arrived('batch.cancelled');
+  expect(receiver.types()).toEqual(['batch.paused', 'batch.cancelled']);
 });
 
 test('a task brings its own webhook: shown, signed, told how far it is, kept by its retry', async () => {
