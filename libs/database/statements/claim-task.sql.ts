@@ -10,6 +10,9 @@ import { hot } from '../hot.ts';
  *
  * One that has missed its times is left to the sweep, which ends it.
  *
+ * An attempt that is lost while its run goes on upstream was there until its worker was last heard of: the attempt that
+ * follows the run to its end knows its own time alone.
+ *
  * $1 task, $2 delivery, $3 worker, $4 event.
  */
 export const claimTask = hot(
@@ -32,7 +35,10 @@ export const claimTask = hot(
     returning t.*
   ), lost as (
     update attempts a
-    set outcome = 'lost', finished_at = clock_timestamp()
+    set outcome = 'lost', finished_at = clock_timestamp(),
+      provider_ms = (
+        select extract(epoch from w.seen_at - a.started_at)::float8 * 1000 from workers w
+        where w.id = a.worker_id and w.seen_at > a.started_at and c.upstream_run_id is not null)
     from claimed c
     where c.attempt > 1 and a.task_id = $1 and a.number < c.attempt and a.outcome is null
     returning 1

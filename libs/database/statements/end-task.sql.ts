@@ -38,16 +38,22 @@ export const finishTask = hot(
   select id from ended`,
 );
 
-/** Hands it back, to be run again after a pause under the next delivery. `$4` outcome, `$5` code, `$6` pause in ms. */
+/**
+ * Hands it back, to be run again after a pause under the next delivery. Where its run goes on upstream the attempt was
+ * there until now. `$4` outcome, `$5` code, `$6` pause in ms.
+ */
 export const releaseTask = `
   with freed as (
     update tasks
     set status = 'queued', delivery = delivery + 1, worker_id = null,
       queued_at = clock_timestamp() + make_interval(secs => $6::float8 / 1000)
     where ${isHeld}
-    returning id, attempt, delivery
+    returning id, attempt, delivery, upstream_run_id
   ), attempt as (
-    update attempts a set outcome = $4, error_code = $5, finished_at = clock_timestamp()
+    update attempts a
+    set outcome = $4, error_code = $5, finished_at = clock_timestamp(),
+      provider_ms = case when f.upstream_run_id is not null
+        then extract(epoch from clock_timestamp() - a.started_at)::float8 * 1000 end
     from freed f where a.task_id = $1 and a.number = f.attempt and a.worker_id = $3
   )
   select delivery from freed`;

@@ -1,7 +1,7 @@
 /** A task in the hands of workers: whoever claimed it last holds it, and only they or its owner can end it, once. */
 import { newId } from '#contracts';
 import { TaskStore, type ClaimedTask, type NewTask, type TaskResult } from '#database';
-import { freeOf, openHouse, type House } from './house.ts';
+import { freeOf, idle, openHouse, type House } from './house.ts';
 
 let house: House;
 let workspaceId: string;
@@ -218,6 +218,40 @@ test('the next attempt is told of the run that was begun upstream, and a void on
   const second = (await claim(id, 'worker-b'))!;
   expect(second).toMatchObject({ attempt: 2, upstreamRunId: 'run-1' });
   expect(await house.tasks.rememberRun(first, 'run-2')).toBe(false);
+});
+
+test('the time upstream of one that left its run to the next is known: until it was last heard of, or handed back', async () => {
+  const upstreamMs = async (id: string) =>
+    (await house.tasks.attempts(workspaceId, id)).map(({ outcome, providerMs }) => [outcome, providerMs]);
+  const beganAgo = (id: string, seconds: number) =>
+    house.database.statement(
+      `update attempts set started_at = clock_timestamp() - make_interval(secs => $2)
+       where task_id = $1 and outcome is null`,
+      [id, seconds],
+    );
+  const self = { id: newId('worker'), pools: ['remote'], slots: 1, host: 'h', pid: 1, version: '' };
+  await house.workers.beat(self, idle());
+  const [film, answer] = [await created(), await created()];
+  for (const id of [film, answer]) {
+    const held = (await claim(id, self.id))!;
+    if (id === film) await house.tasks.rememberRun(held, 'run-1');
+    await beganAgo(id, 60);
+  }
+  await house.database.statement(
+    `update workers set seen_at = clock_timestamp() - make_interval(secs => 20) where id = $1`,
+    [self.id],
+  );
+  const next = (await claim(film, 'worker-b'))!;
+  await claim(answer, 'worker-b');
+  expect(await upstreamMs(answer)).toEqual([
+    ['lost', null],
+    [null, null],
+  ]);
+  await beganAgo(film, 30);
+  await house.tasks.release(next, 'released', null, 0);
+  const [lost, released] = await upstreamMs(film);
+  expect(lost).toEqual(['lost', expect.closeTo(40_000, -3)]);
+  expect(released).toEqual(['released', expect.closeTo(30_000, -3)]);
 });
 
 test('of twenty claims by as many workers the newest holds it; the others’ ends are void', async () => {
