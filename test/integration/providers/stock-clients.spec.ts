@@ -26,6 +26,15 @@ test('openai: text', async () => {
   expect(chat.choices[0]!.message.content).toBe(said);
   const text = await openai.completions.create({ model, prompt: 'why does it turn' });
   expect(text.choices[0]!.text).toBe(said);
+  const pieces = await openai.completions.create({
+    model,
+    prompt: 'why does it turn',
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  let last: OpenAI.Completion | undefined;
+  for await (const piece of pieces) last = piece;
+  expect(last!.usage).toEqual(text.usage);
   let streamed = '';
   for await (const { choices } of openai.chat.completions.stream({ model, messages })) {
     streamed += choices[0]?.delta.content ?? '';
@@ -64,8 +73,9 @@ test('openai: faults', async () => {
   expect(upstream.calls.map(({ status }) => status)).toEqual([429, 200]);
 });
 
-test('@huggingface/inference: chat through the router, tasks, and both queues', async () => {
-  const origins = /^https:\/\/(router\.)?huggingface\.co/;
+const origins = /^https:\/\/(router\.)?huggingface\.co/;
+
+test('@huggingface/inference: chat through the router, and tasks', async () => {
   const here: typeof fetch = (url, init) => fetch((url as string).replace(origins, upstream.url), init);
   const client = new InferenceClient('hf_x', { fetch: here, retry_on_error: false });
   const chat = await client.chatCompletion({ model: 'o/m:fastest', messages });
@@ -86,6 +96,25 @@ test('@huggingface/inference: chat through the router, tasks, and both queues', 
   expect(await client.objectDetection({ model: 'o/object-detection', provider, inputs })).toHaveLength(1);
 });
 
+test('@huggingface/inference: films, looked at in fal’s queue and waited for at Replicate', async () => {
+  const real = globalThis.fetch;
+  globalThis.fetch = (url, init) => real((url as string).replace(origins, upstream.url), init);
+  upstream.predictions.looks = 1;
+  try {
+    const client = new InferenceClient('hf_x', { retry_on_error: false });
+    for (const [owner, provider] of [
+      ['fal', 'fal-ai'],
+      ['replicate', 'replicate'],
+    ] as const) {
+      const film = await client.textToVideo({ model: `${owner}/text-to-video`, provider, inputs: 'a mill' });
+      expect(film.type).toBe('video/mp4');
+    }
+  } finally {
+    globalThis.fetch = real;
+    upstream.predictions.looks = 4;
+  }
+});
+
 test('ollama: NDJSON and whole', async () => {
   const client = new Ollama({ host: upstream.url });
   const whole = await client.chat({ model, messages });
@@ -97,5 +126,7 @@ test('ollama: NDJSON and whole', async () => {
   expect((await client.embed({ model, input: ['a', 'bb'] })).embeddings.map(([first]) => first)).toEqual([
     1, 2,
   ]);
-  expect((await client.list()).models).toHaveLength(1);
+  await client.pull({ model: 'pull-me' });
+  await expect(client.pull({ model: 'pull-nothing' })).rejects.toThrow('file does not exist');
+  expect((await client.list()).models.map(({ name }) => name)).toEqual(['scripted:latest', 'pull-me:latest']);
 });

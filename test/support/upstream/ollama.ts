@@ -25,8 +25,9 @@ export const ollama =
     if (call.path === '/api/version') return { json: { version: '0.30.0' } };
     const route = call.method === 'POST' ? post[call.path] : undefined;
     if (!route) return undefined;
-    const name = fullName(String(fieldOf(call, 'model')));
-    if (call.path === '/api/pull') return pull(name, shelf);
+    // The stock client pulls by `name`.
+    const name = fullName(String(fieldOf(call, 'model') ?? fieldOf(call, 'name')));
+    if (call.path === '/api/pull') return pull(call, name, shelf);
     if (!shelf.has(name)) return { status: 404, json: { error: `model '${name}' not found` } };
     if (fieldOf(call, 'keep_alive') === 0) {
       shelf.loaded.delete(name);
@@ -49,11 +50,14 @@ const ndjson = (lines: readonly object[]): Reply => ({
 });
 
 /** One named `pull-nothing` is nowhere to be had. */
-function pull(name: string, shelf: OllamaShelf): Reply {
+function pull(call: UpstreamCall, name: string, shelf: OllamaShelf): Reply {
+  const isWhole = fieldOf(call, 'stream') === false;
   if (name.startsWith('pull-nothing')) {
-    return ndjson([{ status: 'pulling manifest' }, { error: 'pull model manifest: file does not exist' }]);
+    const error = 'pull model manifest: file does not exist';
+    return isWhole ? { status: 500, json: { error } } : ndjson([{ status: 'pulling manifest' }, { error }]);
   }
   shelf.pulled.add(name);
+  if (isWhole) return { json: { status: 'success' } };
   const part = { status: 'pulling scripted', digest: 'scripted', total: 1_000_000 };
   return ndjson([{ status: 'pulling manifest' }, { ...part, completed: 500_000 }, { status: 'success' }]);
 }

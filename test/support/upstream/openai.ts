@@ -84,14 +84,11 @@ function chat(call: UpstreamCall): Reply {
       choices: [{ index: 0, delta, finish_reason }],
       ...more,
     });
-  const options = fieldOf(call, 'stream_options') as { include_usage?: boolean } | undefined;
   return stream([
     chunk({ role: 'assistant', content: '' }),
     ...wordsOf(text).map((content) => chunk({ content })),
     chunk({}, 'stop'),
-    ...(options?.include_usage
-      ? [event({ ...head, object: 'chat.completion.chunk', choices: [], usage })]
-      : []),
+    ...lastChunk(call, { ...head, object: 'chat.completion.chunk' }, usage),
   ]);
 }
 
@@ -110,13 +107,19 @@ function completions(call: UpstreamCall): Reply {
     finish_reason,
     logprobs: null,
   });
-  if (!fieldOf(call, 'stream')) {
-    return { json: { ...head, choices: [choice(text, 'stop')], usage: usageOf(prompt, text) } };
-  }
+  const usage = usageOf(prompt, text);
+  if (!fieldOf(call, 'stream')) return { json: { ...head, choices: [choice(text, 'stop')], usage } };
   return stream([
     ...wordsOf(text).map((word) => event({ ...head, choices: [choice(word, null)] })),
     event({ ...head, choices: [choice('', 'stop')] }),
+    ...lastChunk(call, head, usage),
   ]);
+}
+
+/** With the count, where it is asked for. */
+function lastChunk(call: UpstreamCall, head: object, usage: object): string[] {
+  const options = fieldOf(call, 'stream_options') as { include_usage?: boolean } | undefined;
+  return options?.include_usage ? [event({ ...head, choices: [], usage })] : [];
 }
 
 /** Dollars, as OpenRouter says them (https://openrouter.ai/docs/use-cases/usage-accounting), of a model that is `…billed`. */

@@ -31,8 +31,12 @@ export const queues =
       /^\/replicate\/v1\/(?:models\/(.+?)\/)?predictions(?:\/([^/]+))?(\/cancel)?$/.exec(call.path) ?? [];
     if (!call.path.startsWith('/replicate/v1/')) return undefined;
     if (prediction === undefined) {
-      const { id: started } = on.start({ slug, ...(call.body as object) });
-      return { status: 201, json: predictionOf(started, { state: 'queued', percent: 0 }, base()) };
+      const begun = on.start({ slug, ...(call.body as object) });
+      // The stock client asks for the answer when it is done, and looks at nothing.
+      const isWaitedFor = String(call.headers['prefer']).startsWith('wait');
+      if (isWaitedFor) begun.looks = on.looks;
+      const look = isWaitedFor ? on.look(begun.id)! : ({ state: 'queued', percent: 0 } as const);
+      return { status: 201, json: predictionOf(begun.id, look, base()) };
     }
     if (!on.all.has(prediction)) return refusal(404, 'no such prediction');
     if (cancel) on.cancel(prediction);
