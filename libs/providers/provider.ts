@@ -89,8 +89,8 @@ export interface Provider {
   costs?(model: string): boolean;
   /** @throws InvalidInput when it can't serve this model, with what to use instead. */
   check(model: string, kind?: KindId): void;
-  /** Whether a model takes images where its kind allows them and does not need them. @default true */
-  sees?(model: string): boolean;
+  /** Whether a model takes images where its kind allows them and does not need them; true where nobody says. @default true */
+  sees?(model: string): boolean | Promise<boolean>;
   /** Models that it can name without being asked for one; none where it can't tell now. */
   known?(): string[] | Promise<string[]>;
   readonly models?: ModelHost;

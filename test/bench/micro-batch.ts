@@ -5,6 +5,7 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import OpenAI from 'openai';
 import { kinds, packingOf } from '#catalogue';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
 import { runBatch, uploadFile } from './batch-run.ts';
@@ -50,6 +51,7 @@ async function measure(
   await timed(on, upstream, lines, full, false);
   const packed = await timed(on, upstream, lines, full, false);
   const alone = await timed(on, upstream, Math.ceil(lines / aloneShare), 1, true);
+  const bare = await bareLoop(upstream, lines, full);
   const row = (name: string, one: Timed) => [
     name,
     one.lines,
@@ -61,13 +63,15 @@ async function measure(
     rounded(one.ofPerfect, 3),
   ];
   const heads = ['', 'lines', 'calls', 'lines/call', 's', 'lines/s', 'perfect s', 'of perfect'];
-  printTable(heads, [row('packed', packed), row('a call a line', alone)], say);
+  const rows = [row('packed', packed), row('full calls of a bare client', bare), row('a call a line', alone)];
+  printTable(heads, rows, say);
   return {
     lines,
     calls: packed.calls,
     lines_per_call: rounded(packed.lines / packed.calls, 1),
     lines_per_second: rounded(packed.lines / packed.seconds),
     of_perfect: rounded(packed.ofPerfect, 3),
+    bare_of_perfect: rounded(bare.ofPerfect, 3),
     packing: rounded(packed.packing, 3),
     one_line_a_call_lines_per_second: rounded(alone.lines / alone.seconds),
     speedup: rounded(packed.lines / packed.seconds / (alone.lines / alone.seconds), 1),
@@ -92,10 +96,34 @@ async function timed(
   full: number,
   isAlone: boolean,
 ): Promise<Timed> {
-  upstream.calls.length = 0;
   const path = join(on.folder, `micro-${lines}.jsonl`);
   await write(path, lines, isAlone);
-  await runBatch(on, await uploadFile(on, path), lines);
+  const fileId = await uploadFile(on, path);
+  return timedCalls(upstream, lines, full, () => runBatch(on, fileId, lines));
+}
+
+/** The same lines in full calls by the stock client, as many at once, and nothing else: what the upstream's timers and HTTP leave to be reached. */
+async function bareLoop(upstream: ScriptedUpstream, lines: number, full: number): Promise<Timed> {
+  const client = new OpenAI({ apiKey: 'none', baseURL: `${upstream.url}/v1`, maxRetries: 0 });
+  let next = 1;
+  const lane = async () => {
+    while (next <= lines) {
+      const input = Array.from({ length: Math.min(full, lines - next + 1) }, (_, nth) => textOf(next + nth));
+      next += input.length;
+      await client.embeddings.create({ model: 'embedder', input, dimensions: 8, encoding_format: 'base64' });
+    }
+  };
+  return timedCalls(upstream, lines, full, () => Promise.all(Array.from({ length: concurrency }, lane)));
+}
+
+async function timedCalls(
+  upstream: ScriptedUpstream,
+  lines: number,
+  full: number,
+  run: () => Promise<unknown>,
+): Promise<Timed> {
+  upstream.calls.length = 0;
+  await run();
   const calls = upstream.callsOf('/embeddings');
   const last = calls.at(-1)!;
   const lastItems = (last.body as { input: string[] }).input.length;

@@ -1,6 +1,7 @@
 /** Hugging Face: Inference Providers through the router, and dedicated endpoints. Its table is what its client has methods for. */
 import { fingerprint } from '../fingerprint.ts';
 import type { Provider } from '../provider.ts';
+import { askedFor, seesBy, type ListedModel } from '../vision.ts';
 import { Connection, type HuggingFaceOptions } from './connection.ts';
 import { chatCompletion } from './chat.ts';
 import { imageToImage, imageToVideo, textToImage, textToVideo } from './drawing.ts';
@@ -8,6 +9,9 @@ import { endInQueue } from './queues.ts';
 import * as senses from './senses.ts';
 import { targetOf } from './target.ts';
 import * as text from './text.ts';
+
+/** Models of its chat, with what goes into them. */
+const routerModels = 'https://router.huggingface.co/v1/models';
 
 export function createHuggingFace(options: HuggingFaceOptions): Provider {
   const on = new Connection(options);
@@ -48,6 +52,11 @@ export function createHuggingFace(options: HuggingFaceOptions): Provider {
       'zero-shot-classification': text.zeroShotClassification(on, endpoints),
       'zero-shot-image-classification': senses.zeroShotImageClassification(on, endpoints),
     },
+    sees: askedFor(async (name, signal) => {
+      const { model, endpointUrl } = targetOf(name, endpoints);
+      if (endpointUrl) return null;
+      return seesBy((await on.request<{ data: ListedModel[] }>(routerModels, model, signal)).data, model);
+    }),
     endRun: (model, run) => endInQueue(on, targetOf(model, endpoints), run),
     check: (model) => void targetOf(model, endpoints),
   };

@@ -85,6 +85,12 @@ export class OllamaModels implements ModelHost {
     return models.map(({ name }) => plain(name));
   }
 
+  /** @returns whether it takes images; null where the server does not say, as those before 0.6.4 do not. */
+  async sees(name: string, signal: AbortSignal): Promise<boolean | null> {
+    const shown = await this.on.post<{ capabilities?: string[] }>('/api/show', { model: name }, signal);
+    return shown.capabilities?.includes('vision') ?? null;
+  }
+
   private async fetch(model: string): Promise<void> {
     const { signal } = this.over;
     // A call without inputs loads a model of any sort, and calculates nothing.

@@ -4,6 +4,7 @@ import type { Provider } from '../provider.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OllamaOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
+import { askedFor } from '../vision.ts';
 import { OllamaModels } from './models.ts';
 
 export function createOllama(options: OllamaOptions): Provider {
@@ -26,6 +27,7 @@ export function createOllama(options: OllamaOptions): Provider {
         param: 'model',
       });
     },
+    sees: askedFor((model, signal) => models.sees(model, signal)),
     known: () => models.known().catch(() => []),
     models,
   };

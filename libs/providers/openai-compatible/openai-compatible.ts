@@ -5,6 +5,7 @@
 import { InvalidInput } from '#domain';
 import { fingerprint } from '../fingerprint.ts';
 import type { Provider } from '../provider.ts';
+import { askedFor, seesBy, type ListedModel } from '../vision.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OpenAICompatibleOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
@@ -36,6 +37,10 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
       'text-to-speech': textToSpeech(on),
       'text-to-video': textToVideo(on),
     },
+    sees: askedFor(async (model, signal) => {
+      const { data } = await on.call(signal, (client) => client.models.list({ signal }));
+      return seesBy(data as ListedModel[], model);
+    }),
     endRun: (_, run) => endFilm(on, run),
     check(model) {
       if (model !== '') return;

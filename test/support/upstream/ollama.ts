@@ -64,6 +64,12 @@ function pull(call: UpstreamCall, name: string, shelf: OllamaShelf): Reply {
 
 const post: Record<string, (call: UpstreamCall) => Reply> = {
   '/api/pull': () => ({}),
+  // A server older than 0.6.4 names no capabilities.
+  '/api/show'(call) {
+    const name = String(fieldOf(call, 'model'));
+    const capabilities = name.includes('blind') ? ['completion'] : ['completion', 'vision'];
+    return { json: { details: {}, ...(!name.includes('old') && { capabilities }) } };
+  },
   '/api/embed': embed,
   '/api/generate': (call) => said(call, String(fieldOf(call, 'prompt')), (response) => ({ response })),
   '/api/chat'(call) {

@@ -19,11 +19,21 @@ const post: Record<string, (call: UpstreamCall) => Reply> = {
   rerank,
 };
 
+const listed = { object: 'model', created: 0, owned_by: 'test' };
+
 export const openai: Route = (call) => {
   const [, name] = /\/v1\/(.+)$/.exec(call.path) ?? [];
   if (name === 'models') {
     return {
-      json: { object: 'list', data: [{ id: 'scripted', object: 'model', created: 0, owned_by: 'test' }] },
+      json: {
+        object: 'list',
+        data: [
+          { ...listed, id: 'scripted' },
+          // As OpenRouter and Hugging Face's router say it; other servers name ids alone.
+          { ...listed, id: 'scripted/blind', architecture: { input_modalities: ['text'] } },
+          { ...listed, id: 'scripted/seeing', architecture: { input_modalities: ['text', 'image'] } },
+        ],
+      },
     };
   }
   return call.method === 'POST' && name !== undefined ? post[name]?.(call) : undefined;

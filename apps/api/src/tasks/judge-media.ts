@@ -16,7 +16,7 @@ export async function judgeMedia(
 ): Promise<void> {
   const slots = kind.media?.(body) ?? [];
   if (slots.length === 0) return;
-  if (kind.modalities.in.includes('text') && provider.sees?.(model) === false) {
+  if (kind.modalities.in.includes('text') && (await provider.sees?.(model)) === false) {
     throw new InvalidInput('This model takes no images. Leave them out, or use a model with vision.', {
       code: 'model_without_vision',
       param: slots[0]!.param,
