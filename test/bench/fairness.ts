@@ -118,7 +118,7 @@ function waits(sql: Sql, ids: string[]): Promise<Wait[]> {
   );
 }
 
-/** Medians: how long a small batch's chunk has the slot, and how long the slot is empty before it. */
+/** Medians: from a small batch's claim to its commit, and from the commit before to its claim; less than nothing where they overlap. */
 async function slotUse(sql: Sql, ids: string[]): Promise<{ ranMs: number; idleMs: number }> {
   const ms = (from: string, to: string) => `extract(epoch from ${to} - ${from})::float8 * 1000`;
   const [row] = await sql.rows<{ ranMs: number; idleMs: number }>(
@@ -167,7 +167,9 @@ function report(
   const most = (of: (wait: Wait) => number) => rounded(sorted(of).at(-1)!, 3);
   const median = (of: (wait: Wait) => number) => rounded(sorted(of)[all.length >> 1]!, 3);
   say(`\none chunk of the large batch takes ${rounded(chunk, 3)} s`);
-  say(`a small one has the slot for ${rounded(ranMs, 1)} ms; ${rounded(idleMs, 1)} ms pass before the next`);
+  say(
+    `a small one takes ${rounded(ranMs, 1)} ms; the next is claimed ${rounded(idleMs, 1)} ms after its commit`,
+  );
   return {
     lines,
     batches: all.length,
