@@ -9,13 +9,12 @@ import type { Bus } from '#realtime';
 import type { ChunkDelivery } from '#database';
 import { createProviders, type Providers } from '#providers';
 import { createDiskStore, findDamaged, readSegments, type ObjectStore } from '#storage';
-import { BatchEnds } from '../../apps/worker/src/batches/batch-ends.ts';
 import { InputFiles } from '../../apps/worker/src/batches/input-files.ts';
 import { InHand } from '../../apps/worker/src/in-hand.ts';
 import { Devices } from '../../apps/worker/src/inference/devices.ts';
 import { planBatch } from '../../apps/worker/src/batches/plan-batch.ts';
 import { runChunk, type ChunkRunner } from '../../apps/worker/src/batches/run-chunk.ts';
-import { Slots } from '../../apps/worker/src/batches/slots.ts';
+import { Storing } from '../../apps/worker/src/batches/storing.ts';
 import { openHouse } from './stores/house.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -42,7 +41,6 @@ export async function openMill({ route }: Pick<Providers, 'route'> = createProvi
   const { chunks, checkpoints, files, plans } = house;
   const inputs = new InputFiles(files);
   const runner = {
-    slots: new Slots(2),
     route,
     devices: new Devices(),
     inHand: new InHand(),
@@ -68,12 +66,11 @@ export async function openMill({ route }: Pick<Providers, 'route'> = createProvi
     batchMaxLines: 10_000,
   };
 
-  /** A chunk, and the end of its batch where it was the last. */
+  /** A chunk up to its commit, and the end of its batch where it was the last. */
   const run = async (delivery: ChunkDelivery, over: Partial<ChunkRunner> = {}) => {
-    const merged = { ...runner, ...over };
-    const ends = new BatchEnds(merged);
-    await runChunk(delivery, { ...merged, ends }, never, silent);
-    await ends.settle();
+    const storing = new Storing(1);
+    await runChunk(delivery, { ...runner, storing, ...over }, never, silent);
+    if (!over.storing) await storing.leave();
   };
 
   return {

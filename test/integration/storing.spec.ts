@@ -1,6 +1,6 @@
-/** A slot is for lines that run: what they came to is stored while the next chunk has the slot. */
+/** A slot is for lines that run: what they came to is stored while the next chunk has it. */
 import type { ObjectStore } from '#storage';
-import { Slots } from '../../apps/worker/src/batches/slots.ts';
+import { Storing } from '../../apps/worker/src/batches/storing.ts';
 import { until } from '../support/platform.ts';
 import { millLine, openMill, type Mill } from './mill.ts';
 
@@ -11,11 +11,11 @@ beforeAll(async () => {
 afterAll(() => mill?.close());
 
 /** A store that keeps what it is given only when told to. */
-function slowStore(store: ObjectStore) {
+function slowStore(store: ObjectStore, end: ObjectStore['put'] = (...given) => store.put(...given)) {
   const waiting: (() => void)[] = [];
   const put: ObjectStore['put'] = async (...given) => {
     await new Promise<void>((resolve) => waiting.push(resolve));
-    return store.put(...given);
+    return end(...given);
   };
   const slow = new Proxy(store, {
     get: (target, name) => {
@@ -27,27 +27,59 @@ function slowStore(store: ObjectStore) {
   return { slow, waiting };
 }
 
-test('one slot, two chunks, and a store that takes its time', async () => {
-  const lines = Array.from({ length: 100 }, (_, at) => millLine(at + 1)).join('\n');
+const dispatched = async (count: number) => {
+  const lines = Array.from({ length: 50 * count }, (_, at) => millLine(at + 1)).join('\n');
   const batchId = await mill.planned(lines);
-  const [first, second] = await mill.house.chunks.dispatch(8, 2, 8);
+  return { batchId, deliveries: await mill.house.chunks.dispatch(8, count, 8) };
+};
+
+test('a chunk whose lines have run gives its slot up, and shows as done when it is kept', async () => {
+  const { batchId, deliveries } = await dispatched(2);
   const { slow, waiting } = slowStore(mill.store);
-  const slots = new Slots(1);
-  const claims: number[] = [];
-  const chunks = Object.create(mill.house.chunks, {
-    claim: {
-      async value(...given: Parameters<typeof mill.house.chunks.claim>) {
-        claims.push(waiting.length);
-        return mill.house.chunks.claim(...given);
-      },
-    },
-  }) as typeof mill.house.chunks;
-  const runs = [first!, second!].map((delivery) => mill.run(delivery, { slots, chunks, store: slow }));
-  await until(() => waiting.length === 2, { what: 'both chunks to be stored', withinMs: 10_000 });
-  // The second was claimed when the first had run, and before it was stored; nothing shows as done that is not kept.
-  expect(claims).toEqual([0, 1]);
+  const storing = new Storing(2);
+  // Each returns, and with that its slot, though nothing is stored yet.
+  for (const delivery of deliveries) await mill.run(delivery, { storing, store: slow });
+  expect(waiting).toHaveLength(2);
   expect(await mill.house.row(batchId)).toMatchObject({ status: 'in_progress', chunksDone: 0 });
   waiting.forEach((goOn) => goOn());
-  await Promise.all(runs);
+  await storing.leave();
   expect(await mill.house.row(batchId)).toMatchObject({ status: 'completed', chunksDone: 2, completed: 100 });
+});
+
+test('no more are stored at once than there is room for: the next keeps its slot', async () => {
+  const { batchId, deliveries } = await dispatched(2);
+  const { slow, waiting } = slowStore(mill.store);
+  const storing = new Storing(1);
+  await mill.run(deliveries[0]!, { storing, store: slow });
+  let hasReturned = false;
+  const second = mill.run(deliveries[1]!, { storing, store: slow }).then(() => (hasReturned = true));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect([hasReturned, waiting.length]).toEqual([false, 1]);
+  waiting[0]!();
+  await second;
+  expect(waiting).toHaveLength(2);
+  waiting[1]!();
+  await storing.leave();
+  expect(await mill.house.row(batchId)).toMatchObject({ status: 'completed', chunksDone: 2 });
+});
+
+test('a store that fails hands the chunk back, though its slot is long another’s', async () => {
+  const { batchId, deliveries } = await dispatched(1);
+  const { slow, waiting } = slowStore(mill.store, () => Promise.reject(new Error('no room')));
+  await mill.run(deliveries[0]!, { storing: new Storing(1), store: slow });
+  waiting[0]!();
+  await until(async () => (await mill.house.attempts(batchId))[0]?.outcome === 'failed', {
+    what: 'the chunk to be handed back',
+    withinMs: 10_000,
+  });
+  expect(await mill.house.row(batchId)).toMatchObject({ status: 'in_progress', chunksDone: 0 });
+});
+
+test('a worker that leaves does not wait for a store that hangs', async () => {
+  const { deliveries } = await dispatched(1);
+  const { slow } = slowStore(mill.store);
+  const storing = new Storing(1);
+  await mill.run(deliveries[0]!, { storing, store: slow });
+  await storing.leave();
+  expect(storing.signal.aborted).toBe(true);
 });

@@ -4,13 +4,12 @@ import { startWorkerHost, type Handler, type QueueMetrics, type Queues, type Wor
 import { queueRun, queueWait, type Logger } from '#telemetry';
 import { planBatch, type Planner } from './batches/plan-batch.ts';
 import { runChunk, type ChunkRunner } from './batches/run-chunk.ts';
-import { Slots } from './batches/slots.ts';
 import { runTask, type TaskRunner } from './inference/run-task.ts';
 
 export interface HostParts {
   readonly queues: Queues;
   readonly log: Logger;
-  readonly runner: Omit<ChunkRunner, 'slots'>;
+  readonly runner: ChunkRunner;
   readonly tasks: TaskRunner;
   readonly planner: Planner;
 }
@@ -28,13 +27,11 @@ const metrics: QueueMetrics = {
 /** The first pool's host also serves the plans, which belong to no pool. */
 export function hostsOf(config: AppConfig, parts: HostParts): WorkerHost[] {
   const { queues, log, runner, tasks, planner } = parts;
+  const batch: Handler<'batch'> = (job, run) => runChunk(job, runner, run.signal, run.log);
   const interactive: Handler<'interactive'> = (job, run) => runTask(job, tasks, run.signal, run.log);
   const plan: Handler<'plan'> = (job, run) => planBatch(job, planner, run.signal, run.log);
-  // Of a slot's two chunks one has its lines run, and the other waits for that or is stored.
-  const concurrency = { batch: 2 * config.WORKER_SLOTS, interactive: config.WORKER_DIRECT_SLOTS };
+  const concurrency = { batch: config.WORKER_SLOTS, interactive: config.WORKER_DIRECT_SLOTS };
   return config.WORKER_POOLS.map((pool, at) => {
-    const ofPool = { ...runner, slots: new Slots(config.WORKER_SLOTS) };
-    const batch: Handler<'batch'> = (job, run) => runChunk(job, ofPool, run.signal, run.log);
     const options = { queues, pool, log, metrics };
     if (at > 0) return startWorkerHost({ ...options, concurrency, handlers: { batch, interactive } });
     return startWorkerHost({

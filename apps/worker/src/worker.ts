@@ -21,8 +21,8 @@ import { Coalescer, connectBus } from '#realtime';
 import { createStore } from '#storage';
 import type { Logger } from '#telemetry';
 import { watchDevice } from './accelerators.ts';
-import { BatchEnds } from './batches/batch-ends.ts';
 import { InputFiles } from './batches/input-files.ts';
+import { Storing } from './batches/storing.ts';
 import { HeldModels } from './hold-models.ts';
 import { hostsOf } from './hosts.ts';
 import { InHand } from './in-hand.ts';
@@ -64,7 +64,7 @@ export async function startWorker(
   const { route } = providers;
   const devices = new Devices();
   const inHand = new InHand();
-  const ends = new BatchEnds({ chunks, store, bus });
+  const storing = new Storing(config.WORKER_SLOTS * config.WORKER_POOLS.length);
   const facts = new Coalescer<null>(tellFactsEveryMs, () => void bus.announce('facts.written', {}));
   const { LINE_MAX_BYTES: lineMaxBytes, BATCH_MAX_LINES: batchMaxLines } = config;
   const outbound = createOutbound({
@@ -79,7 +79,7 @@ export async function startWorker(
     runner: {
       ...common,
       chunks,
-      ends,
+      storing,
       checkpoints: new CheckpointStore(database),
       inputs: new InputFiles(files),
       devices,
@@ -133,7 +133,7 @@ export async function startWorker(
   return {
     async stop() {
       await Promise.all(hosts.map((host) => host.drain()));
-      await ends.settle();
+      await storing.leave();
       await presence.leave();
       device.stop();
       facts.flush();

@@ -1,6 +1,6 @@
 /**
- * The file to read first: what a worker does with a chunk. Claim, run its lines, keep their records, commit; in a slot
- * until the lines have run.
+ * The file to read first: what a worker does with a chunk. Claim and run its lines in a slot; then, while the slot has the
+ * next, keep their records and commit.
  * Every step after the claim is void once another attempt has claimed the chunk.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -11,9 +11,8 @@ import type { KindId } from '#catalogue';
 import type { CheckpointStore, ChunkResult, ChunkStore, ClaimedChunk, StoredSegment } from '#database';
 import { backoffMs, Failure, type Line, type Prices } from '#domain';
 import { Interrupted } from '#queues';
-import type { ObjectStore } from '#storage';
+import { findDamaged, type ObjectStore } from '#storage';
 import { linesDone, type Logger } from '#telemetry';
-import type { BatchEnds } from './batch-ends.ts';
 import { Checkpoints, TakenOver } from './checkpoints.ts';
 import { HeldUp } from './held-up.ts';
 import { readLines } from './read-lines.ts';
@@ -22,7 +21,7 @@ import { LineRecords } from './line-records.ts';
 import { claimInsisting, insist } from '../insist.ts';
 import type { InHand } from '../in-hand.ts';
 import { notRun, runLines, type LineRunner } from './run-lines.ts';
-import type { Slots } from './slots.ts';
+import type { Storing } from './storing.ts';
 
 export interface ChunkRunner extends LineRunner {
   readonly workerId: string;
@@ -32,8 +31,7 @@ export interface ChunkRunner extends LineRunner {
   readonly store: ObjectStore;
   readonly bus: Bus;
   readonly inHand: InHand;
-  readonly ends: BatchEnds;
-  readonly slots: Slots;
+  readonly storing: Storing;
   readonly lineMaxBytes: number;
   readonly prices: Prices;
 }
@@ -67,20 +65,26 @@ export async function runChunk(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const giveUpSlot = await on.slots.take(signal);
-  const chunk = await claimInsisting(() => on.chunks.claim(job, on.workerId), signal).catch(
-    (error: unknown) => {
-      giveUpSlot();
-      throw error;
-    },
-  );
-  if (!chunk) return giveUpSlot(); // Someone else has it, or it is over.
+  const chunk = await claimInsisting(() => on.chunks.claim(job, on.workerId), signal);
+  if (!chunk) return; // Someone else has it, or it is over.
   const { batchId: id, index, workspaceId: workspace, model } = chunk;
   const done = on.inHand.begin({ type: 'chunk', id, chunk: index, workspace, model });
   try {
-    if (isToBeHalved(chunk)) return await halve(chunk, on, signal, log);
+    if (isToBeHalved(chunk)) {
+      await halve(chunk, on, signal, log);
+      return done();
+    }
     const records = await recordsOf(chunk, on, signal, log);
-    giveUpSlot();
+    await on.storing.begin(() => store(chunk, records, on, log).finally(done));
+  } catch (error) {
+    await notRunNow(chunk, error, on, signal, log).finally(done);
+  }
+}
+
+/** Kept, committed, and where it was the last the end of its batch. */
+async function store(chunk: ClaimedChunk, records: LineRecords, on: ChunkRunner, log: Logger) {
+  const { batchId } = chunk;
+  try {
     const result = await keep(chunk, records, on).finally(() => records.release());
     const committed = await on.chunks.commit(chunk, result);
     if (!committed) {
@@ -91,20 +95,27 @@ export async function runChunk(
     for (const outcome of ['completed', 'failed', 'canceled', 'expired'] as const) {
       linesDone.inc({ outcome }, result[outcome]);
     }
-    on.bus.signal('batch', { batchId: id });
-    void on.bus.announce('chunk.done', { batchId: id });
-    if (committed.isLast) on.ends.begin(id, log);
+    on.bus.signal('batch', { batchId });
+    void on.bus.announce('chunk.done', { batchId });
+    if (committed.isLast) await finish(chunk, on, log);
   } catch (error) {
-    if (error instanceof TakenOver) {
-      log.warn({ attempt: chunk.attempt }, 'another attempt took this chunk over; nothing more is paid for');
-      return;
-    }
-    if (error instanceof HeldUp) await putOff(chunk, error, on, signal, log);
-    else await giveBack(chunk, error, on, signal, log);
-  } finally {
-    giveUpSlot();
-    done();
+    await giveBack(chunk, error, on, on.storing.signal, log).catch((left: unknown) =>
+      log.warn({ err: left }, 'left with a chunk that could not be handed back; it is found by the sweep'),
+    );
   }
+}
+
+async function notRunNow(
+  chunk: ClaimedChunk,
+  error: unknown,
+  on: ChunkRunner,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  if (error instanceof TakenOver) {
+    log.warn({ attempt: chunk.attempt }, 'another attempt took this chunk over; nothing more is paid for');
+  } else if (error instanceof HeldUp) await putOff(chunk, error, on, signal, log);
+  else await giveBack(chunk, error, on, signal, log);
 }
 
 const isToBeHalved = ({ timesLost, lines, closing }: ClaimedChunk) =>
@@ -212,6 +223,21 @@ async function keep(chunk: ClaimedChunk, records: LineRecords, on: ChunkRunner):
 async function discard({ output, errors }: ChunkResult, on: ChunkRunner): Promise<void> {
   const keys = [output, errors].flatMap((segment) => (segment ? [segment.key] : []));
   await on.store.delete(keys).catch(() => undefined);
+}
+
+async function finish({ batchId }: ClaimedChunk, on: ChunkRunner, log: Logger): Promise<void> {
+  try {
+    const lost = await on.chunks.reopenDamaged(batchId, (segments) => findDamaged(on.store, segments));
+    if (lost > 0) {
+      log.error({ chunks: lost }, 'the store has lost segments; their chunks run again');
+      void on.bus.announce('chunk.done', { batchId });
+    } else if (await on.chunks.finishBatch(batchId)) {
+      on.bus.signal('batch', { batchId });
+      void on.bus.announce('facts.written', {});
+    }
+  } catch (error) {
+    log.warn({ err: error }, 'the last chunk is done; the sweep will write the end of its batch');
+  }
 }
 
 /** What was paid for is kept. The chunk is run again when the provider says so, or when its batch is resumed. */
