@@ -49,18 +49,19 @@ export class PlanStore {
   constructor(private readonly database: Database) {}
 
   /** @returns null where the delivery is stale or the batch needs no plan any more. */
-  async claim(batchId: string, delivery: number): Promise<Plan | null> {
-    const [plan] = await this.database.statement<Plan>(
-      `with claimed as (
-         update batches set plan_attempt = plan_attempt + 1, planned_at = clock_timestamp()
+  claim(batchId: string, delivery: number): Promise<Plan | null> {
+    return this.database.asSystem(async (tx) => {
+      const [rows] = await tx.query<[Plan[], number]>(
+        `update batches set plan_attempt = plan_attempt + 1, planned_at = clock_timestamp()
          where id = $1 and plan_delivery = $2 and status = 'validating'
          returning id as "batchId", workspace_id as "workspaceId", plan_attempt as attempt, kind, endpoint,
-           input_file_id as "inputFileId", retry_of as "retryOf"),
-       cleared as (delete from chunks c using claimed where c.batch_id = claimed."batchId")
-       select * from claimed`,
-      [batchId, delivery],
-    );
-    return plan ?? null;
+           input_file_id as "inputFileId", retry_of as "retryOf"`,
+        [batchId, delivery],
+      );
+      // A statement of its own: it sees what the one before it has waited for, chunks of the attempt that is taken over.
+      if (rows[0]) await tx.query('delete from chunks where batch_id = $1', [batchId]);
+      return rows[0] ?? null;
+    });
   }
 
   /**
