@@ -17,7 +17,10 @@ export function certificateFor(name: string): TestCertificate {
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return {
     key,
-    cert: `-----BEGIN CERTIFICATE-----\n${der.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    // No line may be empty, which a text of whole lines would end with if each had its end after it.
+    cert: ['-----BEGIN CERTIFICATE-----', ...der.match(/.{1,64}/g)!, '-----END CERTIFICATE-----', ''].join(
+      '\n',
+    ),
   };
 }
 
