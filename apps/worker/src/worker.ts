@@ -35,6 +35,9 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
+/** For each slot: a small chunk takes some ms to run, and three times as many to be stored. */
+const storedAtOnce = 2;
+
 /** Facts of tasks wake the relay so often at most: each look costs it a statement. */
 const tellFactsEveryMs = 50;
 
@@ -64,7 +67,7 @@ export async function startWorker(
   const { route } = providers;
   const devices = new Devices();
   const inHand = new InHand();
-  const storing = new Storing(config.WORKER_SLOTS * config.WORKER_POOLS.length);
+  const storing = new Storing(storedAtOnce * config.WORKER_SLOTS * config.WORKER_POOLS.length);
   const facts = new Coalescer<null>(tellFactsEveryMs, () => void bus.announce('facts.written', {}));
   const { LINE_MAX_BYTES: lineMaxBytes, BATCH_MAX_LINES: batchMaxLines } = config;
   const outbound = createOutbound({

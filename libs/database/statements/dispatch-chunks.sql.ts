@@ -9,7 +9,8 @@ import { chunkCost } from './claim-chunk.sql.ts';
  * - Each open batch may have `$1` chunks in the queue or running.
  * - A pool may have one chunk running and one waiting for each slot of the workers that were seen consuming in
  *   the last `$3` seconds, and `$2` waiting at least: so no slot idles while the next chunk is on its way, and
- *   a newcomer's first chunk waits for a slot to end what it runs, whoever else has millions of lines.
+ *   a newcomer's first chunk waits for a slot to end what it runs, whoever else has millions of lines. What a worker
+ *   has beyond its slots has run and is being stored: it takes nobody's room.
  * - Workspaces take turns by lines, not by chunks: start-time fair queueing (P. Goyal, H. Vin, H. Cheng,
  *   SIGCOMM 1996). A workspace's next chunk starts at the line count that it was served up to (`claim-chunk.sql.ts`
  *   counts); the smallest start goes first. Who comes new, or back, starts where the pool's clock is (the last start
@@ -30,11 +31,16 @@ import { chunkCost } from './claim-chunk.sql.ts';
  */
 export const dispatchChunks = `
   with flight as materialized (
-    select c.batch_id, c.index, c.lines, c.status, b.pool
+    select c.batch_id, c.index, c.lines, c.status, c.worker_id, b.pool
     from chunks c join batches b on b.id = c.batch_id
     where c.status in ('queued', 'running') and b.status in ('in_progress', 'cancelling')
   ), running as materialized (
     select batch_id, pool, count(*)::int as chunks from flight where status = 'running' group by 1, 2
+  ), taken as (
+    select held.pool, sum(least(held.chunks, coalesce(w.slots, held.chunks)))::int as slots
+    from (select pool, worker_id, count(*) as chunks from flight where status = 'running' group by 1, 2) held
+    left join workers w on w.id = held.worker_id
+    group by 1
   ), delayed as materialized (
     select c.batch_id, count(*)::int as chunks
     from chunks c
@@ -49,7 +55,7 @@ export const dispatchChunks = `
     where b.status in ('in_progress', 'cancelling') and b.chunks_done < b.chunk_count and not b.paused
   ), pools as materialized (
     select p.pool, s.slots + greatest(s.slots, $2::int)
-      - coalesce((select sum(r.chunks) from running r where r.pool = p.pool), 0) as room,
+      - coalesce((select t.slots from taken t where t.pool = p.pool), 0) as room,
       coalesce((select max(t.started) from turns t where t.pool = p.pool), 0) as clock
     from (select distinct pool from open) p
     cross join lateral (

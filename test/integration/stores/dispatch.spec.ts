@@ -90,6 +90,21 @@ describe('a pool’s room', () => {
     expect(await dispatch()).toHaveLength(2);
   });
 
+  test('what a worker stores takes no room: it has no more running than it has slots', async () => {
+    await batchOf(a, 40);
+    const id = await worker(1);
+    const out = await dispatch();
+    expect(out).toHaveLength(2);
+    for (const delivery of out) expect(await house.chunks.claim(delivery, id)).not.toBeNull();
+    // One of the two is on its way into the store: the slot has the other, and the next waits for it.
+    const [third] = await dispatch();
+    expect(third).toBeDefined();
+    expect(await dispatch()).toEqual([]);
+    expect(await house.chunks.claim(third!, id)).not.toBeNull();
+    expect(await dispatch()).toHaveLength(1);
+    expect(await dispatch()).toEqual([]);
+  });
+
   test('is each pool’s own', async () => {
     await worker(2, ['remote']);
     await worker(1, ['gpu']);
