@@ -23,14 +23,24 @@ export const referencedObjects = `
 /** Objects that are to go, and may be gone. */
 export const retiredObjects = 'select object_key as key from retired_objects';
 
-/** To be called when nothing is under way. */
+/**
+ * What is stored while this looks is not missed: a row counts that was there before the objects were listed and still is.
+ * What is under way in that moment may show as unreferenced.
+ */
 export async function leftOvers({ objects }: Pick<Platform, 'objects'>, sql: Sql): Promise<LeftOvers> {
+  const before = await bytesByKey(sql);
   const stored = await objects.sizes();
-  const rows = await sql.rows<{ key: string; bytes: string }>(referencedObjects);
-  const known = new Map(rows.map(({ key, bytes }) => [key, Number(bytes)]));
+  const known = await bytesByKey(sql);
   const retired = new Set((await sql.rows<{ key: string }>(retiredObjects)).map(({ key }) => key));
   return {
     unreferenced: [...stored.keys()].filter((key) => !known.has(key) && !retired.has(key)),
-    missing: [...known].flatMap(([key, bytes]) => (stored.get(key) === bytes ? [] : [key])),
+    missing: [...before].flatMap(([key, bytes]) =>
+      known.get(key) !== bytes || stored.get(key) === bytes ? [] : [key],
+    ),
   };
+}
+
+async function bytesByKey(sql: Sql): Promise<Map<string, number>> {
+  const rows = await sql.rows<{ key: string; bytes: string }>(referencedObjects);
+  return new Map(rows.map(({ key, bytes }) => [key, Number(bytes)]));
 }
