@@ -51,8 +51,9 @@ export class LateCommits {
   private chunks(): ChunkStore {
     if (!this.scene.options.withoutFence) return new ChunkStore(this.database);
     const { database } = this;
-    const statement = (sql: string, parameters?: unknown[]) => database.statement(unfenced(sql), parameters);
-    return new ChunkStore({ statement } as unknown as Database);
+    const hot = ({ text }: { text: string }, values?: unknown[]) =>
+      database.statement(unfenced(text), values);
+    return new ChunkStore({ hot } as unknown as Database);
   }
 
   /** What the dead worker would have stored: a record for each of the chunk's lines. */

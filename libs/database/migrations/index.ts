@@ -10,6 +10,7 @@ import { Kinds1763680000000 } from './1763680000000-kinds.ts';
 import { Priority1763685000000 } from './1763685000000-priority.ts';
 import { Usage1763690000000 } from './1763690000000-usage.ts';
 import { HeldBack1763700000000 } from './1763700000000-held-back.ts';
+import { MetadataStatistics1763710000000 } from './1763710000000-metadata-statistics.ts';
 
 export const migrations = [
   Spine1763600000000,
@@ -23,4 +24,5 @@ export const migrations = [
   Priority1763685000000,
   Usage1763690000000,
   HeldBack1763700000000,
+  MetadataStatistics1763710000000,
 ];

@@ -6,5 +6,9 @@ const client = pg.Client.prototype as unknown as { query: (config: unknown, ...r
 const { query } = client;
 
 client.query = function (this: unknown, config: unknown, ...rest: unknown[]) {
+  // A prepared statement comes as an object with its text.
+  const { text } = config as { text?: unknown };
+  if (typeof text === 'string')
+    return query.call(this, { ...(config as object), text: unfenced(text) }, ...rest);
   return query.call(this, typeof config === 'string' ? unfenced(config) : config, ...rest);
 };
