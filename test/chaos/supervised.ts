@@ -117,7 +117,7 @@ export class Supervised implements Grounds {
       const [environment, args] = await Promise.all([read('environ'), read('cmdline')]);
       const named =
         environment.includes(`MILLRACE_HOME=${this.home}\0`) || args.includes(`-D\0${join(this.home, '')}`);
-      if (named && args !== '') found.push(`${pid} ${args.replaceAll('\0', ' ').trim().slice(0, 120)}`);
+      if (named && args !== '') found.push(`${pid} ${args.replaceAll('\0', ' ').trim()}`);
     }
     return found;
   }
