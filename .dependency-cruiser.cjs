@@ -15,8 +15,8 @@ module.exports = {
       name: 'contracts-import-nothing-of-ours',
       comment: 'What crosses a boundary must be readable without what stands behind it.',
       severity: 'error',
-      from: { path: '^libs/contracts/' },
-      to: { path: '^(libs/(?!contracts/)|apps/|deploy/)' },
+      from: { path: '^packages/contracts/' },
+      to: { path: '^(libs/|packages/(?!contracts/)|apps/|deploy/)' },
     },
     {
       name: 'domain-is-pure',
@@ -24,7 +24,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^libs/domain/', pathNot: '\\.spec\\.ts$' },
       to: {
-        path: '^(libs/(?!domain/|contracts/)|apps/|deploy/|node:(fs|net|http|https|child_process)|node_modules/(pg|bullmq|typeorm|ioredis)/)',
+        path: '^(libs/(?!domain/)|apps/|deploy/|node:(fs|net|http|https|child_process)|node_modules/(pg|bullmq|typeorm|ioredis)/)',
       },
     },
     {
@@ -32,7 +32,7 @@ module.exports = {
       comment: 'A kind is read by everything, so it may lean on contracts and rules alone.',
       severity: 'error',
       from: { path: '^libs/catalogue/' },
-      to: { path: '^(libs/(?!catalogue/|domain/|contracts/)|apps/|deploy/)' },
+      to: { path: '^(libs/(?!catalogue/|domain/)|apps/|deploy/)' },
     },
     {
       name: 'infrastructure-stands-alone',
@@ -100,7 +100,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|coverage)/' },
+    exclude: { path: '(^|/)(dist|coverage)/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {

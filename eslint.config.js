@@ -4,7 +4,7 @@ export default tseslint.config(
   {
     ignores: [
       '.dependency-cruiser.cjs',
-      'dist/',
+      '**/dist/',
       'node_modules/',
       '.millrace/',
       'coverage/',

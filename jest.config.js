@@ -11,7 +11,7 @@ const project = {
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', { ...swc, swcrc: false }] },
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/test/fixtures/'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/packages/[^/]+/dist/', '<rootDir>/test/fixtures/'],
 };
 
 const onPostgres = {
@@ -26,7 +26,11 @@ export default {
   // For a test that hangs: how fast things are is no test's business, and machines are busy.
   testTimeout: 240_000,
   projects: [
-    { ...project, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,deploy,test/unit}/**/*.spec.ts'] },
+    {
+      ...project,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/{apps,libs,packages,deploy,test/unit}/**/*.spec.ts'],
+    },
     { ...onPostgres, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.spec.ts'] },
     { ...onPostgres, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
   ],

@@ -33,6 +33,8 @@ const scripts = {
 };
 
 const built = ['apps', 'libs', 'deploy', 'test/chaos', 'test/bench', 'test/support'];
+/** Workspace packages that are built into a `dist` of their own, so that their `exports` can name it. */
+const packages = ['packages/contracts'];
 
 function say(text) {
   process.stderr.write(`${text}\n`);
@@ -59,6 +61,7 @@ function areInstalled() {
   const found = readJson(at('node_modules', '.package-lock.json'))?.packages;
   if (!wanted || !found) return false;
   for (const [path, { version, optional, link }] of Object.entries(wanted)) {
+    if (link && !existsSync(at(path))) return false;
     if (path === '' || link) continue;
     if (found[path] ? found[path].version !== version : !optional) return false;
   }
@@ -107,43 +110,56 @@ function fingerprint() {
     const { size, mtimeMs } = statSync(at(path));
     hash.update(`${path} ${size} ${mtimeMs}\n`);
   };
-  for (const folder of built) {
+  for (const folder of [...built, ...packages.map((path) => `${path}/src`)]) {
     if (!existsSync(at(folder))) continue;
     const entries = readdirSync(at(folder), { recursive: true, withFileTypes: true });
     const files = entries.filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'));
     for (const file of files.map(({ parentPath, name }) => join(parentPath, name).slice(root.length)).sort())
       add(file);
   }
-  for (const file of ['.swcrc', 'package.json', 'package-lock.json']) add(file);
+  for (const file of [
+    '.swcrc',
+    'package.json',
+    'package-lock.json',
+    ...packages.map((path) => `${path}/package.json`),
+  ])
+    add(file);
   return hash.digest('hex');
 }
 
 const stamp = at('dist', '.fingerprint');
-const isBuilt = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint();
+const isBuilt = () =>
+  existsSync(stamp) &&
+  packages.every((path) => existsSync(at(path, 'dist'))) &&
+  readFileSync(stamp, 'utf8') === fingerprint();
 
 /** Built beside and swapped in: what runs from `dist` finds a whole build at any time, and a failed one changes nothing. */
 function build() {
   say('Building …');
   const seen = fingerprint();
-  const [fresh, old] = [at('dist.new'), at('dist.old')];
-  rmSync(fresh, { recursive: true, force: true });
-  rmSync(old, { recursive: true, force: true });
+  const fresh = at('dist.new');
   const folders = built.filter((folder) => existsSync(at(folder)));
-  const args = [
-    at('node_modules/@swc/cli/bin/swc.js'),
-    ...folders,
-    '-d',
-    fresh,
-    '--ignore',
-    '**/*.spec.ts',
-    '--quiet',
-  ];
-  const { status } = spawnSync(node, args, { cwd: root, stdio: ['ignore', 2, 2] });
-  if (status !== 0) fail('The build failed: see the lines above.');
+  compile(root, folders, fresh);
+  for (const path of packages) compile(at(path, 'src'), ['.'], at(path, 'dist.new'));
   writeFileSync(join(fresh, '.fingerprint'), seen);
-  if (existsSync(at('dist'))) renameSync(at('dist'), old);
-  renameSync(fresh, at('dist'));
-  rmSync(old, { recursive: true, force: true });
+  for (const path of ['', ...packages]) replace(at(path, 'dist'));
+}
+
+/** Compiles `sources` (folders below `cwd`) into `target`. */
+function compile(cwd, sources, target) {
+  rmSync(target, { recursive: true, force: true });
+  const options = ['-d', target, '--config-file', at('.swcrc'), '--ignore', '**/*.spec.ts', '--quiet'];
+  const args = [at('node_modules/@swc/cli/bin/swc.js'), ...sources, ...options];
+  const { status } = spawnSync(node, args, { cwd, stdio: ['ignore', 2, 2] });
+  if (status !== 0) fail('The build failed: see the lines above.');
+}
+
+/** Replaces `folder` by `folder.new`. */
+function replace(folder) {
+  rmSync(`${folder}.old`, { recursive: true, force: true });
+  if (existsSync(folder)) renameSync(folder, `${folder}.old`);
+  renameSync(`${folder}.new`, folder);
+  rmSync(`${folder}.old`, { recursive: true, force: true });
 }
 
 // ── one at a time ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,18 +6,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import OpenAI, { toFile } from 'openai';
-import { CannotStart } from './embedded/cannot-start.ts';
-import { builtPrograms, endOnSignals, hasColour, loadSettings } from './embedded/lifetime.ts';
-import { findHolder } from './embedded/lock.ts';
+import { StartupError } from './embedded/startup-error.ts';
+import { builtPrograms, stopOnSignals, hasColor, loadSettings } from './embedded/process-lifecycle.ts';
+import { findLockHolder } from './embedded/supervisor-lock.ts';
 import { createOutput } from './embedded/output.ts';
-import { createSupervisor, Stopped, type Supervisor } from './embedded/supervisor.ts';
+import { createSupervisor, StoppedError, type Supervisor } from './embedded/supervisor.ts';
 import { checkOutput } from './quickstart/check-output.ts';
-import { assertMeant, nearest, questions } from './quickstart/nearest.ts';
+import { assertExpectedAnswer, findNearest, questions } from './quickstart/find-nearest.ts';
 import { createProgressBar } from './quickstart/progress-bar.ts';
-import { batchFile, sentences } from './quickstart/sentences.ts';
+import { buildBatchFile, buildSentences } from './quickstart/sentences.ts';
 import { watchBatch } from './quickstart/watch-batch.ts';
 
-const { values: given } = parseArgs({
+const { values: args } = parseArgs({
   options: { exit: { type: 'boolean', default: false }, lines: { type: 'string', default: '5000' } },
 });
 const model = 'local/demo-embedder';
@@ -25,8 +25,8 @@ const model = 'local/demo-embedder';
 const sentencesWithAnswers = 5_000;
 const number = new Intl.NumberFormat('en-US');
 const config = loadSettings();
-const bold = (text: string): string => (hasColour() ? `\x1b[1m${text}\x1b[0m` : text);
-const dim = (text: string): string => (hasColour() ? `\x1b[2m${text}\x1b[0m` : text);
+const bold = (text: string): string => (hasColor() ? `\x1b[1m${text}\x1b[0m` : text);
+const dim = (text: string): string => (hasColor() ? `\x1b[2m${text}\x1b[0m` : text);
 const print = (text = ''): void => void process.stdout.write(`${text}\n`);
 
 /** While the demonstration runs the platform's own lines wait here, to be shown if it fails. */
@@ -34,7 +34,7 @@ let held: string[] | null = [];
 const output = createOutput({
   format: config.LOG_FORMAT,
   level: config.LOG_LEVEL,
-  colour: hasColour(),
+  color: hasColor(),
   write(text) {
     if (!held) process.stdout.write(text);
     else if (held.push(text) > 200) held.shift();
@@ -44,8 +44,8 @@ const output = createOutput({
 let supervisor = null as Supervisor | null;
 
 /** @returns where the API answers. */
-async function bringUp(): Promise<string> {
-  const running = await findHolder(config.MILLRACE_HOME);
+async function startOrFind(): Promise<string> {
+  const running = await findLockHolder(config.MILLRACE_HOME);
   if (running) {
     print(`${bold('1')}  Millrace runs already: ${running.url}`);
     return running.url;
@@ -53,7 +53,7 @@ async function bringUp(): Promise<string> {
   print(`${bold('1')}  Starting Millrace …`);
   const began = performance.now();
   supervisor = createSupervisor({ config, env: process.env, output, programs: builtPrograms });
-  endOnSignals(supervisor, output);
+  stopOnSignals(supervisor, output);
   await supervisor.start();
   print(`   up in ${((performance.now() - began) / 1_000).toFixed(1)} s: ${supervisor.url}`);
   return supervisor.url;
@@ -61,17 +61,17 @@ async function bringUp(): Promise<string> {
 
 function readKey(path: string): string {
   if (!existsSync(path))
-    throw new CannotStart(
+    throw new StartupError(
       `There is no ${path}: set MILLRACE_HOME to the data folder of the Millrace that runs.`,
     );
   return (JSON.parse(readFileSync(path, 'utf8')) as { apiKey: string }).apiKey;
 }
 
-async function demonstrate(url: string, apiKey: string): Promise<void> {
+async function runDemo(url: string, apiKey: string): Promise<void> {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey });
-  const input = sentences(Math.min(Math.max(1, Number(given.lines) || 5_000), 5_120));
+  const input = buildSentences(Math.min(Math.max(1, Number(args.lines) || 5_000), 5_120));
   const asked = [...input, ...questions];
-  const file = Buffer.from(batchFile(asked, model));
+  const file = Buffer.from(buildBatchFile(asked, model));
   print(
     `${bold('2')}  Uploading ${number.format(input.length)} sentences and ${questions.length} questions as JSONL (${number.format(Math.ceil(file.length / 1_000))} kB)`,
   );
@@ -90,9 +90,9 @@ async function demonstrate(url: string, apiKey: string): Promise<void> {
   const bar = createProgressBar(process.stdout);
   const { batch, pushes } = await watchBatch({ client, url, apiKey, id: created.id }, (state) => {
     const { total, completed, failed } = state.request_counts ?? { total: 0, completed: 0, failed: 0 };
-    bar.show(completed + failed, total, state.status);
+    bar.update(completed + failed, total, state.status);
   });
-  bar.end();
+  bar.finish();
   const tookMs = performance.now() - began;
   if (batch.status !== 'completed' || !batch.output_file_id) {
     const why = batch.errors?.data?.[0]?.message ?? `see /v1/batches/${batch.id}`;
@@ -110,10 +110,10 @@ async function demonstrate(url: string, apiKey: string): Promise<void> {
   print();
   for (const question of questions) {
     print(`   ${bold(question.text)}`);
-    const found = nearest(question.id, input, vectors, 3);
+    const found = findNearest(question.id, input, vectors, 3);
     for (const { sentence, similarity } of found) print(`     ${similarity.toFixed(2)}  ${sentence.text}`);
     // Of few sentences the one that is meant may not be among them.
-    if (input.length >= sentencesWithAnswers && found[0]) assertMeant(question, found[0]);
+    if (input.length >= sentencesWithAnswers && found[0]) assertExpectedAnswer(question, found[0]);
   }
   print();
   const rate = number.format(Math.round(vectors.size / (tookMs / 1_000)));
@@ -130,16 +130,16 @@ async function demonstrate(url: string, apiKey: string): Promise<void> {
 async function main(): Promise<void> {
   print(bold('Millrace quickstart'));
   print();
-  const url = await bringUp();
+  const url = await startOrFind();
   const keyPath = join(config.MILLRACE_HOME, 'credentials.json');
   const apiKey = readKey(keyPath);
-  await demonstrate(url, apiKey);
+  await runDemo(url, apiKey);
   print();
   print(`   address   ${url}/v1   ${dim('(the baseURL for your openai client)')}`);
   print(`   API key   ${apiKey}   ${dim(`(from ${keyPath})`)}`);
   print(`   docs      README.md, docs/architecture.md`);
   print();
-  if (given.exit) {
+  if (args.exit) {
     await supervisor?.stop();
     process.exit(0);
   }
@@ -152,9 +152,9 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  if (!(error instanceof Stopped)) {
+  if (!(error instanceof StoppedError)) {
     for (const line of held ?? []) process.stderr.write(line);
-    const text = error instanceof CannotStart ? error.message : ((error as Error).stack ?? String(error));
+    const text = error instanceof StartupError ? error.message : ((error as Error).stack ?? String(error));
     await supervisor?.stop();
     process.stderr.write(`\n${text}\n`);
     process.exit(1);

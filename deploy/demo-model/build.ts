@@ -5,8 +5,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { demoEmbedder } from './demo-embedder.ts';
-import { randomEncoder } from './random-encoder.ts';
+import { buildDemoEmbedder } from './demo-embedder.ts';
+import { buildRandomEncoder } from './random-encoder.ts';
 
 const [which, folder] = process.argv.slice(2);
 const demoFolder = fileURLToPath(new URL('../../models/demo-embedder', import.meta.url));
@@ -21,8 +21,8 @@ function write(files: ReadonlyMap<string, Uint8Array>, into: string): void {
   process.stdout.write(`${into}: ${files.size} files, ${(size / 1e6).toFixed(2)} MB\n`);
 }
 
-if (which === 'demo') write(demoEmbedder(), demoFolder);
-else if (which === 'random' && folder) write(randomEncoder(), folder);
+if (which === 'demo') write(buildDemoEmbedder(), demoFolder);
+else if (which === 'random' && folder) write(buildRandomEncoder(), folder);
 else {
   process.stderr.write('usage: npm run model -- demo | random FOLDER\n');
   process.exitCode = 2;

@@ -2,16 +2,16 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { bareEmbed } from '../../test/support/bare-embed.ts';
-import { demoEmbedder } from './demo-embedder.ts';
-import { formsOf } from './words.ts';
+import { embedWithReference } from '../../test/support/reference-embed.ts';
+import { buildDemoEmbedder } from './demo-embedder.ts';
+import { listWordForms } from './words.ts';
 
 const models = join(import.meta.dirname, '../../models');
 const folder = join(models, 'demo-embedder');
 const sum = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 test('the script makes the committed files, byte by byte', () => {
-  const built = [...demoEmbedder()].map(([path, bytes]) => [path, sum(bytes)]);
+  const built = [...buildDemoEmbedder()].map(([path, bytes]) => [path, sum(bytes)]);
   const kept = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name))
@@ -20,10 +20,10 @@ test('the script makes the committed files, byte by byte', () => {
 });
 
 test('forms of words, by the rules of spelling', () => {
-  expect(formsOf('bake')).toEqual(['bakes', 'baked', 'baking', 'baker', 'bakers']);
-  expect(formsOf('carry')).toContain('carried');
-  expect(formsOf('stop')).toEqual(expect.arrayContaining(['stops', 'stopped', 'stopping']));
-  expect(formsOf('fix')).toContain('fixes');
+  expect(listWordForms('bake')).toEqual(['bakes', 'baked', 'baking', 'baker', 'bakers']);
+  expect(listWordForms('carry')).toContain('carried');
+  expect(listWordForms('stop')).toEqual(expect.arrayContaining(['stops', 'stopped', 'stopping']));
+  expect(listWordForms('fix')).toContain('fixes');
 });
 
 interface Triple {
@@ -75,7 +75,7 @@ test('it tells near from far on held-out sentences, far better than the words in
   expect(textsOf(heldOut).filter((text) => seen.has(text))).toEqual([]);
 
   const texts = [...textsOf(tuned), ...textsOf(heldOut)];
-  const embedded = await bareEmbed(models, 'demo-embedder', texts);
+  const embedded = await embedWithReference(models, 'demo-embedder', texts);
   const vectors = new Map(texts.map((text, at) => [text, embedded[at]!]));
   const cosine = (a: string, b: string) =>
     vectors.get(a)!.reduce((total, value, at) => total + value * vectors.get(b)![at]!, 0);

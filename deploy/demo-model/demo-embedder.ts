@@ -2,13 +2,13 @@
  * The demo embedder: each token's vector is its piece's direction times its weight, and nothing else; the mean of
  * them is the text's. It knows some two thousand English words by topic and meaning, the rest by pairs of letters.
  */
-import { onnxModel } from './onnx.ts';
-import { maxTokens, sentenceFiles, tokenizerFiles } from './tokenizer.ts';
-import { dimensions, readKnowledge, type Knowledge } from './words.ts';
+import { encodeModel } from './onnx.ts';
+import { maxTokens, buildSentenceTransformersFiles, buildTokenizerFiles } from './tokenizer.ts';
+import { dimensions, buildLexicon, type Lexicon } from './words.ts';
 
 /** @returns the model's files by path, the same bytes at every call. */
-export function demoEmbedder(): Map<string, Uint8Array> {
-  const knowledge = readKnowledge();
+export function buildDemoEmbedder(): Map<string, Uint8Array> {
+  const knowledge = buildLexicon();
   const vocabSize = knowledge.pieces.length;
   const config = {
     architectures: ['BertModel'],
@@ -22,8 +22,8 @@ export function demoEmbedder(): Map<string, Uint8Array> {
   };
   const json = {
     'config.json': config,
-    ...tokenizerFiles(knowledge.pieces.map(({ text }) => text)),
-    ...sentenceFiles(dimensions),
+    ...buildTokenizerFiles(knowledge.pieces.map(({ text }) => text)),
+    ...buildSentenceTransformersFiles(dimensions),
   };
   const files = new Map<string, Uint8Array>();
   for (const [path, content] of Object.entries(json)) {
@@ -31,10 +31,10 @@ export function demoEmbedder(): Map<string, Uint8Array> {
     const indent = path === 'tokenizer.json' ? undefined : 2;
     files.set(path, new TextEncoder().encode(`${JSON.stringify(content, null, indent)}\n`));
   }
-  return files.set('onnx/model.onnx', onnxModel(graphOf(knowledge)));
+  return files.set('onnx/model.onnx', encodeModel(buildGraph(knowledge)));
 }
 
-function graphOf({ pieces, rows }: Knowledge) {
+function buildGraph({ pieces, rows }: Lexicon) {
   const names = [...rows.keys()];
   const rowNumber = new Map(names.map((name, at) => [name, at]));
   const table = new Int8Array(names.length * dimensions);
@@ -65,7 +65,7 @@ function graphOf({ pieces, rows }: Knowledge) {
       { op: 'Unsqueeze', inputs: ['masked', 'last_axis'], outputs: ['column'] },
       { op: 'Mul', inputs: ['direction', 'column'], outputs: ['last_hidden_state'] },
     ],
-  } satisfies Parameters<typeof onnxModel>[0];
+  } satisfies Parameters<typeof encodeModel>[0];
 }
 
 /** Eight bits a number. @returns what to multiply them with. */

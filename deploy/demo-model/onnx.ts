@@ -6,7 +6,7 @@
 export type TensorType = 'float' | 'int8' | 'int32' | 'int64';
 const typeNumber: Record<TensorType, number> = { float: 1, int8: 3, int32: 6, int64: 7 };
 
-export interface Initializer {
+export interface GraphInitializer {
   readonly name: string;
   readonly type: TensorType;
   readonly shape: readonly number[];
@@ -22,7 +22,7 @@ export interface GraphNode {
   readonly attributes?: Readonly<Record<string, number | readonly number[] | { readonly float: number }>>;
 }
 
-export interface Value {
+export interface GraphValue {
   readonly name: string;
   readonly type: TensorType;
   /** Numbers, or names of dimensions that only a call decides. */
@@ -32,9 +32,9 @@ export interface Value {
 export interface Graph {
   readonly name: string;
   readonly nodes: readonly GraphNode[];
-  readonly initializers: readonly Initializer[];
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
+  readonly initializers: readonly GraphInitializer[];
+  readonly inputs: readonly GraphValue[];
+  readonly outputs: readonly GraphValue[];
 }
 
 type Part = Uint8Array;
@@ -60,7 +60,7 @@ function float(field: number, value: number): Part[] {
   return [tag(field, 5), new Uint8Array(Float32Array.of(value).buffer)];
 }
 
-function tensor({ name, type, shape, data }: Initializer): Part[] {
+function tensor({ name, type, shape, data }: GraphInitializer): Part[] {
   const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return [
     ...shape.flatMap((size) => int(1, size)),
@@ -85,7 +85,7 @@ function node({ op, inputs, outputs, attributes = {} }: GraphNode): Part[] {
   ];
 }
 
-function valueInfo({ name, type, shape }: Value): Part[] {
+function valueInfo({ name, type, shape }: GraphValue): Part[] {
   const sizes = shape.flatMap((size) => message(1, typeof size === 'number' ? int(1, size) : text(2, size)));
   return [...text(1, name), ...message(2, message(1, [...int(1, typeNumber[type]), ...message(2, sizes)]))];
 }
@@ -95,7 +95,7 @@ const opset = 17;
 const irVersion = 8;
 
 /** @returns the bytes of a ModelProto, the same for the same graph. */
-export function onnxModel(graph: Graph): Uint8Array {
+export function encodeModel(graph: Graph): Uint8Array {
   const parts = [
     ...graph.nodes.flatMap((one) => message(1, node(one))),
     ...text(2, graph.name),

@@ -3,16 +3,16 @@
  * nothing, and takes as long as the real one. Architecture: Devlin et al., "BERT" (2018); sizes: Wang et al.,
  * "MiniLM" (2020) and sentence-transformers/all-MiniLM-L6-v2.
  */
-import { onnxModel, type GraphNode, type Initializer } from './onnx.ts';
-import { randomNumbers, seedOf } from './random.ts';
-import { maxTokens, sentenceFiles, tokenizerFiles } from './tokenizer.ts';
-import { readKnowledge } from './words.ts';
+import { encodeModel, type GraphNode, type GraphInitializer } from './onnx.ts';
+import { createRandom, hashSeed } from './random.ts';
+import { maxTokens, buildSentenceTransformersFiles, buildTokenizerFiles } from './tokenizer.ts';
+import { buildLexicon } from './words.ts';
 
 const size = { layers: 6, width: 384, heads: 12, inner: 1_536, pieces: 30_522 };
 const headWidth = size.width / size.heads;
 
 /** @returns the model's files by path: some 90 MB. */
-export function randomEncoder(): Map<string, Uint8Array> {
+export function buildRandomEncoder(): Map<string, Uint8Array> {
   const config = {
     architectures: ['BertModel'],
     model_type: 'bert',
@@ -24,22 +24,26 @@ export function randomEncoder(): Map<string, Uint8Array> {
     max_position_embeddings: maxTokens,
     pad_token_id: 0,
   };
-  const json = { 'config.json': config, ...tokenizerFiles(pieces()), ...sentenceFiles(size.width) };
+  const json = {
+    'config.json': config,
+    ...buildTokenizerFiles(pieces()),
+    ...buildSentenceTransformersFiles(size.width),
+  };
   const files = new Map<string, Uint8Array>();
   for (const [path, content] of Object.entries(json)) files.set(path, Buffer.from(JSON.stringify(content)));
-  return files.set('onnx/model.onnx', onnxModel(new Encoder().graph()));
+  return files.set('onnx/model.onnx', encodeModel(new Encoder().graph()));
 }
 
 /** The demo embedder's, and made-up ones until there are as many as MiniLM has. */
 function pieces(): string[] {
-  const all = readKnowledge().pieces.map(({ text }) => text);
+  const all = buildLexicon().pieces.map(({ text }) => text);
   for (let at = 0; all.length < size.pieces; at++) all.push(`##unused${at}`);
   return all.slice(0, size.pieces);
 }
 
 class Encoder {
   private readonly nodes: GraphNode[] = [];
-  private readonly weights: Initializer[] = [];
+  private readonly weights: GraphInitializer[] = [];
   private count = 0;
 
   graph() {
@@ -66,7 +70,7 @@ class Encoder {
 
   /** Random weights of the spread that BERT begins with. */
   private weight(name: string, ...shape: number[]): string {
-    const next = randomNumbers(seedOf(name));
+    const next = createRandom(hashSeed(name));
     const data = new Float32Array(shape.reduce((product, one) => product * one, 1));
     for (let at = 0; at < data.length; at++) data[at] = next() * 0.035;
     this.weights.push({ name, type: 'float', shape, data });

@@ -1,14 +1,14 @@
 /** Numbers that look random and are the same on every machine: integers and exact arithmetic alone. */
 
 /** FNV-1a of a text (public domain). */
-export function seedOf(text: string): number {
+export function hashSeed(text: string): number {
   let state = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
   return state >>> 0;
 }
 
 /** mulberry32 (public domain). @returns a function whose results are in [-1, 1). */
-export function randomNumbers(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -19,12 +19,12 @@ export function randomNumbers(seed: number): () => number {
 }
 
 /** A direction of its own for each name: two of them are all but orthogonal. @returns a vector of unit length. */
-export function directionOf(name: string, dimensions: number): Float64Array {
-  const next = randomNumbers(seedOf(name));
-  return unit(Float64Array.from({ length: dimensions }, () => next() + next() + next()));
+export function buildDirection(name: string, dimensions: number): Float64Array {
+  const next = createRandom(hashSeed(name));
+  return normalize(Float64Array.from({ length: dimensions }, () => next() + next() + next()));
 }
 
-export function unit(vector: Float64Array): Float64Array {
+export function normalize(vector: Float64Array): Float64Array {
   const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0)) || 1;
   return vector.map((value) => value / length);
 }

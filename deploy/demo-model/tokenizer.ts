@@ -3,7 +3,7 @@
 export const maxTokens = 512;
 
 /** BERT's tokenizer over the given pieces. @param pieces by token id, the five special ones first */
-export function tokenizerFiles(pieces: readonly string[]): Record<string, object> {
+export function buildTokenizerFiles(pieces: readonly string[]): Record<string, object> {
   const special = pieces.slice(0, 5);
   return {
     'tokenizer.json': {
@@ -61,7 +61,7 @@ const piece = (id: string, type = 0) => ({ SpecialToken: { id, type_id: type } }
 const sequence = (id: string, type: number) => ({ Sequence: { id, type_id: type } });
 
 /** Mean pooling and unit length, as Sentence Transformers writes them down. */
-export function sentenceFiles(dimensions: number): Record<string, object> {
+export function buildSentenceTransformersFiles(dimensions: number): Record<string, object> {
   const module = (idx: number, path: string, type: string) => ({
     idx,
     name: String(idx),

@@ -1,6 +1,6 @@
 /** From the word lists to what the embedder knows of each piece of text: a direction, and how much it counts. */
 import { readFileSync } from 'node:fs';
-import { directionOf, unit } from './random.ts';
+import { buildDirection, normalize } from './random.ts';
 
 export const dimensions = 256;
 
@@ -12,7 +12,7 @@ export interface Piece {
   readonly weight: number;
 }
 
-export interface Knowledge {
+export interface Lexicon {
   readonly pieces: readonly Piece[];
   readonly rows: ReadonlyMap<string, Float64Array>;
 }
@@ -28,13 +28,13 @@ const digits = [...'0123456789'];
 const others = [...'абвгдежзийклмнопрстуфхцчшщъыьэюяіїєαβγδεζηθικλμνξοπρστυφχψωßæøœłđðþ'];
 const marks = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~–—‘’“”…€£'];
 
-const listed = (name: string) =>
+const readWordList = (name: string) =>
   readFileSync(new URL(name, import.meta.url), 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
 
 /** What English makes of a word, by the rules of spelling alone: some forms nobody uses, which do no harm. */
-export function formsOf(word: string): string[] {
+export function listWordForms(word: string): string[] {
   if (word.length < 3) return [];
   const stem = word.slice(0, -1);
   if (word.endsWith('e')) return [`${word}s`, `${word}d`, `${stem}ing`, `${word}r`, `${word}rs`];
@@ -46,13 +46,13 @@ export function formsOf(word: string): string[] {
   return [...plain, `${doubled}ed`, `${doubled}ing`, `${doubled}er`, `${doubled}ers`];
 }
 
-export function readKnowledge(): Knowledge {
+export function buildLexicon(): Lexicon {
   const pieces = new Map<string, Piece>();
   const rows = new Map<string, Float64Array>();
   const add = (text: string, row: string, weight: number) => {
     if (pieces.has(text)) return;
     pieces.set(text, { text, row, weight });
-    if (!rows.has(row)) rows.set(row, directionOf(row, dimensions));
+    if (!rows.has(row)) rows.set(row, buildDirection(row, dimensions));
   };
   for (const text of special) {
     const weight = { '[UNK]': weights.unknown, '[CLS]': weights.edge }[text] ?? 0;
@@ -64,10 +64,10 @@ export function readKnowledge(): Knowledge {
     rows.set(word, direction);
     add(word, word, 1);
   }
-  for (const word of known.keys()) for (const form of formsOf(word)) add(form, word, 1);
+  for (const word of known.keys()) for (const form of listWordForms(word)) add(form, word, 1);
   // The second word of a compound, as in `riverbank`.
   for (const word of known.keys()) if (word.length > 3) add(`##${word}`, word, 1);
-  for (const ending of listed('word-endings.txt').join(' ').split(' '))
+  for (const ending of readWordList('word-endings.txt').join(' ').split(' '))
     add(`##${ending}`, '(ending)', weights.ending);
   addFragments(add);
   return { pieces: [...pieces.values()], rows };
@@ -77,7 +77,7 @@ type Add = (text: string, row: string, weight: number) => void;
 
 function addLightWords(add: Add): void {
   let weight = 0;
-  for (const line of listed('light-words.txt')) {
+  for (const line of readWordList('light-words.txt')) {
     if (line.startsWith('= ')) weight = Number(line.slice(2));
     else for (const word of line.split(' ')) add(word, word, weight);
   }
@@ -87,22 +87,22 @@ function addLightWords(add: Add): void {
 function readVocabulary(): Map<string, Float64Array> {
   const words = new Map<string, Float64Array>();
   let topic = '';
-  for (const line of listed('vocabulary.txt')) {
+  for (const line of readWordList('vocabulary.txt')) {
     if (line.startsWith('= ')) {
       topic = line.slice(2);
       continue;
     }
-    const group = directionOf(`group ${topic} ${line}`, dimensions);
-    const field = directionOf(`topic ${topic}`, dimensions);
+    const group = buildDirection(`group ${topic} ${line}`, dimensions);
+    const field = buildDirection(`topic ${topic}`, dimensions);
     for (const word of line.split(' ')) {
-      const sum = words.get(word) ?? directionOf(word, dimensions).map((value) => value * shares.own);
+      const sum = words.get(word) ?? buildDirection(word, dimensions).map((value) => value * shares.own);
       words.set(
         word,
         sum.map((value, at) => value + shares.group * group[at]! + shares.topic * field[at]!),
       );
     }
   }
-  return new Map([...words].map(([word, sum]) => [word, unit(sum)]));
+  return new Map([...words].map(([word, sum]) => [word, normalize(sum)]));
 }
 
 /** What is left of a word that nobody knows: pairs of letters, so that equal and similar words are near each other. */

@@ -2,17 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { giveTo, runAs } from './account.ts';
-import { binary } from './binaries.ts';
-import { CannotStart } from './cannot-start.ts';
-import type { Place } from './place.ts';
+import { changeOwner, runAs } from './os-account.ts';
+import { getBinaryPath } from './postgres-binaries.ts';
+import { StartupError } from './startup-error.ts';
+import type { ClusterConfig } from './cluster-config.ts';
 
 /** @returns whether it was made just now. */
-export async function ensureCluster(place: Place, durable: boolean): Promise<boolean> {
-  const { data } = place.note;
+export async function ensureCluster(place: ClusterConfig, durable: boolean): Promise<boolean> {
+  const { data } = place.info;
   const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => null);
   if (version !== null) {
-    await requireVersion(place, version.trim());
+    await assertVersion(place, version.trim());
     return false;
   }
   if (
@@ -21,17 +21,19 @@ export async function ensureCluster(place: Place, durable: boolean): Promise<boo
       () => false,
     )
   ) {
-    throw new CannotStart(`${data} exists but holds no PostgreSQL database: move it away, then start again.`);
+    throw new StartupError(
+      `${data} exists but holds no PostgreSQL database: move it away, then start again.`,
+    );
   }
-  await makeCluster(place, durable);
+  await createCluster(place, durable);
   return true;
 }
 
-async function requireVersion(place: Place, major: string): Promise<void> {
+async function assertVersion(place: ClusterConfig, major: string): Promise<void> {
   const ours = place.binaries.version.split('.')[0];
   if (major === ours) return;
-  throw new CannotStart(
-    `The database in ${place.note.data} is of PostgreSQL ${major}, and this Millrace brings PostgreSQL ${ours}: ` +
+  throw new StartupError(
+    `The database in ${place.info.data} is of PostgreSQL ${major}, and this Millrace brings PostgreSQL ${ours}: ` +
       `start it with the Millrace that made it and dump it with pg_dump, or set MILLRACE_HOME to a new folder.`,
   );
 }
@@ -40,10 +42,10 @@ async function requireVersion(place: Place, major: string): Promise<void> {
  * initdb into a folder of another name, renamed when it is done: a kill in the middle leaves rubbish, which the
  * next call removes, but never half a database.
  */
-async function makeCluster(place: Place, durable: boolean): Promise<void> {
-  const { account, binaries, note } = place;
-  const parent = dirname(note.data);
-  const prefix = `${basename(note.data)}.new-`;
+async function createCluster(place: ClusterConfig, durable: boolean): Promise<void> {
+  const { account, binaries, info } = place;
+  const parent = dirname(info.data);
+  const prefix = `${basename(info.data)}.new-`;
   for (const name of await readdir(parent)) {
     if (name.startsWith(prefix)) await rm(join(parent, name), { recursive: true, force: true });
   }
@@ -51,10 +53,10 @@ async function makeCluster(place: Place, durable: boolean): Promise<void> {
   await mkdir(staging, { mode: 0o700 });
   await chmod(staging, 0o700);
   const passwordFile = join(staging, 'password');
-  await writeFile(passwordFile, note.adminPassword, { mode: 0o600 });
-  await giveTo(account, passwordFile);
-  await giveTo(account, staging);
-  const made = await runAs(account, binary(binaries, 'initdb'), [
+  await writeFile(passwordFile, info.adminPassword, { mode: 0o600 });
+  await changeOwner(account, passwordFile);
+  await changeOwner(account, staging);
+  const made = await runAs(account, getBinaryPath(binaries, 'initdb'), [
     '-D',
     join(staging, 'data'),
     '--username=postgres',
@@ -75,12 +77,12 @@ async function makeCluster(place: Place, durable: boolean): Promise<void> {
       .split('\n')
       .filter((text) => text.includes('error:') || text.includes('FATAL'))
       .at(-1);
-    throw new CannotStart(
+    throw new StartupError(
       `The embedded database can't be made in ${parent}: ${line ?? made.output.trim()}. ` +
         'Free what it names, or set DATABASE_URL to a PostgreSQL of yours.',
     );
   }
-  await rename(join(staging, 'data'), note.data);
+  await rename(join(staging, 'data'), info.data);
   if (durable) await syncFolder(parent);
   await rm(staging, { recursive: true, force: true });
 }
@@ -91,14 +93,14 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /** Gives the superuser the note's password, in single-user mode: for a database whose note was lost. */
-export async function resetAdminPassword(place: Place): Promise<void> {
-  const sql = `alter role postgres password '${place.note.adminPassword}'\n`;
+export async function resetAdminPassword(place: ClusterConfig): Promise<void> {
+  const sql = `alter role postgres password '${place.info.adminPassword}'\n`;
   const done = await runAs(
     place.account,
-    binary(place.binaries, 'postgres'),
-    ['--single', '-D', place.note.data, 'postgres'],
+    getBinaryPath(place.binaries, 'postgres'),
+    ['--single', '-D', place.info.data, 'postgres'],
     sql,
   );
   if (!done.ok)
-    throw new CannotStart(`The password of ${place.note.data} can't be set: ${done.output.trim()}`);
+    throw new StartupError(`The password of ${place.info.data} can't be set: ${done.output.trim()}`);
 }

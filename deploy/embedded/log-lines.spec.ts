@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { eachLine, prefixed, readable } from './log-lines.ts';
+import { forEachLine, prefixLines, formatLogLine } from './log-lines.ts';
 
 const time = new Date(2026, 0, 2, 3, 4, 5, 6).getTime();
 
@@ -13,8 +13,8 @@ test('a line of pino’s becomes readable', () => {
     why: 'two words',
     msg: 'ready',
   });
-  expect(readable(line, false)).toBe('03:04:05.006 INFO  ready batchId=batch_1 n=3 why="two words"');
-  expect(readable(line, true)).toContain('\x1b[32mINFO');
+  expect(formatLogLine(line, false)).toBe('03:04:05.006 INFO  ready batchId=batch_1 n=3 why="two words"');
+  expect(formatLogLine(line, true)).toContain('\x1b[32mINFO');
 });
 
 test('an error’s stack stands below, each line prefixed', () => {
@@ -24,19 +24,19 @@ test('an error’s stack stands below, each line prefixed', () => {
     err: { message: 'm', stack: 'Error: m\n  at x' },
     msg: 'failed',
   });
-  expect(prefixed('api', readable(line, false), false)).toBe(
+  expect(prefixLines('api', formatLogLine(line, false), false)).toBe(
     'api      │ 03:04:05.006 ERROR failed\napi      │     Error: m\napi      │       at x',
   );
 });
 
 test.each(['plain', '{not json', '{"a":1}', ''])('another line stays as it is: %j', (line) => {
-  expect(readable(line, false)).toBe(line);
+  expect(formatLogLine(line, false)).toBe(line);
 });
 
 test('lines are put together from pieces, and one without an end is cut', async () => {
   const stream = new PassThrough();
   const lines: string[] = [];
-  eachLine(stream, (line) => lines.push(line));
+  forEachLine(stream, (line) => lines.push(line));
   stream.write('a\nb');
   stream.write(Buffer.from('ü').subarray(0, 1));
   stream.write(Buffer.from('ü').subarray(1));

@@ -14,9 +14,9 @@ const paint = (text: string, colour: number, on: boolean): string =>
   on ? `\x1b[${colour}m${text}\x1b[0m` : text;
 
 /** Said already, or the same in every line of a process. */
-const shownElsewhere = new Set(['level', 'time', 'msg', 'service', 'pid', 'hostname', 'err']);
+const hiddenKeys = new Set(['level', 'time', 'msg', 'service', 'pid', 'hostname', 'err']);
 
-function clock(time: unknown): string {
+function formatTime(time: unknown): string {
   const at = new Date(typeof time === 'number' || typeof time === 'string' ? time : Number.NaN);
   if (Number.isNaN(at.getTime())) return '';
   const two = (n: number): string => String(n).padStart(2, '0');
@@ -24,13 +24,13 @@ function clock(time: unknown): string {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${ms}`;
 }
 
-function shown(value: unknown): string {
+function formatValue(value: unknown): string {
   if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
   return JSON.stringify(value) ?? 'undefined';
 }
 
 /** One line of pino's as `time LEVEL message key=value`, with an error's stack below; any other line as it is. */
-export function readable(line: string, colour: boolean): string {
+export function formatLogLine(line: string, colour: boolean): string {
   if (!line.startsWith('{')) return line;
   let entry: Record<string, unknown>;
   try {
@@ -41,10 +41,10 @@ export function readable(line: string, colour: boolean): string {
   const level = levels[String(entry['level'])];
   if (!level) return line;
   const pairs = Object.entries(entry)
-    .filter(([key]) => !shownElsewhere.has(key))
-    .map(([key, value]) => `${paint(`${key}=`, 90, colour)}${shown(value)}`);
+    .filter(([key]) => !hiddenKeys.has(key))
+    .map(([key, value]) => `${paint(`${key}=`, 90, colour)}${formatValue(value)}`);
   const err = entry['err'] as { message?: string; stack?: string } | undefined;
-  const time = paint(clock(entry['time']), 90, colour);
+  const time = paint(formatTime(entry['time']), 90, colour);
   const message = typeof entry['msg'] === 'string' ? entry['msg'] : '';
   const head = [time, paint(level.name, level.colour, colour), message, ...pairs].filter(Boolean).join(' ');
   const trace = err?.stack ?? err?.message;
@@ -54,7 +54,7 @@ export function readable(line: string, colour: boolean): string {
 const nameColours: Record<string, number> = { api: 36, worker: 35, migrate: 33, millrace: 34 };
 
 /** `api │ …` before every line of `text`. */
-export function prefixed(name: string, text: string, colour: boolean): string {
+export function prefixLines(name: string, text: string, colour: boolean): string {
   const prefix = paint(`${name.padEnd(8)} │`, nameColours[name.replace(/-\d+$/, '')] ?? 37, colour);
   return text.replace(/^/gm, `${prefix} `);
 }
@@ -62,7 +62,7 @@ export function prefixed(name: string, text: string, colour: boolean): string {
 /** Longer ones are cut: a line without an end must not fill the memory. */
 const longestLine = 1_000_000;
 
-export function eachLine(stream: Readable, take: (line: string) => void): void {
+export function forEachLine(stream: Readable, take: (line: string) => void): void {
   let rest = '';
   stream.setEncoding('utf8');
   stream.on('data', (text: string) => {

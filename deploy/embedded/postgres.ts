@@ -6,15 +6,15 @@ import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { spawnAs } from './account.ts';
-import { binary } from './binaries.ts';
-import { CannotStart } from './cannot-start.ts';
+import { spawnAs } from './os-account.ts';
+import { getBinaryPath } from './postgres-binaries.ts';
+import { StartupError } from './startup-error.ts';
 import { ensureCluster, resetAdminPassword } from './cluster.ts';
-import { settle, writeNote, type Place } from './place.ts';
-import { makeDataFolder } from './data-folder.ts';
-import { freePort, isFree, type PortRange } from './ports.ts';
+import { resolveClusterConfig, saveClusterInfo, type ClusterConfig } from './cluster-config.ts';
+import { createDataFolder } from './data-folder.ts';
+import { findFreePort, isPortFree, type PortRange } from './tcp-ports.ts';
 import { findPostmaster, stopPostmaster, waitUntilReady, type StopMode } from './postmaster.ts';
-import { isRunning, refTo, type ProcessRef } from './processes.ts';
+import { isRunning, getProcessRef, type ProcessRef } from './process-ref.ts';
 
 export interface PostgresOptions {
   /** The data folder; the database lies in its `postgres`. */
@@ -27,8 +27,8 @@ export interface PostgresOptions {
   /** false: nothing is flushed to disk. For databases that a test throws away. */
   readonly durable?: boolean;
   /** How long a server that is already running may be silent before it is not adopted; 10 s. */
-  readonly patienceMs?: number;
-  readonly outside?: readonly string[];
+  readonly adoptTimeoutMs?: number;
+  readonly fallbackFolders?: readonly string[];
 }
 
 export interface EmbeddedPostgres {
@@ -55,20 +55,20 @@ const defaultPorts = { from: 25432, to: 26431 };
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const home = resolve(options.home);
   const ports = options.ports ?? defaultPorts;
-  await makeDataFolder(home);
-  const place = await settle({
+  await createDataFolder(home);
+  const place = await resolveClusterConfig({
     home,
     ports,
-    outside: options.outside ?? ['/var/lib/millrace', '/var/tmp/millrace'],
+    fallbackFolders: options.fallbackFolders ?? ['/var/lib/millrace', '/var/tmp/millrace'],
   });
   const made = await ensureCluster(place, options.durable ?? true);
-  if (made) options.log(`made a PostgreSQL ${place.binaries.version} database in ${place.note.data}`);
+  if (made) options.log(`made a PostgreSQL ${place.binaries.version} database in ${place.info.data}`);
   const server = (await adopt(place, options)) ?? (await start(place, home, ports, options));
   await ensureDatabase(server, place);
   return server;
 }
 
-function serverArgs(place: Place, options: PostgresOptions, port = place.note.port): string[] {
+function buildServerArgs(place: ClusterConfig, options: PostgresOptions, port = place.info.port): string[] {
   const durable = options.durable ?? true;
   const settings: Record<string, string> = {
     port: String(port),
@@ -92,13 +92,18 @@ function serverArgs(place: Place, options: PostgresOptions, port = place.note.po
   };
   return [
     '-D',
-    place.note.data,
+    place.info.data,
     ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ];
 }
 
-function handle(place: Place, ref: ProcessRef, adopted: boolean, exited: Promise<void>): EmbeddedPostgres {
-  const { port, password, adminPassword, data } = place.note;
+function buildServer(
+  place: ClusterConfig,
+  ref: ProcessRef,
+  adopted: boolean,
+  exited: Promise<void>,
+): EmbeddedPostgres {
+  const { port, password, adminPassword, data } = place.info;
   return {
     url: `postgres://millrace:${password}@127.0.0.1:${port}/millrace`,
     adminUrl: `postgres://postgres:${adminPassword}@127.0.0.1:${port}/postgres`,
@@ -112,49 +117,49 @@ function handle(place: Place, ref: ProcessRef, adopted: boolean, exited: Promise
 }
 
 /** Takes over a server that a killed launcher left, if it is as we would start it and answers; else stops it. */
-async function adopt(place: Place, options: PostgresOptions): Promise<EmbeddedPostgres | null> {
-  const found = await findPostmaster(place.note.data);
+async function adopt(place: ClusterConfig, options: PostgresOptions): Promise<EmbeddedPostgres | null> {
+  const found = await findPostmaster(place.info.data);
   if (found) {
-    const wanted = [binary(place.binaries, 'postgres'), ...serverArgs(place, options)];
-    const server = handle(place, found, true, untilGone(found));
+    const wanted = [getBinaryPath(place.binaries, 'postgres'), ...buildServerArgs(place, options)];
+    const server = buildServer(place, found, true, waitUntilExited(found));
     // After a new `npm ci` its binaries may be gone from under it, though their path is the same.
-    const whole = !place.fresh && (await sameProgram(found.pid, wanted[0] ?? ''));
+    const whole = !place.isNewInfo && (await isSameProgram(found.pid, wanted[0] ?? ''));
     if (
       whole &&
       wanted.join('\0') === found.args.join('\0') &&
-      (await waitUntilReady(server.adminUrl, found, options.patienceMs ?? 10_000))
+      (await waitUntilReady(server.adminUrl, found, options.adoptTimeoutMs ?? 10_000))
     ) {
       return server;
     }
     options.log(`stopping a PostgreSQL of ours that can't be adopted (pid ${found.pid})`);
     await stopPostmaster(found, 'fast');
   }
-  if (place.fresh) await resetAdminPassword(place);
+  if (place.isNewInfo) await resetAdminPassword(place);
   return null;
 }
 
-async function sameProgram(pid: number, path: string): Promise<boolean> {
+async function isSameProgram(pid: number, path: string): Promise<boolean> {
   if (process.platform !== 'linux') return true;
   const [running, onDisk] = await Promise.all([stat(`/proc/${pid}/exe`).catch(() => null), stat(path)]);
   return running?.ino === onDisk.ino && running.dev === onDisk.dev;
 }
 
-async function untilGone(ref: ProcessRef): Promise<void> {
+async function waitUntilExited(ref: ProcessRef): Promise<void> {
   while (await isRunning(ref)) await sleep(250, undefined, { ref: false });
 }
 
 async function start(
-  place: Place,
+  place: ClusterConfig,
   home: string,
   ports: PortRange,
   options: PostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const logPath = await logFile(home);
+  const logPath = await prepareLogFile(home);
   let current = place;
   for (let tries = 0; tries < 40; tries++) {
-    if (!(await isFree(current.note.port))) {
-      current = { ...current, note: { ...current.note, port: await freePort(ports) } };
-      await writeNote(home, current.note);
+    if (!(await isPortFree(current.info.port))) {
+      current = { ...current, info: { ...current.info, port: await findFreePort(ports) } };
+      await saveClusterInfo(home, current.info);
     }
     const before = (await stat(logPath).catch(() => null))?.size ?? 0;
     const server = await launch(current, logPath, options);
@@ -162,46 +167,51 @@ async function start(
     const said = (await readFile(logPath)).subarray(before).toString();
     // Its last server's children may take a moment to see that it died and leave the shared memory.
     if (/pre-existing shared memory block/.test(said)) await sleep(250);
-    else if (!/could not bind|could not create any TCP/.test(said)) throw didNotStart(said, logPath);
+    else if (!/could not bind|could not create any TCP/.test(said)) throw buildStartFailure(said, logPath);
   }
-  throw new CannotStart(`The embedded database does not start: its log is ${logPath}.`);
+  throw new StartupError(`The embedded database does not start: its log is ${logPath}.`);
 }
 
-function didNotStart(said: string, logPath: string): CannotStart {
+function buildStartFailure(said: string, logPath: string): StartupError {
   const line =
     said
       .split('\n')
       .filter((text) => /FATAL|PANIC|error/.test(text))
       .at(-1) ?? 'it gave no reason';
-  return new CannotStart(
+  return new StartupError(
     `The embedded database did not start: ${line.replace(/^.*?(FATAL|PANIC): +/, '')} (its log: ${logPath}).`,
   );
 }
 
 /** @returns null when it ended before it was ready. */
 async function launch(
-  place: Place,
+  place: ClusterConfig,
   logPath: string,
   options: PostgresOptions,
 ): Promise<EmbeddedPostgres | null> {
   const log = await open(logPath, 'a', 0o600);
-  const child = spawnAs(place.account, binary(place.binaries, 'postgres'), serverArgs(place, options), {
-    // A process group of its own: Ctrl-C in the terminal must not stop it before its clients.
-    detached: true,
-    stdio: ['ignore', log.fd, log.fd],
-  });
+  const child = spawnAs(
+    place.account,
+    getBinaryPath(place.binaries, 'postgres'),
+    buildServerArgs(place, options),
+    {
+      // A process group of its own: Ctrl-C in the terminal must not stop it before its clients.
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    },
+  );
   const exited = new Promise<void>((done) => child.once('exit', () => done()).once('error', () => done()));
   await log.close();
   child.unref();
-  const ref = child.pid === undefined ? null : await refTo(child.pid);
+  const ref = child.pid === undefined ? null : await getProcessRef(child.pid);
   if (!ref) return null;
-  const server = handle(place, ref, false, exited);
+  const server = buildServer(place, ref, false, exited);
   if (await waitUntilReady(server.adminUrl, ref, 60_000)) return server;
   await stopPostmaster(ref, 'immediate');
   return null;
 }
 
-async function logFile(home: string): Promise<string> {
+async function prepareLogFile(home: string): Promise<string> {
   const path = join(home, 'logs', 'postgres.log');
   await mkdir(join(home, 'logs'), { recursive: true, mode: 0o700 });
   const size = (await stat(path).catch(() => null))?.size ?? 0;
@@ -210,7 +220,7 @@ async function logFile(home: string): Promise<string> {
 }
 
 /** The role and the database, if a kill came between making the cluster and making them. */
-async function ensureDatabase(server: EmbeddedPostgres, { note }: Place): Promise<void> {
+async function ensureDatabase(server: EmbeddedPostgres, { info }: ClusterConfig): Promise<void> {
   const client = new pg.Client({ connectionString: server.adminUrl });
   await client.connect();
   try {
@@ -220,7 +230,7 @@ async function ensureDatabase(server: EmbeddedPostgres, { note }: Place): Promis
     );
     // The password is base64url: it needs no quoting, and DDL takes no parameters.
     await client.query(
-      `${rows[0]?.role ? 'alter' : 'create'} role millrace login password '${note.password}'`,
+      `${rows[0]?.role ? 'alter' : 'create'} role millrace login password '${info.password}'`,
     );
     if (!rows[0]?.database) await client.query('create database millrace owner millrace');
   } finally {

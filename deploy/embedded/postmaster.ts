@@ -3,7 +3,14 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { argumentsOf, isRunning, refTo, signal, stopBy, type ProcessRef } from './processes.ts';
+import {
+  getArguments,
+  isRunning,
+  getProcessRef,
+  sendSignal,
+  stopWithSignals,
+  type ProcessRef,
+} from './process-ref.ts';
 
 export interface Postmaster extends ProcessRef {
   readonly args: readonly string[];
@@ -21,8 +28,8 @@ export async function findPostmaster(data: string): Promise<Postmaster | null> {
   const text = await readFile(path, 'utf8').catch(() => null);
   const pid = Number(text?.split('\n')[0]);
   if (text === null || !Number.isInteger(pid)) return null;
-  const ref = await refTo(pid);
-  const args = ref && (await argumentsOf(pid));
+  const ref = await getProcessRef(pid);
+  const args = ref && (await getArguments(pid));
   // Killed, and not yet reaped by an init that is slow or does not reap at all: Postgres would take it for alive.
   if (!ref) await rm(path, { force: true });
   if (!ref || !args) return null;
@@ -40,8 +47,8 @@ const signals: Record<StopMode, readonly (readonly [NodeJS.Signals, number])[]> 
 
 /** Stops it in the given mode, and harder when that is not obeyed; resolves once it is gone. */
 export async function stopPostmaster(ref: ProcessRef, mode: StopMode): Promise<void> {
-  await signal(ref, 'SIGCONT'); // one that was frozen obeys nothing but SIGKILL
-  await stopBy(ref, [...signals[mode], ['SIGQUIT', 10_000], ['SIGKILL', 10_000]]);
+  await sendSignal(ref, 'SIGCONT'); // one that was frozen obeys nothing but SIGKILL
+  await stopWithSignals(ref, [...signals[mode], ['SIGQUIT', 10_000], ['SIGKILL', 10_000]]);
 }
 
 /**

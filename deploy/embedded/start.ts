@@ -2,10 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '#config';
-import { CannotStart } from './cannot-start.ts';
-import { builtPrograms, endOnSignals, hasColour, loadSettings } from './lifetime.ts';
+import { StartupError } from './startup-error.ts';
+import { builtPrograms, stopOnSignals, hasColor, loadSettings } from './process-lifecycle.ts';
 import { createOutput } from './output.ts';
-import { createSupervisor, Stopped } from './supervisor.ts';
+import { createSupervisor, StoppedError } from './supervisor.ts';
 
 const config = loadSettings();
 const credentialsPath = join(config.MILLRACE_HOME, 'credentials.json');
@@ -13,11 +13,11 @@ const isFirst = !existsSync(credentialsPath);
 const output = createOutput({
   format: config.LOG_FORMAT,
   level: config.LOG_LEVEL,
-  colour: hasColour(),
+  color: hasColor(),
   write: (text) => process.stdout.write(text),
 });
 const supervisor = createSupervisor({ config, env: process.env, output, programs: builtPrograms });
-endOnSignals(supervisor, output);
+stopOnSignals(supervisor, output);
 process.on('message', (message) => {
   if (message === 'reload') supervisor.reload();
 });
@@ -29,8 +29,8 @@ try {
   process.send?.({ running: supervisor.url });
 } catch (error) {
   // When it was stopped, the signal's handler is at work and exits when all is down.
-  if (!(error instanceof Stopped)) {
-    const text = error instanceof CannotStart ? error.message : ((error as Error).stack ?? String(error));
+  if (!(error instanceof StoppedError)) {
+    const text = error instanceof StartupError ? error.message : ((error as Error).stack ?? String(error));
     process.stderr.write(`${text}\n`);
     process.exit(1);
   }
@@ -50,7 +50,7 @@ function firstCredentials(): string[][] {
 }
 
 function banner(settings: Config, url: string): string {
-  const bold = (text: string): string => (hasColour() ? `\x1b[1m${text}\x1b[0m` : text);
+  const bold = (text: string): string => (hasColor() ? `\x1b[1m${text}\x1b[0m` : text);
   const database = settings.DATABASE_URL ? 'your PostgreSQL' : 'embedded PostgreSQL';
   const rows = [
     ['address', url],

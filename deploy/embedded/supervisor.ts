@@ -4,15 +4,20 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '#config';
-import { CannotStart } from './cannot-start.ts';
-import { keep, runToEnd, type ChildSurroundings, type KeptChild } from './children.ts';
+import { StartupError } from './startup-error.ts';
+import {
+  superviseChild,
+  runToCompletion,
+  type ChildContext,
+  type SupervisedChild,
+} from './supervised-child.ts';
 import { openDataFolder } from './data-folder.ts';
-import { keepPostgres } from './kept-postgres.ts';
-import { takeLock } from './lock.ts';
-import type { Output } from './output.ts';
-import { anyPort, requirePort } from './ports.ts';
+import { supervisePostgres } from './supervised-postgres.ts';
+import { acquireLock } from './supervisor-lock.ts';
+import type { SupervisorOutput } from './output.ts';
+import { findEphemeralPort, assertPortFree } from './tcp-ports.ts';
 import type { PostgresOptions } from './postgres.ts';
-import { stopOrphans } from './records.ts';
+import { stopOrphans } from './process-records.ts';
 
 export interface Programs {
   readonly migrate: string;
@@ -25,7 +30,7 @@ export interface SupervisorOptions {
   /** What the children inherit, beside what is decided here. */
   readonly env: NodeJS.ProcessEnv;
   readonly programs: Programs;
-  readonly output: Output;
+  readonly output: SupervisorOutput;
   readonly postgres?: Omit<PostgresOptions, 'log' | 'home'>;
   /** How long a stopped worker may take to hand back its work. */
   readonly workerGraceMs?: number;
@@ -44,7 +49,7 @@ export interface Supervisor {
   reload(): void;
 }
 
-export class Stopped extends Error {}
+export class StoppedError extends Error {}
 
 interface Stage {
   stop(): Promise<void>;
@@ -60,8 +65,12 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const home = config.MILLRACE_HOME;
   const halt = new AbortController();
   const stages: Stage[] = [];
-  const children: KeptChild[] = [];
-  const around: ChildSurroundings = { home, line: output.line, log: (line) => output.log(line, 'warn') };
+  const children: SupervisedChild[] = [];
+  const around: ChildContext = {
+    home,
+    onLine: output.writeChildLine,
+    log: (line) => output.log(line, 'warn'),
+  };
   let port = config.PORT;
   let databaseUrl = config.DATABASE_URL;
   let starting: Promise<void> = Promise.resolve();
@@ -73,20 +82,20 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     MILLRACE_HOME: home,
     PORT: String(port),
   });
-  const reload = (): void => children.forEach((child) => child.useEnv(env(), true));
+  const reload = (): void => children.forEach((child) => child.setEnv(env(), true));
 
   async function prepare(): Promise<void> {
     await openDataFolder(home);
-    if (port === 0) port = await anyPort(config.HOST);
-    const lock = await takeLock(home, addressOf(config.HOST, port));
+    if (port === 0) port = await findEphemeralPort(config.HOST);
+    const lock = await acquireLock(home, buildLocalUrl(config.HOST, port));
     stages.push({ stop: lock.release, kill: lock.release });
     await stopOrphans(home, orphanGraceMs, output.log);
-    await requirePort(port, config.HOST);
+    await assertPortFree(port, config.HOST);
   }
 
   async function startDatabase(): Promise<void> {
     if (config.DATABASE_URL) return;
-    const postgres = await keepPostgres({ home, ...options.postgres }, output, (url) => {
+    const postgres = await supervisePostgres({ home, ...options.postgres }, output, (url) => {
       databaseUrl = url;
       reload();
     });
@@ -96,16 +105,16 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function migrate(): Promise<void> {
     const program = { name: 'migrate', script: options.programs.migrate, env: env() };
-    const code = await runToEnd(program, around, halt.signal);
+    const code = await runToCompletion(program, around, halt.signal);
     halt.signal.throwIfAborted();
     if (code !== 0)
-      throw new CannotStart(
+      throw new StartupError(
         `The database could not be brought up to date (exit code ${code}): see the lines above.`,
       );
   }
 
-  function startChildren(names: readonly string[], script: string, graceMs: number): KeptChild[] {
-    const started = names.map((name) => keep({ name, script, env: env() }, around));
+  function startChildren(names: readonly string[], script: string, graceMs: number): SupervisedChild[] {
+    const started = names.map((name) => superviseChild({ name, script, env: env() }, around));
     children.push(...started);
     stages.push({
       stop: async () => void (await Promise.all(started.map((child) => child.stop(graceMs)))),
@@ -121,7 +130,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       migrate,
       async () => {
         const [api] = startChildren(['api'], options.programs.api, apiGraceMs);
-        await untilLive(addressOf(config.HOST, port), () => api?.deaths ?? 0, halt.signal);
+        await waitUntilLive(buildLocalUrl(config.HOST, port), () => api?.crashes ?? 0, halt.signal);
       },
       async () => {
         const names = workerNames(config.WORKER_COUNT);
@@ -140,14 +149,14 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   };
   const stop = (): Promise<void> =>
     (stopped ??= (async () => {
-      halt.abort(new Stopped('stopped'));
+      halt.abort(new StoppedError('stopped'));
       await starting.catch(() => {});
       await unwind('stop');
     })());
 
   return {
     get url() {
-      return config.PUBLIC_URL ?? addressOf(config.HOST, port);
+      return config.PUBLIC_URL ?? buildLocalUrl(config.HOST, port);
     },
     start() {
       starting = startAll();
@@ -158,7 +167,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     },
     stop,
     async kill() {
-      halt.abort(new Stopped('killed'));
+      halt.abort(new StoppedError('killed'));
       // Beside an orderly stop that hangs in one stage: its children first, then what it has not reached.
       children.forEach((child) => child.kill());
       await unwind('kill');
@@ -173,12 +182,12 @@ function workerNames(count: number): string[] {
 }
 
 /** Where this machine reaches what listens on `host`. */
-function addressOf(host: string, port: number): string {
+function buildLocalUrl(host: string, port: number): string {
   const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `http://${local.includes(':') ? `[${local}]` : local}:${port}`;
 }
 
-async function untilLive(url: string, deaths: () => number, signal: AbortSignal): Promise<void> {
+async function waitUntilLive(url: string, deaths: () => number, signal: AbortSignal): Promise<void> {
   const end = Date.now() + apiStartMs;
   while (Date.now() < end) {
     const answer = await fetch(`${url}/health/live`, {
@@ -187,10 +196,10 @@ async function untilLive(url: string, deaths: () => number, signal: AbortSignal)
     signal.throwIfAborted();
     await answer?.body?.cancel();
     if (answer?.ok) return;
-    if (deaths() >= 3) throw new CannotStart('The API ends before it answers: see its lines above.');
+    if (deaths() >= 3) throw new StartupError('The API ends before it answers: see its lines above.');
     await sleep(50, undefined, { signal }).catch(() => {});
   }
-  throw new CannotStart(
+  throw new StartupError(
     `The API did not answer on ${url} within ${apiStartMs / 1_000} s: see its lines above.`,
   );
 }

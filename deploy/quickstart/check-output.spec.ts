@@ -1,6 +1,6 @@
 import { checkOutput } from './check-output.ts';
-import { assertMeant, nearest, questions } from './nearest.ts';
-import { batchFile, sentences } from './sentences.ts';
+import { assertExpectedAnswer, findNearest, questions } from './find-nearest.ts';
+import { buildBatchFile, buildSentences } from './sentences.ts';
 
 const line = (id: string, embedding: number[] | null) =>
   JSON.stringify({
@@ -28,10 +28,10 @@ test.each([
 });
 
 test('the sentences differ, and so do their ids', () => {
-  const made = sentences(5_000);
+  const made = buildSentences(5_000);
   expect(new Set(made.map(({ text }) => text)).size).toBe(5_000);
   expect(new Set(made.map(({ id }) => id)).size).toBe(5_000);
-  expect(batchFile(made, 'm').split('\n')).toHaveLength(5_001);
+  expect(buildBatchFile(made, 'm').split('\n')).toHaveLength(5_001);
 });
 
 test('the nearest sentence is found, and is held to what the question is about', () => {
@@ -45,15 +45,15 @@ test('the nearest sentence is found, and is held to what the question is about',
     [right.id, [0.8, 0.6]],
     [wrong.id, [0, 1]],
   ]);
-  const [first, second] = nearest(question.id, [wrong, right], vectors, 2);
+  const [first, second] = findNearest(question.id, [wrong, right], vectors, 2);
   expect(first).toMatchObject({ sentence: right, similarity: 0.8 });
-  expect(() => assertMeant(question, first!)).not.toThrow();
-  expect(() => assertMeant(question, second!)).toThrow('does not say: mends, the old gate');
+  expect(() => assertExpectedAnswer(question, first!)).not.toThrow();
+  expect(() => assertExpectedAnswer(question, second!)).toThrow('does not say: mends, the old gate');
 });
 
 test('no question has a word of its answer but for articles', () => {
-  for (const { text, expects } of questions) {
-    const answer = new Set(expects.join(' ').match(/[a-z]+/g));
+  for (const { text, expectedPhrases } of questions) {
+    const answer = new Set(expectedPhrases.join(' ').match(/[a-z]+/g));
     const common = text
       .toLowerCase()
       .match(/[a-z]+/g)!

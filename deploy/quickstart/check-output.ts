@@ -1,6 +1,6 @@
 /** Reads the output file of the quickstart's batch and makes sure of what Millrace promises: each line once, and sound. */
 
-export interface Checked {
+export interface CheckedOutput {
   readonly vectors: ReadonlyMap<string, readonly number[]>;
   readonly dimensions: number;
 }
@@ -12,7 +12,7 @@ interface OutputLine {
 }
 
 /** @throws Error that names what is missing, doubled or unsound. */
-export function checkOutput(text: string, ids: readonly string[]): Checked {
+export function checkOutput(text: string, ids: readonly string[]): CheckedOutput {
   const vectors = new Map<string, readonly number[]>();
   let dimensions = 0;
   for (const line of text.split('\n').filter(Boolean)) {

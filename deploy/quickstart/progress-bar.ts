@@ -1,9 +1,9 @@
 /** A bar that is redrawn on a terminal, and a line at every tenth elsewhere. */
 
 export interface ProgressBar {
-  show(done: number, total: number, state: string): void;
+  update(done: number, total: number, state: string): void;
   /** Leaves the last state standing. */
-  end(): void;
+  finish(): void;
 }
 
 const width = 40;
@@ -23,7 +23,7 @@ export function createProgressBar(out: NodeJS.WriteStream): ProgressBar {
     return `   ${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${[counts, speed, state].filter(Boolean).join('  ')}`;
   };
   return {
-    show(done, total, state) {
+    update(done, total, state) {
       const line = text(done, total, state);
       if (out.isTTY) {
         out.write(`\r\x1b[2K${line.slice(0, (out.columns || 100) - 1)}`);
@@ -34,7 +34,7 @@ export function createProgressBar(out: NodeJS.WriteStream): ProgressBar {
       if (now > tenth) out.write(`${line}\n`);
       tenth = Math.max(tenth, now);
     },
-    end() {
+    finish() {
       if (drawn) out.write('\n');
     },
   };

@@ -1,6 +1,6 @@
 /** The quickstart's input: short sentences, no two alike, and the batch file that asks for their embeddings. */
 
-const who = [
+const subjects = [
   'The miller',
   'A carter',
   'The smith',
@@ -12,8 +12,8 @@ const who = [
   'The weaver',
   'A fisher',
 ];
-const does = ['watches', 'follows', 'mends', 'carries', 'finds', 'turns', 'forgets', 'paints'];
-const what = [
+const verbs = ['watches', 'follows', 'mends', 'carries', 'finds', 'turns', 'forgets', 'paints'];
+const objects = [
   'the wheel',
   'a sack of flour',
   'the old gate',
@@ -23,7 +23,7 @@ const what = [
   'the morning bread',
   'a broken oar',
 ];
-const when = [
+const times = [
   'at dawn',
   'before the rain',
   'in late autumn',
@@ -40,16 +40,16 @@ export interface Sentence {
 }
 
 /** @param count up to 5,120 */
-export function sentences(count: number): Sentence[] {
+export function buildSentences(count: number): Sentence[] {
   const pick = (words: readonly string[], index: number): string => words[index % words.length] ?? '';
   return Array.from({ length: count }, (_, at) => {
     const [a, b, c, d] = [at, Math.floor(at / 10), Math.floor(at / 80), Math.floor(at / 640)];
-    const text = `${pick(who, a)} ${pick(does, b)} ${pick(what, c)} ${pick(when, d)}.`;
+    const text = `${pick(subjects, a)} ${pick(verbs, b)} ${pick(objects, c)} ${pick(times, d)}.`;
     return { id: `sentence-${String(at + 1).padStart(4, '0')}`, text };
   });
 }
 
-export function batchFile(input: readonly Sentence[], model: string): string {
+export function buildBatchFile(input: readonly Sentence[], model: string): string {
   return input
     .map(({ id, text }) =>
       JSON.stringify({

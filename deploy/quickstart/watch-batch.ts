@@ -12,7 +12,7 @@ interface State {
 const silenceMs = 2_000;
 const ended = new Set(['completed', 'failed', 'expired', 'cancelled']);
 
-export interface Watched {
+export interface WatchedBatch {
   readonly batch: Batch;
   /** How many states the server pushed. */
   readonly pushes: number;
@@ -22,13 +22,13 @@ export interface Watched {
 export async function watchBatch(
   { client, url, apiKey, id }: { client: OpenAI; url: string; apiKey: string; id: string },
   onState: (batch: Batch) => void,
-): Promise<Watched> {
+): Promise<WatchedBatch> {
   const socket = io(url, { auth: { apiKey } });
   let timer: NodeJS.Timeout | undefined;
   let pushes = 0;
   let heardAt = Date.now();
   try {
-    return await new Promise<Watched>((done, fail) => {
+    return await new Promise<WatchedBatch>((done, fail) => {
       const take = (batch: Batch): void => {
         heardAt = Date.now();
         onState(batch);

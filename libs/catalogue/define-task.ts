@@ -1,6 +1,6 @@
 /** A kind whose lines are a call each: its schemas, and all that follows from them. */
 import { z } from 'zod';
-import { metadataSchema } from '#contracts';
+import { metadataSchema } from '@millrace/contracts';
 import { ProviderFailure, type ChunkLimits } from '#domain';
 import type { Answer, Example, Kind, Modality, Usage } from './kind.ts';
 import {

@@ -1,5 +1,5 @@
 /** Images inside messages and lists of parts, as OpenAI's `image_url`: they reach the provider as data URIs. */
-import type { ChatMessage } from '#contracts';
+import type { ChatMessage } from '@millrace/contracts';
 import { seenImage, type Media, type MediaSlot } from './media.ts';
 
 /** The `image_url` parts of a list; anything else has none. @param param where the list stands in the body. */

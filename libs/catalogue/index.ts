@@ -4,9 +4,13 @@ import { kinds } from './kinds/index.ts';
 export type { Answer, Kind, Usage } from './kind.ts';
 export type { EmbeddingsInput, EmbeddingsOutput } from './kinds/embeddings.ts';
 export type { Media, MediaRule, MediaSlot, MediaType } from './media.ts';
-export { endpointAt, endpointsOf } from './endpoints.ts';
+export { findEndpoint as endpointAt, listEndpointPaths as endpointsOf } from './endpoints.ts';
 export { packingOf } from './packing-of.ts';
-export { lineBody, taskBody, tasksEndpoint } from './task-body.ts';
+export {
+  parseLineBody as lineBody,
+  buildTaskBody as taskBody,
+  tasksPath as tasksEndpoint,
+} from './task-body.ts';
 export { kinds };
 
 export type KindId = keyof typeof kinds;

@@ -1,6 +1,6 @@
 /** docs/kinds.md, from the catalogue itself. */
 import { z } from 'zod';
-import { endpointsOf } from './endpoints.ts';
+import { listEndpointPaths } from './endpoints.ts';
 import type { Kind } from './kind.ts';
 
 /** @returns the page's table. */
@@ -11,7 +11,7 @@ export function kindsTable(kinds: readonly Kind[]): string {
       title,
       `${modalities.in.join(', ')} → ${modalities.out.join(', ')}`,
       fieldsOf(input),
-      [...endpointsOf({ id, endpoint }), '/v1/tasks'].map((path) => `\`${path}\``).join(', '),
+      [...listEndpointPaths({ id, endpoint }), '/v1/tasks'].map((path) => `\`${path}\``).join(', '),
       `${minutes(timeoutMs)} / ${minutes(longestMs)}`,
       String(chunk.maxLines),
       streams ? 'yes' : '',

@@ -15,7 +15,7 @@ const minute = 60_000;
 const chunk = (maxLines: number): ChunkLimits => ({
   seconds: 10,
   maxLines,
-  untriedLines: Math.min(maxLines, 64),
+  unmeasuredMaxLines: Math.min(maxLines, 64),
   maxBytes: 32 * mebibyte,
   maxAnswerBytes: 64 * mebibyte,
 });

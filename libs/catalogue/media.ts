@@ -1,5 +1,5 @@
 /** Media between the API and a provider: bytes with their type, where the wire has a source or a reference. */
-import type { MediaObject, MediaSource } from '#contracts';
+import type { MediaObject, MediaSource } from '@millrace/contracts';
 
 export interface Media {
   readonly bytes: Uint8Array;

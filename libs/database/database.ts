@@ -6,13 +6,13 @@ import pg from 'pg';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Unavailable } from '#domain';
 import { entities } from './entities/index.ts';
-import { SnakeNaming } from './entities/snake-naming.ts';
-import type { HotStatement } from './hot.ts';
-import { ImpatientClient } from './impatient-client.ts';
+import { SnakeCaseNaming } from './entities/snake-case-naming.ts';
+import type { PreparedStatement } from './prepared-statement.ts';
+import { DisconnectingClient } from './disconnecting-client.ts';
 import { migrations } from './migrations/index.ts';
 
 /** What statements run on: a transaction that knows its scope. */
-export type Tx = Pick<EntityManager, 'query' | 'getRepository'>;
+export type Transaction = Pick<EntityManager, 'query' | 'getRepository'>;
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -23,7 +23,7 @@ export interface DatabaseOptions {
    * How long one statement may take, in ms; 0: for ever. A server whose packets vanish answers never.
    * @default 60,000: ten times what the longest of ours takes on ten million lines
    */
-  readonly statementMs?: number;
+  readonly statementTimeoutMs?: number;
 }
 
 const statementMs = 60_000;
@@ -52,11 +52,11 @@ export class Database {
         types,
         keepAlive: true,
         idleTimeoutMillis: 30_000,
-        Client: ImpatientClient,
-        query_timeout: options.statementMs ?? statementMs,
+        Client: DisconnectingClient,
+        query_timeout: options.statementTimeoutMs ?? statementMs,
       },
       entities,
-      namingStrategy: new SnakeNaming(),
+      namingStrategy: new SnakeCaseNaming(),
       migrations,
       migrationsTableName: 'migrations',
       // An idle connection that dies with its server is replaced by the pool; the statement that meets it says so.
@@ -67,16 +67,16 @@ export class Database {
   }
 
   /** Runs `work` in one transaction that is bound to a workspace. */
-  withWorkspace<T>(workspaceId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  withWorkspace<T>(workspaceId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.inScope(workspaceId, work);
   }
 
   /** Runs `work` in one transaction across workspaces: for elected duties, claims by id, and sign-in. */
-  asSystem<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+  asSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.inScope('*', work);
   }
 
-  private inScope<T>(scope: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  private inScope<T>(scope: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     return available(
       this.source.transaction(async (tx) => {
         await tx.query(`select set_config('millrace.workspace', $1, true)`, [scope]);
@@ -86,12 +86,16 @@ export class Database {
   }
 
   /** One statement on its own, without a transaction's three extra round trips. */
-  statement<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+  rows<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     return available(this.source.query<Row[]>(sql, parameters));
   }
 
   /** A hot statement: parsed and planned once for each connection. Alone, or in `tx`. */
-  async hot<Row>({ name, text }: HotStatement, values: unknown[], tx?: Tx): Promise<Row[]> {
+  async prepared<Row>(
+    { name, text }: PreparedStatement,
+    values: unknown[],
+    tx?: Transaction,
+  ): Promise<Row[]> {
     if (tx) return tx.query<Row[]>(text, values);
     const { rows } = await available(this.pool.query<Row & pg.QueryResultRow>({ name, text, values }));
     return rows;
@@ -104,7 +108,7 @@ export class Database {
 
   /** Answers when Postgres does. */
   async ping(): Promise<void> {
-    await this.statement('select 1');
+    await this.rows('select 1');
   }
 
   /** Applies what is missing. @returns the names of the migrations applied. */
@@ -122,12 +126,12 @@ export class Database {
   }
 
   /** Migrations in the database that this release does not know: it was written by a newer one. */
-  async unknownMigrations(): Promise<string[]> {
-    const [table] = await this.statement<{ name: string | null }>(
+  async listUnknownMigrations(): Promise<string[]> {
+    const [table] = await this.rows<{ name: string | null }>(
       `select to_regclass('migrations')::text as name`,
     );
     if (!table?.name) return [];
-    const applied = await this.statement<{ name: string }>('select name from migrations order by id');
+    const applied = await this.rows<{ name: string }>('select name from migrations order by id');
     const known = new Set(migrations.map((migration) => migration.name));
     return applied.map(({ name }) => name).filter((name) => !known.has(name));
   }

@@ -1,4 +1,4 @@
-export { Database, type DatabaseOptions, type Tx } from './database.ts';
+export { Database, type DatabaseOptions, type Transaction as Tx } from './database.ts';
 export type {
   AttemptRow,
   BatchErrorRow,
@@ -6,7 +6,7 @@ export type {
   ChunkRow,
   DeliveryAttemptRow,
   FileRow,
-  ModelWishRow,
+  DesiredModelRow as ModelWishRow,
   StoredMedia,
   StoredProgress,
   TaskRow,
@@ -14,34 +14,59 @@ export type {
   UploadRow,
   WebhookEndpointRow,
 } from './entities/index.ts';
-export { appendFact, FeedStore, type NewFact, type Stamped, type StampedRange } from './stores/feed.store.ts';
-export type { Idempotency } from './stores/idempotency.ts';
-export { GarbageStore, type ListedObject } from './stores/garbage.store.ts';
+export {
+  appendEvent as appendFact,
+  FeedStore,
+  type NewEvent as NewFact,
+  type PublishResult as Stamped,
+  type PublishedRange as StampedRange,
+} from './stores/feed.store.ts';
+export type { Idempotency } from './transactions/idempotency-keys.ts';
+export {
+  GarbageCollectionStore as GarbageStore,
+  type ListedObject,
+} from './stores/garbage-collection.store.ts';
 export { LeaseStore, type Lease } from './stores/lease.store.ts';
 export { AccessStore, type Caller } from './stores/access.store.ts';
-export { BatchLifeStore } from './stores/batch-life.store.ts';
+export { BatchControlStore as BatchLifeStore } from './stores/batch-control.store.ts';
 export { BatchStore, type BatchWithErrors, type NewBatch } from './stores/batch.store.ts';
 export { RetentionStore } from './stores/retention.store.ts';
 export { CheckpointStore } from './stores/checkpoint.store.ts';
 export { CompositionStore } from './stores/composition.store.ts';
-export { ResultStore, type FailedChunk, type ResultsSoFar } from './stores/result.store.ts';
+export {
+  ResultStore,
+  type FailedChunk,
+  type AvailableResults as ResultsSoFar,
+} from './stores/result.store.ts';
 export {
   ChunkStore,
-  type ChunkDelivery,
+  type QueuedChunk as ChunkDelivery,
   type ChunkResult,
   type ClaimedChunk,
   type StoredSegment,
 } from './stores/chunk.store.ts';
-export { DeliveryStore, type DeliveryTry, type LeasedDelivery } from './stores/delivery.store.ts';
-export { DeliveryLogStore, type ListedDelivery, type Replay } from './stores/delivery-log.store.ts';
-export { EndpointStore, type EndpointSettings, type NewEndpoint } from './stores/endpoint.store.ts';
+export {
+  DeliveryStore,
+  type DeliveryAttempt as DeliveryTry,
+  type LeasedDelivery,
+} from './stores/delivery.store.ts';
+export {
+  DeliveryLogStore,
+  type ListedDelivery,
+  type ReplayResult as Replay,
+} from './stores/delivery-log.store.ts';
+export {
+  WebhookEndpointStore as EndpointStore,
+  type WebhookEndpointSettings as EndpointSettings,
+  type NewWebhookEndpoint as NewEndpoint,
+} from './stores/webhook-endpoint.store.ts';
 export { FileStore, type NewFile, type Segment } from './stores/file.store.ts';
 export { UploadStore, type UploadWithFile } from './stores/upload.store.ts';
 export {
   PlanStore,
   type AcceptedPlan,
   type Plan,
-  type PlanDelivery,
+  type QueuedPlan as PlanDelivery,
   type PlannedChunk,
 } from './stores/plan.store.ts';
 export {
@@ -50,8 +75,8 @@ export {
   type EndedTask,
   type NewTask,
   type TaskWithWebhook,
-  type QueuePlace,
-  type TaskDelivery,
+  type QueuePosition as QueuePlace,
+  type QueuedTask as TaskDelivery,
   type TaskResult,
 } from './stores/task.store.ts';
 export type { Metering } from './statements/metering.sql.ts';
@@ -59,15 +84,15 @@ export {
   UsageStore,
   type UsageGroup,
   type UsageQuery,
-  type UsedRow,
-  type UsedSums,
-  type UsedToken,
+  type UsageRow as UsedRow,
+  type UsageSums as UsedSums,
+  type TokenUsage as UsedToken,
 } from './stores/usage.store.ts';
-export { ModelWishStore } from './stores/model-wish.store.ts';
+export { DesiredModelStore as ModelWishStore } from './stores/desired-model.store.ts';
 export {
   WorkerStore,
-  type SeenWorker,
-  type SeenWorkers,
-  type WorkerSelf,
+  type AliveWorker as SeenWorker,
+  type WorkerSnapshot as SeenWorkers,
+  type WorkerIdentity as WorkerSelf,
   type WorkerState,
 } from './stores/worker.store.ts';

@@ -3,7 +3,7 @@
  * turns them into a response. `code` is stable and documented; `message` says what to do and never carries a
  * secret or a user's input.
  */
-import type { BatchError } from '#contracts';
+import type { BatchError } from '@millrace/contracts';
 
 export interface FailureDetails {
   /** Stable machine-readable code, e.g. `invalid_file_format`. */

@@ -1,2 +1,2 @@
-export { judgeInline } from './judge-inline.ts';
+export { validateInlineMedia as judgeInline } from './validate-inline-media.ts';
 export { resolveMedia, type MediaSources } from './resolve-media.ts';

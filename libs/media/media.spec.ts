@@ -69,7 +69,7 @@ test('what is large is scaled to fit, what is not stays as it came', async () =>
   const large = slot((await picture(400, 200).jpeg().toBuffer()).toString('base64url'));
   const png = await picture(40, 20).png().toBuffer();
   const small = slot(`data:image/png;base64,${png.toString('base64')}`);
-  await resolveMedia([large.one, small.one], { file: none, fetch: none }, signal);
+  await resolveMedia([large.one, small.one], { readFile: none, fetchUrl: none }, signal);
   expect(large.put[0]).toMatchObject({ type: 'image/webp', width: 100, height: 50 });
   expect(small.put[0]).toMatchObject({ type: 'image/png', width: 40, height: 20 });
   expect(Buffer.from(small.put[0]!.bytes).equals(png)).toBe(true);
@@ -78,8 +78,8 @@ test('what is large is scaled to fit, what is not stays as it came', async () =>
 test('a file’s and an address’s bytes are judged like any', async () => {
   const png = await picture(10, 10).png().toBuffer();
   const on = {
-    file: async () => png,
-    fetch: async () => ({ bytes: Buffer.from('<html>'), type: 'image/png' }),
+    readFile: async () => png,
+    fetchUrl: async () => ({ bytes: Buffer.from('<html>'), type: 'image/png' }),
   };
   const file = slot(`file_${'a'.repeat(32)}`);
   await resolveMedia([file.one], on, signal);
@@ -95,6 +95,6 @@ test('images in a chat’s messages become data URIs', async () => {
     model: 'm',
     messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: png } }] }],
   });
-  await resolveMedia(kinds['chat-completion'].media!(body), { file: none, fetch: none }, signal);
+  await resolveMedia(kinds['chat-completion'].media!(body), { readFile: none, fetchUrl: none }, signal);
   expect(JSON.stringify(body)).toContain(`data:image/png;base64,${png}`);
 });

@@ -1,12 +1,18 @@
-import { allowedHosts, assertPublic, destinationOf, RefusedUrl, type UrlPolicy } from './destination.ts';
-import { judgedAddresses } from './connect.ts';
-import { notPublic } from './judge-address.ts';
+import {
+  parseAllowedHosts,
+  assertPublic,
+  parseDestination,
+  RefusedUrl,
+  type UrlPolicy,
+} from './destination.ts';
+import { resolveAllowedAddresses } from './guarded-connector.ts';
+import { findNonPublicReason } from './public-address.ts';
 
 const policy: UrlPolicy = { schemes: ['http', 'https'], ports: [80, 443], allowHosts: [] };
 const strict: UrlPolicy = { schemes: ['https'], ports: [443], allowHosts: [] };
-const code = (url: string, on = policy) => {
+const code = (url: string, deps = policy) => {
   try {
-    destinationOf(url, on);
+    parseDestination(url, deps);
     return null;
   } catch (error) {
     return (error as RefusedUrl).code;
@@ -162,7 +168,7 @@ test('https only, where the policy says so', () => {
 describe('hosts that the operator allows', () => {
   const on: UrlPolicy = {
     ...strict,
-    allowHosts: allowedHosts([
+    allowHosts: parseAllowedHosts([
       '127.0.0.1',
       'receiver.test:8080',
       '[::1]:9000',
@@ -194,18 +200,21 @@ describe('hosts that the operator allows', () => {
   ])('not %s', (url) => expect(code(url, on)).not.toBeNull());
 
   test.each(['', 'http://x', 'a b', 'x@y', 'host/path', '[::1'])('%j is no entry of the list', (entry) => {
-    expect(() => allowedHosts([entry])).toThrow(RangeError);
+    expect(() => parseAllowedHosts([entry])).toThrow(RangeError);
   });
 
   test('a name that leads to an allowed address is not allowed by it', async () => {
-    const answer = judgedAddresses('https://evil.example/', { ...on, resolve: async () => ['127.0.0.1'] });
+    const answer = resolveAllowedAddresses('https://evil.example/', {
+      ...on,
+      resolve: async () => ['127.0.0.1'],
+    });
     await expect(answer).rejects.toMatchObject({ code: 'url_address_refused' });
   });
 });
 
 describe('what a name leads to', () => {
   const leading = (...addresses: string[]) =>
-    judgedAddresses('https://hooks.example/', { ...strict, resolve: async () => addresses });
+    resolveAllowedAddresses('https://hooks.example/', { ...strict, resolve: async () => addresses });
 
   test('public addresses', async () => {
     expect(await leading('93.184.216.34', '2606:2800:220:1::1')).toHaveLength(2);
@@ -225,14 +234,14 @@ describe('what a name leads to', () => {
 
 test('a refusal repeats nothing of the URL', () => {
   for (const url of ['https://user:s3cret@example.com/', 'https://10.0.0.1/?token=s3cret']) {
-    expect(() => destinationOf(url, policy)).toThrow(
+    expect(() => parseDestination(url, policy)).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('s3cret') }),
     );
   }
 });
 
 test('what is no address is not public', () => {
-  expect(notPublic('example.com')).toBe('invalid');
-  expect(notPublic('fe80::1%eth0')).not.toBeNull();
+  expect(findNonPublicReason('example.com')).toBe('invalid');
+  expect(findNonPublicReason('fe80::1%eth0')).not.toBeNull();
   expect(() => assertPublic(['8.8.8.8', 'nonsense'])).toThrow(RefusedUrl);
 });

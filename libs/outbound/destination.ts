@@ -1,7 +1,7 @@
 /** What can be said of a URL before anything is looked up: its form, its scheme, its port, and a literal address. */
 import ipaddr from 'ipaddr.js';
 import { InvalidInput } from '#domain';
-import { notPublic } from './judge-address.ts';
+import { findNonPublicReason } from './public-address.ts';
 
 export type RefusalCode =
   | 'url_invalid'
@@ -40,39 +40,42 @@ export interface Destination {
   readonly isAllowed: boolean;
 }
 
-const longestUrl = 2_048;
+const maxUrlLength = 2_048;
 
 /** Names that never lead to the public internet (RFC 6761, RFC 6762, RFC 8375, ICANN's resolution on .internal). */
-const privateNames = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan|corp|home|localdomain)$/;
+const privateHostNames = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan|corp|home|localdomain)$/;
 
 /** @param list such as `127.0.0.1,receiver.test:8080,[::1]`. @throws RangeError naming the entry that is none. */
-export function allowedHosts(list: readonly string[]): AllowedHost[] {
+export function parseAllowedHosts(list: readonly string[]): AllowedHost[] {
   return list.map((entry) => {
     const bare = !entry.startsWith('[') && ipaddr.IPv6.isValid(entry) ? `[${entry}]` : entry;
     const [, named, port] = /^(.+?)(?::(\d{1,5}))?$/.exec(bare) ?? [];
     if (!named || !URL.canParse(`http://${named}/`) || /[/@?#\\\s]/.test(named)) {
       throw new RangeError(`'${entry}' is not a host, nor a host and a port`);
     }
-    return { host: canonical(new URL(`http://${named}/`)), port: port === undefined ? null : Number(port) };
+    return {
+      host: toCanonicalHost(new URL(`http://${named}/`)),
+      port: port === undefined ? null : Number(port),
+    };
   });
 }
 
 /** @throws RefusedUrl; its message never repeats the URL, which may hold a secret. */
-export function destinationOf(text: string, policy: UrlPolicy): Destination {
+export function parseDestination(text: string, policy: UrlPolicy): Destination {
   // The parser would drop tabs, newlines and blanks, and read a backslash as a slash: what was checked by eye is not what is called.
   const hasOddities = /[\s\\\u0000-\u001f\u007f]/.test(text);
-  if (text.length > longestUrl || hasOddities || !URL.canParse(text)) {
+  if (text.length > maxUrlLength || hasOddities || !URL.canParse(text)) {
     throw new RefusedUrl(
       'url_invalid',
-      `Give an absolute URL of up to ${longestUrl} characters, without blanks and backslashes.`,
+      `Give an absolute URL of up to ${maxUrlLength} characters, without blanks and backslashes.`,
     );
   }
   const url = new URL(text);
   const scheme = url.protocol.slice(0, -1);
   if (scheme !== 'http' && scheme !== 'https') {
-    throw new RefusedUrl('url_scheme_refused', `The URL must begin with ${schemesOf(policy)}.`);
+    throw new RefusedUrl('url_scheme_refused', `The URL must begin with ${formatSchemes(policy)}.`);
   }
-  const host = canonical(url);
+  const host = toCanonicalHost(url);
   const port = Number(url.port || (scheme === 'https' ? 443 : 80));
   if (url.username || url.password) {
     throw new RefusedUrl(
@@ -86,13 +89,13 @@ export function destinationOf(text: string, policy: UrlPolicy): Destination {
   const destination = { url, host, port, isAllowed };
   if (isAllowed) return destination;
   if (!policy.schemes.includes(scheme)) {
-    throw new RefusedUrl('url_scheme_refused', `The URL must begin with ${schemesOf(policy)}.`);
+    throw new RefusedUrl('url_scheme_refused', `The URL must begin with ${formatSchemes(policy)}.`);
   }
   if (!policy.ports.includes(port)) {
     throw new RefusedUrl('url_port_refused', `The URL's port must be ${policy.ports.join(' or ')}.`);
   }
   if (ipaddr.isValid(host)) assertPublic([host]);
-  else if (!host.includes('.') || privateNames.test(host)) {
+  else if (!host.includes('.') || privateHostNames.test(host)) {
     throw new RefusedUrl('url_host_refused', 'The URL names a host that is not on the public internet.');
   }
   return destination;
@@ -100,15 +103,15 @@ export function destinationOf(text: string, policy: UrlPolicy): Destination {
 
 /** @throws RefusedUrl where any of a host's addresses is not public, so that no order of trying them finds it. */
 export function assertPublic(addresses: readonly string[]): void {
-  if (addresses.every((address) => notPublic(address) === null)) return;
+  if (addresses.every((address) => findNonPublicReason(address) === null)) return;
   throw new RefusedUrl(
     'url_address_refused',
     'The URL leads to an address that is not on the public internet.',
   );
 }
 
-function canonical(url: URL): string {
+function toCanonicalHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '');
 }
 
-const schemesOf = ({ schemes }: UrlPolicy) => schemes.map((scheme) => `${scheme}://`).join(' or ');
+const formatSchemes = ({ schemes }: UrlPolicy) => schemes.map((scheme) => `${scheme}://`).join(' or ');

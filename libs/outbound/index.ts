@@ -1,8 +1,8 @@
-export { allowedHosts, type UrlPolicy } from './destination.ts';
+export { parseAllowedHosts as allowedHosts, type UrlPolicy } from './destination.ts';
 export {
   createOutbound,
   OutboundFailure,
   type Outbound,
-  type OutboundAnswer,
+  type OutboundResponse as OutboundAnswer,
   type OutboundRequest,
 } from './outbound.ts';

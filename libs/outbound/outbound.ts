@@ -1,7 +1,11 @@
 /** Requests to addresses that someone else named: judged, pinned, never redirected, bounded in time and size. */
 import { Agent } from 'undici';
-import { judgedAddresses, judgingConnector, type ConnectOptions } from './connect.ts';
-import { destinationOf, RefusedUrl } from './destination.ts';
+import {
+  resolveAllowedAddresses,
+  createGuardedConnector,
+  type OutboundOptions,
+} from './guarded-connector.ts';
+import { parseDestination, RefusedUrl } from './destination.ts';
 
 export interface OutboundRequest {
   readonly url: string;
@@ -15,14 +19,14 @@ export interface OutboundRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface OutboundAnswer {
+export interface OutboundResponse {
   /** Any, redirects included: none is followed. */
   readonly status: number;
   /** Names in lower case; of a header that came several times the first. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   /** There was more than `maxBytes`. */
-  readonly isCut: boolean;
+  readonly isTruncated: boolean;
 }
 
 export type OutboundFailureCode =
@@ -52,21 +56,21 @@ export interface Outbound {
    * Judges without a request. A name that the DNS is silent about passes: it is judged again when it is called.
    * @throws RefusedUrl
    */
-  check(url: string): Promise<void>;
+  checkUrl(url: string): Promise<void>;
   /** @throws RefusedUrl, OutboundFailure */
-  send(request: OutboundRequest): Promise<OutboundAnswer>;
+  send(request: OutboundRequest): Promise<OutboundResponse>;
   /** Ends what is under way. */
   close(): Promise<void>;
 }
 
-const headerBytes = 16_384;
+const maxHeaderBytes = 16_384;
 
-export function createOutbound(options: ConnectOptions): Outbound {
+export function createOutbound(options: OutboundOptions): Outbound {
   const agent = new Agent({
-    connect: judgingConnector(options),
+    connect: createGuardedConnector(options),
     // One request a socket: an answer that does not come holds up no other.
     pipelining: 1,
-    maxHeaderSize: headerBytes,
+    maxHeaderSize: maxHeaderBytes,
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 30_000,
     // The whole request has one clock, below.
@@ -74,15 +78,15 @@ export function createOutbound(options: ConnectOptions): Outbound {
     bodyTimeout: 0,
   });
   return {
-    async check(url) {
+    async checkUrl(url) {
       try {
-        await judgedAddresses(url, options);
+        await resolveAllowedAddresses(url, options);
       } catch (error) {
         if (error instanceof RefusedUrl) throw error;
       }
     },
     async send({ url: text, method, headers, body, timeoutMs, maxBytes, signal }) {
-      const { url } = destinationOf(text, options);
+      const { url } = parseDestination(text, options);
       const clock = AbortSignal.timeout(timeoutMs);
       try {
         const answer = await agent.request({
@@ -94,10 +98,10 @@ export function createOutbound(options: ConnectOptions): Outbound {
           signal: signal ? AbortSignal.any([clock, signal]) : clock,
         });
         const read = await readUpTo(answer.body, maxBytes);
-        return { status: answer.statusCode, headers: firstOf(answer.headers), ...read };
+        return { status: answer.statusCode, headers: takeFirstValues(answer.headers), ...read };
       } catch (error) {
         if (error instanceof RefusedUrl) throw error;
-        throw failureOf(error, clock, timeoutMs);
+        throw toOutboundFailure(error, clock, timeoutMs);
       }
     },
     close: () => agent.destroy(),
@@ -106,7 +110,7 @@ export function createOutbound(options: ConnectOptions): Outbound {
 
 type Body = AsyncIterable<Buffer> & { destroy(): unknown };
 
-async function readUpTo(body: Body, maxBytes: number): Promise<{ body: Buffer; isCut: boolean }> {
+async function readUpTo(body: Body, maxBytes: number): Promise<{ body: Buffer; isTruncated: boolean }> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -115,15 +119,15 @@ async function readUpTo(body: Body, maxBytes: number): Promise<{ body: Buffer; i
     // Leaving the loop destroys the body, and with it the socket: the rest is never received.
     if (bytes > maxBytes) break;
   }
-  return { body: Buffer.concat(chunks), isCut: bytes > maxBytes };
+  return { body: Buffer.concat(chunks), isTruncated: bytes > maxBytes };
 }
 
-function firstOf(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+function takeFirstValues(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const entries = Object.entries(headers).map(([name, value]) => [name, [value].flat()[0] ?? '']);
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-function failureOf(error: unknown, clock: AbortSignal, timeoutMs: number): OutboundFailure {
+function toOutboundFailure(error: unknown, clock: AbortSignal, timeoutMs: number): OutboundFailure {
   const { code = '', name = '' } = (error ?? {}) as { code?: string; name?: string };
   if (clock.aborted) {
     return new OutboundFailure('timeout', `no whole answer within ${timeoutMs / 1_000} s`, error);
@@ -131,13 +135,13 @@ function failureOf(error: unknown, clock: AbortSignal, timeoutMs: number): Outbo
   if (name === 'AbortError' || name === 'TimeoutError') {
     return new OutboundFailure('aborted', 'the request was broken off', error);
   }
-  for (const [pattern, failure, message] of failures) {
+  for (const [pattern, failure, message] of failurePatterns) {
     if (pattern.test(code || name)) return new OutboundFailure(failure, message, error);
   }
   return new OutboundFailure('connection_failed', 'the connection failed', error);
 }
 
-const failures: readonly (readonly [RegExp, OutboundFailureCode, string])[] = [
+const failurePatterns: readonly (readonly [RegExp, OutboundFailureCode, string])[] = [
   [/^(UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT)$/, 'timeout', 'no connection within the time for one'],
   [
     /^(ENOTFOUND|EAI_|ESERVFAIL|EREFUSED|ETIMEOUT|ENODATA|ECANCELLED)/,

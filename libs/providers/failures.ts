@@ -1,7 +1,7 @@
 /** What the hosted providers' failures have in common, whatever client brought them. */
 import { parseRetryAfter, ProviderFailure } from '#domain';
 
-export interface Answered {
+export interface UpstreamError {
   readonly status: number;
   /** The provider's own words. */
   readonly message: string;
@@ -11,7 +11,7 @@ export interface Answered {
   readonly cause: unknown;
 }
 
-export interface Origin {
+export interface UpstreamIdentity {
   /** Whom to name in messages. */
   readonly provider: string;
   /** Never to be shown, should the provider say it back. */
@@ -23,7 +23,10 @@ export interface Origin {
 /** What a provider says is passed on up to this length. */
 const longestMessage = 400;
 
-export function failureOf(answered: Answered, { provider, secret, advice }: Origin): ProviderFailure {
+export function buildUpstreamFailure(
+  answered: UpstreamError,
+  { provider, secret, advice }: UpstreamIdentity,
+): ProviderFailure {
   const { status, headers, cause } = answered;
   const said = redact(answered.message, secret).slice(0, longestMessage);
   const isSpent = status === 402 || answered.code === 'insufficient_quota';
@@ -54,7 +57,7 @@ const codes: Partial<Record<number, string>> = {
   429: 'provider_rate_limited',
 };
 
-function codeOf({ status, message, code }: Answered, isSpent: boolean): string {
+function codeOf({ status, message, code }: UpstreamError, isSpent: boolean): string {
   if (isSpent) return 'insufficient_quota';
   if (status === 503 && /\bload/i.test(message)) return 'model_loading';
   return codes[status] ?? (code || 'provider_error');
@@ -70,7 +73,7 @@ export const unreachable = (provider: string, cause: unknown): ProviderFailure =
   });
 
 /** A complete answer that is not what was asked for. */
-export const misfit = (what: string, cause?: unknown): ProviderFailure =>
+export const invalidOutput = (what: string, cause?: unknown): ProviderFailure =>
   new ProviderFailure(`The model's answer does not fit: ${what}.`, {
     code: 'invalid_output',
     status: 502,
@@ -79,7 +82,7 @@ export const misfit = (what: string, cause?: unknown): ProviderFailure =>
   });
 
 /** A stream that broke off after a part of it was passed on: it can't be begun again unnoticed. */
-export const brokenOff = (provider: string, cause?: unknown): ProviderFailure =>
+export const streamInterrupted = (provider: string, cause?: unknown): ProviderFailure =>
   new ProviderFailure(`${provider} broke off its answer after a part of it had been passed on.`, {
     code: 'stream_interrupted',
     status: 502,
@@ -88,7 +91,7 @@ export const brokenOff = (provider: string, cause?: unknown): ProviderFailure =>
   });
 
 /** A request that this provider has no way to carry out. */
-export const unsupported = (message: string, param?: string): ProviderFailure =>
+export const unsupportedRequest = (message: string, param?: string): ProviderFailure =>
   new ProviderFailure(message, { code: 'unsupported', param, status: 400, retryable: false });
 
 /** By name: fetch's errors are not always of the realm that asks. */
@@ -96,11 +99,11 @@ const isNamed = (error: unknown, name: string): error is Error =>
   typeof error === 'object' && error !== null && (error as Error).name === name;
 
 /** undici's `TypeError`s of a connection that failed or broke. */
-export const isNetwork = (error: unknown): boolean =>
+export const isNetworkError = (error: unknown): boolean =>
   isNamed(error, 'TypeError') && /fetch failed|terminated|network/i.test(error.message);
 
 /** A body that is no JSON. */
-export const isUnreadable = (error: unknown): boolean => isNamed(error, 'SyntaxError');
+export const isParseError = (error: unknown): boolean => isNamed(error, 'SyntaxError');
 
 /** Tokens as in `Bearer x`, and whatever a provider says back of the secret that it was sent. */
 function redact(text: string, secret: string | undefined): string {

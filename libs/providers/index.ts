@@ -1,3 +1,11 @@
-export type { Delta, Handler, HeldModel, ModelHost, Progress, Provider, Run } from './provider.ts';
-export { silentRun } from './silent-run.ts';
+export type {
+  Delta,
+  Handler,
+  HostedModel as HeldModel,
+  ModelHost,
+  Progress,
+  Provider,
+  Run,
+} from './provider.ts';
+export { createSilentRun as silentRun } from './silent-run.ts';
 export { createProviders, type Providers, type Route } from './registry.ts';

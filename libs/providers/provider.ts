@@ -36,20 +36,20 @@ export interface Run {
   /** Aborted when the work is cancelled, out of time, or another attempt has taken it over. */
   readonly signal: AbortSignal;
   /** A signal: coalesced, and may be lost. */
-  progress(progress: Progress): void;
+  reportProgress(progress: Progress): void;
   /** Numbered and kept in order. To be called where the input says `stream: true`, and harmless elsewhere. */
   stream(delta: Delta): void;
   /** The upstream's id of the run that an earlier attempt began: to be gone on with, not begun again. */
   readonly resume?: string;
   /** Settles once the id is stored: to be awaited before the first poll. @throws when the attempt is void. */
-  remember(upstreamRunId: string): Promise<void>;
+  saveRunId(upstreamRunId: string): Promise<void>;
 }
 
 /** @throws ProviderFailure, translated from whatever the upstream said. */
 export type Handler<K extends KindId> = (call: Call<K>, run: Run) => Promise<OutputOf<K>>;
 
 /** A model that a provider holds in memory. */
-export interface HeldModel {
+export interface HostedModel {
   /** As the provider knows it. */
   readonly model: string;
   readonly state: 'loading' | 'ready' | 'failed';
@@ -63,7 +63,7 @@ export interface HeldModel {
 
 /** A provider that keeps models in its own memory; others leave `models` out. */
 export interface ModelHost {
-  held(): HeldModel[];
+  list(): HostedModel[];
   /** Loads it, and runs it once, in every slot. @throws ProviderFailure, InvalidInput */
   load(model: string): Promise<void>;
   unload(model: string): Promise<void>;
@@ -80,27 +80,27 @@ export interface Provider {
   /** Calls that a process may have under way at once, with those of every provider that has the same token. */
   readonly concurrency: number;
   /** The same for one model, where it has a bound of its own. */
-  concurrencyOf?(model: string): number | undefined;
+  getModelConcurrency?(model: string): number | undefined;
   readonly handlers: { readonly [K in KindId]?: Handler<K> };
   /**
    * Whether a line of this model is paid for. Left out where none is. What was paid for is kept as it is finished, which
    * costs an object and a row every so often.
    */
-  costs?(model: string): boolean;
+  isBilled?(model: string): boolean;
   /** @throws InvalidInput when it can't serve this model, with what to use instead. */
-  check(model: string, kind?: KindId): void;
+  checkModel(model: string, kind?: KindId): void;
   /** Whether a model takes images where its kind allows them and does not need them; true where nobody says. @default true */
-  sees?(model: string): boolean | Promise<boolean>;
+  acceptsImages?(model: string): boolean | Promise<boolean>;
   /** Models that it can name without being asked for one; none where it can't tell now. */
-  known?(): string[] | Promise<string[]>;
+  listModels?(): string[] | Promise<string[]>;
   readonly models?: ModelHost;
   /** Bounds of one call (a micro-batch) where the provider knows better than the kind. */
-  packing?(kind: KindId, model: string): Partial<PackLimits>;
+  getPackLimits?(kind: KindId, model: string): Partial<PackLimits>;
   /**
    * Tells the upstream that nobody wants this run any more: of a task that ended while no worker had it.
    * @param run its id, as `remember` was given it. @throws ProviderFailure
    */
-  endRun?(model: string, run: string): Promise<void>;
+  cancelRun?(model: string, run: string): Promise<void>;
   /** Of the policy around its calls, what is to be otherwise. */
   readonly policy?: PolicyOverrides;
 }

@@ -77,6 +77,6 @@ function routeAmong(providers: readonly Provider[], name: string, kind: KindId):
     );
   }
   const model = name.slice(slash + 1);
-  provider.check(model, kind);
+  provider.checkModel(model, kind);
   return { provider, model };
 }

@@ -3,14 +3,14 @@ import type { BackendFactory, QueueOptions, WorkerOptions } from 'bullmq';
 
 export const backendKinds = ['redis', 'postgres'] as const;
 
-export interface Backend {
+export interface QueueBackend {
   readonly kind: (typeof backendKinds)[number];
   readonly factory: BackendFactory;
   /** Given to a BullMQ `Queue` and `Worker`: their connection, and where their names live. */
-  readonly producing: QueueOptions;
-  readonly consuming: WorkerOptions;
+  readonly queueOptions: QueueOptions;
+  readonly workerOptions: WorkerOptions;
   /** Of at most 1,000 ids, those whose job is still there in whatever state. One round trip. */
-  existing(queue: string, ids: readonly string[]): Promise<Set<string>>;
+  findExistingJobs(queue: string, ids: readonly string[]): Promise<Set<string>>;
   /** Resolves when the server answers. */
   ping(): Promise<void>;
   close(): Promise<void>;

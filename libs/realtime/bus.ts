@@ -2,7 +2,7 @@
  * The bus between processes, and its three kinds of traffic. None of it is the truth: facts are rows in
  * Postgres, and whatever is missed here can be read there.
  */
-import type { Announcement, AnnouncementTopic, Signal, SignalTopic } from './topics.ts';
+import type { Message, MessageTopic, Update, UpdateTopic } from './topics.ts';
 
 /** Ends a subscription; no handler runs after the call, and it settles once the backend has forgotten it. */
 export type Unsubscribe = () => Promise<void>;
@@ -25,18 +25,18 @@ export interface StreamWriter {
 
 export interface Bus {
   /** Coalesced per subject, at most about ten a second each, the newest always last; lost while the bus is down. */
-  signal<T extends SignalTopic>(topic: T, payload: Signal<T>): void;
-  subscribeSignal<T extends SignalTopic>(topic: T, on: (payload: Signal<T>) => void): Promise<Unsubscribe>;
+  publishUpdate<T extends UpdateTopic>(topic: T, payload: Update<T>): void;
+  subscribeUpdates<T extends UpdateTopic>(topic: T, on: (payload: Update<T>) => void): Promise<Unsubscribe>;
 
   /** At most once. @returns whether the backend took it; when it did not, listeners get a resync later. */
-  announce<T extends AnnouncementTopic>(topic: T, payload: Announcement<T>): Promise<boolean>;
+  publish<T extends MessageTopic>(topic: T, payload: Message<T>): Promise<boolean>;
   /**
    * @param resync called when an announcement may have been missed (this process or a speaker lost the
    * backend): read the truth again.
    */
-  subscribe<T extends AnnouncementTopic>(
+  subscribe<T extends MessageTopic>(
     topic: T,
-    on: (payload: Announcement<T>) => void,
+    on: (payload: Message<T>) => void,
     resync: () => void,
   ): Promise<Unsubscribe>;
 

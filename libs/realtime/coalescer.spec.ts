@@ -7,13 +7,13 @@ afterEach(() => void jest.useRealTimers());
 test('the first at once, then the newest of each window, the last always', () => {
   const sent: number[] = [];
   const coalescer = new Coalescer<number>(100, (_, value) => sent.push(value));
-  coalescer.put('a', 1);
-  coalescer.put('a', 2);
-  coalescer.put('a', 3);
+  coalescer.push('a', 1);
+  coalescer.push('a', 2);
+  coalescer.push('a', 3);
   expect(sent).toEqual([1]);
   jest.advanceTimersByTime(100);
   expect(sent).toEqual([1, 3]);
-  coalescer.put('a', 4);
+  coalescer.push('a', 4);
   expect(sent).toEqual([1, 3]);
   jest.advanceTimersByTime(100);
   expect(sent).toEqual([1, 3, 4]);
@@ -24,8 +24,8 @@ test('the first at once, then the newest of each window, the last always', () =>
 test('keys do not hold each other up, and leave no timer behind', () => {
   const sent: string[] = [];
   const coalescer = new Coalescer<number>(100, (key) => sent.push(key));
-  coalescer.put('a', 1);
-  coalescer.put('b', 1);
+  coalescer.push('a', 1);
+  coalescer.push('b', 1);
   expect(sent).toEqual(['a', 'b']);
   jest.advanceTimersByTime(100);
   expect(jest.getTimerCount()).toBe(0);
@@ -34,8 +34,8 @@ test('keys do not hold each other up, and leave no timer behind', () => {
 test('flush sends what waits, once', () => {
   const sent: number[] = [];
   const coalescer = new Coalescer<number>(100, (_, value) => sent.push(value));
-  coalescer.put('a', 1);
-  coalescer.put('a', 2);
+  coalescer.push('a', 1);
+  coalescer.push('a', 2);
   coalescer.flush();
   jest.advanceTimersByTime(1_000);
   expect(sent).toEqual([1, 2]);

@@ -7,10 +7,10 @@ export class Coalescer<Value> {
     private readonly send: (key: string, value: Value) => void,
   ) {}
 
-  put(key: string, value: Value): void {
+  push(key: string, value: Value): void {
     const window = this.windows.get(key);
     if (window) window.waiting = { value };
-    else this.pass(key, value);
+    else this.emit(key, value);
   }
 
   /** Sends what waits now, and forgets every window. */
@@ -23,11 +23,11 @@ export class Coalescer<Value> {
     }
   }
 
-  private pass(key: string, value: Value): void {
+  private emit(key: string, value: Value): void {
     const timer = setTimeout(() => {
       const waiting = this.windows.get(key)?.waiting;
       this.windows.delete(key);
-      if (waiting) this.pass(key, waiting.value);
+      if (waiting) this.emit(key, waiting.value);
     }, this.windowMs);
     this.windows.set(key, { timer });
     this.send(key, value);

@@ -1,4 +1,9 @@
 export type { Bus, StreamItem, StreamWriter, Unsubscribe } from './bus.ts';
 export { Coalescer } from './coalescer.ts';
-export { connectBus, type BusBackend, type BusOptions } from './connect.ts';
-export { type Announcement, type AnnouncementTopic, type Signal, type SignalTopic } from './topics.ts';
+export { connectBus, type BusBackend, type BusOptions } from './connect-bus.ts';
+export {
+  type Message as Announcement,
+  type MessageTopic as AnnouncementTopic,
+  type Update as Signal,
+  type UpdateTopic as SignalTopic,
+} from './topics.ts';

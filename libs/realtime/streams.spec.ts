@@ -1,9 +1,9 @@
 import type { StreamItem } from './bus.ts';
-import { StreamReader, streamWriter, type StreamMessage } from './streams.ts';
+import { StreamReader, createStreamWriter, type StreamMessage } from './streams.ts';
 
 function stream(attempt = 1) {
   const sent: StreamMessage[] = [];
-  return { writer: streamWriter(attempt, (message) => sent.push(message)), sent };
+  return { writer: createStreamWriter(attempt, (message) => sent.push(message)), sent };
 }
 
 function read(messages: StreamMessage[]): StreamItem[] {
@@ -61,6 +61,6 @@ test('word of a loss says how far this reader is', () => {
   const items: StreamItem[] = [];
   const reader = new StreamReader((item) => items.push(item));
   reader.read({ a: 3, n: 1, d: 'x' });
-  reader.missed();
+  reader.onMissed();
   expect(items.at(-1)).toEqual({ kind: 'resync', attempt: 3, after: 1 });
 });

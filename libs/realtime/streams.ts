@@ -4,7 +4,7 @@ import type { StreamItem, StreamWriter } from './bus.ts';
 /** a: attempt; n: number of the delta, or of the last one in the closing message; d: the delta. */
 export type StreamMessage = { a: number; n: number; d: unknown } | { a: number; n: number; end: true };
 
-export function streamWriter(attempt: number, publish: (message: StreamMessage) => void): StreamWriter {
+export function createStreamWriter(attempt: number, publish: (message: StreamMessage) => void): StreamWriter {
   let number = 0;
   let ended = false;
   return {
@@ -25,7 +25,7 @@ export class StreamReader {
   private last = 0;
   private ended = false;
 
-  constructor(private readonly give: (item: StreamItem) => void) {}
+  constructor(private readonly emit: (item: StreamItem) => void) {}
 
   read(message: StreamMessage): void {
     const { a: attempt, n: number } = message;
@@ -34,15 +34,15 @@ export class StreamReader {
     const isEnd = 'end' in message;
     if (!isEnd && number <= this.last) return;
     const reached = isEnd ? number : number - 1;
-    if (reached > this.last) this.give({ kind: 'gap', attempt, from: this.last + 1, to: reached });
+    if (reached > this.last) this.emit({ kind: 'gap', attempt, from: this.last + 1, to: reached });
     this.last = number;
     this.ended = isEnd;
-    this.give(
+    this.emit(
       isEnd ? { kind: 'end', attempt, last: number } : { kind: 'delta', attempt, number, delta: message.d },
     );
   }
 
-  missed(): void {
-    if (!this.ended) this.give({ kind: 'resync', attempt: this.attempt, after: this.last });
+  onMissed(): void {
+    if (!this.ended) this.emit({ kind: 'resync', attempt: this.attempt, after: this.last });
   }
 }

@@ -1,6 +1,6 @@
 /** What may be said on the bus: every topic with the schema that both ends hold it to. */
 import { z } from 'zod';
-import { idSchema, taskStatuses } from '#contracts';
+import { idSchema, taskStatuses } from '@millrace/contracts';
 
 const batchId = idSchema('batch');
 const taskId = idSchema('task');
@@ -22,7 +22,7 @@ const taskEnd = z.object({
 });
 
 /** Said once to whoever listens; a listener that may have missed one is told to read the truth again. */
-export const announcements = {
+export const messages = {
   /** It was cancelled, or has expired: stop its chunks wherever they run. */
   'batch.closing': z.object({ batchId }),
   /** Its chunk rows are written: the dispatcher may start. */
@@ -46,13 +46,13 @@ export const announcements = {
 } as const;
 
 /** Coalesced by `subject`: of several in a tenth of a second the newest is sent, and any may be lost. */
-export const signals = {
+export const updates = {
   batch: { payload: z.object({ batchId }), subject: (signal: { batchId: string }) => signal.batchId },
   /** It moved: its progress, or its place in the queue. */
   task: { payload: z.object({ taskId }), subject: (signal: { taskId: string }) => signal.taskId },
 } as const;
 
-export type AnnouncementTopic = keyof typeof announcements;
-export type Announcement<T extends AnnouncementTopic> = z.output<(typeof announcements)[T]>;
-export type SignalTopic = keyof typeof signals;
-export type Signal<T extends SignalTopic> = z.output<(typeof signals)[T]['payload']>;
+export type MessageTopic = keyof typeof messages;
+export type Message<T extends MessageTopic> = z.output<(typeof messages)[T]>;
+export type UpdateTopic = keyof typeof updates;
+export type Update<T extends UpdateTopic> = z.output<(typeof updates)[T]['payload']>;

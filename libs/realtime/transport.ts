@@ -4,11 +4,11 @@ import type { Logger } from '#telemetry';
 
 export interface TransportEvents {
   /** A message came on a channel that is listened to. */
-  message(channel: string, value: unknown): void;
+  onMessage(channel: string, value: unknown): void;
   /** Listening works again after an interruption: messages may have been missed. */
-  listening(): void;
+  onSubscriptionsRestored(): void;
   /** Publishing works again after an interruption. */
-  publishing(): void;
+  onPublisherRestored(): void;
 }
 
 export interface Transport {
@@ -17,8 +17,8 @@ export interface Transport {
   /** @param json one JSON value. Messages of one process on one channel arrive in order. Rejects when it was not taken. */
   publish(channel: string, json: string): Promise<void>;
   /** Settles when messages published from then on will arrive, be that after a reconnect. */
-  listen(channel: string): Promise<void>;
-  unlisten(channel: string): Promise<void>;
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export interface TransportOptions {
 }
 
 /** One message may be this large, in bytes of JSON; what is larger belongs in the store, with a reference here. */
-export const messageLimit = 1 << 20;
+export const maxMessageBytes = 1 << 20;
 
 /** Delay before reconnect attempt `tries` (from 0): exponential from 100 ms to 5 s, half of it jitter. */
 export function reconnectDelayMs(tries: number): number {
@@ -41,7 +41,7 @@ export function reconnectDelayMs(tries: number): number {
   return ceiling * (0.5 + Math.random() / 2);
 }
 
-export function busDown(cause?: unknown): Unavailable {
+export function busUnavailable(cause?: unknown): Unavailable {
   return new Unavailable('The message bus does not answer. Try again shortly.', {
     code: 'bus_unavailable',
     cause,
@@ -52,17 +52,17 @@ export function busDown(cause?: unknown): Unavailable {
  * Finds a connection that died without a word (packets vanish): asks every `everyMs`, and calls `dead` when no
  * answer came in as long, or in 5 s. @returns the stop function.
  */
-export function watch(everyMs: number, ask: () => Promise<unknown>, dead: () => void): () => void {
-  const timer = setInterval(() => void inTime(Math.min(everyMs, 5_000), ask()).catch(dead), everyMs);
+export function startHeartbeat(everyMs: number, ask: () => Promise<unknown>, dead: () => void): () => void {
+  const timer = setInterval(() => void answerInTime(Math.min(everyMs, 5_000), ask()).catch(dead), everyMs);
   timer.unref();
   return () => clearInterval(timer);
 }
 
 /** @throws Unavailable when `work` has not settled in time. */
-export async function inTime<T>(ms: number, work: Promise<T>): Promise<T> {
+export async function answerInTime<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(busDown()), ms);
+    timer = setTimeout(() => reject(busUnavailable()), ms);
   });
   try {
     return await Promise.race([work, late]);

@@ -1,12 +1,12 @@
 /** A body to be stored, taken chunk by chunk under a signal: a source that stalls does not hold up an abort. */
 import { Readable } from 'node:stream';
-import type { ObjectBody } from './store.ts';
+import type { ObjectBody } from './object-storage.ts';
 
 /**
  * The chunks of a body, one at a time. Whatever ends them early (the body, the signal, whoever takes them), the
  * body is told to stop, and what failed is thrown as it is.
  */
-export async function* chunksOf(
+export async function* readChunks(
   body: ObjectBody,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, undefined, undefined> {
@@ -35,22 +35,22 @@ export async function* chunksOf(
       yield next.value;
     }
   } finally {
-    if (!isDone) dismiss(body, chunks);
+    if (!isDone) closeBody(body, chunks);
     signal?.removeEventListener('abort', onAbort);
   }
 }
 
 /** Gives each chunk to `take` and waits for it before asking for the next. */
-export async function pour(
+export async function writeChunks(
   body: ObjectBody,
   take: (chunk: Uint8Array) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  for await (const chunk of chunksOf(body, signal)) await take(chunk);
+  for await (const chunk of readChunks(body, signal)) await take(chunk);
 }
 
 /** Ends a body that is not going to be read, or not further; never waits for it. */
-export function dismiss(body: ObjectBody, chunks?: AsyncIterator<Uint8Array>): void {
+export function closeBody(body: ObjectBody, chunks?: AsyncIterator<Uint8Array>): void {
   if (body instanceof Readable) body.destroy();
   else void Promise.resolve(chunks?.return?.()).catch(() => undefined);
 }

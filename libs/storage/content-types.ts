@@ -6,7 +6,7 @@ import { InvalidInput } from '#domain';
 
 const fallback = 'application/octet-stream';
 
-const byExtension: Readonly<Record<string, string>> = {
+const contentTypes: Readonly<Record<string, string>> = {
   jsonl: 'application/jsonl',
   json: 'application/json',
   txt: 'text/plain; charset=utf-8',
@@ -27,21 +27,22 @@ const byExtension: Readonly<Record<string, string>> = {
 };
 
 /** `segments/x.jsonl` → `application/jsonl`; `application/octet-stream` when the extension says nothing. */
-export function contentTypeOf(key: string): string {
+export function getContentType(key: string): string {
   const name = key.slice(key.lastIndexOf('/') + 1);
   const dot = name.lastIndexOf('.');
   const extension = dot < 1 ? '' : name.slice(dot + 1).toLowerCase();
-  return Object.hasOwn(byExtension, extension) ? byExtension[extension]! : fallback;
+  return Object.hasOwn(contentTypes, extension) ? contentTypes[extension]! : fallback;
 }
 
 /** Throws `InvalidInput` where a caller's type is not the one that readers will be told. */
 export function assertContentType(key: string, contentType: string | undefined): void {
-  if (contentType === undefined || essence(contentType) === essence(contentTypeOf(key))) return;
+  if (contentType === undefined || stripParameters(contentType) === stripParameters(getContentType(key)))
+    return;
   throw new InvalidInput("The content type is not the one that the key's extension stands for.", {
     code: 'content_type_mismatch',
   });
 }
 
-function essence(type: string): string {
+function stripParameters(type: string): string {
   return type.split(';', 1)[0]!.trim().toLowerCase();
 }

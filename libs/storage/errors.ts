@@ -14,14 +14,14 @@ export class SegmentDamaged extends Failure {
   readonly foundBytes: number | null;
 
   constructor(key: string, expectedBytes: number, foundBytes: number | null, cause?: unknown) {
-    super(`Segment ${key} ${damage(expectedBytes, foundBytes)}.`, 'segment_damaged', { cause });
+    super(`Segment ${key} ${describeDamage(expectedBytes, foundBytes)}.`, 'segment_damaged', { cause });
     this.key = key;
     this.expectedBytes = expectedBytes;
     this.foundBytes = foundBytes;
   }
 }
 
-function damage(expectedBytes: number, foundBytes: number | null): string {
+function describeDamage(expectedBytes: number, foundBytes: number | null): string {
   if (foundBytes === expectedBytes) return 'has other bytes than its checksum says';
   const found = foundBytes === null ? 'is missing' : `holds ${foundBytes} bytes`;
   return `${found} where its record says ${expectedBytes} bytes`;

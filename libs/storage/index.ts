@@ -1,20 +1,32 @@
-export { createDiskStore, type DiskStoreOptions } from './disk/disk-store.ts';
-export { createStore, type StoreOptions } from './create-store.ts';
-export { findDamaged } from './damaged.ts';
+export {
+  createDiskStorage as createDiskStore,
+  type DiskStorageOptions as DiskStoreOptions,
+} from './disk/disk-storage.ts';
+export {
+  createObjectStorage as createStore,
+  type ObjectStorageOptions as StoreOptions,
+} from './create-object-storage.ts';
+export { findDamaged } from './find-damaged.ts';
 export { SegmentDamaged } from './errors.ts';
 export { readSegments, type Segment } from './segments.ts';
-export { signUrl, verifySignedUrl, type SignedGrant, type SignedRequest, type UrlSigning } from './sign.ts';
-export type { S3StoreOptions } from './s3/options.ts';
+export {
+  signUrl,
+  verifySignedUrl,
+  type SignedUrlGrant as SignedGrant,
+  type SignedUrlRequest as SignedRequest,
+  type UrlSigningOptions as UrlSigning,
+} from './signed-urls.ts';
+export type { S3StorageOptions as S3StoreOptions } from './s3/options.ts';
 export type {
   ByteRange,
   ComposeSource,
   ObjectBody,
   ObjectInfo,
-  ObjectStore,
+  ObjectStorage as ObjectStore,
   PutOptions,
   PutResult,
   RangeRequest,
   ReadOptions,
   SignOptions,
   StoredObject,
-} from './store.ts';
+} from './object-storage.ts';

@@ -1,6 +1,6 @@
 /** Byte ranges, resolved the same way for one object and for a file of many segments. */
 import { InvalidInput } from '#domain';
-import type { ByteRange, RangeRequest } from './store.ts';
+import type { ByteRange, RangeRequest } from './object-storage.ts';
 
 /**
  * @param totalBytes size of what is read

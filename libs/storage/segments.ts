@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { InvalidInput, NotFound } from '#domain';
 import { SegmentDamaged } from './errors.ts';
 import { resolveRange } from './ranges.ts';
-import type { ObjectStore, RangeRequest, StoredObject } from './store.ts';
+import type { ObjectStorage, RangeRequest, StoredObject } from './object-storage.ts';
 
 /** A run of a file's lines, as one object. */
 export interface Segment {
@@ -33,7 +33,7 @@ interface Slice {
  * @throws InvalidInput at once for a range that is none or starts past the end
  */
 export function readSegments(
-  store: Pick<ObjectStore, 'get'>,
+  objects: Pick<ObjectStorage, 'get'>,
   segments: readonly Segment[],
   options: RangeRequest & { readonly signal?: AbortSignal } = {},
 ): Readable {
@@ -41,7 +41,7 @@ export function readSegments(
   const range = resolveRange(totalBytes, options) ?? { start: 0, end: totalBytes - 1 };
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([ended.signal, options.signal]) : ended.signal;
-  const chunks = chunksOf(store, slicesOf(segments, range.start, range.end), signal);
+  const chunks = readSlices(objects, toSlices(segments, range.start, range.end), signal);
   return new Readable({
     highWaterMark: 256 * 1024,
     ...(options.signal && { signal: options.signal }),
@@ -60,7 +60,7 @@ export function readSegments(
   });
 }
 
-function* slicesOf(segments: readonly Segment[], start: number, end: number): Generator<Slice> {
+function* toSlices(segments: readonly Segment[], start: number, end: number): Generator<Slice> {
   let offset = 0;
   for (const segment of segments) {
     const first = offset;
@@ -71,13 +71,13 @@ function* slicesOf(segments: readonly Segment[], start: number, end: number): Ge
   }
 }
 
-async function* chunksOf(
-  store: Pick<ObjectStore, 'get'>,
+async function* readSlices(
+  objects: Pick<ObjectStorage, 'get'>,
   slices: Iterable<Slice>,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, undefined, undefined> {
   for (const slice of slices) {
-    const { stream } = await open(store, slice, signal);
+    const { stream } = await openSlice(objects, slice, signal);
     let left = slice.end - slice.start + 1;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       left -= chunk.length;
@@ -87,16 +87,16 @@ async function* chunksOf(
   }
 }
 
-async function open(
-  store: Pick<ObjectStore, 'get'>,
+async function openSlice(
+  objects: Pick<ObjectStorage, 'get'>,
   slice: Slice,
   signal: AbortSignal,
 ): Promise<StoredObject> {
   const { segment, start, end } = slice;
   try {
     const { key, bytes, offset } = segment;
-    if (offset === undefined) return await store.get(key, { start, end, expectedBytes: bytes, signal });
-    return await store.get(key, { start: offset + start, end: offset + end, signal });
+    if (offset === undefined) return await objects.get(key, { start, end, expectedBytes: bytes, signal });
+    return await objects.get(key, { start: offset + start, end: offset + end, signal });
   } catch (error) {
     if (error instanceof NotFound) throw new SegmentDamaged(segment.key, segment.bytes, null, error);
     // It is shorter than where this part of it begins.

@@ -6,7 +6,7 @@ collectDefaultMetrics({ register: registry, prefix: 'millrace_' });
 
 const registers = [registry];
 
-export const httpRequests = new Histogram({
+export const httpRequestSeconds = new Histogram({
   name: 'millrace_http_request_seconds',
   help: 'Time to answer an HTTP request.',
   labelNames: ['method', 'route', 'status'] as const,
@@ -14,7 +14,7 @@ export const httpRequests = new Histogram({
   registers,
 });
 
-export const queueWait = new Histogram({
+export const queueWaitSeconds = new Histogram({
   name: 'millrace_queue_wait_seconds',
   help: 'Time from when a job could have run until it did.',
   labelNames: ['queue'] as const,
@@ -22,7 +22,7 @@ export const queueWait = new Histogram({
   registers,
 });
 
-export const queueRun = new Histogram({
+export const queueRunSeconds = new Histogram({
   name: 'millrace_queue_run_seconds',
   help: 'Time that a job ran.',
   labelNames: ['queue', 'outcome'] as const,
@@ -30,14 +30,14 @@ export const queueRun = new Histogram({
   registers,
 });
 
-export const linesDone = new Counter({
+export const batchLinesTotal = new Counter({
   name: 'millrace_batch_lines_total',
   help: 'Lines of batches that have their record.',
   labelNames: ['outcome'] as const,
   registers,
 });
 
-export const taskRun = new Histogram({
+export const taskRunSeconds = new Histogram({
   name: 'millrace_task_run_seconds',
   help: 'Time from the claim of a direct request to its end, its wait for the device included.',
   labelNames: ['kind', 'outcome'] as const,
@@ -45,7 +45,7 @@ export const taskRun = new Histogram({
   registers,
 });
 
-export const taskAnswer = new Histogram({
+export const taskResponseSeconds = new Histogram({
   name: 'millrace_task_answer_seconds',
   help: 'Time from a direct request to its answer, for callers who wait for it.',
   labelNames: ['kind', 'outcome'] as const,
@@ -53,20 +53,20 @@ export const taskAnswer = new Histogram({
   registers,
 });
 
-export const feedLag = new Gauge({
+export const feedLagSeconds = new Gauge({
   name: 'millrace_feed_lag_seconds',
   help: 'Age of the oldest fact that has no feed position yet, on the process that holds the relay.',
   registers,
 });
 
-export const webhookTries = new Counter({
+export const webhookAttemptsTotal = new Counter({
   name: 'millrace_webhook_tries_total',
   help: 'Tries to deliver an event to a webhook endpoint.',
   labelNames: ['outcome'] as const,
   registers,
 });
 
-export const webhookDelay = new Histogram({
+export const webhookDelaySeconds = new Histogram({
   name: 'millrace_webhook_delay_seconds',
   help: 'Time from the fact to the end of its first try at an endpoint.',
   buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
@@ -74,6 +74,6 @@ export const webhookDelay = new Histogram({
 });
 
 /** The whole registry, as `/metrics` answers it. */
-export async function metricsText(): Promise<{ contentType: string; text: string }> {
+export async function renderMetrics(): Promise<{ contentType: string; text: string }> {
   return { contentType: registry.contentType, text: await registry.metrics() };
 }

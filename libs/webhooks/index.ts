@@ -1,4 +1,12 @@
-export { attempt, type AttemptRecord, type Sending } from './attempt.ts';
-export { payloadOf } from './payload.ts';
-export { createSealer, SealBroken, type Sealer } from './seal.ts';
-export { newSigningSecret, secretHint, signatureHeaders } from './sign.ts';
+export {
+  sendAttempt as attempt,
+  type WebhookAttemptRecord as AttemptRecord,
+  type AttemptDeps as Sending,
+} from './send-attempt.ts';
+export { buildPayload as payloadOf } from './build-payload.ts';
+export { createSealer, UnsealFailed as SealBroken, type Sealer } from './seal-secret.ts';
+export {
+  createSigningSecret as newSigningSecret,
+  buildSecretHint as secretHint,
+  buildSignatureHeaders as signatureHeaders,
+} from './sign-webhook.ts';

@@ -34,8 +34,8 @@ export const batchLocal: Scenario = {
   title: `a batch of embeddings on a local model of MiniLM's size`,
   run: (options) =>
     withLocalModel((folder, env) =>
-      onGrounds({ ...options, env: { ...env, LOCAL_CPU_THREADS: '1' } }, (on) =>
-        withBare(folder, (bare) => compare(on, bare, options)),
+      onGrounds({ ...options, env: { ...env, LOCAL_CPU_THREADS: '1' } }, (deps) =>
+        withBare(folder, (bare) => compare(deps, bare, options)),
       ),
     ),
 };
@@ -73,15 +73,15 @@ const loops = {
 } as const;
 type Loop = keyof typeof loops;
 
-async function compare(on: Grounds, bare: Bare, options: BenchOptions): Promise<Figures> {
+async function compare(deps: Grounds, bare: Bare, options: BenchOptions): Promise<Figures> {
   const { say } = options;
   const lines = options.lines ?? usualLines;
   const texts = Array.from({ length: lines }, (_, at) => proseOf(at + 1));
   const sizeOf = await bestSizes(bare, texts.slice(0, trialLines), say);
   const sample = texts.flatMap((_, at) => (at % sampleEvery === 0 ? [at] : []));
-  const path = join(on.folder, 'prose.jsonl');
+  const path = join(deps.folder, 'prose.jsonl');
   // The first loads the model, and tells the planner its speed.
-  await batchOf(on, path, texts.slice(0, trialLines));
+  await batchOf(deps, path, texts.slice(0, trialLines));
 
   const spent = new Map<Loop | 'batch', { seconds: number; cpuSeconds: number }>();
   const rows: (string | number)[][] = [];
@@ -103,10 +103,10 @@ async function compare(on: Grounds, bare: Bare, options: BenchOptions): Promise<
     note(name, run.seconds, run.cpuSeconds);
   };
   await loop('as they come');
-  const run = await batchOf(on, path, texts);
+  const run = await batchOf(deps, path, texts);
   note('batch', run.seconds, run.processes.find(({ name }) => name.startsWith('worker'))!.cpuSeconds);
   await loop('sorted by length');
-  await compareVectors(on, run.outputFileId, expected);
+  await compareVectors(deps, run.outputFileId, expected);
   printTable(['', 's', 'lines/s', 'lines/CPU s'], rows, say);
   const rate = (name: Loop | 'batch', of: 'seconds' | 'cpuSeconds') => lines / spent.get(name)![of];
   const ratio = (of: 'seconds' | 'cpuSeconds', against: Loop) =>
@@ -148,7 +148,7 @@ async function bestSizes(
   return best;
 }
 
-async function batchOf(on: Grounds, path: string, texts: readonly string[]) {
+async function batchOf(deps: Grounds, path: string, texts: readonly string[]) {
   const lineOf = (input: string, at: number) =>
     JSON.stringify({
       custom_id: String(at),
@@ -157,7 +157,7 @@ async function batchOf(on: Grounds, path: string, texts: readonly string[]) {
       body: { model: `local/${localModel}`, input },
     });
   writeFileSync(path, texts.map(lineOf).join('\n'));
-  return runBatch(on, await uploadFile(on, path), texts.length, lookEveryMs);
+  return runBatch(deps, await uploadFile(deps, path), texts.length, lookEveryMs);
 }
 
 interface OutputRecord {

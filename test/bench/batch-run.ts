@@ -1,7 +1,7 @@
 /** One batch through the platform, from create to `completed`, with what it cost in time, CPU and memory. */
 import { openAsBlob } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { finalStatuses } from '../support/platform.ts';
+import { terminalStatuses } from '../support/platform.ts';
 import type { Grounds } from './grounds.ts';
 import { cpuSeconds, forgetPeak, peakRss, rss } from './processes.ts';
 
@@ -36,14 +36,14 @@ export async function uploadFile({ client }: Grounds, path: string): Promise<str
 
 /** @param lookEveryMs the time is known to that; each look is a request that the measured processes serve. */
 export async function runBatch(
-  on: Grounds,
+  deps: Grounds,
   fileId: string,
   lines: number,
   lookEveryMs = usualLookMs,
 ): Promise<BatchRun> {
-  const { client } = on;
+  const { client } = deps;
   // Postgres is a family of processes that share memory.
-  const processes = on.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));
+  const processes = deps.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));
   const before = processes.map(({ pid, family }) => cpuSeconds(pid, family));
   for (const { pid, family } of processes) if (!family) forgetPeak(pid);
   const curves = processes.map(() => new Curve(lines));
@@ -76,7 +76,7 @@ export async function runBatch(
         })),
       };
     }
-    if (finalStatuses.includes(batch.status)) {
+    if (terminalStatuses.includes(batch.status)) {
       throw new Error(`the batch ended as ${batch.status}: ${JSON.stringify(batch.errors)}`);
     }
     await sleep(lookEveryMs);

@@ -28,23 +28,23 @@ export const batchSandbox: Scenario = {
   title: 'a batch of embeddings on the sandbox, from create to completed',
   run(options) {
     const lines = options.lines ?? usualLines;
-    return onGrounds(options, async (on) => {
-      const small = await measured(on, Math.ceil(lines / share), options);
-      const large = await measured(on, lines, options);
+    return onGrounds(options, async (deps) => {
+      const small = await measured(deps, Math.ceil(lines / share), options);
+      const large = await measured(deps, lines, options);
       return report(small.run, large.run, large.bare, options);
     });
   },
 };
 
-async function measured(on: Grounds, lines: number, { say }: BenchOptions) {
-  const path = join(on.folder, `${lines}.jsonl`);
+async function measured(deps: Grounds, lines: number, { say }: BenchOptions) {
+  const path = join(deps.folder, `${lines}.jsonl`);
   const bytes = await writeLines(path, lines);
   say(`${lines.toLocaleString('en')} lines of ${rounded(bytes / lines)} bytes: uploading …`);
-  const fileId = await uploadFile(on, path);
-  const run = await runBatch(on, fileId, lines);
-  const sampled = await checkOutput(on, run.outputFileId, lines);
+  const fileId = await uploadFile(deps, path);
+  const run = await runBatch(deps, fileId, lines);
+  const sampled = await checkOutput(deps, run.outputFileId, lines);
   say(`completed in ${rounded(run.seconds, 1)} s; every line has its record, ${sampled} were computed again`);
-  const bare = await bareRun(path, join(on.folder, 'bare.jsonl'), run.batchId);
+  const bare = await bareRun(path, join(deps.folder, 'bare.jsonl'), run.batchId);
   return { run, bare };
 }
 

@@ -15,12 +15,12 @@ const steadyS = 20;
 export const direct: Scenario = {
   name: 'direct',
   title: '/v1/embeddings on the zero-latency sandbox: one connection, a tenth of capacity, saturation',
-  run: (options) => onGrounds(options, (on) => measure(on, options)),
+  run: (options) => onGrounds(options, (deps) => measure(deps, options)),
 };
 
-async function measure(on: Grounds, { lines, say }: BenchOptions): Promise<Figures> {
-  const many = requester(on, saturating);
-  const one = requester(on, 1);
+async function measure(deps: Grounds, { lines, say }: BenchOptions): Promise<Figures> {
+  const many = requester(deps, saturating);
+  const one = requester(deps, 1);
   try {
     await inTurn(many, warmUp, 8);
     const bare = await inTurn(one, usualRequests, 1, '/health/live');

@@ -1,9 +1,9 @@
 /** One slot, and a workspace whose million lines fill it: how long do the small batches of others wait? */
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { until } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { addWorkspace } from '../support/tenants.ts';
+import { waitUntil } from '../support/platform.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import { createWorkspace } from '../support/workspaces.ts';
 import { uploadFile } from './batch-run.ts';
 import { onGrounds, type Grounds } from './grounds.ts';
 import { writeLines } from './lines.ts';
@@ -21,10 +21,10 @@ export const fairness: Scenario = {
   name: 'fairness',
   title: 'one slot, a large batch of workspace A running, 50 small batches of B to K arrive at once',
   run: (options) =>
-    onGrounds({ ...options, env: { WORKER_SLOTS: '1' } }, async (on) => {
-      const sql = await connectSql(on.databaseUrl);
+    onGrounds({ ...options, env: { WORKER_SLOTS: '1' } }, async (deps) => {
+      const sql = await connectSql(deps.databaseUrl);
       try {
-        return await arrive(on, sql, options);
+        return await arrive(deps, sql, options);
       } finally {
         await sql.end();
       }
@@ -41,28 +41,31 @@ interface Wait extends Record<string, unknown> {
   readonly waited: number;
 }
 
-async function arrive(on: Grounds, sql: Sql, options: BenchOptions): Promise<Figures> {
+async function arrive(deps: Grounds, sql: SqlClient, options: BenchOptions): Promise<Figures> {
   const lines = options.lines ?? usualLines;
-  const large = join(on.folder, 'large.jsonl');
-  const small = join(on.folder, 'small.jsonl');
-  const warmUp = join(on.folder, 'warm-up.jsonl');
+  const large = join(deps.folder, 'large.jsonl');
+  const small = join(deps.folder, 'small.jsonl');
+  const warmUp = join(deps.folder, 'warm-up.jsonl');
   await Promise.all([
     writeLines(large, lines),
     writeLines(small, linesEach),
     writeLines(warmUp, warmUpLines),
   ]);
-  const tried = await create(on.client, await uploadFile(on, warmUp));
-  await until(async () => (await on.client.batches.retrieve(tried)).status === 'completed', {
+  const tried = await create(deps.client, await uploadFile(deps, warmUp));
+  await waitUntil(async () => (await deps.client.batches.retrieve(tried)).status === 'completed', {
     what: 'the warm-up',
     withinMs: 120_000,
   });
   const others = [];
-  for (const name of newcomers) others.push(await newcomer(name, on, sql, small));
-  const first = await create(on.client, await uploadFile(on, large));
-  await until(async () => ((await on.client.batches.retrieve(first)).request_counts?.completed ?? 0) > 0, {
-    what: 'the large batch to run',
-    withinMs: 120_000,
-  });
+  for (const name of newcomers) others.push(await newcomer(name, deps, sql, small));
+  const first = await create(deps.client, await uploadFile(deps, large));
+  await waitUntil(
+    async () => ((await deps.client.batches.retrieve(first)).request_counts?.completed ?? 0) > 0,
+    {
+      what: 'the large batch to run',
+      withinMs: 120_000,
+    },
+  );
   const names = new Map<string, string>();
   for (let nth = 1; nth <= batchesEach; nth++) {
     await Promise.all(
@@ -73,8 +76,8 @@ async function arrive(on: Grounds, sql: Sql, options: BenchOptions): Promise<Fig
   }
   const ids = [...names.keys()];
   const isOver = async () => (await ended(sql, ids)) === ids.length;
-  await until(isOver, { what: 'the small batches to end', withinMs: 600_000, everyMs: 200 });
-  const { status } = await on.client.batches.retrieve(first);
+  await waitUntil(isOver, { what: 'the small batches to end', withinMs: 600_000, everyMs: 200 });
+  const { status } = await deps.client.batches.retrieve(first);
   if (status !== 'in_progress') throw new Error(`the large batch is ${status}: give it more --lines`);
   const slot = await slotUse(sql, ids);
   return report(
@@ -86,10 +89,10 @@ async function arrive(on: Grounds, sql: Sql, options: BenchOptions): Promise<Fig
   );
 }
 
-async function newcomer(name: string, on: Grounds, sql: Sql, path: string) {
-  const { apiKey } = await addWorkspace(sql);
-  const client = new OpenAI({ apiKey, baseURL: `${on.url}/v1`, maxRetries: 0 });
-  return { name, client, fileId: await uploadFile({ ...on, client }, path) };
+async function newcomer(name: string, deps: Grounds, sql: SqlClient, path: string) {
+  const { apiKey } = await createWorkspace(sql);
+  const client = new OpenAI({ apiKey, baseURL: `${deps.url}/v1`, maxRetries: 0 });
+  return { name, client, fileId: await uploadFile({ ...deps, client }, path) };
 }
 
 async function create(client: OpenAI, fileId: string): Promise<string> {
@@ -97,7 +100,7 @@ async function create(client: OpenAI, fileId: string): Promise<string> {
   return (await client.batches.create(body)).id;
 }
 
-async function ended(sql: Sql, ids: string[]): Promise<number> {
+async function ended(sql: SqlClient, ids: string[]): Promise<number> {
   const [row] = await sql.rows<{ n: number }>(
     `select count(*)::int as n from batches where id = any($1) and status = 'completed'`,
     [ids],
@@ -105,7 +108,7 @@ async function ended(sql: Sql, ids: string[]): Promise<number> {
   return row!.n;
 }
 
-function waits(sql: Sql, ids: string[]): Promise<Wait[]> {
+function waits(sql: SqlClient, ids: string[]): Promise<Wait[]> {
   const since = (from: string, to: string) => `extract(epoch from ${to} - ${from})::float8`;
   return sql.rows<Wait>(
     `select b.id as batch, ${since('b.created_at', 'b.in_progress_at')} as planned,
@@ -119,7 +122,7 @@ function waits(sql: Sql, ids: string[]): Promise<Wait[]> {
 }
 
 /** Medians: from a small batch's claim to its commit, and from the commit before to its claim; less than nothing where they overlap. */
-async function slotUse(sql: Sql, ids: string[]): Promise<{ ranMs: number; idleMs: number }> {
+async function slotUse(sql: SqlClient, ids: string[]): Promise<{ ranMs: number; idleMs: number }> {
   const ms = (from: string, to: string) => `extract(epoch from ${to} - ${from})::float8 * 1000`;
   const [row] = await sql.rows<{ ranMs: number; idleMs: number }>(
     `with runs as (
@@ -135,7 +138,7 @@ async function slotUse(sql: Sql, ids: string[]): Promise<{ ranMs: number; idleMs
 }
 
 /** How long the slot is taken by one chunk of the large batch. */
-async function chunkSeconds(sql: Sql, batchId: string): Promise<number> {
+async function chunkSeconds(sql: SqlClient, batchId: string): Promise<number> {
   const [row] = await sql.rows<{ seconds: number }>(
     `select percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at))::float8 as seconds
      from attempts where batch_id = $1 and outcome = 'succeeded'`,

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
-import { readRecords } from '../../deploy/embedded/records.ts';
-import { freePort, until } from '../support/platform.ts';
+import { listProcessRecords } from '../../deploy/embedded/process-records.ts';
+import { findFreePort, waitUntil } from '../support/platform.ts';
 import { startRedis } from '../support/redis.ts';
 import type { BackendName } from './scenario.ts';
 
@@ -40,7 +40,7 @@ const program = fileURLToPath(new URL('../../deploy/embedded/start.js', import.m
 /** Opens them, runs, and clears all away. */
 export async function onGrounds<T>(
   { backend, profile, env }: GroundsOptions,
-  run: (on: Grounds) => Promise<T>,
+  run: (deps: Grounds) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
   await chmod(folder, 0o711); // as root, the database's account passes through it
@@ -50,7 +50,7 @@ export async function onGrounds<T>(
     if (backend === 'redis' && !redis) throw new Error('no redis-server on PATH or in REDIS_SERVER');
     if (redis) undo.push(() => redis.dispose());
     const home = join(folder, 'home');
-    const port = await freePort();
+    const port = await findFreePort();
     const { PATH = '', NODE_OPTIONS = '' } = process.env;
     const profiling = profile ? ` --cpu-prof --cpu-prof-dir=${profile}` : '';
     const supervisor = start({
@@ -98,7 +98,7 @@ function start(env: NodeJS.ProcessEnv) {
     child,
     async untilRunning() {
       const what = 'the platform to say that it runs';
-      await until(() => text.includes('running on http') || isOver(), { what, withinMs: 120_000 });
+      await waitUntil(() => text.includes('running on http') || isOver(), { what, withinMs: 120_000 });
       if (isOver()) throw new Error(`the platform did not start:\n${text}`);
     },
   };
@@ -106,9 +106,9 @@ function start(env: NodeJS.ProcessEnv) {
 
 /** Migrating is over when the platform runs; the worker's record may come a moment later. */
 async function untilAllRun(home: string) {
-  const has = async (name: string) => (await readRecords(home)).some((record) => record.name === name);
-  await until(() => has('worker'), { what: 'the worker to start' });
-  return (await readRecords(home)).map(({ name, pid }) => ({ name, pid }));
+  const has = async (name: string) => (await listProcessRecords(home)).some((record) => record.name === name);
+  await waitUntil(() => has('worker'), { what: 'the worker to start' });
+  return (await listProcessRecords(home)).map(({ name, pid }) => ({ name, pid }));
 }
 
 async function end(child: ChildProcess): Promise<void> {

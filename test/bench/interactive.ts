@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
+import { waitUntil } from '../support/platform.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
 import { uploadFile } from './batch-run.ts';
 import { onGrounds, type Grounds } from './grounds.ts';
 import { writeLines } from './lines.ts';
@@ -25,10 +25,10 @@ export const interactive: Scenario = {
   title: 'one slot, a large batch running, direct embeddings of the same model at 2 a second',
   run: (options) =>
     withLocalModel((_, env) =>
-      onGrounds({ ...options, env: { ...env, WORKER_SLOTS: '1' } }, async (on) => {
-        const sql = await connectSql(on.databaseUrl);
+      onGrounds({ ...options, env: { ...env, WORKER_SLOTS: '1' } }, async (deps) => {
+        const sql = await connectSql(deps.databaseUrl);
         try {
-          return await measure(on, sql, options);
+          return await measure(deps, sql, options);
         } finally {
           await sql.end();
         }
@@ -36,28 +36,28 @@ export const interactive: Scenario = {
     ),
 };
 
-async function measure(on: Grounds, sql: Sql, options: BenchOptions): Promise<Figures> {
+async function measure(deps: Grounds, sql: SqlClient, options: BenchOptions): Promise<Figures> {
   const { say, lines } = options;
   const model = options.model ?? `local/${localModel}`;
-  const to = requester(on, 8);
+  const to = requester(deps, 8);
   const bodyOf = (nth: number) => JSON.stringify({ model, input: `The mill turns ${nth}.` });
   try {
     await to.send(bodyOf(0)); // A model that is loaded now is not loaded while it is measured.
     const idle = await direct(10, (nth) => to.send(bodyOf(nth)));
     // Chunks are cut by the speed that a model's chunks had.
-    const first = await submit(on, warmUpLines, model);
-    const isOver = async () => (await on.client.batches.retrieve(first.id)).status === 'completed';
-    await until(isOver, { what: 'the warm-up to end', withinMs: 300_000 });
-    const batch = await submit(on, lines ?? usualLines, model);
+    const first = await submit(deps, warmUpLines, model);
+    const isOver = async () => (await deps.client.batches.retrieve(first.id)).status === 'completed';
+    await waitUntil(isOver, { what: 'the warm-up to end', withinMs: 300_000 });
+    const batch = await submit(deps, lines ?? usualLines, model);
     const chunks = async () => (await commits(sql, batch.id, 0, Infinity)).length;
-    await until(async () => (await chunks()) >= 2, { what: 'the batch to run', withinMs: 300_000 });
+    await waitUntil(async () => (await chunks()) >= 2, { what: 'the batch to run', withinMs: 300_000 });
     const before = await during(sql, batch.id, () => sleep(aloneS * 1_000));
     let waits: number[] = [];
     const beside = await during(sql, batch.id, async () => {
       waits = await direct((besideS * 1_000) / everyMs, (nth) => to.send(bodyOf(nth)));
     });
     const after = await during(sql, batch.id, () => sleep(aloneS * 1_000));
-    const { status } = await on.client.batches.retrieve(batch.id);
+    const { status } = await deps.client.batches.retrieve(batch.id);
     if (status !== 'in_progress') throw new Error(`the batch is ${status}: give it more --lines`);
     const callMs = await microBatchMs(sql, batch.id);
     const alone = (before + after) / 2;
@@ -96,11 +96,11 @@ async function measure(on: Grounds, sql: Sql, options: BenchOptions): Promise<Fi
   }
 }
 
-async function submit(on: Grounds, lines: number, model: string) {
-  const path = join(on.folder, `${lines}.jsonl`);
+async function submit(deps: Grounds, lines: number, model: string) {
+  const path = join(deps.folder, `${lines}.jsonl`);
   await writeLines(path, lines, null, model);
-  return on.client.batches.create({
-    input_file_id: await uploadFile(on, path),
+  return deps.client.batches.create({
+    input_file_id: await uploadFile(deps, path),
     endpoint: '/v1/embeddings',
     completion_window: '24h',
   });
@@ -118,7 +118,7 @@ async function direct(count: number, send: (nth: number) => Promise<number>): Pr
 }
 
 /** @returns the batch's lines a second while `work` went on, from its first commit in that time to its last. */
-async function during(sql: Sql, batchId: string, work: () => Promise<void>): Promise<number> {
+async function during(sql: SqlClient, batchId: string, work: () => Promise<void>): Promise<number> {
   const from = Date.now();
   await work();
   const made = await commits(sql, batchId, from, Date.now());
@@ -129,7 +129,7 @@ async function during(sql: Sql, batchId: string, work: () => Promise<void>): Pro
   return lines / ((last.at.getTime() - first.at.getTime()) / 1_000);
 }
 
-async function commits(sql: Sql, batchId: string, from: number, to: number) {
+async function commits(sql: SqlClient, batchId: string, from: number, to: number) {
   const rows = await sql.rows<{ at: Date; lines: number }>(
     `select finished_at as at, lines from attempts where batch_id = $1 and outcome = 'succeeded' order by finished_at`,
     [batchId],
@@ -138,7 +138,7 @@ async function commits(sql: Sql, batchId: string, from: number, to: number) {
 }
 
 /** The mean time of one call of the batch. */
-async function microBatchMs(sql: Sql, batchId: string): Promise<number> {
+async function microBatchMs(sql: SqlClient, batchId: string): Promise<number> {
   const [row] = await sql.rows<{ ms: number }>(
     `select sum(provider_ms)::float8 / sum((select sum(value::int) from jsonb_each_text(latency_histogram)))::float8 as ms
      from attempts where batch_id = $1 and outcome = 'succeeded'`,

@@ -33,7 +33,7 @@ export const microBatch: Scenario = {
       WORKER_SLOTS: '2',
     };
     try {
-      return await onGrounds({ ...options, env }, (on) => measure(on, upstream, options));
+      return await onGrounds({ ...options, env }, (deps) => measure(deps, upstream, options));
     } finally {
       await upstream.close();
     }
@@ -41,16 +41,16 @@ export const microBatch: Scenario = {
 };
 
 async function measure(
-  on: Grounds,
+  deps: Grounds,
   upstream: ScriptedUpstream,
   { lines: asked, say }: BenchOptions,
 ): Promise<Figures> {
   const lines = asked ?? usualLines;
   const full = packingOf(kinds.embeddings).maxItems;
   // The first batch teaches the planner the model's speed, and the processes their code.
-  await timed(on, upstream, lines, full, false);
-  const packed = await timed(on, upstream, lines, full, false);
-  const alone = await timed(on, upstream, Math.ceil(lines / aloneShare), 1, true);
+  await timed(deps, upstream, lines, full, false);
+  const packed = await timed(deps, upstream, lines, full, false);
+  const alone = await timed(deps, upstream, Math.ceil(lines / aloneShare), 1, true);
   const bare = await bareLoop(upstream, lines, full);
   const row = (name: string, one: Timed) => [
     name,
@@ -90,16 +90,16 @@ interface Timed {
 }
 
 async function timed(
-  on: Grounds,
+  deps: Grounds,
   upstream: ScriptedUpstream,
   lines: number,
   full: number,
   isAlone: boolean,
 ): Promise<Timed> {
-  const path = join(on.folder, `micro-${lines}.jsonl`);
+  const path = join(deps.folder, `micro-${lines}.jsonl`);
   await write(path, lines, isAlone);
-  const fileId = await uploadFile(on, path);
-  return timedCalls(upstream, lines, full, () => runBatch(on, fileId, lines));
+  const fileId = await uploadFile(deps, path);
+  return timedCalls(upstream, lines, full, () => runBatch(deps, fileId, lines));
 }
 
 /** The same lines in full calls by the stock client, as many at once, and nothing else: what the upstream's timers and HTTP leave to be reached. */
@@ -124,7 +124,7 @@ async function timedCalls(
 ): Promise<Timed> {
   upstream.calls.length = 0;
   await run();
-  const calls = upstream.callsOf('/embeddings');
+  const calls = upstream.findCalls('/embeddings');
   const last = calls.at(-1)!;
   const lastItems = (last.body as { input: string[] }).input.length;
   const seconds = (last.at - calls[0]!.at + timing.callMs + timing.itemMs * lastItems) / 1_000;

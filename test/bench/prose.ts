@@ -1,5 +1,5 @@
 /** Texts as long as real ones are: paragraphs of 10 to 250 words, most of them short. Each made from its number alone. */
-import { randomNumbers } from '../../deploy/demo-model/random.ts';
+import { createRandom } from '../../deploy/demo-model/random.ts';
 
 const words = (
   'the mill turns and water falls over an old wheel while nobody in the village watches it any more but a heron who ' +
@@ -13,7 +13,7 @@ const spread = 240;
 
 /** @param line from 1 */
 export function proseOf(line: number): string {
-  const next = randomNumbers(line);
+  const next = createRandom(line);
   const between = () => (next() + 1) / 2;
   const count = shortest + Math.floor(between() ** 3 * spread);
   return Array.from({ length: count }, () => words[Math.floor(between() * words.length)]).join(' ');

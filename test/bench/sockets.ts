@@ -12,7 +12,7 @@ import {
   type ServerToClient,
   type SubscribeAck,
   type TaskObject,
-} from '#contracts';
+} from '@millrace/contracts';
 import { Database, TaskStore, WorkerStore, type ClaimedTask } from '#database';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
@@ -34,10 +34,10 @@ export const sockets: Scenario = {
   name: 'sockets',
   title: `${usualSockets} sockets on one API process, ${tasks} tasks with ${perSecond} progress signals a second each`,
   run: (options) =>
-    onGrounds(options, async (on) => {
-      const stage = await setStage(on);
+    onGrounds(options, async (deps) => {
+      const stage = await setStage(deps);
       try {
-        return await measure(on, stage, options);
+        return await measure(deps, stage, options);
       } finally {
         await stage.close();
       }
@@ -55,17 +55,19 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function measure(on: Grounds, stage: Stage, { say, lines }: BenchOptions): Promise<Figures> {
+async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions): Promise<Figures> {
   const { clients, running } = stage;
   const count = lines ?? usualSockets;
-  const api = on.processes.find(({ name }) => name === 'api')!.pid;
-  const postgres = on.processes.find(({ name }) => name === 'postgres')?.pid;
+  const api = deps.processes.find(({ name }) => name === 'api')!.pid;
+  const postgres = deps.processes.find(({ name }) => name === 'postgres')?.pid;
   const emptyMiB = rss(api);
   const watch = new Watch();
   const connecting = performance.now();
   for (let from = 0; from < count; from += connectAtOnce) {
     const some = Array.from({ length: Math.min(connectAtOnce, count - from) }, (_, nth) => from + nth);
-    clients.push(...(await Promise.all(some.map((nth) => follow(on, running[nth % tasks]!.taskId, watch)))));
+    clients.push(
+      ...(await Promise.all(some.map((nth) => follow(deps, running[nth % tasks]!.taskId, watch)))),
+    );
   }
   const connectS = (performance.now() - connecting) / 1_000;
   for (const client of clients.slice(0, stalled)) stopReading(client);
@@ -148,14 +150,14 @@ class Watch {
   }
 }
 
-async function follow(on: Grounds, taskId: string, watch: Watch): Promise<Client> {
+async function follow(deps: Grounds, taskId: string, watch: Watch): Promise<Client> {
   const options = {
-    auth: { apiKey: on.apiKey },
+    auth: { apiKey: deps.apiKey },
     transports: ['websocket'],
     forceNew: true,
     reconnection: false,
   };
-  const client: Client = io(on.url, options);
+  const client: Client = io(deps.url, options);
   let last = 0;
   client.on('state', (state) => {
     const percent = (state as LiveState & { data: TaskObject }).data.progress?.percent ?? 0;
@@ -208,17 +210,23 @@ async function setStage({ databaseUrl, redisUrl }: Grounds): Promise<Stage> {
   const bus: Bus = await connectBus(at, { log });
   // Whoever holds tasks and is not heard of loses them.
   const beat = () =>
-    workers.beat(worker, { consuming: true, memoryBytes: 0, running: [], models: [], device: null });
+    workers.recordHeartbeat(worker, {
+      consuming: true,
+      memoryBytes: 0,
+      running: [],
+      models: [],
+      device: null,
+    });
   await beat();
   const beating = setInterval(() => void beat(), 2_000);
-  const [workspace] = await database.statement<{ id: string }>('select id from workspaces limit 1');
+  const [workspace] = await database.rows<{ id: string }>('select id from workspaces limit 1');
   const running = await Promise.all(Array.from({ length: tasks }, () => runningTask(store, workspace!.id)));
   const clients: Client[] = [];
   return {
     running,
     clients,
-    write: (task, percent) => store.noteProgress(task, { percent, stage: 'running' }),
-    signal: ({ taskId }) => bus.signal('task', { taskId }),
+    write: (task, percent) => store.recordProgress(task, { percent, stage: 'running' }),
+    signal: ({ taskId }) => bus.publishUpdate('task', { taskId }),
     async close() {
       for (const client of clients) client.disconnect();
       clearInterval(beating);
@@ -250,5 +258,5 @@ async function runningTask(store: TaskStore, workspaceId: string): Promise<Claim
     },
   };
   await store.create(workspaceId, made, null, 10_000);
-  return (await store.claim({ taskId: id, delivery: 1 }, worker.id))!;
+  return (await store.claim({ taskId: id, generation: 1 }, worker.id))!;
 }

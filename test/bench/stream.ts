@@ -3,7 +3,7 @@
  * once, each word's way timed, and every text compared with what the upstream said.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { replyTo, wordsOf } from '../support/upstream/answers.ts';
+import { buildReply, splitWords } from '../support/upstream/model-outputs.ts';
 import type { UpstreamCall } from '../support/upstream/call.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
 import { onGrounds, type Grounds } from './grounds.ts';
@@ -28,7 +28,7 @@ export const stream: Scenario = {
       WORKER_DIRECT_SLOTS: String(streams),
     };
     try {
-      return await onGrounds({ ...options, env }, (on) => measure(on, upstream, options));
+      return await onGrounds({ ...options, env }, (deps) => measure(deps, upstream, options));
     } finally {
       await upstream.close();
     }
@@ -36,14 +36,14 @@ export const stream: Scenario = {
 };
 
 async function measure(
-  on: Grounds,
+  deps: Grounds,
   upstream: ScriptedUpstream,
   { lines, say }: BenchOptions,
 ): Promise<Figures> {
   upstream.timing = { callMs: 0, itemMs: 0, pieceMs };
-  await chats(on, upstream, warmUpTokens);
-  const alone = await chats(on, upstream, warmUpTokens, 1);
-  const all = await chats(on, upstream, lines ?? usualTokens);
+  await chats(deps, upstream, warmUpTokens);
+  const alone = await chats(deps, upstream, warmUpTokens, 1);
+  const all = await chats(deps, upstream, lines ?? usualTokens);
   const row = (name: string, { told, first }: Chats) => [
     name,
     told.length,
@@ -87,7 +87,7 @@ interface Chats {
 
 /** Streams that begin one after the other, so that their tokens do not come in step. */
 async function chats(
-  on: Grounds,
+  deps: Grounds,
   upstream: ScriptedUpstream,
   tokens: number,
   count = streams,
@@ -97,19 +97,19 @@ async function chats(
   const heard = await Promise.all(
     Array.from({ length: count }, async (_, nth) => {
       await sleep((nth * pieceMs) / count);
-      return hear(on, `s${nth} ${Array.from({ length: tokens }, (__, at) => `w${at}`).join(' ')}`);
+      return hear(deps, `s${nth} ${Array.from({ length: tokens }, (__, at) => `w${at}`).join(' ')}`);
     }),
   );
   const seconds = (performance.now() - began) / 1_000;
   const told: number[] = [];
   let [wrong, late] = [0, 0];
   for (const { prompt, events } of heard) {
-    const said = replyTo(prompt);
+    const said = buildReply(prompt);
     if (events.map(({ text }) => text).join('') !== said) wrong++;
     const sentAt = sentTimes(upstream.calls, prompt);
     let word = 0;
     for (const { text, at } of events) {
-      const words = wordsOf(text).length;
+      const words = splitWords(text).length;
       if (words === 1) told.push(at - sentAt[word]!);
       else late += words;
       word += words;

@@ -89,11 +89,11 @@ function assertEqual(vectors: readonly Float32Array[]): void {
 
 async function batch(options: BenchOptions): Promise<Figures> {
   const lines = options.lines ?? usualLines;
-  return onGrounds(options, async (on) => {
-    const path = join(on.folder, 'vectors.jsonl');
+  return onGrounds(options, async (deps) => {
+    const path = join(deps.folder, 'vectors.jsonl');
     await writeLines(path, lines, dimensions);
-    const run = await runBatch(on, await uploadFile(on, path), lines);
-    const sampled = await checkOutput(on, run.outputFileId, lines, dimensions);
+    const run = await runBatch(deps, await uploadFile(deps, path), lines);
+    const sampled = await checkOutput(deps, run.outputFileId, lines, dimensions);
     options.say(
       `\na batch of ${lines.toLocaleString('en')} such lines: ${rounded(run.seconds, 1)} s, ${sampled} computed again`,
     );

@@ -6,11 +6,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { newId, type WebhookEndpointObject } from '#contracts';
+import { newId, type WebhookEndpointObject } from '@millrace/contracts';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
-import { until } from '../support/platform.ts';
-import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts';
+import { waitUntil } from '../support/platform.ts';
+import {
+  startWebhookReceiver,
+  respondWithStatus,
+  type WebhookReceiver,
+} from '../support/webhook-receiver.ts';
 import { onGrounds, type Grounds } from './grounds.ts';
 import { cpuSeconds } from './processes.ts';
 import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
@@ -28,12 +32,16 @@ export const webhooks: Scenario = {
   name: 'webhooks',
   title: `${perSecond} facts a second to ${endpoints} endpoints, without and with ${hanging} that hang and ${failing} that fails; then a burst`,
   run: (options) =>
-    onGrounds({ ...options, env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }, async (on) => {
-      const receivers = await Promise.all([startReceiver(), startReceiver(), startReceiver()]);
+    onGrounds({ ...options, env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }, async (deps) => {
+      const receivers = await Promise.all([
+        startWebhookReceiver(),
+        startWebhookReceiver(),
+        startWebhookReceiver(),
+      ]);
       const [receiver, other, broken] = receivers;
-      const facts = await openFacts(on);
+      const facts = await openFacts(deps);
       try {
-        return await measure(on, { receiver, other, broken, facts }, options);
+        return await measure(deps, { receiver, other, broken, facts }, options);
       } finally {
         await facts.close();
         await Promise.all(receivers.map((one) => one.close()));
@@ -42,24 +50,24 @@ export const webhooks: Scenario = {
 };
 
 interface Stage {
-  readonly receiver: Receiver;
-  readonly other: Receiver;
-  readonly broken: Receiver;
+  readonly receiver: WebhookReceiver;
+  readonly other: WebhookReceiver;
+  readonly broken: WebhookReceiver;
   readonly facts: Facts;
 }
 
-async function measure(on: Grounds, stage: Stage, { say, lines }: BenchOptions): Promise<Figures> {
+async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions): Promise<Figures> {
   const { receiver, other, broken, facts } = stage;
   const sound = endpoints - hanging - failing;
-  const bind = (to: Receiver, count: number) =>
-    Promise.all(Array.from({ length: count }, (_, nth) => bindEndpoint(on, facts, `${to.url}/${nth}`)));
+  const bind = (to: WebhookReceiver, count: number) =>
+    Promise.all(Array.from({ length: count }, (_, nth) => bindEndpoint(deps, facts, `${to.url}/${nth}`)));
   const subjects = await bind(receiver, sound);
   // What goes to the bad ones in their turns goes to sound ones in the others, where nothing is measured either.
   const [spare, bad] = [await bind(other, hanging + failing), await bind(broken, hanging + failing)];
-  broken.answer((response, one, nth) => {
-    if (one.path.endsWith(`/${hanging}`)) withStatus(500)(response, one, nth);
+  broken.respondWith((response, one, nth) => {
+    if (one.path.endsWith(`/${hanging}`)) respondWithStatus(500)(response, one, nth);
   });
-  const api = on.processes.find(({ name }) => name === 'api')!.pid;
+  const api = deps.processes.find(({ name }) => name === 'api')!.pid;
   await steady(stage, subjects, spare, 2); // connections, plans and caches are there from now on
   const [without, beside]: [number[][], number[][]] = [[], []];
   for (let turn = 0; turn < turns; turn++) {
@@ -73,14 +81,17 @@ async function measure(on: Grounds, stage: Stage, { say, lines }: BenchOptions):
   }
 
   const burst = lines ?? usualBurst;
-  receiver.received.length = 0;
+  receiver.requests.length = 0;
   const cpu = cpuSeconds(api);
   const began = performance.now();
   await facts.write(Array.from({ length: burst }, (_, nth) => subjects[nth % sound]!));
   const committed = performance.now();
-  await until(() => receiver.received.length >= burst, { what: 'the burst to arrive', withinMs: 300_000 });
-  const drained = (receiver.received.at(-1)!.at - began) / 1_000;
-  const ids = new Set(receiver.ids());
+  await waitUntil(() => receiver.requests.length >= burst, {
+    what: 'the burst to arrive',
+    withinMs: 300_000,
+  });
+  const drained = (receiver.requests.at(-1)!.at - began) / 1_000;
+  const ids = new Set(receiver.listEventIds());
   if (ids.size !== burst) throw new Error(`${ids.size} events of ${burst} arrived`);
 
   const [soundMs, besideMs] = [without.flat(), beside.flat()];
@@ -136,7 +147,7 @@ async function steady(
   others: readonly string[],
   forS: number,
 ): Promise<number[]> {
-  receiver.received.length = 0;
+  receiver.requests.length = 0;
   const sentAt = new Map<string, number>();
   const begin = performance.now();
   const [subjects, sound] = [[...measured, ...others], new Set(measured)];
@@ -152,9 +163,9 @@ async function steady(
     );
   }
   await Promise.all(writing);
-  const isThere = () => receiver.received.length >= sentAt.size;
-  await until(isThere, { what: 'the last facts to arrive', withinMs: 30_000 });
-  const arrivals = new Map(receiver.received.map(({ headers, at }) => [headers['webhook-id'] as string, at]));
+  const isThere = () => receiver.requests.length >= sentAt.size;
+  await waitUntil(isThere, { what: 'the last facts to arrive', withinMs: 30_000 });
+  const arrivals = new Map(receiver.requests.map(({ headers, at }) => [headers['webhook-id'] as string, at]));
   return [...sentAt].map(([id, at]) => arrivals.get(id)! - at);
 }
 
@@ -164,8 +175,8 @@ const quantile = (times: readonly number[], share: number): number => {
 };
 
 /** An endpoint for one subject of the bench's own. */
-async function bindEndpoint(on: Grounds, facts: Facts, url: string): Promise<string> {
-  const { id } = await on.client.post<WebhookEndpointObject>('/webhook_endpoints', {
+async function bindEndpoint(deps: Grounds, facts: Facts, url: string): Promise<string> {
+  const { id } = await deps.client.post<WebhookEndpointObject>('/webhook_endpoints', {
     body: { name: 'bench', url, event_types: ['*'] },
   });
   const subject = newId('batch');
@@ -202,7 +213,7 @@ async function openFacts({ databaseUrl, redisUrl }: Grounds): Promise<Facts> {
          from unnest($1::text[], $3::text[], $4::int[]) as f (id, subject, sequence)`,
         [ids, workspace!.id, subjects, subjects.map(next)],
       );
-      void bus.announce('facts.written', {});
+      void bus.publish('facts.written', {});
       return ids;
     },
     rows: async (sql, parameters = []) => (await pool.query(sql, parameters)).rows,

@@ -1,6 +1,6 @@
 /** A film on its way through the platform: who runs it, what its caller is shown of it, and what the upstream has seen. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until, type Platform } from '../support/platform.ts';
+import { waitUntil, type Platform } from '../support/platform.ts';
 import type { ScriptedUpstream } from '../support/upstream/server.ts';
 import type { Truth } from './truth.ts';
 
@@ -51,22 +51,22 @@ export class Film {
   private constructor(
     readonly id: string,
     readonly way: FilmWay,
-    private readonly on: { platform: Platform; truth: Truth; upstream: ScriptedUpstream },
+    private readonly deps: { platform: Platform; truth: Truth; upstream: ScriptedUpstream },
   ) {}
 
   static async begin(
     way: FilmWay,
-    on: { platform: Platform; truth: Truth; upstream: ScriptedUpstream },
+    deps: { platform: Platform; truth: Truth; upstream: ScriptedUpstream },
   ): Promise<Film> {
-    on.upstream.calls.length = 0;
-    const { id } = await on.platform.client.videos.create({ model: way.model, prompt: 'A mill turns.' });
-    return new Film(id, way, on);
+    deps.upstream.calls.length = 0;
+    const { id } = await deps.platform.client.videos.create({ model: way.model, prompt: 'A mill turns.' });
+    return new Film(id, way, deps);
   }
 
   /** Waits until the upstream has been looked at so often, and has said that it renders. */
   async rendering(looks: number): Promise<void> {
-    const { upstream } = this.on;
-    await this.watched(() => upstream.callsOf(this.way.looks, 'GET').length >= looks, 'the film to render');
+    const { upstream } = this.deps;
+    await this.watched(() => upstream.findCalls(this.way.looks, 'GET').length >= looks, 'the film to render');
   }
 
   /** Looks at it as its caller does, until it is so. */
@@ -75,7 +75,7 @@ export class Film {
       this.shown.push(await this.show());
       return isSo();
     };
-    await until(look, { what, withinMs: 120_000, everyMs: 50 });
+    await waitUntil(look, { what, withinMs: 120_000, everyMs: 50 });
   }
 
   async ended(): Promise<void> {
@@ -84,14 +84,14 @@ export class Film {
 
   /** `kill -9` of the worker that has it. @returns its attempt, and when that was, in ms since the epoch. */
   async killWorker(): Promise<{ attempt: number; at: number }> {
-    const { pid, attempt } = await this.on.truth.one<{ pid: number; attempt: number }>(
+    const { pid, attempt } = await this.deps.truth.one<{ pid: number; attempt: number }>(
       `select w.pid, t.attempt from tasks t join workers w on w.id = t.worker_id
        where t.id = $1 and t.status = 'running'`,
       [this.id],
     );
     process.kill(pid, 'SIGKILL');
     const at = Date.now();
-    await until(() => isGone(pid), { what: 'a killed worker to be dead', everyMs: 5 });
+    await waitUntil(() => isGone(pid), { what: 'a killed worker to be dead', everyMs: 5 });
     return { attempt, at };
   }
 
@@ -99,7 +99,7 @@ export class Film {
   async resumedAfter({ attempt, at }: { attempt: number; at: number }): Promise<number> {
     let found: { at: Date } | undefined;
     await this.watched(async () => {
-      [found] = await this.on.truth.rows<{ at: Date }>(
+      [found] = await this.deps.truth.rows<{ at: Date }>(
         'select started_at as at from attempts where task_id = $1 and number > $2 order by number limit 1',
         [this.id, attempt],
       );
@@ -110,11 +110,11 @@ export class Film {
 
   /** Cancels it. @returns ms until the upstream was told; null where it was not within `withinMs`. */
   async cancel(withinMs: number): Promise<number | null> {
-    const { platform, upstream } = this.on;
+    const { platform, upstream } = this.deps;
     const at = Date.now();
     await platform.client.post(`/videos/${this.id}/cancel`);
     while (Date.now() < at + withinMs) {
-      const [told] = upstream.callsOf('', this.way.cancels);
+      const [told] = upstream.findCalls('', this.way.cancels);
       if (told) return told.at - at;
       await sleep(10);
     }
@@ -123,7 +123,7 @@ export class Film {
 
   /** Runs that were begun upstream. */
   get begun(): number {
-    return this.on.upstream.callsOf('').filter(({ path }) => path === this.way.begins).length;
+    return this.deps.upstream.findCalls('').filter(({ path }) => path === this.way.begins).length;
   }
 
   get end(): string {
@@ -132,12 +132,12 @@ export class Film {
 
   /** The film's bytes. */
   async content(): Promise<Buffer> {
-    const answer = await this.on.platform.client.videos.downloadContent(this.id);
+    const answer = await this.deps.platform.client.videos.downloadContent(this.id);
     return Buffer.from(await answer.arrayBuffer());
   }
 
   private async show(): Promise<Shown> {
-    const { client } = this.on.platform;
+    const { client } = this.deps.platform;
     const { progress: videoPercent } = await client.videos.retrieve(this.id);
     const { status, progress } = await client.get<TaskShown>(`/tasks/${this.id}`);
     return { status, percent: progress?.percent ?? null, videoPercent };

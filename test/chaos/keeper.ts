@@ -1,5 +1,5 @@
 /** Starts a worker anew when one has died, as the supervisor does, so that a resume time holds the restart. */
-import { nextDelay } from '../../deploy/embedded/backoff.ts';
+import { getRestartDelay } from '../../deploy/embedded/restart-delay.ts';
 import type { ManagedProcess, Platform } from '../support/platform.ts';
 
 export interface Keeper {
@@ -10,7 +10,7 @@ export interface Keeper {
 }
 
 /** The supervisor's pause before it starts a process again that had come up. */
-const pauseMs = nextDelay(null, Infinity);
+const pauseMs = getRestartDelay(null, Infinity);
 
 export function keepWorkers(platform: Platform): Keeper {
   const restarts: { pid: number; readyAfterMs: number }[] = [];

@@ -51,8 +51,7 @@ export class LateCommits {
   private chunks(): ChunkStore {
     if (!this.scene.options.withoutFence) return new ChunkStore(this.database);
     const { database } = this;
-    const hot = ({ text }: { text: string }, values?: unknown[]) =>
-      database.statement(unfenced(text), values);
+    const hot = ({ text }: { text: string }, values?: unknown[]) => database.rows(unfenced(text), values);
     return new ChunkStore({ hot } as unknown as Database);
   }
 

@@ -23,7 +23,7 @@ export class OwnPostgres {
       log: say,
       ports: { from: 22_000, to: 22_499 },
       settings: { shared_buffers: '64MB' },
-      outside: [join(folder, 'outside')],
+      fallbackFolders: [join(folder, 'outside')],
     };
     const own = new OwnPostgres(settings, await startPostgres(settings));
     try {

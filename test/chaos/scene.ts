@@ -3,8 +3,8 @@
  * kept alive, and what the run has submitted, until the checker has looked at all of it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startPlatform, until, type Platform, type PlatformOptions } from '../support/platform.ts';
-import { createBucket, findS3, type TestBucket } from '../support/s3.ts';
+import { startPlatform, waitUntil, type Platform, type PlatformOptions } from '../support/platform.ts';
+import { createBucket, findS3Server, type TestBucket } from '../support/s3.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { check, type Evidence } from './checker.ts';
 import type { Check, FaultOptions } from './fault.ts';
@@ -122,7 +122,7 @@ export class Scene<G extends Grounds = Platform> {
 
   /** Waits until a chunk runs. */
   async running(withinMs = 30_000): Promise<void> {
-    await until(async () => (await this.truth.held()).length > 0, { what: 'a chunk to run', withinMs });
+    await waitUntil(async () => (await this.truth.held()).length > 0, { what: 'a chunk to run', withinMs });
   }
 
   /** Looks into the queue now, while it holds something. */
@@ -185,7 +185,7 @@ export class Scene<G extends Grounds = Platform> {
 
 async function bucketFor({ store }: FaultOptions): Promise<TestBucket | undefined> {
   if (store === 'disk') return undefined;
-  const server = findS3();
+  const server = findS3Server();
   if (!server) throw new NoServer('no S3 server is named by S3_TEST_ENDPOINT and its credentials');
   return createBucket(server);
 }

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
 import { findPostmaster, stopPostmaster } from '../../deploy/embedded/postmaster.ts';
-import { isRunning, signal, type ProcessRef } from '../../deploy/embedded/processes.ts';
-import { readRecords, type ProcessRecord } from '../../deploy/embedded/records.ts';
-import { freePort, until } from '../support/platform.ts';
+import { isRunning, sendSignal, type ProcessRef } from '../../deploy/embedded/process-ref.ts';
+import { listProcessRecords, type ProcessRecord } from '../../deploy/embedded/process-records.ts';
+import { findFreePort, waitUntil } from '../support/platform.ts';
 import { s3Settings } from '../support/s3.ts';
-import { inBucket, onDisk, type StoredObjects } from '../support/stored-objects.ts';
+import { openBucketObjects, openDiskObjects, type StoredObjects } from '../support/stored-objects.ts';
 import type { Grounds, Servers } from './scene.ts';
 
 const program = fileURLToPath(new URL('../../deploy/embedded/start.js', import.meta.url));
@@ -39,7 +39,7 @@ export class Supervised implements Grounds {
     const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-home-'));
     await chmod(folder, 0o711); // as root, the database's account passes through it
     const home = join(folder, 'home');
-    const port = await freePort();
+    const port = await findFreePort();
     const env = {
       PATH: process.env['PATH'] ?? '',
       MILLRACE_HOME: home,
@@ -49,7 +49,7 @@ export class Supervised implements Grounds {
       ...(redisUrl && { REDIS_URL: redisUrl }),
       ...(bucket && s3Settings(bucket)),
     };
-    const objects = bucket ? inBucket(bucket) : onDisk(home);
+    const objects = bucket ? openBucketObjects(bucket) : openDiskObjects(home);
     const opened = new Supervised(folder, home, env, `http://127.0.0.1:${port}`, objects);
     try {
       await opened.start();
@@ -73,7 +73,7 @@ export class Supervised implements Grounds {
     const keep = (chunk: Buffer) => void (this.text += chunk.toString());
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    await until(() => this.text.slice(from).includes('running on http') || child.exitCode !== null, {
+    await waitUntil(() => this.text.slice(from).includes('running on http') || child.exitCode !== null, {
       what: 'the supervisor to say that it runs',
       withinMs: 120_000,
     });
@@ -84,7 +84,7 @@ export class Supervised implements Grounds {
 
   /** What runs under the supervisor, the database too. */
   async children(): Promise<ProcessRecord[]> {
-    return readRecords(this.home);
+    return listProcessRecords(this.home);
   }
 
   /** `kill -9` of the supervisor, and with `all` of everything that it had started, in the same moment. */
@@ -92,7 +92,7 @@ export class Supervised implements Grounds {
     const victims: ProcessRef[] = all ? await this.children() : [];
     const exited = once(this.supervisor!, 'exit');
     this.supervisor!.kill('SIGKILL');
-    await Promise.all(victims.map((victim) => signal(victim, 'SIGKILL')));
+    await Promise.all(victims.map((victim) => sendSignal(victim, 'SIGKILL')));
     await exited;
   }
 
@@ -129,7 +129,8 @@ export class Supervised implements Grounds {
   async stop(): Promise<void> {
     const child = this.supervisor;
     if (child && child.exitCode === null && child.signalCode === null) await this.end(40_000);
-    for (const left of await this.children()) if (await isRunning(left)) await signal(left, 'SIGKILL', true);
+    for (const left of await this.children())
+      if (await isRunning(left)) await sendSignal(left, 'SIGKILL', true);
     const note = await this.note().catch(() => null);
     const server = note && (await findPostmaster(note.data));
     if (server) await stopPostmaster(server, 'immediate');

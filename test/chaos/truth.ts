@@ -38,7 +38,7 @@ export class Truth {
     this.pool = new pg.Pool({
       connectionString: url,
       max: 3,
-      types: types,
+      types,
       connectionTimeoutMillis: 5_000,
       application_name: 'millrace-chaos',
     });

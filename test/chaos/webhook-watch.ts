@@ -4,15 +4,15 @@
  */
 import type OpenAI from 'openai';
 import { Webhook } from 'standardwebhooks';
-import type { WebhookEndpointObject } from '#contracts';
-import { until } from '../support/platform.ts';
+import type { WebhookEndpointObject } from '@millrace/contracts';
+import { waitUntil } from '../support/platform.ts';
 import {
-  startReceiver,
-  withStatus,
-  type Answering,
-  type Received,
-  type Receiver,
-} from '../support/receiver.ts';
+  startWebhookReceiver,
+  respondWithStatus,
+  type Responder,
+  type ReceivedRequest,
+  type WebhookReceiver,
+} from '../support/webhook-receiver.ts';
 import type { Check } from './fault.ts';
 import { Finding } from './checker/finding.ts';
 import type { Truth } from './truth.ts';
@@ -27,14 +27,15 @@ export class WebhookWatch {
   private hook = '';
   /** Ids that were answered with a 2xx, once for each time. */
   private readonly taken: string[] = [];
-  private answering = withStatus(200);
+  private answering = respondWithStatus(200);
 
   private constructor(
-    private readonly receiver: Receiver,
-    private readonly inside: Receiver,
+    private readonly receiver: WebhookReceiver,
+    private readonly inside: WebhookReceiver,
   ) {
-    receiver.answer((response, one, nth) => {
-      if (!one.path.startsWith('/hook')) return withStatus(307, { location: inside.url })(response, one, nth);
+    receiver.respondWith((response, one, nth) => {
+      if (!one.path.startsWith('/hook'))
+        return respondWithStatus(307, { location: inside.url })(response, one, nth);
       this.answering(response, one, nth);
       if (response.statusCode < 300) this.taken.push(one.headers['webhook-id'] as string);
     });
@@ -42,8 +43,8 @@ export class WebhookWatch {
 
   /** Plays with receivers that are there before the platform is and after it has gone. */
   static async during<T>(play: (watch: WebhookWatch) => Promise<T>): Promise<T> {
-    const inside = await startReceiver();
-    const receiver = await startReceiver();
+    const inside = await startWebhookReceiver();
+    const receiver = await startWebhookReceiver();
     try {
       return await play(new WebhookWatch(receiver, inside));
     } finally {
@@ -61,7 +62,7 @@ export class WebhookWatch {
   }
 
   /** What the receiver of every event says from now on. */
-  hookAnswers(how: Answering): void {
+  hookAnswers(how: Responder): void {
     this.answering = how;
   }
 
@@ -96,8 +97,8 @@ export class WebhookWatch {
     }
   }
 
-  private get hooked(): Received[] {
-    return this.receiver.received.filter(({ path }) => path === '/hook');
+  private get hooked(): ReceivedRequest[] {
+    return this.receiver.requests.filter(({ path }) => path === '/hook');
   }
 
   /** Waits for what has not arrived, then compares. @param kills processes that died with requests in hand. */
@@ -108,7 +109,7 @@ export class WebhookWatch {
     const arrival = new Finding('every event arrived');
     const isThere = async () =>
       (await events()).every(({ id }) => came().has(id)) && (await this.open(truth)) === 0;
-    await until(isThere, { what: 'the events to arrive', withinMs: arriveWithinMs, everyMs: 250 }).catch(
+    await waitUntil(isThere, { what: 'the events to arrive', withinMs: arriveWithinMs, everyMs: 250 }).catch(
       () => undefined,
     );
     const waitedMs = Math.round(performance.now() - began);
@@ -129,8 +130,8 @@ export class WebhookWatch {
       },
       {
         name: 'nothing went to an internal address, though a receiver redirected there',
-        holds: this.inside.received.length === 0 && this.receiver.received.length > this.hooked.length,
-        found: `${this.receiver.received.length - this.hooked.length} redirects, ${this.inside.received.length} followed`,
+        holds: this.inside.requests.length === 0 && this.receiver.requests.length > this.hooked.length,
+        found: `${this.receiver.requests.length - this.hooked.length} redirects, ${this.inside.requests.length} followed`,
       },
     ];
     return { checks, figures: { events: known.length, requests: this.hooked.length, repeated } };

@@ -6,28 +6,36 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { signUrl } from '#storage';
-import { leftOvers } from '../support/left-overs.ts';
-import { watchMemory } from '../support/memory.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { ended, jsonl, line, records, run, upload, type RecordLine } from './wire/lines.ts';
+import { compareStoredObjects } from '../support/compare-stored-objects.ts';
+import { measurePeakMemory } from '../support/peak-memory.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
 import {
-  ask,
+  waitForBatch,
+  toJsonl,
+  buildLine,
+  readRecords,
+  runBatch,
+  uploadInput,
+  type ResultLine,
+} from './support/batch-lines.ts';
+import {
+  sendRaw,
   boundary,
-  form,
-  purpose,
-  repeated,
-  sendForm,
-  uploadRaw,
-  type Asked,
+  buildForm,
+  batchPurpose,
+  repeatBytes,
+  sendFileForm,
+  uploadFileRaw,
+  type RawRequest,
   type FormPart,
-} from './wire/raw.ts';
+} from './support/raw-http.ts';
 
 const MiB = 2 ** 20;
 const maxBytes = 128 * MiB;
 
 let platform: Platform;
-let sql: Sql;
+let sql: SqlClient;
 
 beforeAll(async () => {
   platform = await startPlatform({ env: { UPLOAD_MAX_BYTES: String(maxBytes) } });
@@ -41,34 +49,34 @@ afterAll(async () => {
 
 afterEach(async () => {
   // Deletions go on behind the answer for a moment.
-  await until(async () => (await leftOvers(platform, sql)).unreferenced.length === 0, {
+  await waitUntil(async () => (await compareStoredObjects(platform, sql)).unreferenced.length === 0, {
     what: 'no left-overs',
     withinMs: 30_000,
   });
-  expect((await leftOvers(platform, sql)).missing).toEqual([]);
+  expect((await compareStoredObjects(platform, sql)).missing).toEqual([]);
   for (const { child } of [platform.api, ...platform.workers])
     expect([child.exitCode, child.signalCode]).toEqual([null, null]);
 });
 
-const good = (custom_id: string) => JSON.stringify(line(custom_id));
+const good = (custom_id: string) => JSON.stringify(buildLine(custom_id));
 const errorsOf = async (content: string | Buffer) => {
-  const batch = await run(platform.client, content);
+  const batch = await runBatch(platform.client, content);
   expect(batch).toMatchObject({ status: 'failed', output_file_id: null, error_file_id: null });
   expect(await sql.rows('select 1 from chunks where batch_id = $1', [batch.id])).toEqual([]);
   return batch.errors!.data!.map(({ code, line: number, param }) => [code, number, param]);
 };
 const answers = async (content: string | Buffer) => {
-  const batch = await run(platform.client, content);
+  const batch = await runBatch(platform.client, content);
   const found = [
-    ...(await records(platform.client, batch.output_file_id)),
-    ...(await records(platform.client, batch.error_file_id)),
+    ...(await readRecords(platform.client, batch.output_file_id)),
+    ...(await readRecords(platform.client, batch.error_file_id)),
   ];
   expect(batch.status).toBe('completed');
   expect(found).toHaveLength(batch.request_counts!.total);
   return found.sort((a, b) => numberOf(a) - numberOf(b));
 };
-const numberOf = ({ id }: RecordLine) => Number(/\d+$/.exec(id)![0]);
-const statuses = (found: RecordLine[]) => found.map(({ response }) => response!.status_code);
+const numberOf = ({ id }: ResultLine) => Number(/\d+$/.exec(id)![0]);
+const statuses = (found: ResultLine[]) => found.map(({ response }) => response!.status_code);
 
 describe('files', () => {
   test.each([
@@ -130,13 +138,13 @@ describe('files', () => {
   });
 
   test('one line beyond every measure, in flat memory', async () => {
-    const memory = [platform.api, ...platform.workers].map(watchMemory);
+    const memory = [platform.api, ...platform.workers].map(measurePeakMemory);
     async function* content() {
       yield Buffer.from(`${good('a')}\n{"custom_id":"`);
-      yield* repeated('x', 120 * MiB);
+      yield* repeatBytes('x', 120 * MiB);
       yield Buffer.from(`"}\n${good('b')}\n`);
     }
-    const answer = await uploadRaw(platform, content());
+    const answer = await uploadFileRaw(platform, content());
     const file = JSON.parse(answer.text) as { id: string; bytes: number };
     expect(file.bytes).toBeGreaterThan(120 * MiB);
     const { id } = await platform.client.batches.create({
@@ -144,7 +152,7 @@ describe('files', () => {
       endpoint: '/v1/embeddings',
       completion_window: '24h',
     });
-    const batch = await ended(platform.client, id);
+    const batch = await waitForBatch(platform.client, id);
     expect(batch.errors!.data).toEqual([
       { code: 'line_too_long', line: 2, param: null, message: expect.stringContaining(String(16 * MiB)) },
     ]);
@@ -153,18 +161,20 @@ describe('files', () => {
   });
 
   test('ten million lines of one byte, in flat memory; one more is too many', async () => {
-    const memory = [platform.api, ...platform.workers].map(watchMemory);
+    const memory = [platform.api, ...platform.workers].map(measurePeakMemory);
     for (const [count, code] of [
       [10_000_000, 'invalid_json_line'],
       [10_000_001, 'too_many_tasks'],
     ] as const) {
-      const file = JSON.parse((await uploadRaw(platform, repeated('1\n', count))).text) as { id: string };
+      const file = JSON.parse((await uploadFileRaw(platform, repeatBytes('1\n', count))).text) as {
+        id: string;
+      };
       const { id } = await platform.client.batches.create({
         input_file_id: file.id,
         endpoint: '/v1/embeddings',
         completion_window: '24h',
       });
-      const batch = await ended(platform.client, id);
+      const batch = await waitForBatch(platform.client, id);
       expect(batch.status).toBe('failed');
       expect(batch.errors!.data![0]).toMatchObject({ code, line: code === 'too_many_tasks' ? null : 1 });
       await platform.client.files.delete(file.id);
@@ -174,7 +184,7 @@ describe('files', () => {
 });
 
 describe('lines', () => {
-  const wrong = (over: object) => `${good('a')}\n${JSON.stringify(line('b', {}, over))}\n`;
+  const wrong = (over: object) => `${good('a')}\n${JSON.stringify(buildLine('b', {}, over))}\n`;
 
   test.each([
     ['no custom_id', wrong({ custom_id: undefined }), 'missing_required_parameter', 'custom_id'],
@@ -206,7 +216,7 @@ describe('lines', () => {
     'sandbox/\u0000',
     '\ud800/x',
   ])('the model %j is none', async (model) => {
-    const [[code, number, param]] = (await errorsOf(jsonl([line('a', { model })]))) as [
+    const [[code, number, param]] = (await errorsOf(toJsonl([buildLine('a', { model })]))) as [
       [string, number, string],
     ];
     expect(['model_not_found', 'missing_required_parameter']).toContain(code);
@@ -225,7 +235,7 @@ describe('lines', () => {
       '"\\',
       'ü'.repeat(512),
     ];
-    const found = await answers(jsonl(ids.map((id) => line(id, { input: 'x' }))));
+    const found = await answers(toJsonl(ids.map((id) => buildLine(id, { input: 'x' }))));
     expect(found.map(({ custom_id }) => custom_id)).toEqual(ids);
     expect(new Set(statuses(found))).toEqual(new Set([200]));
   });
@@ -279,7 +289,7 @@ describe('lines', () => {
       [{ metadata: { a: 1 } }, 'metadata.a'],
       [{ metadata: { sandbox: 'nonsense' } }, 'metadata.sandbox'],
     ];
-    const found = await answers(jsonl(bodies.map(([body], at) => line(`row-${at}`, body))));
+    const found = await answers(toJsonl(bodies.map(([body], at) => buildLine(`row-${at}`, body))));
     expect(found.map(({ response }) => [response!.status_code, response!.body.error.param])).toEqual(
       bodies.map(([, param]) => [400, param]),
     );
@@ -290,7 +300,7 @@ describe('lines', () => {
     lines[99_999] = good('row-1');
     lines[1_024] = good('row-1024');
     lines[49_999] = '\r';
-    const batch = await run(platform.client, `\ufeff${lines.join('\n')}`);
+    const batch = await runBatch(platform.client, `\ufeff${lines.join('\n')}`);
     expect(
       batch.errors!.data!.map(({ code, line: number, message }) => [
         code,
@@ -305,39 +315,39 @@ describe('lines', () => {
 
   test('ids that only look alike are no duplicates', async () => {
     const ids = ['a', 'A', ' a', 'a ', '\u00e9', 'e\u0301', 'a\u0000', '\ud800', '\ud801'];
-    expect(await answers(jsonl(ids.map((id) => line(id))))).toHaveLength(ids.length);
+    expect(await answers(toJsonl(ids.map((id) => buildLine(id))))).toHaveLength(ids.length);
   });
 });
 
 describe('gzip', () => {
-  const packed = gzipSync(jsonl([line('a'), line('b')]));
+  const packed = gzipSync(toJsonl([buildLine('a'), buildLine('b')]));
 
   test.each([
     ['cut in the middle', packed.subarray(0, -12)],
     ['cut in its check sum', packed.subarray(0, -3)],
     ['with a wrong check sum', Buffer.concat([packed.subarray(0, -8), Buffer.alloc(8)])],
-    ['that is none', Buffer.from(jsonl([line('a')]))],
+    ['that is none', Buffer.from(toJsonl([buildLine('a')]))],
     ['whose second member is cut', Buffer.concat([packed, packed.subarray(0, 20)])],
   ])('a file %s is refused', async (_, content) => {
-    const { status, error } = await uploadRaw(platform, content, 'input.jsonl.gz');
+    const { status, error } = await uploadFileRaw(platform, content, 'input.jsonl.gz');
     expect([status, error.code, error.param]).toEqual([400, 'invalid_gzip', 'file']);
   });
 
   test('members one after another are one file', async () => {
-    const { id } = await upload(
+    const { id } = await uploadInput(
       platform.client,
-      Buffer.concat([packed, gzipSync(jsonl([line('c')]))]),
+      Buffer.concat([packed, gzipSync(toJsonl([buildLine('c')]))]),
       'x.jsonl.gz',
     );
     expect(await (await platform.client.files.content(id)).text()).toBe(
-      jsonl([line('a'), line('b'), line('c')]),
+      toJsonl([buildLine('a'), buildLine('b'), buildLine('c')]),
     );
   });
 
   test('a bomb is refused before it goes off', async () => {
-    const memory = watchMemory(platform.api);
+    const memory = measurePeakMemory(platform.api);
     const member = gzipSync(Buffer.alloc(32 * MiB));
-    const { status, error } = await uploadRaw(
+    const { status, error } = await uploadFileRaw(
       platform,
       Buffer.concat(Array(40).fill(member)),
       'bomb.jsonl.gz',
@@ -350,7 +360,7 @@ describe('gzip', () => {
     // Noise that repeats: gzip makes about a sixtieth of it, less than it takes for a bomb.
     const noise = createHash('shake256', { outputLength: 2_048 }).update('noise').digest();
     const content = gzipSync(Buffer.alloc(maxBytes + 1, noise), { level: 1 });
-    const { status, error } = await uploadRaw(platform, content, 'input.jsonl.gz');
+    const { status, error } = await uploadFileRaw(platform, content, 'input.jsonl.gz');
     expect([status, error.code, error.param]).toEqual([413, 'file_too_large', 'file']);
   });
 });
@@ -358,7 +368,7 @@ describe('gzip', () => {
 describe('forms', () => {
   const file = (
     name = 'input.jsonl',
-    content: Uint8Array = Buffer.from(jsonl([line('a')])),
+    content: Uint8Array = Buffer.from(toJsonl([buildLine('a')])),
     field = 'file',
   ): FormPart => ({
     file: field,
@@ -367,47 +377,55 @@ describe('forms', () => {
   });
   type Refusal = [status: number, code?: string | null, param?: string | null];
   const sent = async (...parts: FormPart[]): Promise<Refusal> => {
-    const answer = await sendForm(platform, parts);
+    const answer = await sendFileForm(platform, parts);
     return [answer.status, answer.error?.code, answer.error?.param];
   };
 
   test('the purpose may come after the file', async () => {
-    expect((await sent(file(), purpose))[0]).toBe(200);
-    expect(await sent(file('a.txt'), purpose)).toEqual([400, 'invalid_file_format', 'file']);
+    expect((await sent(file(), batchPurpose))[0]).toBe(200);
+    expect(await sent(file('a.txt'), batchPurpose)).toEqual([400, 'invalid_file_format', 'file']);
     expect(await sent(file(), { field: 'purpose', value: 'nothing' })).toEqual([
       400,
       'invalid_request',
       'purpose',
     ]);
     const soon: FormPart = { field: 'expires_after[seconds]', value: '5' };
-    expect(await sent(purpose, file(), soon)).toEqual([400, 'invalid_request', 'expires_after.anchor']);
+    expect(await sent(batchPurpose, file(), soon)).toEqual([400, 'invalid_request', 'expires_after.anchor']);
   });
 
   test('exactly one file, in its field', async () => {
-    expect(await sent(purpose)).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent(batchPurpose)).toEqual([400, 'invalid_request', 'file']);
     expect(await sent()).toEqual([400, 'invalid_request', 'file']);
-    expect(await sent(purpose, { field: 'file', value: 'text' })).toEqual([400, 'invalid_request', 'file']);
-    expect(await sent(purpose, file('a.jsonl', Buffer.from('x'), 'upload'))).toEqual([
+    expect(await sent(batchPurpose, { field: 'file', value: 'text' })).toEqual([
       400,
       'invalid_request',
       'file',
     ]);
-    expect(await sent(purpose, file(), file())).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent(batchPurpose, file('a.jsonl', Buffer.from('x'), 'upload'))).toEqual([
+      400,
+      'invalid_request',
+      'file',
+    ]);
+    expect(await sent(batchPurpose, file(), file())).toEqual([400, 'invalid_request', 'file']);
     expect(await sent(file())).toEqual([400, 'invalid_request', 'purpose']);
   });
 
   test('a second file is refused unread, however large it is', async () => {
-    const memory = watchMemory(platform.api);
-    const large: FormPart = { file: 'file', name: 'b.jsonl', content: repeated('x', 100 * MiB) };
-    expect(await sent(purpose, file(), large)).toEqual([400, 'invalid_request', 'file']);
+    const memory = measurePeakMemory(platform.api);
+    const large: FormPart = { file: 'file', name: 'b.jsonl', content: repeatBytes('x', 100 * MiB) };
+    expect(await sent(batchPurpose, file(), large)).toEqual([400, 'invalid_request', 'file']);
     expect(memory()).toBeLessThan(60);
   });
 
   test('names', async () => {
-    expect(await sent(purpose, file(''))).toEqual([400, 'invalid_file_format', 'file']);
-    expect(await sent(purpose, file(`${'x'.repeat(250)}.jsonl`))).toEqual([400, 'invalid_request', 'file']);
+    expect(await sent(batchPurpose, file(''))).toEqual([400, 'invalid_file_format', 'file']);
+    expect(await sent(batchPurpose, file(`${'x'.repeat(250)}.jsonl`))).toEqual([
+      400,
+      'invalid_request',
+      'file',
+    ]);
     for (const name of ['../../etc/input.jsonl', '..\\input.jsonl', '/input.jsonl']) {
-      const { text } = await sendForm(platform, [purpose, file(name)]);
+      const { text } = await sendFileForm(platform, [batchPurpose, file(name)]);
       expect((JSON.parse(text) as { filename: string }).filename).toBe('input.jsonl');
     }
   });
@@ -422,16 +440,16 @@ describe('forms', () => {
 
   test('too many fields', async () => {
     const many = Array.from({ length: 50 }, (_, at): FormPart => ({ field: `f${at}`, value: 'x' }));
-    expect(await sent(...many, purpose, file())).toEqual([413, 'too_many_fields', null]);
+    expect(await sent(...many, batchPurpose, file())).toEqual([413, 'too_many_fields', null]);
   });
 
-  const raw = (headers: Asked['headers'], body: Asked['body']) =>
-    ask(platform, { path: '/v1/files', headers: headers!, body });
+  const raw = (headers: RawRequest['headers'], body: RawRequest['body']) =>
+    sendRaw(platform, { path: '/v1/files', headers: headers!, body });
   const multipart = `multipart/form-data; boundary=${boundary}`;
 
   test.each([
-    ['no boundary', 'multipart/form-data', form([purpose, file()])],
-    ['another boundary', 'multipart/form-data; boundary=other', form([purpose, file()])],
+    ['no boundary', 'multipart/form-data', buildForm([batchPurpose, file()])],
+    ['another boundary', 'multipart/form-data; boundary=other', buildForm([batchPurpose, file()])],
     ['no form at all', multipart, Buffer.from('garbage')],
     [
       'a form that breaks off',
@@ -457,7 +475,7 @@ describe('forms', () => {
   });
 
   test('a file over the limit, told by its length or found on the way', async () => {
-    const found = await uploadRaw(platform, repeated(`${'x'.repeat(1_023)}\n`, maxBytes / 1_024 + 1));
+    const found = await uploadFileRaw(platform, repeatBytes(`${'x'.repeat(1_023)}\n`, maxBytes / 1_024 + 1));
     expect([found.status, found.error.code]).toEqual([413, 'file_too_large']);
     const huge = { 'content-type': multipart, 'content-length': String(2 ** 50) };
     const told = await raw(huge, Buffer.from('x'));
@@ -469,7 +487,7 @@ describe('forms', () => {
     for (const length of [10 * MiB, 2 ** 20 + 7]) {
       await breakOff(length);
     }
-    await until(async () => (await leftOvers(platform, sql)).unreferenced.length === 0, {
+    await waitUntil(async () => (await compareStoredObjects(platform, sql)).unreferenced.length === 0, {
       what: 'no left-overs',
     });
     expect(await sql.rows('select id from files')).toHaveLength(before.length);
@@ -488,15 +506,15 @@ describe('forms', () => {
     ];
     socket.write(`${head.join('\r\n')}\r\n\r\n`);
     let written = 0;
-    for await (const piece of form([
-      purpose,
-      { file: 'file', name: 'a.jsonl', content: repeated('{}\n', length / 3) },
+    for await (const piece of buildForm([
+      batchPurpose,
+      { file: 'file', name: 'a.jsonl', content: repeatBytes('{}\n', length / 3) },
     ])) {
       written += piece.length;
       if (written > length) break;
       if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve));
     }
-    await until(async () => (await leftOvers(platform, sql)).unreferenced.length > 0, {
+    await waitUntil(async () => (await compareStoredObjects(platform, sql)).unreferenced.length > 0, {
       what: 'the upload to have begun',
     });
     socket.destroy();
@@ -505,7 +523,7 @@ describe('forms', () => {
 
 test('a download that is given up is closed on our side too', async () => {
   const lines = Buffer.alloc(64 * MiB, `${'x'.repeat(1_023)}\n`);
-  const file = JSON.parse((await uploadRaw(platform, lines)).text) as { id: string };
+  const file = JSON.parse((await uploadFileRaw(platform, lines)).text) as { id: string };
   const descriptors = `/proc/${platform.api.child.pid}/fd`;
   if (!existsSync(descriptors))
     console.warn('NOT CHECKED: this system does not show what a process has open');
@@ -520,14 +538,14 @@ test('a download that is given up is closed on our side too', async () => {
     await answer.body!.getReader().read();
     leaving.abort();
   }
-  await until(async () => (await open()) <= before + 2, { what: 'the descriptors to be closed' });
+  await waitUntil(async () => (await open()) <= before + 2, { what: 'the descriptors to be closed' });
   await platform.client.files.delete(file.id);
 });
 
 describe('requests', () => {
   const json = { 'content-type': 'application/json' };
-  const post = (body: Asked['body'], headers: Asked['headers'] = json) =>
-    ask(platform, { path: '/v1/batches', headers, body });
+  const post = (body: RawRequest['body'], headers: RawRequest['headers'] = json) =>
+    sendRaw(platform, { path: '/v1/batches', headers, body });
 
   test.each([
     ['bad JSON', '{"input_file_id":', 400, 'invalid_json'],
@@ -567,7 +585,7 @@ describe('requests', () => {
       ['PUT', '/v1/batches/x'],
       ['OPTIONS', '/v1/files'],
     ]) {
-      const answer = await ask(platform, { method: method!, path: path! });
+      const answer = await sendRaw(platform, { method: method!, path: path! });
       expect([answer.status, answer.error.code, answer.error.type]).toEqual([
         404,
         'unknown_url',
@@ -591,32 +609,32 @@ describe('requests', () => {
   ];
   test.each(odd)('the id %s is not found', async (id) => {
     for (const path of [`/v1/files/${id}`, `/v1/files/${id}/content`, `/v1/batches/${id}`]) {
-      const answer = await ask(platform, { path });
+      const answer = await sendRaw(platform, { path });
       expect([answer.status, answer.error.type]).toEqual([404, 'not_found_error']);
     }
-    expect((await ask(platform, { method: 'DELETE', path: `/v1/files/${id}` })).status).toBe(404);
-    expect((await ask(platform, { method: 'POST', path: `/v1/batches/${id}/cancel` })).status).toBe(404);
-    const object = await ask(platform, { path: `/v1/objects/${id}` });
+    expect((await sendRaw(platform, { method: 'DELETE', path: `/v1/files/${id}` })).status).toBe(404);
+    expect((await sendRaw(platform, { method: 'POST', path: `/v1/batches/${id}/cancel` })).status).toBe(404);
+    const object = await sendRaw(platform, { path: `/v1/objects/${id}` });
     expect([403, 404]).toContain(object.status);
   });
 
   test('addresses that can not be read', async () => {
     for (const path of ['%zz', '%', '%ed%a0%80', 'a'.repeat(5_000)].map((id) => `/v1/files/${id}`)) {
-      const answer = await ask(platform, { path });
+      const answer = await sendRaw(platform, { path });
       expect([400, 414]).toContain(answer.status);
       expect([answer.error.code, answer.error.type]).toEqual(['invalid_url', 'invalid_request_error']);
       expect(answer.headers['x-request-id']).toMatch(/^req_/);
     }
     for (const query of ['after=%00', 'after=..%2f', 'after=a&after=b', 'limit=1e3', 'order=%00']) {
-      const answer = await ask(platform, { path: `/v1/batches?${query}` });
+      const answer = await sendRaw(platform, { path: `/v1/batches?${query}` });
       expect([answer.status, answer.error.param]).toEqual([400, /^\w+/.exec(query)![0]]);
     }
   });
 
   test('ranges that are none are ignored, those past the end refused', async () => {
-    const content = jsonl([line('a')]);
-    const { id } = await upload(platform.client, content);
-    const get = (range: string) => ask(platform, { path: `/v1/files/${id}/content`, headers: { range } });
+    const content = toJsonl([buildLine('a')]);
+    const { id } = await uploadInput(platform.client, content);
+    const get = (range: string) => sendRaw(platform, { path: `/v1/files/${id}/content`, headers: { range } });
     for (const range of [
       'bytes=',
       'bytes=b-a',
@@ -635,10 +653,12 @@ describe('requests', () => {
       expect(answer.headers['content-range']).toBe(`bytes */${content.length}`);
     }
     const conditional = { range: 'bytes=0-1', 'if-range': '"etag"' };
-    expect((await ask(platform, { path: `/v1/files/${id}/content`, headers: conditional })).status).toBe(200);
-    const { id: empty } = await upload(platform.client, '');
-    expect((await ask(platform, { path: `/v1/files/${empty}/content` })).status).toBe(200);
-    const ofNothing = await ask(platform, {
+    expect((await sendRaw(platform, { path: `/v1/files/${id}/content`, headers: conditional })).status).toBe(
+      200,
+    );
+    const { id: empty } = await uploadInput(platform.client, '');
+    expect((await sendRaw(platform, { path: `/v1/files/${empty}/content` })).status).toBe(200);
+    const ofNothing = await sendRaw(platform, {
       path: `/v1/files/${empty}/content`,
       headers: { range: 'bytes=0-' },
     });
@@ -646,7 +666,7 @@ describe('requests', () => {
   });
 
   test('keys and lengths that are nonsense', async () => {
-    const { id: input_file_id } = await upload(platform.client, jsonl([line('a')]));
+    const { id: input_file_id } = await uploadInput(platform.client, toJsonl([buildLine('a')]));
     const body = JSON.stringify({ input_file_id, endpoint: '/v1/embeddings', completion_window: '24h' });
     expect((await post(body, { ...json, 'idempotency-key': '' })).error.param).toBe('Idempotency-Key');
     expect((await post(body, { ...json, 'idempotency-key': 'ü\u00ff%00' })).status).toBe(200);
@@ -677,8 +697,8 @@ describe('signed URLs', () => {
   let content: string;
   let secret: string;
   beforeAll(async () => {
-    content = jsonl([line('a')]);
-    const { id } = await upload(platform.client, content);
+    content = toJsonl([buildLine('a')]);
+    const { id } = await uploadInput(platform.client, content);
     [{ key }] = (await sql.rows<{ key: string }>(
       'select object_key as key from file_segments where file_id = $1',
       [id],
@@ -690,7 +710,7 @@ describe('signed URLs', () => {
       signUrl({ baseUrl: platform.url, secret, ...options }, key, { method: 'GET', expiresInS: 60, ...over }),
     );
   const get = (url: Pick<URL, 'pathname' | 'search'>, method = 'GET') =>
-    ask({ ...platform, apiKey: '' }, { method, path: url.pathname + url.search });
+    sendRaw({ ...platform, apiKey: '' }, { method, path: url.pathname + url.search });
 
   test('open one object, whole or a range of it, for nobody in particular', async () => {
     const answer = await get(sign({ filename: "a'b.jsonl" }));
@@ -705,7 +725,7 @@ describe('signed URLs', () => {
   });
 
   test('nothing in them can be changed', async () => {
-    const { id } = await upload(platform.client, 'secret\n');
+    const { id } = await uploadInput(platform.client, 'secret\n');
     const [other] = await sql.rows<{ key: string }>(
       'select object_key as key from file_segments where file_id = $1',
       [id],
@@ -758,8 +778,8 @@ describe('signed URLs', () => {
 });
 
 test('after all this the platform works, is healthy, and has written no secret down', async () => {
-  expect(statuses(await answers(jsonl([line('a')])))).toEqual([200]);
-  const ready = await ask(platform, { path: '/health/ready' });
+  expect(statuses(await answers(toJsonl([buildLine('a')])))).toEqual([200]);
+  const ready = await sendRaw(platform, { path: '/health/ready' });
   expect(ready.status).toBe(200);
   expect(platform.output()).not.toContain(platform.apiKey);
   // Bad input is the sender's fault: nothing here went wrong.

@@ -1,12 +1,21 @@
 /** Batches made of lines that come with the request, and batches whose lines are checked before the answer. */
 import OpenAI from 'openai';
-import { leftOvers } from '../support/left-overs.ts';
+import { compareStoredObjects } from '../support/compare-stored-objects.ts';
 import { startPlatform, type Platform } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { ended, failure, jsonl, line, records, submit, upload, type Batch } from './wire/lines.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import {
+  waitForBatch,
+  catchError,
+  toJsonl,
+  buildLine,
+  readRecords,
+  createBatch,
+  uploadInput,
+  type Batch,
+} from './support/batch-lines.ts';
 
 let platform: Platform;
-let sql: Sql;
+let sql: SqlClient;
 let client: OpenAI;
 
 beforeAll(async () => {
@@ -30,30 +39,33 @@ const create = (body: object, query = '', key?: string) =>
 describe('inline requests', () => {
   test('run as a file would; method and url may be left out', async () => {
     const short = { custom_id: 'short', body: { model: 'sandbox/embeddings', input: 'näher', user: 'u' } };
-    const created = await create({ requests: [line('long'), short], metadata: { job: 'inline' } });
+    const created = await create({ requests: [buildLine('long'), short], metadata: { job: 'inline' } });
     expect(created).toMatchObject({ status: 'validating', metadata: { job: 'inline' } });
     const input = await (await client.files.content(created.input_file_id)).text();
     expect(input).toBe(
-      jsonl([line('long'), { custom_id: 'short', method: 'POST', url: '/v1/embeddings', body: short.body }]),
+      toJsonl([
+        buildLine('long'),
+        { custom_id: 'short', method: 'POST', url: '/v1/embeddings', body: short.body },
+      ]),
     );
-    const batch = await ended(client, created.id);
+    const batch = await waitForBatch(client, created.id);
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 2, completed: 2 } });
-    const found = await records(client, batch.output_file_id);
+    const found = await readRecords(client, batch.output_file_id);
     expect(found.map(({ custom_id }) => custom_id)).toEqual(['long', 'short']);
   });
 
   test('many of them, and one key makes one batch and one file', async () => {
-    const requests = Array.from({ length: 3_000 }, (_, at) => line(`row-${at}`, { dimensions: 2 }));
+    const requests = Array.from({ length: 3_000 }, (_, at) => buildLine(`row-${at}`, { dimensions: 2 }));
     const made = await Promise.all([1, 2, 3].map(() => create({ requests }, '', 'inline')));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
-    const batch = await ended(client, made[0]!.id);
+    const batch = await waitForBatch(client, made[0]!.id);
     expect(batch.request_counts).toEqual({ total: 3_000, completed: 3_000, failed: 0 });
     expect((await create({ requests }, '', 'inline')).id).toBe(batch.id);
-    expect(await failure(create({ requests: [line('a')] }, '', 'inline'))).toMatchObject({
+    expect(await catchError(create({ requests: [buildLine('a')] }, '', 'inline'))).toMatchObject({
       status: 409,
       code: 'idempotency_key_reused',
     });
-    expect((await leftOvers(platform, sql)).unreferenced).toEqual([]);
+    expect((await compareStoredObjects(platform, sql)).unreferenced).toEqual([]);
   });
 
   test('what is wrong with the request is a 400, what is wrong between its lines fails the batch', async () => {
@@ -61,14 +73,14 @@ describe('inline requests', () => {
       [{}, 'input_file_id'],
       [{ requests: [] }, 'requests'],
       [{ requests: [{ body: { model: 'm' } }] }, 'requests.0.custom_id'],
-      [{ requests: [line('a'), { ...line('b'), body: {} }] }, 'requests.1.body.model'],
-      [{ requests: [{ ...line('a'), method: 'GET' }] }, 'requests.0.method'],
-      [{ requests: [line('a')], input_file_id: (await upload(client, '{}')).id }, 'requests'],
+      [{ requests: [buildLine('a'), { ...buildLine('b'), body: {} }] }, 'requests.1.body.model'],
+      [{ requests: [{ ...buildLine('a'), method: 'GET' }] }, 'requests.0.method'],
+      [{ requests: [buildLine('a')], input_file_id: (await uploadInput(client, '{}')).id }, 'requests'],
     ];
     for (const [body, param] of wrong)
-      expect(await failure(create(body))).toMatchObject({ status: 400, param });
-    const twice = await create({ requests: [line('a'), line('a')] });
-    expect(await ended(client, twice.id)).toMatchObject({
+      expect(await catchError(create(body))).toMatchObject({ status: 400, param });
+    const twice = await create({ requests: [buildLine('a'), buildLine('a')] });
+    expect(await waitForBatch(client, twice.id)).toMatchObject({
       status: 'failed',
       errors: { data: [{ code: 'duplicate_custom_id', line: 2 }] },
     });
@@ -76,54 +88,54 @@ describe('inline requests', () => {
 });
 
 test('its priority is given at creation, changed while it runs, and kept by a retry', async () => {
-  const requests = [line('a'), line('b', { dimensions: -1 })];
+  const requests = [buildLine('a'), buildLine('b', { dimensions: -1 })];
   const created = await create({ requests, priority: -20 });
   expect(created.millrace).toMatchObject({ priority: -20 });
   // One call of ten seconds: it still runs when it is changed.
   const slow = { model: 'sandbox/embeddings', metadata: { sandbox: '{"delay_ms":10000}' } };
-  const long = await create({ requests: [line('slow', slow)] });
+  const long = await create({ requests: [buildLine('slow', slow)] });
   const changed = await client.post<Batch>(`/batches/${long.id}`, { body: { priority: -5 } });
   expect([long.millrace, changed.millrace]).toMatchObject([{ priority: 0 }, { priority: -5 }]);
   await client.batches.cancel(long.id);
 
-  const { id, millrace } = await ended(client, created.id);
+  const { id, millrace } = await waitForBatch(client, created.id);
   expect(millrace).toMatchObject({ priority: -20 });
   expect(await client.post<Batch>(`/batches/${id}/retry`)).toMatchObject({ millrace: { priority: -20 } });
   const late = client.post(`/batches/${id}`, { body: { priority: 0 } });
-  expect(await failure(late)).toMatchObject({ status: 409, code: 'batch_not_running' });
+  expect(await catchError(late)).toMatchObject({ status: 409, code: 'batch_not_running' });
   for (const priority of [1, -101, 0.5, 'high', null]) {
     const refusal = { status: 400, param: 'priority' };
-    expect(await failure(create({ requests, priority }))).toMatchObject(refusal);
-    expect(await failure(client.post(`/batches/${id}`, { body: { priority } }))).toMatchObject(refusal);
+    expect(await catchError(create({ requests, priority }))).toMatchObject(refusal);
+    expect(await catchError(client.post(`/batches/${id}`, { body: { priority } }))).toMatchObject(refusal);
   }
 });
 
 describe('validate=strict', () => {
   test('a good file is a batch like any other', async () => {
-    const { id: input_file_id } = await upload(client, jsonl([line('a'), line('b')]));
+    const { id: input_file_id } = await uploadInput(client, toJsonl([buildLine('a'), buildLine('b')]));
     const batch = await create({ input_file_id }, '?validate=strict');
-    expect(await ended(client, batch.id)).toMatchObject({ status: 'completed' });
-    const inline = await create({ requests: [line('a')] }, '?validate=strict');
-    expect(await ended(client, inline.id)).toMatchObject({ status: 'completed' });
+    expect(await waitForBatch(client, batch.id)).toMatchObject({ status: 'completed' });
+    const inline = await create({ requests: [buildLine('a')] }, '?validate=strict');
+    expect(await waitForBatch(client, inline.id)).toMatchObject({ status: 'completed' });
   });
 
   const bad: [string, string][] = [
-    ['JSON', `${jsonl([line('a')])}\n{"custom_id":\n`],
-    ['ids', jsonl([line('a'), line('b'), line('a')])],
-    ['the url', jsonl([line('a', {}, { url: '/v1/responses' })])],
-    ['models', jsonl([line('a'), line('b', { model: 'sandbox/other' })])],
-    ['the model', jsonl([line('a', { model: 'nobody/nothing' })])],
-    ['a field', jsonl([line('a', {}, { body: {} })])],
+    ['JSON', `${toJsonl([buildLine('a')])}\n{"custom_id":\n`],
+    ['ids', toJsonl([buildLine('a'), buildLine('b'), buildLine('a')])],
+    ['the url', toJsonl([buildLine('a', {}, { url: '/v1/responses' })])],
+    ['models', toJsonl([buildLine('a'), buildLine('b', { model: 'sandbox/other' })])],
+    ['the model', toJsonl([buildLine('a', { model: 'nobody/nothing' })])],
+    ['a field', toJsonl([buildLine('a', {}, { body: {} })])],
     ['no line', '\n\n'],
-    ['UTF-16', Buffer.from(jsonl([line('a')]), 'utf16le').toString('latin1')],
-    ['many', jsonl(Array.from({ length: 150 }, () => line('a', {}, { url: '/' })))],
+    ['UTF-16', Buffer.from(toJsonl([buildLine('a')]), 'utf16le').toString('latin1')],
+    ['many', toJsonl(Array.from({ length: 150 }, () => buildLine('a', {}, { url: '/' })))],
   ];
   test.each(bad)('%s wrong: the errors that the batch would have failed with', async (_, content) => {
     const bytes = Buffer.from(content, 'latin1');
-    const failed = await ended(client, (await submit(client, bytes)).id);
+    const failed = await waitForBatch(client, (await createBatch(client, bytes)).id);
     expect(failed.status).toBe('failed');
-    const { id: input_file_id } = await upload(client, bytes);
-    const error = await failure(create({ input_file_id }, '?validate=strict'));
+    const { id: input_file_id } = await uploadInput(client, bytes);
+    const error = await catchError(create({ input_file_id }, '?validate=strict'));
     const [first] = failed.errors!.data!;
     expect(error).toMatchObject({ status: 400, code: first!.code });
     expect((error.error as { errors: unknown }).errors).toEqual(failed.errors);
@@ -133,25 +145,25 @@ describe('validate=strict', () => {
   test('nothing is left of a refused batch, and its key is free', async () => {
     const batches = () => sql.rows('select 1 from batches');
     const before = (await batches()).length;
-    const call = create({ requests: [line('a'), line('a')] }, '?validate=strict', 'strict');
-    expect(await failure(call)).toMatchObject({ status: 400, code: 'duplicate_custom_id' });
+    const call = create({ requests: [buildLine('a'), buildLine('a')] }, '?validate=strict', 'strict');
+    expect(await catchError(call)).toMatchObject({ status: 400, code: 'duplicate_custom_id' });
     expect((await batches()).length).toBe(before);
-    expect((await leftOvers(platform, sql)).unreferenced).toEqual([]);
-    const good = await create({ requests: [line('a')] }, '?validate=strict', 'strict');
-    await ended(client, good.id);
+    expect((await compareStoredObjects(platform, sql)).unreferenced).toEqual([]);
+    const good = await create({ requests: [buildLine('a')] }, '?validate=strict', 'strict');
+    await waitForBatch(client, good.id);
   });
 
   test('too long for it, not there, and no such way to validate', async () => {
-    const { id: input_file_id } = await upload(client, '{}\n'.repeat(50_001));
-    expect(await failure(create({ input_file_id }, '?validate=strict'))).toMatchObject({
+    const { id: input_file_id } = await uploadInput(client, '{}\n'.repeat(50_001));
+    expect(await catchError(create({ input_file_id }, '?validate=strict'))).toMatchObject({
       status: 400,
       code: 'too_long_for_strict',
     });
     const none = `file_${'0'.repeat(32)}`;
-    expect(await failure(create({ input_file_id: none }, '?validate=strict'))).toMatchObject({
+    expect(await catchError(create({ input_file_id: none }, '?validate=strict'))).toMatchObject({
       status: 404,
       code: 'file_not_found',
     });
-    expect(await failure(create({ input_file_id }, '?validate=loosely'))).toMatchObject({ status: 400 });
+    expect(await catchError(create({ input_file_id }, '?validate=loosely'))).toMatchObject({ status: 400 });
   });
 });

@@ -3,7 +3,7 @@ import type OpenAI from 'openai';
 import sharp from 'sharp';
 import { kindIds, kindOf } from '#catalogue';
 import { exampleImage, exampleSound } from '../../libs/catalogue/example-media.ts';
-import { finalStatuses, startPlatform, until, type Platform } from '../support/platform.ts';
+import { terminalStatuses, startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -23,10 +23,13 @@ async function run(endpoint: string, bodies: readonly object[]) {
   let batch = await client.post<OpenAI.Batch>('/batches', {
     body: { endpoint, completion_window: '24h', requests },
   });
-  await until(async () => finalStatuses.includes((batch = await client.batches.retrieve(batch.id)).status), {
-    what: `the batch on ${endpoint} to end`,
-    withinMs: 120_000,
-  });
+  await waitUntil(
+    async () => terminalStatuses.includes((batch = await client.batches.retrieve(batch.id)).status),
+    {
+      what: `the batch on ${endpoint} to end`,
+      withinMs: 120_000,
+    },
+  );
   const read = async (id: string | null | undefined) => {
     if (!id) return [];
     const text = await (await client.files.content(id)).text();

@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import type { LiveState, TaskObject } from '#contracts';
+import type { LiveState, TaskObject } from '@millrace/contracts';
 import { startBrowser } from '../support/browser.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 
 const browser = await startBrowser();
 
@@ -52,7 +52,8 @@ if (browser === null) {
       tab.evaluate<{ connects: number; errors: string[]; states: LiveState[] }>('window.seen');
     const tasks = async () => ((await look())?.states ?? []).map(({ data }) => data as TaskObject);
     const percents = async () => (await tasks()).map(({ progress }) => progress?.percent ?? 0);
-    const sees = (what: string, holds: () => Promise<boolean>) => until(holds, { what, withinMs: 90_000 });
+    const sees = (what: string, holds: () => Promise<boolean>) =>
+      waitUntil(holds, { what, withinMs: 90_000 });
     await sees('progress', async () => (await percents()).some((percent) => percent > 0));
 
     const killed = once(platform.api.child, 'exit');

@@ -2,8 +2,8 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { leftOvers } from '../support/left-overs.ts';
-import { startPlatform, submitLines, until } from '../support/platform.ts';
+import { compareStoredObjects } from '../support/compare-stored-objects.ts';
+import { startPlatform, submitBatch, waitUntil } from '../support/platform.ts';
 import { connectSql } from '../support/sql.ts';
 
 const lines = 600;
@@ -48,14 +48,17 @@ async function upload(): Promise<{ status: number; code: string; retryAfter: boo
 }
 
 try {
-  const id = await submitLines(platform, jsonl);
-  await until(async () => (await batch(id)).request_counts!.completed > 0, { what: 'a first chunk' });
+  const id = await submitBatch(platform, jsonl);
+  await waitUntil(async () => (await batch(id)).request_counts!.completed > 0, { what: 'a first chunk' });
   const filler = fill();
-  await until(async () => (await failures(id)).length > 0, { what: 'a chunk to fail' });
+  await waitUntil(async () => (await failures(id)).length > 0, { what: 'a chunk to fail' });
   const whileFull = await upload();
   const { status: statusWhileFull } = await batch(id);
   rmSync(filler);
-  await until(async () => (await batch(id)).status === 'completed', { what: 'the batch', withinMs: 90_000 });
+  await waitUntil(async () => (await batch(id)).status === 'completed', {
+    what: 'the batch',
+    withinMs: 90_000,
+  });
   const { request_counts: counts, output_file_id: output } = await batch(id);
   const content = await (await platform.client.files.content(output!)).text();
   const report = {
@@ -65,7 +68,7 @@ try {
     counts,
     records: new Set(content.match(/row-\d+/g)).size,
     afterwards: (await upload()).status,
-    missing: (await leftOvers(platform, sql)).missing,
+    missing: (await compareStoredObjects(platform, sql)).missing,
     temporary: readdirSync(join(platform.home, 'objects', '.tmp')),
   };
   process.stdout.write(JSON.stringify(report));

@@ -1,8 +1,8 @@
 /** Health as a load balancer and an operator see it, metrics, and logs that can be followed. */
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
-import { jsonl, line, run } from './wire/lines.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
+import { toJsonl, buildLine, runBatch } from './support/batch-lines.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -39,7 +39,7 @@ test('a store that can not be written makes it unready, until it can', async () 
   ];
   await rename(there, away);
   try {
-    await until(async () => (await ready()).checks['store'] === 'failing', {
+    await waitUntil(async () => (await ready()).checks['store'] === 'failing', {
       what: 'the store to be missed',
     });
     expect(await ready()).toMatchObject({
@@ -51,11 +51,11 @@ test('a store that can not be written makes it unready, until it can', async () 
   } finally {
     await rename(away, there);
   }
-  await until(async () => (await ready()).status === 200, { what: 'the store to be back' });
+  await waitUntil(async () => (await ready()).status === 200, { what: 'the store to be back' });
 });
 
 test('metrics count requests by route, never by id', async () => {
-  const batch = await run(platform.client, jsonl([line('a')]));
+  const batch = await runBatch(platform.client, toJsonl([buildLine('a')]));
   const answer = await get('/metrics');
   expect(answer.headers.get('content-type')).toContain('text/plain');
   const text = await answer.text();
@@ -64,9 +64,9 @@ test('metrics count requests by route, never by id', async () => {
 });
 
 test('a request is found in the log by its id, a batch by its own; keys and contents are not', async () => {
-  const batch = await run(
+  const batch = await runBatch(
     platform.client,
-    jsonl([line('a-very-private-id', { input: 'a very private text' })]),
+    toJsonl([buildLine('a-very-private-id', { input: 'a very private text' })]),
   );
   const { response } = await platform.client.batches.retrieve(batch.id).withResponse();
   const logged = () =>
@@ -76,7 +76,7 @@ test('a request is found in the log by its id, a batch by its own; keys and cont
       .filter((each) => each.startsWith('{'))
       .map((each) => JSON.parse(each) as Record<string, unknown>);
   const requestId = response.headers.get('x-request-id');
-  await until(() => logged().some((entry) => entry['requestId'] === requestId), {
+  await waitUntil(() => logged().some((entry) => entry['requestId'] === requestId), {
     what: 'the request in the log',
   });
   expect(logged().find((entry) => entry['requestId'] === requestId)).toMatchObject({
@@ -91,6 +91,8 @@ test('a request is found in the log by its id, a batch by its own; keys and cont
 
 test('without a worker it takes requests and says that nobody works', async () => {
   for (const { child } of platform.workers) child.kill('SIGTERM');
-  await until(async () => (await ready()).checks['workers'] === 'none', { what: 'the worker to be gone' });
+  await waitUntil(async () => (await ready()).checks['workers'] === 'none', {
+    what: 'the worker to be gone',
+  });
   expect(await ready()).toMatchObject({ status: 200, is: 'ok' });
 });

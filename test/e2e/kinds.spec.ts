@@ -2,10 +2,10 @@
 import OpenAI from 'openai';
 import OpenAI6 from 'openai6';
 import sharp from 'sharp';
-import type { Page, TaskAttempt, TaskObject, TaskSummary } from '#contracts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+import type { Page, TaskAttempt, TaskObject, TaskSummary } from '@millrace/contracts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { ask } from './wire/raw.ts';
+import { sendRaw } from './support/raw-http.ts';
 
 const majors = { 'openai 7': OpenAI, 'openai 6': OpenAI6 as unknown as typeof OpenAI };
 const sandbox = (options: object) => ({ sandbox: JSON.stringify(options) });
@@ -36,9 +36,10 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     await redis?.dispose();
   });
 
-  const get = async <T>(path: string): Promise<T> => JSON.parse((await ask(platform, { path })).text) as T;
+  const get = async <T>(path: string): Promise<T> =>
+    JSON.parse((await sendRaw(platform, { path })).text) as T;
   const post = async (path: string, body: object, headers = {}) => {
-    const answer = await ask(platform, {
+    const answer = await sendRaw(platform, {
       path,
       method: 'POST',
       body: JSON.stringify(body),
@@ -219,7 +220,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
         size: '128x128' as never,
       });
       expect(video).toMatchObject({ object: 'video', prompt: 'A mill', seconds: '1', size: '128x128' });
-      await until(async () => (await client.videos.retrieve(video.id)).status === 'completed', {
+      await waitUntil(async () => (await client.videos.retrieve(video.id)).status === 'completed', {
         what: 'the video',
       });
       expect((await client.videos.retrieve(video.id)).progress).toBe(100);
@@ -248,7 +249,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       metadata: sandbox({ delay_ms: 3_000 }),
     });
     const percents: number[] = [];
-    await until(
+    await waitUntil(
       async () => {
         const task = await get<TaskObject>(`/v1/tasks/${created.body.id}`);
         if (task.status === 'queued') expect(task.progress).toBeNull();
@@ -270,7 +271,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       options: { seconds: 1, size: '64x64' },
       metadata: sandbox({ delay_ms: 2_000 }),
     });
-    const { text } = await ask(platform, {
+    const { text } = await sendRaw(platform, {
       path: `/v1/tasks/${body.id}/events`,
       headers: { accept: 'text/event-stream' },
     });
@@ -300,13 +301,15 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       metadata: sandbox({ delay_ms: 60_000 }),
     });
     const status = async (id: string) => (await get<TaskObject>(`/v1/tasks/${id}`)).status;
-    await until(async () => (await status(later.body.id)) === 'succeeded', { what: 'the scheduled task' });
-    await until(async () => (await status(late.body.id)) === 'expired', { what: 'the late one' });
+    await waitUntil(async () => (await status(later.body.id)) === 'succeeded', {
+      what: 'the scheduled task',
+    });
+    await waitUntil(async () => (await status(late.body.id)) === 'expired', { what: 'the late one' });
     expect(await status(never.body.id)).toBe('scheduled');
     await post(`/v1/tasks/${never.body.id}/cancel`, {});
     const again = await post(`/v1/tasks/${never.body.id}/retry`, {});
     expect(again).toMatchObject({ status: 202, body: { retry_of: never.body.id, metadata: { job: 'n' } } });
-    await until(async () => (await status(again.body.id)) === 'succeeded', { what: 'the second try' });
+    await waitUntil(async () => (await status(again.body.id)) === 'succeeded', { what: 'the second try' });
     const { data } = await get<{ data: TaskAttempt[] }>(`/v1/tasks/${again.body.id}/attempts`);
     expect(data).toMatchObject([{ number: 1, outcome: 'succeeded', provider: 'sandbox' }]);
     const found = await get<Page<TaskSummary>>(
@@ -341,7 +344,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       completion_window: '24h',
     });
     let done = batch;
-    await until(
+    await waitUntil(
       async () => (done = await platform.client.batches.retrieve(batch.id)).status === 'completed',
       {
         what: 'the batch of pictures',

@@ -3,19 +3,23 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
-import { startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
-import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts';
+import { startPlatform, submitBatch, waitUntil, type Platform } from '../support/platform.ts';
+import {
+  startWebhookReceiver,
+  respondWithStatus,
+  type WebhookReceiver,
+} from '../support/webhook-receiver.ts';
 
 const program = join(import.meta.dirname, '../../dist/apps/cli/src/main.js');
 const secret = `whsec_${Buffer.alloc(24, 'a').toString('base64')}`;
 
 let platform: Platform;
-let receiver: Receiver;
+let receiver: WebhookReceiver;
 let listener: ChildProcess;
 let said = '';
 
 beforeAll(async () => {
-  [platform, receiver] = await Promise.all([startPlatform(), startReceiver()]);
+  [platform, receiver] = await Promise.all([startPlatform(), startWebhookReceiver()]);
 });
 afterAll(async () => {
   if (listener?.exitCode === null) listener.kill('SIGKILL');
@@ -33,7 +37,7 @@ function millrace(...args: string[]): ChildProcess {
 }
 
 const submit = (name: string) =>
-  submitLines(
+  submitBatch(
     platform,
     JSON.stringify({
       custom_id: name,
@@ -45,7 +49,7 @@ const submit = (name: string) =>
 
 test('what happened before, what happens now, and what the server at home said to it', async () => {
   const before = await submit('before');
-  await until(async () => (await platform.client.batches.retrieve(before)).status === 'completed', {
+  await waitUntil(async () => (await platform.client.batches.retrieve(before)).status === 'completed', {
     what: 'a batch',
   });
   listener = millrace(
@@ -61,19 +65,19 @@ test('what happened before, what happens now, and what the server at home said t
     '--secret',
     secret,
   );
-  await until(() => receiver.received.length === 1, { what: 'the event that was there' });
-  receiver.answer(withStatus(500));
+  await waitUntil(() => receiver.requests.length === 1, { what: 'the event that was there' });
+  receiver.respondWith(respondWithStatus(500));
   const now = await submit('now');
-  await until(() => receiver.received.length === 2, { what: 'the event that came' });
+  await waitUntil(() => receiver.requests.length === 2, { what: 'the event that came' });
   expect(
-    receiver.received.map(({ body, headers }) =>
+    receiver.requests.map(({ body, headers }) =>
       new Webhook(secret).verify(body, headers as Record<string, string>),
     ),
   ).toMatchObject([
     { type: 'batch.completed', data: { id: before } },
     { type: 'batch.completed', data: { id: now } },
   ]);
-  await until(() => said.includes(now), { what: 'its row' });
+  await waitUntil(() => said.includes(now), { what: 'its row' });
   listener.kill('SIGTERM');
   expect(await once(listener, 'exit')).toEqual([0, null]);
   expect(said).toMatch(new RegExp(`batch.completed +${before} +200 `));

@@ -1,17 +1,23 @@
 /** A batch on a local model through the API: its vectors, a thread that dies, a worker killed while a model loads. */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { ModelObject } from '#contracts';
-import { bareEmbed } from '../support/bare-embed.ts';
-import { finalStatuses, startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
-import { bundledModels, fakeHub, type FakeHub } from '../integration/local/local-models.ts';
+import type { ModelObject } from '@millrace/contracts';
+import { embedWithReference } from '../support/reference-embed.ts';
+import {
+  terminalStatuses,
+  startPlatform,
+  submitBatch,
+  waitUntil,
+  type Platform,
+} from '../support/platform.ts';
+import { bundledModels, startFakeHub, type FakeHub } from '../integration/local/local-models.ts';
 
-const endThreads = fileURLToPath(new URL('./threads-end-process.ts', import.meta.url));
+const endThreads = fileURLToPath(new URL('./crash-threads-process.ts', import.meta.url));
 
 let platform: Platform;
 let hub: FakeHub;
 beforeAll(async () => {
-  hub = await fakeHub();
+  hub = await startFakeHub();
   platform = await startPlatform({
     env: { HF_ENDPOINT: hub.url, HF_TOKEN: hub.token },
     workerNodeArgs: ['--import', endThreads],
@@ -34,10 +40,13 @@ const jsonl = (bodies: readonly Body[]) =>
     .join('\n');
 
 async function ended(id: string) {
-  await until(async () => finalStatuses.includes((await platform.client.batches.retrieve(id)).status), {
-    what: 'the batch to end',
-    withinMs: 50_000,
-  });
+  await waitUntil(
+    async () => terminalStatuses.includes((await platform.client.batches.retrieve(id)).status),
+    {
+      what: 'the batch to end',
+      withinMs: 50_000,
+    },
+  );
   return platform.client.batches.retrieve(id);
 }
 
@@ -61,8 +70,8 @@ test('vectors through the API are those of a bare transformers.js call to 1e-6',
     return at % 2 ? { ...body, encoding_format: 'base64' } : body;
   });
   const [batch, bare] = await Promise.all([
-    submitLines(platform, jsonl(bodies)).then(ended),
-    bareEmbed(bundledModels, 'demo-embedder', texts),
+    submitBatch(platform, jsonl(bodies)).then(ended),
+    embedWithReference(bundledModels, 'demo-embedder', texts),
   ]);
   expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 300, completed: 300 } });
   let worst = 0;
@@ -87,7 +96,7 @@ test('a model is loaded and unloaded when it is asked for, on a worker that star
       const ready = millrace.workers.filter(({ state }) => state === 'ready');
       return millrace.status === status && ready.length === onWorkers;
     };
-    return until(isSo, { what: `${model} to be ${status} on ${onWorkers} workers`, withinMs: 60_000 });
+    return waitUntil(isSo, { what: `${model} to be ${status} on ${onWorkers} workers`, withinMs: 60_000 });
   };
   const ask = (what: 'load' | 'unload') => platform.client.post(`/models/${what}`, { body: { model } });
 
@@ -109,7 +118,7 @@ test('a model is loaded and unloaded when it is asked for, on a worker that star
 });
 
 test.each(['local/No Such Model', 'local/nobody'])('%s fails the batch when it is planned', async (model) => {
-  const { status, errors } = await ended(await submitLines(platform, jsonl([{ model, input: 'x' }])));
+  const { status, errors } = await ended(await submitBatch(platform, jsonl([{ model, input: 'x' }])));
   expect(status).toBe('failed');
   expect(errors!.data![0]).toMatchObject({ code: 'model_not_found', line: 1 });
 });
@@ -120,8 +129,8 @@ test('threads that die are replaced: the batch completes, the process stays', as
     model: 'local/demo-embedder',
     input: `The mill turns ${at} times while the river falls over its old wheel`,
   }));
-  const id = await submitLines(platform, jsonl(many));
-  await until(async () => (await platform.client.batches.retrieve(id)).status === 'in_progress', {
+  const id = await submitBatch(platform, jsonl(many));
+  await waitUntil(async () => (await platform.client.batches.retrieve(id)).status === 'in_progress', {
     what: 'the batch to run',
   });
   // At any moment, while a model loads as well: a thread that dies of an exception takes nothing along.
@@ -139,8 +148,8 @@ test('threads that die are replaced: the batch completes, the process stays', as
 test('a worker killed while a model loads leaves a batch that another one completes', async () => {
   hub.stallAt = 'onnx/model.onnx';
   const [first] = platform.workers;
-  const id = await submitLines(platform, jsonl([{ model: 'local/org/gated', input: 'The mill turns' }]));
-  await until(() => hub.requests.some(({ path }) => path.endsWith('model.onnx')), {
+  const id = await submitBatch(platform, jsonl([{ model: 'local/org/gated', input: 'The mill turns' }]));
+  await waitUntil(() => hub.requests.some(({ path }) => path.endsWith('model.onnx')), {
     what: 'the model to load',
   });
   first!.child.kill('SIGKILL');

@@ -1,12 +1,19 @@
 /** The same batches on both queue backends and both stores: run to the end, cancelled, retried, deleted to the last object. */
-import { leftOvers } from '../support/left-overs.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { compareStoredObjects } from '../support/compare-stored-objects.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { findRedisServer, startRedis, type TestRedis } from '../support/redis.ts';
-import { createBucket, findS3, type TestBucket } from '../support/s3.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { ended, jsonl, line, records, submit, type Batch } from './wire/lines.ts';
+import { createBucket, findS3Server, type TestBucket } from '../support/s3.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import {
+  waitForBatch,
+  toJsonl,
+  buildLine,
+  readRecords,
+  createBatch,
+  type Batch,
+} from './support/batch-lines.ts';
 
-const s3 = findS3();
+const s3 = findS3Server();
 const hasRedis = findRedisServer() !== null || process.env['CI'] === 'true';
 const backends = ['embedded', ...(hasRedis ? ['redis'] : [])];
 const stores = ['disk', ...(s3 ? ['s3'] : [])];
@@ -16,7 +23,7 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
   let redis: TestRedis | null = null;
   let bucket: TestBucket | undefined;
   let platform: Platform;
-  let sql: Sql;
+  let sql: SqlClient;
   beforeAll(async () => {
     if (backend === 'redis') redis = await startRedis();
     if (on === 's3') bucket = await createBucket(s3!);
@@ -32,13 +39,13 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
 
   const input = (count: number, sandbox: object = {}) =>
     Array.from({ length: count }, (_, at) =>
-      line(`row-${at}`, { input: `text ${at}`, metadata: { sandbox: JSON.stringify(sandbox) } }),
+      buildLine(`row-${at}`, { input: `text ${at}`, metadata: { sandbox: JSON.stringify(sandbox) } }),
     );
   const idsOf = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
   async function all(batch: Batch) {
     return [
-      ...(await records(platform.client, batch.output_file_id)),
-      ...(await records(platform.client, batch.error_file_id)),
+      ...(await readRecords(platform.client, batch.output_file_id)),
+      ...(await readRecords(platform.client, batch.error_file_id)),
     ];
   }
   async function deleteFiles(...batches: Batch[]): Promise<void> {
@@ -52,7 +59,7 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
   test('run, retried, cancelled, and nothing is left of them', async () => {
     const { client } = platform;
     const lines = input(2_000, { reject: '99' });
-    const first = await ended(client, (await submit(client, jsonl(lines))).id);
+    const first = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
     const bad = lines.filter(({ custom_id }) => custom_id.includes('99'));
     expect(first).toMatchObject({
       status: 'completed',
@@ -60,25 +67,25 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
     });
     expect(idsOf(await all(first))).toEqual(idsOf(lines));
 
-    const again = await ended(client, (await client.post<Batch>(`/batches/${first.id}/retry`)).id);
+    const again = await waitForBatch(client, (await client.post<Batch>(`/batches/${first.id}/retry`)).id);
     expect(again.request_counts).toMatchObject({ total: bad.length, failed: bad.length });
 
     const slow = input(2_000, { delay_ms: 300 });
-    const { id } = await submit(client, jsonl(slow));
-    await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+    const { id } = await createBatch(client, toJsonl(slow));
+    await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
       what: 'a first chunk',
     });
     await client.batches.cancel(id);
-    const cancelled = await ended(client, id);
+    const cancelled = await waitForBatch(client, id);
     expect(cancelled.status).toBe('cancelled');
     expect(idsOf(await all(cancelled))).toEqual(idsOf(slow));
-    expect((await leftOvers(platform, sql)).missing).toEqual([]);
+    expect((await compareStoredObjects(platform, sql)).missing).toEqual([]);
 
     await deleteFiles(first, again, cancelled);
-    await until(async () => (await platform.objects.sizes()).size === 0, {
+    await waitUntil(async () => (await platform.objects.listSizes()).size === 0, {
       what: 'the store to be empty',
       withinMs: 20_000,
     });
-    expect(await platform.objects.unfinished()).toEqual([]);
+    expect(await platform.objects.listUnfinished()).toEqual([]);
   });
 });

@@ -2,25 +2,34 @@
 import { gzipSync } from 'node:zlib';
 import OpenAI, { toFile } from 'openai';
 import OpenAI6 from 'openai6';
-import { leftOvers } from '../support/left-overs.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { compareStoredObjects } from '../support/compare-stored-objects.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
-import { connectSql, forgetSpeeds, type Sql } from '../support/sql.ts';
-import { addWorkspace } from '../support/tenants.ts';
-import { ended, failure, jsonl, line, records, run, submit, upload } from './wire/lines.ts';
+import { connectSql, expireMeasuredSpeeds, type SqlClient } from '../support/sql.ts';
+import { createWorkspace } from '../support/workspaces.ts';
+import {
+  waitForBatch,
+  catchError,
+  toJsonl,
+  buildLine,
+  readRecords,
+  runBatch,
+  createBatch,
+  uploadInput,
+} from './support/batch-lines.ts';
 
 const slowModel = 'sandbox/embeddings:slow';
 
 const majors = { 'openai 7': OpenAI, 'openai 6': OpenAI6 as unknown as typeof OpenAI };
 
 let platform: Platform;
-let sql: Sql;
+let sql: SqlClient;
 let strangersKey: string;
 
 beforeAll(async () => {
   platform = await startPlatform();
   sql = await connectSql(platform.databaseUrl);
-  strangersKey = (await addWorkspace(sql)).apiKey;
+  strangersKey = (await createWorkspace(sql)).apiKey;
 });
 
 afterAll(async () => {
@@ -36,7 +45,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
   });
 
   const rejects = async (call: Promise<unknown>, status: number, details: Record<string, unknown> = {}) => {
-    const error = await failure(call);
+    const error = await catchError(call);
     expect(error).toBeInstanceOf(Client.APIError);
     expect(error).toMatchObject({ status, ...details });
     expect(error.requestID).toMatch(/^req_/);
@@ -46,12 +55,12 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
   /** The answer as it was sent: the client keeps only a page's items. */
   const bodyOf = async (call: { asResponse(): Promise<Response> }) => (await call.asResponse()).json();
 
-  beforeEach(() => forgetSpeeds(sql));
+  beforeEach(() => expireMeasuredSpeeds(sql));
 
   describe('files', () => {
     test('upload, retrieve, content, delete', async () => {
-      const content = jsonl([line('a'), line('b')]);
-      const file = await upload(client, content, 'räder & „mühlen“.jsonl');
+      const content = toJsonl([buildLine('a'), buildLine('b')]);
+      const file = await uploadInput(client, content, 'räder & „mühlen“.jsonl');
       expect(file).toEqual({
         id: expect.stringMatching(/^file_[0-9a-f]{32}$/),
         object: 'file',
@@ -75,11 +84,11 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       for (const call of ['retrieve', 'content', 'delete'] as const) {
         await rejects(client.files[call](file.id), 404, { code: 'file_not_found' });
       }
-      expect((await leftOvers(platform, sql)).unreferenced).toEqual([]);
+      expect((await compareStoredObjects(platform, sql)).unreferenced).toEqual([]);
     });
 
     test('ranges, as fetch asks for them', async () => {
-      const { id } = await upload(client, jsonl([line('a')]));
+      const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const whole = Buffer.from(await (await client.files.content(id)).arrayBuffer());
       const ask = (range: string, method = 'GET') =>
         fetch(`${platform.url}/v1/files/${id}/content`, {
@@ -101,10 +110,10 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     });
 
     test('listed in pages, by purpose, in both orders', async () => {
-      const stranger = clientOf((await addWorkspace(sql)).apiKey);
+      const stranger = clientOf((await createWorkspace(sql)).apiKey);
       expect(await stranger.files.list()).toMatchObject({ data: [], has_more: false });
       const ids: string[] = [];
-      for (let count = 0; count < 5; count++) ids.push((await upload(stranger, '{}\n')).id);
+      for (let count = 0; count < 5; count++) ids.push((await uploadInput(stranger, '{}\n')).id);
       const notes = await stranger.files.create({
         file: await toFile(Buffer.from('x'), 'x.txt'),
         purpose: 'user_data',
@@ -136,7 +145,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         client.files.create({ file: await toFile(content, name), purpose });
       const error = await rejects(send('lines.csv', Buffer.from('a'), 'batch'), 400, { param: 'file' });
       expect(error.error).toMatchObject({ message: 'Invalid file format for Batch API. Must be .jsonl' });
-      const plain = Buffer.from(jsonl([line('a')]));
+      const plain = Buffer.from(toJsonl([buildLine('a')]));
       const packed = await send('lines.jsonl.gz', gzipSync(plain), 'batch');
       expect(packed).toMatchObject({ filename: 'lines.jsonl', bytes: plain.length });
       expect(await (await client.files.content(packed.id)).text()).toBe(plain.toString());
@@ -165,14 +174,14 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
   describe('batches', () => {
     test('created at once, run to the end, its lines as the wire has them', async () => {
-      const texts = line('texts', { input: ['a', 'b'], encoding_format: 'base64', dimensions: 4 });
+      const texts = buildLine('texts', { input: ['a', 'b'], encoding_format: 'base64', dimensions: 4 });
       const lines = [
-        line('text'),
+        buildLine('text'),
         texts,
-        line('tokens', { input: [1, 2, 3] }),
-        line('lists', { input: [[1], [2]] }),
+        buildLine('tokens', { input: [1, 2, 3] }),
+        buildLine('lists', { input: [[1], [2]] }),
       ];
-      const file = await upload(client, jsonl(lines));
+      const file = await uploadInput(client, toJsonl(lines));
       const created = await client.batches.create({
         input_file_id: file.id,
         endpoint: '/v1/embeddings',
@@ -209,7 +218,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         millrace: expect.objectContaining({ progress: 0, canceled_count: 0 }),
       });
 
-      const batch = await ended(client, created.id);
+      const batch = await waitForBatch(client, created.id);
       expect(batch).toMatchObject({
         status: 'completed',
         model: 'sandbox/embeddings',
@@ -223,7 +232,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
       const output = await client.files.retrieve(batch.output_file_id!);
       expect(output).toMatchObject({ purpose: 'batch_output', filename: `${batch.id}_output.jsonl` });
-      const found = await records(client, batch.output_file_id);
+      const found = await readRecords(client, batch.output_file_id);
       const of = (id: string) => found.find(({ custom_id }) => custom_id === id)!;
       expect(found.map(({ custom_id }) => custom_id).sort()).toEqual(['lists', 'text', 'texts', 'tokens']);
       const suffix = batch.id.slice('batch_'.length);
@@ -256,20 +265,20 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
     test('what fails stands in the error file, each line in one of the two', async () => {
       const lines = [
-        line('good'),
-        line('blank', { input: ' ' }),
-        line('refused', { input: 'bad', metadata: { sandbox: '{"reject":"bad"}' } }),
-        line('no dimensions', { dimensions: 0 }),
-        line('broken', { metadata: { sandbox: '{"status":422}' } }),
+        buildLine('good'),
+        buildLine('blank', { input: ' ' }),
+        buildLine('refused', { input: 'bad', metadata: { sandbox: '{"reject":"bad"}' } }),
+        buildLine('no dimensions', { dimensions: 0 }),
+        buildLine('broken', { metadata: { sandbox: '{"status":422}' } }),
       ];
-      const batch = await run(client, jsonl(lines));
+      const batch = await runBatch(client, toJsonl(lines));
       expect(batch).toMatchObject({
         status: 'completed',
         request_counts: { total: 5, completed: 1, failed: 4 },
       });
       const [output, errors] = [
-        await records(client, batch.output_file_id),
-        await records(client, batch.error_file_id),
+        await readRecords(client, batch.output_file_id),
+        await readRecords(client, batch.error_file_id),
       ];
       expect(output.map(({ custom_id }) => custom_id)).toEqual(['good']);
       const suffix = batch.id.slice('batch_'.length);
@@ -295,23 +304,26 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     });
 
     test('all failed is completed, without an output file', async () => {
-      const batch = await run(client, jsonl([line('a', { input: '' }), line('b', { input: [] })]));
+      const batch = await runBatch(
+        client,
+        toJsonl([buildLine('a', { input: '' }), buildLine('b', { input: [] })]),
+      );
       expect(batch).toMatchObject({
         status: 'completed',
         output_file_id: null,
         request_counts: { total: 2, failed: 2 },
       });
-      expect(await records(client, batch.error_file_id)).toHaveLength(2);
+      expect(await readRecords(client, batch.error_file_id)).toHaveLength(2);
     });
 
     test('a file that fails validation runs no line', async () => {
       const lines = [
-        line('a'),
-        line('a'),
-        line('b', {}, { url: '/v1/responses' }),
-        line('c', { model: 'sandbox/embeddings:slow' }),
+        buildLine('a'),
+        buildLine('a'),
+        buildLine('b', {}, { url: '/v1/responses' }),
+        buildLine('c', { model: 'sandbox/embeddings:slow' }),
       ];
-      const batch = await run(client, jsonl(lines));
+      const batch = await runBatch(client, toJsonl(lines));
       expect(batch).toMatchObject({ status: 'failed', output_file_id: null, error_file_id: null });
       expect(batch.errors).toEqual({
         object: 'list',
@@ -333,9 +345,9 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
     test('cancelled: what was done is kept, the rest is said not to have run', async () => {
       const slow = { model: slowModel, metadata: { sandbox: '{"delay_ms":1000}' } };
-      const lines = Array.from({ length: 1_500 }, (_, at) => line(`row-${at}`, slow));
-      const { id } = await submit(client, jsonl(lines));
-      await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+      const lines = Array.from({ length: 1_500 }, (_, at) => buildLine(`row-${at}`, slow));
+      const { id } = await createBatch(client, toJsonl(lines));
+      await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
         what: 'a first chunk',
       });
       await rejects(client.files.delete((await client.batches.retrieve(id)).input_file_id), 409, {
@@ -343,7 +355,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       });
       const cancelling = await client.batches.cancel(id);
       expect(cancelling).toMatchObject({ status: 'cancelling', cancelling_at: expect.any(Number) });
-      const batch = await ended(client, id);
+      const batch = await waitForBatch(client, id);
       expect(batch).toMatchObject({
         status: 'cancelled',
         cancelled_at: expect.any(Number),
@@ -356,19 +368,19 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
     test('expired: the same, when its window has closed', async () => {
       const slow = { model: slowModel, metadata: { sandbox: '{"delay_ms":2000}' } };
-      const lines = Array.from({ length: 6_000 }, (_, at) => line(`row-${at}`, slow));
-      const { id } = await submit(client, jsonl(lines));
-      await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+      const lines = Array.from({ length: 6_000 }, (_, at) => buildLine(`row-${at}`, slow));
+      const { id } = await createBatch(client, toJsonl(lines));
+      await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
         what: 'a first chunk',
       });
       await sql.rows(`update batches set expires_at = now() - interval '1 second' where id = $1`, [id]);
-      const batch = await ended(client, id);
+      const batch = await waitForBatch(client, id);
       expect(batch).toMatchObject({ status: 'expired', expired_at: expect.any(Number), completed_at: null });
       await expectWhole(batch, lines.length, 'batch_expired', batch.millrace.expired_count);
     });
 
     async function expectWhole(
-      batch: Awaited<ReturnType<typeof ended>>,
+      batch: Awaited<ReturnType<typeof waitForBatch>>,
       total: number,
       code: string,
       notRun: number,
@@ -378,8 +390,8 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect(notRun).toBeGreaterThan(0);
       expect([batch.request_counts!.total, completed + failed + notRun]).toEqual([total, total]);
       const [output, errors] = [
-        await records(client, batch.output_file_id),
-        await records(client, batch.error_file_id),
+        await readRecords(client, batch.output_file_id),
+        await readRecords(client, batch.error_file_id),
       ];
       expect([output.length, errors.length]).toEqual([completed, notRun]);
       expect(new Set([...output, ...errors].map(({ custom_id }) => custom_id)).size).toBe(total);
@@ -393,9 +405,10 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     }
 
     test('listed in pages', async () => {
-      const stranger = clientOf((await addWorkspace(sql)).apiKey);
+      const stranger = clientOf((await createWorkspace(sql)).apiKey);
       const ids: string[] = [];
-      for (let count = 0; count < 5; count++) ids.push((await submit(stranger, jsonl([line('a')]))).id);
+      for (let count = 0; count < 5; count++)
+        ids.push((await createBatch(stranger, toJsonl([buildLine('a')]))).id);
       const listed = async (query: Record<string, unknown>) => {
         const found: string[] = [];
         for await (const { id } of stranger.batches.list(query)) found.push(id);
@@ -413,7 +426,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     });
 
     test('limits of metadata and of the window', async () => {
-      const { id } = await upload(client, jsonl([line('a')]));
+      const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const create = (over: object) =>
         client.batches.create({
           input_file_id: id,
@@ -459,13 +472,16 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
     test('output files live as long as was asked', async () => {
       const over = { output_expires_after: { anchor: 'created_at', seconds: 3_600 } } as const;
-      const batch = await ended(client, (await submit(client, jsonl([line('a')]), over)).id);
+      const batch = await waitForBatch(
+        client,
+        (await createBatch(client, toJsonl([buildLine('a')]), over)).id,
+      );
       const output = await client.files.retrieve(batch.output_file_id!);
       expect(output.expires_at! - output.created_at).toBe(3_600);
     });
 
     test('one Idempotency-Key makes one batch', async () => {
-      const { id } = await upload(client, jsonl([line('a')]));
+      const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const body = { input_file_id: id, endpoint: '/v1/embeddings', completion_window: '24h' } as const;
       const create = (key: string, over: object = {}) =>
         client.batches.create({ ...body, ...over }, { headers: { 'Idempotency-Key': key } });
@@ -493,7 +509,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect((await create(`again-${id}`)).status).toBe('validating');
       // Another workspace's keys are its own.
       const strangers = clientOf(strangersKey);
-      const theirs = await submit(strangers, jsonl([line('a')]));
+      const theirs = await createBatch(strangers, toJsonl([buildLine('a')]));
       const theirBody = { ...body, input_file_id: theirs.input_file_id };
       const made2 = await strangers.batches.create(theirBody, { headers: { 'Idempotency-Key': key } });
       expect(made2.id).not.toBe(first.id);
@@ -520,7 +536,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     });
 
     test("another workspace's things are not there", async () => {
-      const mine = await run(client, jsonl([line('a')]));
+      const mine = await runBatch(client, toJsonl([buildLine('a')]));
       const stranger = clientOf(strangersKey);
       for (const id of [mine.input_file_id, mine.output_file_id!]) {
         for (const call of ['retrieve', 'content', 'delete'] as const) {
@@ -543,7 +559,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     });
 
     test('400 and 404 name what is wrong', async () => {
-      const { id } = await upload(client, jsonl([line('a')]));
+      const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const notes = await client.files.create({
         file: await toFile(Buffer.from('x'), 'x.txt'),
         purpose: 'user_data',
@@ -600,32 +616,32 @@ describe('on Redis', () => {
       baseURL: `${onRedis.url}/v1`,
       maxRetries: 0,
     });
-    const batch = await run(client, jsonl([line('a'), line('b', { input: '' })]));
+    const batch = await runBatch(client, toJsonl([buildLine('a'), buildLine('b', { input: '' })]));
     expect(batch).toMatchObject({
       status: 'completed',
       request_counts: { total: 2, completed: 1, failed: 1 },
     });
-    expect(await records(client, batch.output_file_id)).toHaveLength(1);
-    expect(await records(client, batch.error_file_id)).toHaveLength(1);
+    expect(await readRecords(client, batch.output_file_id)).toHaveLength(1);
+    expect(await readRecords(client, batch.error_file_id)).toHaveLength(1);
 
     const slow = { model: slowModel, metadata: { sandbox: '{"delay_ms":1000}' } };
-    const { id } = await submit(
+    const { id } = await createBatch(
       client,
-      jsonl(Array.from({ length: 1_000 }, (__, at) => line(`row-${at}`, slow))),
+      toJsonl(Array.from({ length: 1_000 }, (__, at) => buildLine(`row-${at}`, slow))),
     );
-    await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+    await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
       what: 'a first chunk',
     });
     await client.batches.cancel(id);
-    const cancelled = await ended(client, id);
+    const cancelled = await waitForBatch(client, id);
     expect(cancelled.status).toBe('cancelled');
-    const output = await records(client, cancelled.output_file_id);
-    const errors = await records(client, cancelled.error_file_id);
+    const output = await readRecords(client, cancelled.output_file_id);
+    const errors = await readRecords(client, cancelled.error_file_id);
     expect(output.length + errors.length).toBe(1_000);
     expect(errors.every(({ error }) => error?.code === 'batch_cancelled')).toBe(true);
   });
 });
 
 test('nothing is left behind or lost', async () => {
-  expect(await leftOvers(platform, sql)).toEqual({ unreferenced: [], missing: [] });
+  expect(await compareStoredObjects(platform, sql)).toEqual({ unreferenced: [], missing: [] });
 });

@@ -1,13 +1,21 @@
 /** Results kept as gzip: every way to read them, on both stores, and what stays as it is. */
 import { gunzipSync } from 'node:zlib';
 import type OpenAI from 'openai';
-import { until } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { ended, failure, jsonl, line, submit, type Batch, type RecordLine } from './wire/lines.ts';
-import { stores, type StoredPlatform } from './wire/stores.ts';
+import { waitUntil } from '../support/platform.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import {
+  waitForBatch,
+  catchError,
+  toJsonl,
+  buildLine,
+  createBatch,
+  type Batch,
+  type ResultLine,
+} from './support/batch-lines.ts';
+import { objectStorages, type PlatformWithStorage } from './support/object-storages.ts';
 
 const lines = Array.from({ length: 600 }, (_, at) =>
-  line(`row-${at}`, {
+  buildLine(`row-${at}`, {
     dimensions: 2,
     input: at % 5 === 0 ? 'boom' : `text ${at}`,
     metadata: { sandbox: JSON.stringify({ reject: 'boom', item_ms: 1 }) },
@@ -18,13 +26,13 @@ const parsed = (text: string) =>
   text
     .split('\n')
     .slice(0, -1)
-    .map((each) => JSON.parse(each) as RecordLine);
+    .map((each) => JSON.parse(each) as ResultLine);
 const idsOf = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
 
-describe.each(stores)('on %s', (_, start) => {
-  let platform: StoredPlatform;
+describe.each(objectStorages)('on %s', (_, start) => {
+  let platform: PlatformWithStorage;
   let client: OpenAI;
-  let sql: Sql;
+  let sql: SqlClient;
   beforeAll(async () => {
     platform = await start({ env: { CHUNK_WINDOW: '2', WORKER_SLOTS: '1' } });
     ({ client } = platform);
@@ -35,7 +43,7 @@ describe.each(stores)('on %s', (_, start) => {
     await platform?.stop();
   });
 
-  const gzip = (content: string) => submit(client, content, { output_format: 'jsonl.gz' } as object);
+  const gzip = (content: string) => createBatch(client, content, { output_format: 'jsonl.gz' } as object);
   const read = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
     const answer = await fetch(`${platform.url}/v1${path}`, {
       method,
@@ -45,10 +53,10 @@ describe.each(stores)('on %s', (_, start) => {
   };
 
   test('a gzip file of many members, in whole and in ranges; results and retry read lines', async () => {
-    const { id, millrace } = await gzip(jsonl(lines));
+    const { id, millrace } = await gzip(toJsonl(lines));
     expect(millrace).toMatchObject({ output_format: 'jsonl.gz' });
     // While it runs, and after: lines, whatever they are kept as.
-    const seen: RecordLine[] = [];
+    const seen: ResultLine[] = [];
     let rounds = 0;
     for (let after = '0', more = true; more;) {
       const { answer, bytes } = await read(`/batches/${id}/results?after=${after}`);
@@ -62,14 +70,14 @@ describe.each(stores)('on %s', (_, start) => {
     expect(rounds).toBeGreaterThan(1);
     expect(idsOf(seen)).toEqual(idsOf(lines));
 
-    const batch = await ended(client, id);
+    const batch = await waitForBatch(client, id);
     expect(batch.request_counts).toEqual({
       total: lines.length,
       completed: lines.length - wrong.length,
       failed: wrong.length,
     });
     const files = { output: batch.output_file_id!, error: batch.error_file_id! };
-    const records: RecordLine[] = [];
+    const records: ResultLine[] = [];
     for (const [which, fileId] of Object.entries(files)) {
       const file = await client.files.retrieve(fileId);
       expect(file.filename).toBe(`${id}_${which}.jsonl.gz`);
@@ -93,17 +101,17 @@ describe.each(stores)('on %s', (_, start) => {
       const head = await read(`/files/${fileId}/content`, {}, 'HEAD');
       expect(head.answer.headers.get('content-length')).toBe(String(bytes.length));
     }
-    const byId = (found: RecordLine[]) => new Map(found.map((each) => [each.custom_id, each]));
+    const byId = (found: ResultLine[]) => new Map(found.map((each) => [each.custom_id, each]));
     expect(byId(records)).toEqual(byId(seen));
     expect(records).toHaveLength(lines.length);
 
     const retry = await client.post<Batch>(`/batches/${id}/retry`);
     expect(retry.millrace).toMatchObject({ retry_of: id, output_format: 'jsonl.gz' });
-    const again = await ended(client, retry.id);
+    const again = await waitForBatch(client, retry.id);
     expect(again).toMatchObject({ status: 'completed', output_file_id: null });
     expect(again.request_counts).toMatchObject({ total: wrong.length, failed: wrong.length });
     expect((await client.files.waitForProcessing(retry.input_file_id)).status).toBe('processed');
-    expect(await (await client.files.content(retry.input_file_id)).text()).toBe(jsonl(wrong));
+    expect(await (await client.files.content(retry.input_file_id)).text()).toBe(toJsonl(wrong));
     const { bytes } = await read(`/files/${again.error_file_id}/content`);
     expect(idsOf(parsed(gunzipSync(bytes).toString()))).toEqual(idsOf(wrong));
 
@@ -113,19 +121,19 @@ describe.each(stores)('on %s', (_, start) => {
         if (fileId) await client.files.delete(fileId);
       }
     }
-    await until(async () => (await platform.keys()).every((key) => !key.includes(id)), {
+    await waitUntil(async () => (await platform.keys()).every((key) => !key.includes(id)), {
       what: 'its objects to go',
     });
   });
 
   test('a batch that was cancelled has its lines in it too', async () => {
-    const { id } = await gzip(jsonl(lines));
-    await until(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
+    const { id } = await gzip(toJsonl(lines));
+    await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
       what: 'a first chunk',
     });
     await client.batches.cancel(id);
-    const batch = await ended(client, id);
-    const found: RecordLine[] = [];
+    const batch = await waitForBatch(client, id);
+    const found: ResultLine[] = [];
     for (const fileId of [batch.output_file_id, batch.error_file_id]) {
       const { bytes } = await read(`/files/${fileId}/content`);
       found.push(...parsed(gunzipSync(bytes).toString()));
@@ -134,19 +142,19 @@ describe.each(stores)('on %s', (_, start) => {
   });
 
   test('jsonl unless it is asked for, and nothing else', async () => {
-    const plain = await submit(client, jsonl([line('a')]));
+    const plain = await createBatch(client, toJsonl([buildLine('a')]));
     expect(plain.millrace).toMatchObject({ output_format: 'jsonl' });
-    const batch = await ended(client, plain.id);
+    const batch = await waitForBatch(client, plain.id);
     expect(await client.files.retrieve(batch.output_file_id!)).toMatchObject({
       filename: `${plain.id}_output.jsonl`,
     });
-    const asked = submit(client, jsonl([line('a')]), { output_format: 'zip' } as object);
-    expect(await failure(asked)).toMatchObject({ status: 400, param: 'output_format' });
+    const asked = createBatch(client, toJsonl([buildLine('a')]), { output_format: 'zip' } as object);
+    expect(await catchError(asked)).toMatchObject({ status: 400, param: 'output_format' });
   });
 });
 
-describe.each(stores)('a retry on %s', (_, start) => {
-  let platform: StoredPlatform;
+describe.each(objectStorages)('a retry on %s', (_, start) => {
+  let platform: PlatformWithStorage;
   let client: OpenAI;
   beforeAll(async () => {
     platform = await start();
@@ -156,17 +164,17 @@ describe.each(stores)('a retry on %s', (_, start) => {
   const stopWorkers = async () => {
     const [worker] = platform.workers.splice(0);
     worker!.child.kill('SIGKILL');
-    await until(() => worker!.child.signalCode !== null, { what: 'the worker to be gone' });
+    await waitUntil(() => worker!.child.signalCode !== null, { what: 'the worker to be gone' });
   };
 
   test('is answered before its lines are read, and what is not yet written says so', async () => {
-    const source = await ended(client, (await submit(client, jsonl(lines))).id);
+    const source = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
     await stopWorkers();
     const retry = await client.post<Batch>(`/batches/${source.id}/retry`);
     const unread = await client.post<Batch>(`/batches/${source.id}/retry`);
     expect(retry).toMatchObject({ status: 'validating', millrace: { retry_of: source.id } });
     expect(await client.files.retrieve(retry.input_file_id)).toMatchObject({ status: 'uploaded', bytes: 0 });
-    expect(await failure(client.files.content(retry.input_file_id))).toMatchObject({
+    expect(await catchError(client.files.content(retry.input_file_id))).toMatchObject({
       status: 409,
       code: 'file_not_processed',
     });
@@ -175,28 +183,28 @@ describe.each(stores)('a retry on %s', (_, start) => {
       endpoint: '/v1/embeddings',
       completion_window: '24h',
     });
-    expect(await failure(early)).toMatchObject({ status: 400, code: 'file_not_processed' });
+    expect(await catchError(early)).toMatchObject({ status: 400, code: 'file_not_processed' });
     // Cancelled before its plan, it never has lines; its input will not come.
     await client.batches.cancel(unread.id);
-    expect(await ended(client, unread.id)).toMatchObject({ status: 'cancelled', error_file_id: null });
+    expect(await waitForBatch(client, unread.id)).toMatchObject({ status: 'cancelled', error_file_id: null });
     expect(await client.files.retrieve(unread.input_file_id)).toMatchObject({ status: 'error' });
 
     await platform.addWorker();
-    expect(await ended(client, retry.id)).toMatchObject({
+    expect(await waitForBatch(client, retry.id)).toMatchObject({
       status: 'completed',
       request_counts: { total: wrong.length },
     });
     const file = await client.files.retrieve(retry.input_file_id);
-    expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(jsonl(wrong)) });
+    expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(toJsonl(wrong)) });
   });
 
   test('whose source is deleted before it was read fails, and says why', async () => {
-    const source = await ended(client, (await submit(client, jsonl(wrong))).id);
+    const source = await waitForBatch(client, (await createBatch(client, toJsonl(wrong))).id);
     await stopWorkers();
     const { id, input_file_id } = await client.post<Batch>(`/batches/${source.id}/retry`);
     await client.files.delete(source.error_file_id!);
     await platform.addWorker();
-    const batch = await ended(client, id);
+    const batch = await waitForBatch(client, id);
     expect(batch).toMatchObject({ status: 'failed', errors: { data: [{ code: 'input_file_missing' }] } });
     expect(await client.files.retrieve(input_file_id)).toMatchObject({ status: 'error' });
   });

@@ -1,9 +1,9 @@
 /** The policy around a task's calls, through the whole platform against the scripted upstream, its calls counted. */
-import type { Page, TaskAttempt, TaskObject } from '#contracts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
-import { fieldOf } from '../support/upstream/call.ts';
+import type { Page, TaskAttempt, TaskObject } from '@millrace/contracts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
+import { getField } from '../support/upstream/call.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
-import { ask } from './wire/raw.ts';
+import { sendRaw } from './support/raw-http.ts';
 
 let upstream: ScriptedUpstream;
 let platform: Platform;
@@ -19,12 +19,12 @@ afterAll(async () => {
   await upstream?.close();
 });
 
-const get = async <T>(path: string): Promise<T> => JSON.parse((await ask(platform, { path })).text) as T;
+const get = async <T>(path: string): Promise<T> => JSON.parse((await sendRaw(platform, { path })).text) as T;
 const task = (id: string) => get<TaskObject>(`/v1/tasks/${id}`);
 const attempts = async (id: string) => (await get<Page<TaskAttempt>>(`/v1/tasks/${id}/attempts`)).data;
 
 async function post(path: string, body: object, headers = {}): Promise<TaskObject> {
-  const { text } = await ask(platform, {
+  const { text } = await sendRaw(platform, {
     path,
     method: 'POST',
     body: JSON.stringify(body),
@@ -45,29 +45,29 @@ const answered = (text: string, over: object = {}) =>
 const cancel = (id: string) => post(`/v1/tasks/${id}/cancel`, {});
 
 const reaches = async (id: string, status: string): Promise<TaskObject> => {
-  await until(async () => (await task(id)).status === status, {
+  await waitUntil(async () => (await task(id)).status === status, {
     what: `the task to be ${status}`,
     withinMs: 60_000,
   });
   return task(id);
 };
 
-const modelsAsked = () => upstream.callsOf('/chat/completions').map((call) => fieldOf(call, 'model'));
+const modelsAsked = () => upstream.findCalls('/chat/completions').map((call) => getField(call, 'model'));
 const textsAsked = () =>
   upstream
-    .callsOf('/chat/completions')
-    .map((call) => (fieldOf(call, 'messages') as { content: string }[])[0]!.content);
+    .findCalls('/chat/completions')
+    .map((call) => (getField(call, 'messages') as { content: string }[])[0]!.content);
 
 /** A task that has the one place, until it is cancelled. */
 async function holder(): Promise<string> {
-  upstream.script({ holding: 'holds the place', hang: true });
+  upstream.script({ bodyContains: 'holds the place', hang: true });
   const { id } = await submit('holds the place');
-  await until(() => upstream.calls.length > 0, { what: 'the place to be taken', withinMs: 60_000 });
+  await waitUntil(() => upstream.calls.length > 0, { what: 'the place to be taken', withinMs: 60_000 });
   return id;
 }
 
 test('another model answers only where the request names it, and the answer says which one it was', async () => {
-  upstream.script({ holding: '"model":"first"', status: 404 });
+  upstream.script({ bodyContains: '"model":"first"', status: 404 });
   const alone = await answered('hello');
   expect(alone).toMatchObject({ status: 'failed', error: { code: 'provider_model_not_found' } });
   expect(modelsAsked()).toEqual(['first']);
@@ -90,9 +90,9 @@ test('what is wrong with the input is no model’s fault: no other is asked', as
 });
 
 test('429 with a long Retry-After: the task goes back into the queue and leaves its place to others', async () => {
-  upstream.script({ holding: '"model":"busy"', status: 429, headers: { 'retry-after': '7' }, times: 1 });
+  upstream.script({ bodyContains: '"model":"busy"', status: 429, headers: { 'retry-after': '7' }, times: 1 });
   const { id } = await submit('later', { model: 'scripted/busy' });
-  await until(async () => (await attempts(id))[0]?.outcome === 'released', {
+  await waitUntil(async () => (await attempts(id))[0]?.outcome === 'released', {
     what: 'the task to be put off',
     withinMs: 60_000,
   });
@@ -103,7 +103,7 @@ test('429 with a long Retry-After: the task goes back into the queue and leaves 
   const [first, second] = await attempts(id);
   expect(first).toMatchObject({ outcome: 'released', error_code: 'provider_rate_limited' });
   expect(second).toMatchObject({ outcome: 'succeeded', error_code: null });
-  const [limited, again] = upstream.calls.filter((call) => fieldOf(call, 'model') === 'busy');
+  const [limited, again] = upstream.calls.filter((call) => getField(call, 'model') === 'busy');
   expect(again!.at - limited!.at).toBeGreaterThanOrEqual(7_000);
 });
 
@@ -112,7 +112,7 @@ test('a call ends with its task’s deadline, and no other is begun', async () =
   const deadline = Date.now() / 1_000 + 6;
   const { id } = await submit('never answered', { deadline, fallback_models: ['scripted/second'] });
   expect(await reaches(id, 'expired')).toMatchObject({ error: { code: 'deadline_passed', status: 408 } });
-  await until(() => upstream.calls[0]?.aborted === true, {
+  await waitUntil(() => upstream.calls[0]?.aborted === true, {
     what: 'the upstream to be left',
     withinMs: 60_000,
   });

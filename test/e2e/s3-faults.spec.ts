@@ -1,12 +1,19 @@
 /** A whole batch on an S3 that fails: errors, silence, broken connections, untrue answers, objects that are gone. */
-import { leftOvers } from '../support/left-overs.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { compareStoredObjects } from '../support/compare-stored-objects.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { startS3Proxy, type Fault, type Operation, type S3Proxy } from '../support/s3-proxy.ts';
-import { createBucket, findS3, type S3Server, type TestBucket } from '../support/s3.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { ended, failure, jsonl, line, records, submit } from './wire/lines.ts';
+import { createBucket, findS3Server, type S3Server, type TestBucket } from '../support/s3.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import {
+  waitForBatch,
+  catchError,
+  toJsonl,
+  buildLine,
+  readRecords,
+  createBatch,
+} from './support/batch-lines.ts';
 
-const server = findS3();
+const server = findS3Server();
 const error500: Fault = { kind: 'status', status: 500, code: 'InternalError' };
 const everything: Operation[] = [
   'put',
@@ -20,14 +27,14 @@ const everything: Operation[] = [
   'abort',
 ];
 
-function onS3(on: S3Server): void {
+function onS3(deps: S3Server): void {
   let bucket: TestBucket;
   let proxy: S3Proxy;
   let platform: Platform;
-  let sql: Sql;
+  let sql: SqlClient;
   beforeAll(async () => {
-    bucket = await createBucket(on);
-    proxy = await startS3Proxy(on.endpoint);
+    bucket = await createBucket(deps);
+    proxy = await startS3Proxy(deps.endpoint);
     platform = await startPlatform({
       bucket: { ...bucket, endpoint: proxy.endpoint },
       env: { WORKER_SLOTS: '1' },
@@ -36,7 +43,7 @@ function onS3(on: S3Server): void {
   });
   // What one test has measured does not decide how many chunks the next one's batch falls into.
   beforeEach(() => sql.rows(`update attempts set model = 'other'`));
-  afterEach(() => proxy.heal());
+  afterEach(() => proxy.clearFaults());
   afterAll(async () => {
     await sql?.end();
     await platform?.stop();
@@ -46,7 +53,7 @@ function onS3(on: S3Server): void {
 
   const lines = (count: number, itemMs: number, text = '') =>
     Array.from({ length: count }, (_, at) =>
-      line(`row-${at}`, {
+      buildLine(`row-${at}`, {
         input: at === 7 ? ' ' : `${at}${text}`,
         metadata: { sandbox: JSON.stringify({ item_ms: itemMs }) },
       }),
@@ -54,22 +61,22 @@ function onS3(on: S3Server): void {
 
   /** Every line has one record in the right file, the counters say so, and the store holds what the rows say. */
   async function expectWhole(id: string, count: number): Promise<void> {
-    const batch = await ended(platform.client, id, 90_000);
+    const batch = await waitForBatch(platform.client, id, 90_000);
     expect(batch).toMatchObject({
       status: 'completed',
       request_counts: { total: count, completed: count - 1, failed: 1 },
     });
-    const output = await records(platform.client, batch.output_file_id);
-    const errors = await records(platform.client, batch.error_file_id);
+    const output = await readRecords(platform.client, batch.output_file_id);
+    const errors = await readRecords(platform.client, batch.error_file_id);
     expect([output.length, errors.map(({ custom_id }) => custom_id)]).toEqual([count - 1, ['row-7']]);
     expect(new Set(output.map(({ custom_id }) => custom_id)).size).toBe(count - 1);
-    const { missing, unreferenced } = await leftOvers(platform, sql);
+    const { missing, unreferenced } = await compareStoredObjects(platform, sql);
     // What lies there unnamed is of attempts that failed: the collection of garbage has it.
     const failed = await sql.rows<{ name: string }>(
       `select concat(batch_id, '/', chunk, '-', number, '.') as name from attempts where outcome <> 'succeeded'`,
     );
     const unknown = unreferenced.filter((key) => !failed.some(({ name }) => key.includes(name)));
-    expect({ missing, unknown, uploads: await bucket.uploads() }).toEqual({
+    expect({ missing, unknown, uploads: await bucket.listUnfinishedUploads() }).toEqual({
       missing: [],
       unknown: [],
       uploads: [],
@@ -103,16 +110,16 @@ function onS3(on: S3Server): void {
       strike();
       // Long enough for two parts.
       const all = lines(3_000, 0, ' the mill turns'.repeat(230));
-      const { id } = await submit(platform.client, jsonl(all));
+      const { id } = await createBatch(platform.client, toJsonl(all));
       // So often that each meets some, and not so often that none gets through.
       let strikes = 8;
       const timer = setInterval(() => strikes-- > 0 && strike(), 400);
       try {
-        await ended(platform.client, id, 90_000);
+        await waitForBatch(platform.client, id, 90_000);
       } finally {
         // A download whose bytes are not what they were breaks off; it is the caller's to ask again.
         clearInterval(timer);
-        proxy.heal();
+        proxy.clearFaults();
       }
       await expectWhole(id, all.length);
     },
@@ -126,23 +133,23 @@ function onS3(on: S3Server): void {
     '%s for a while: chunks wait, an upload is told so, and it goes on when S3 is back',
     async (_, faults) => {
       const all = lines(600, 5);
-      const { id } = await submit(platform.client, jsonl(all));
-      await until(async () => (await attempts(id, 'succeeded')).length > 0, { what: 'a first chunk' });
+      const { id } = await createBatch(platform.client, toJsonl(all));
+      await waitUntil(async () => (await attempts(id, 'succeeded')).length > 0, { what: 'a first chunk' });
       faults.forEach(([operation, fault]) => proxy.inject(operation, fault));
-      await until(async () => (await attempts(id, 'failed')).length > 0, {
+      await waitUntil(async () => (await attempts(id, 'failed')).length > 0, {
         what: 'a chunk to fail',
         withinMs: 60_000,
       });
       const body = new FormData();
       body.set('purpose', 'batch');
-      body.set('file', new File([jsonl([line('a')])], 'a.jsonl'));
+      body.set('file', new File([toJsonl([buildLine('a')])], 'a.jsonl'));
       const answer = await fetch(`${platform.url}/v1/files`, {
         method: 'POST',
         headers: { authorization: `Bearer ${platform.apiKey}` },
         body,
       });
       expect([answer.status, Number(answer.headers.get('retry-after')) > 0]).toEqual([503, true]);
-      proxy.heal();
+      proxy.clearFaults();
       await expectWhole(id, all.length);
     },
     120_000,
@@ -150,13 +157,13 @@ function onS3(on: S3Server): void {
 
   test('objects that are gone, or were cut short, while the batch runs: their chunks run again', async () => {
     const all = lines(600, 5);
-    const { id } = await submit(platform.client, jsonl(all));
+    const { id } = await createBatch(platform.client, toJsonl(all));
     const done = () =>
       sql.rows<{ key: string }>(
         'select output_key as key from chunks where batch_id = $1 and output_key is not null',
         [id],
       );
-    await until(async () => (await done()).length >= 2, { what: 'two chunks to be done' });
+    await waitUntil(async () => (await done()).length >= 2, { what: 'two chunks to be done' });
     const [gone, short] = await done();
     await platform.objects.remove(gone!.key);
     await platform.objects.write(short!.key, (await platform.objects.read(short!.key)).subarray(0, 1_000));
@@ -165,8 +172,8 @@ function onS3(on: S3Server): void {
   });
 
   test('objects that are gone after its end: a clear error', async () => {
-    const { id } = await submit(platform.client, jsonl([line('a'), line('b')]));
-    const batch = await ended(platform.client, id);
+    const { id } = await createBatch(platform.client, toJsonl([buildLine('a'), buildLine('b')]));
+    const batch = await waitForBatch(platform.client, id);
     const [row] = await sql.rows<{ key: string }>(
       'select output_key as key from chunks where batch_id = $1',
       [id],
@@ -174,7 +181,7 @@ function onS3(on: S3Server): void {
     const content = await platform.objects.read(row!.key);
     await platform.objects.remove(row!.key);
     expect(
-      await failure(platform.client.files.content(batch.output_file_id!, { maxRetries: 0 })),
+      await catchError(platform.client.files.content(batch.output_file_id!, { maxRetries: 0 })),
     ).toMatchObject({
       status: 500,
       code: 'segment_damaged',
@@ -185,7 +192,7 @@ function onS3(on: S3Server): void {
 }
 
 if (server === null) {
-  test('NOT RUN: a batch on an S3 that fails (no server is named)', () => expect(findS3()).toBeNull());
+  test('NOT RUN: a batch on an S3 that fails (no server is named)', () => expect(findS3Server()).toBeNull());
 } else {
   onS3(server);
 }

@@ -2,17 +2,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { createBucket, findS3, s3Settings, type S3Server, type TestBucket } from '../support/s3.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
-import { ended, jsonl, line, submit } from './wire/lines.ts';
+import { createBucket, findS3Server, s3Settings, type S3Server, type TestBucket } from '../support/s3.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
+import { waitForBatch, toJsonl, buildLine, createBatch } from './support/batch-lines.ts';
 
-const server = findS3();
+const server = findS3Server();
 
-function onS3(on: S3Server): void {
+function onS3(deps: S3Server): void {
   let bucket: TestBucket;
   let platform: Platform;
   beforeAll(async () => {
-    bucket = await createBucket(on);
+    bucket = await createBucket(deps);
     platform = await startPlatform({ bucket });
   });
   afterAll(async () => {
@@ -23,11 +23,11 @@ function onS3(on: S3Server): void {
   test('uploaded in parts, run, read back, and deleted to the last object', async () => {
     const { client } = platform;
     const lines = Array.from({ length: 20_000 }, (_, at) =>
-      line(`line-${at}`, { input: `${at} `.padEnd(400, 'the mill turns ') }),
+      buildLine(`line-${at}`, { input: `${at} `.padEnd(400, 'the mill turns ') }),
     );
-    const batch = await ended(
+    const batch = await waitForBatch(
       client,
-      (await submit(client, jsonl([...lines, line('bad', { input: 7 })]))).id,
+      (await createBatch(client, toJsonl([...lines, buildLine('bad', { input: 7 })]))).id,
       120_000,
     );
     expect([batch.status, batch.request_counts]).toEqual([
@@ -42,15 +42,19 @@ function onS3(on: S3Server): void {
       .map((each) => (JSON.parse(each) as { custom_id: string }).custom_id);
     expect(found.toSorted()).toEqual(lines.map(({ custom_id }) => custom_id).toSorted());
 
-    const keys = await bucket.keys();
+    const keys = await bucket.listKeys();
     const input = keys.find((key) => key.includes(batch.input_file_id))!;
-    expect((await bucket.eye.statObject(bucket.bucket, input)).etag).toMatch(/-2$/); // two parts
+    expect((await bucket.minioClient.statObject(bucket.bucket, input)).etag).toMatch(/-2$/); // two parts
     const [one, ...others] = keys.filter((key) => key !== input);
-    expect([typeof one, others.length > 0, await bucket.uploads()]).toEqual(['string', true, []]);
+    expect([typeof one, others.length > 0, await bucket.listUnfinishedUploads()]).toEqual([
+      'string',
+      true,
+      [],
+    ]);
 
     const ids = [batch.input_file_id, batch.output_file_id, batch.error_file_id];
     for (const id of ids) await client.files.delete(id!);
-    await until(async () => (await bucket.keys()).length === 0, {
+    await waitUntil(async () => (await bucket.listKeys()).length === 0, {
       what: 'the bucket to be empty',
       withinMs: 20_000,
     });
@@ -101,7 +105,7 @@ function onS3(on: S3Server): void {
 }
 
 if (server === null) {
-  test('NOT RUN: a batch on S3 (no server is named)', () => expect(findS3()).toBeNull());
+  test('NOT RUN: a batch on S3 (no server is named)', () => expect(findS3Server()).toBeNull());
 } else {
   onS3(server);
 }

@@ -1,6 +1,6 @@
 import { io } from 'socket.io-client';
-import type { BatchObject, Fact, LiveState, SubscribeAck, WorkersState } from '#contracts';
-import { startPlatform, submitLines, until, type Platform } from '../support/platform.ts';
+import type { BatchObject, Fact, LiveState, SubscribeAck, WorkersState } from '@millrace/contracts';
+import { startPlatform, submitBatch, waitUntil, type Platform } from '../support/platform.ts';
 
 let platform: Platform;
 beforeAll(async () => {
@@ -17,7 +17,7 @@ const line = (index: number) =>
   });
 
 test('a batch is followed to its end by what is pushed', async () => {
-  const id = await submitLines(platform, Array.from({ length: 500 }, (_, index) => line(index)).join('\n'));
+  const id = await submitBatch(platform, Array.from({ length: 500 }, (_, index) => line(index)).join('\n'));
   const socket = io(platform.url, { auth: { apiKey: platform.apiKey }, transports: ['websocket'] });
   const states: LiveState[] = [];
   const facts: Fact[] = [];
@@ -26,8 +26,10 @@ test('a batch is followed to its end by what is pushed', async () => {
   try {
     const answer = (await socket.timeout(10_000).emitWithAck('subscribe', { batch: id })) as SubscribeAck;
     expect(answer).toMatchObject({ ok: true, state: { type: 'batch', subject: id, data: { id } } });
-    await until(() => facts.some(({ type }) => type === 'batch.completed'), { what: 'the fact of its end' });
-    await until(() => states.at(-1)?.data.status === 'completed', { what: 'the state of its end' });
+    await waitUntil(() => facts.some(({ type }) => type === 'batch.completed'), {
+      what: 'the fact of its end',
+    });
+    await waitUntil(() => states.at(-1)?.data.status === 'completed', { what: 'the state of its end' });
     const done = states.map(({ data }) => (data as BatchObject).request_counts.completed);
     expect(done).toEqual([...done].sort((a, b) => a - b));
     expect(done.at(-1)).toBe(500);
@@ -55,13 +57,16 @@ test('the workers are followed: the same JSON as GET /v1/workers, and newer stat
     });
     expect(still(answer.state.data)).toEqual(still(listed));
     const isNewer = (state?: WorkersState) => state !== undefined && state.sequence > answer.state.sequence;
-    await until(() => isNewer(states.at(-1)), { what: 'a newer state', withinMs: 60_000 });
+    await waitUntil(() => isNewer(states.at(-1)), { what: 'a newer state', withinMs: 60_000 });
     const added = await platform.addWorker();
     const ready = () => states.at(-1)?.data.data.filter(({ status }) => status === 'ready').length;
-    await until(() => ready() === 2, { what: 'the second worker to be seen', withinMs: 60_000 });
+    await waitUntil(() => ready() === 2, { what: 'the second worker to be seen', withinMs: 60_000 });
     const { child } = added;
     child.kill('SIGTERM');
-    await until(() => states.at(-1)?.data.data.length === 1, { what: 'it to have left', withinMs: 60_000 });
+    await waitUntil(() => states.at(-1)?.data.data.length === 1, {
+      what: 'it to have left',
+      withinMs: 60_000,
+    });
   } finally {
     socket.disconnect();
   }

@@ -5,17 +5,17 @@ import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import OpenAI, { toFile } from 'openai';
 import OpenAI6 from 'openai6';
-import { until } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { addWorkspace } from '../support/tenants.ts';
-import { ended, failure, jsonl, line, records } from './wire/lines.ts';
-import { ask, boundary, form, repeated } from './wire/raw.ts';
-import { stores, type StoredPlatform } from './wire/stores.ts';
+import { waitUntil } from '../support/platform.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import { createWorkspace } from '../support/workspaces.ts';
+import { waitForBatch, catchError, toJsonl, buildLine, readRecords } from './support/batch-lines.ts';
+import { sendRaw, boundary, buildForm, repeatBytes } from './support/raw-http.ts';
+import { objectStorages, type PlatformWithStorage } from './support/object-storages.ts';
 
 const majors = { 'openai 7': OpenAI, 'openai 6': OpenAI6 as unknown as typeof OpenAI };
 const partMaxBytes = 12 * 2 ** 20;
-const lines = Array.from({ length: 3_000 }, (_, at) => line(`row-${at}`, { dimensions: 2 }));
-const content = Buffer.from(jsonl(lines));
+const lines = Array.from({ length: 3_000 }, (_, at) => buildLine(`row-${at}`, { dimensions: 2 }));
+const content = Buffer.from(toJsonl(lines));
 const md5 = (bytes: Buffer) => createHash('md5').update(bytes).digest('hex');
 
 /** Cuts anywhere: a line, a character, a mark. */
@@ -24,9 +24,9 @@ const cutAt = (bytes: Buffer, ...places: number[]) =>
 const third = Math.floor(content.length / 3);
 const pieces = cutAt(content, 1, 2, third, third + 1, 2 * third + 7);
 
-describe.each(stores)('on %s', (_, start) => {
-  let platform: StoredPlatform;
-  let sql: Sql;
+describe.each(objectStorages)('on %s', (_, start) => {
+  let platform: PlatformWithStorage;
+  let sql: SqlClient;
   beforeAll(async () => {
     platform = await start({
       env: { UPLOAD_PART_MAX_BYTES: String(partMaxBytes), UPLOAD_MAX_BYTES: String(64 * 2 ** 20) },
@@ -40,7 +40,7 @@ describe.each(stores)('on %s', (_, start) => {
 
   const keysOf = async (id: string) => (await platform.keys()).filter((key) => key.includes(id));
   const gone = (id: string) =>
-    until(async () => (await keysOf(id)).length === 0, { what: `the objects of ${id} to go` });
+    waitUntil(async () => (await keysOf(id)).length === 0, { what: `the objects of ${id} to go` });
 
   describe.each(Object.entries(majors))('%s', (__, Client) => {
     let client: OpenAI;
@@ -61,7 +61,7 @@ describe.each(stores)('on %s', (_, start) => {
       return sent.sort(([a], [b]) => a - b).map(([, part]) => part);
     };
     const rejects = async (call: Promise<unknown>, status: number, code: string) => {
-      const error = await failure(call);
+      const error = await catchError(call);
       expect([error.status, error.code]).toEqual([status, code]);
       expect(error).toBeInstanceOf(Client.APIError);
     };
@@ -111,7 +111,7 @@ describe.each(stores)('on %s', (_, start) => {
       expect(await (await client.files.content(file!.id)).text()).toBe(content.toString());
       const range = await client.files.content(file!.id, { headers: { range: 'bytes=1-1000' } });
       expect(Buffer.from(await range.arrayBuffer())).toEqual(content.subarray(1, 1_001));
-      await until(async () => (await keysOf(upload.id)).length === pieces.length, {
+      await waitUntil(async () => (await keysOf(upload.id)).length === pieces.length, {
         what: 'the part that nobody named to go',
       });
 
@@ -124,7 +124,7 @@ describe.each(stores)('on %s', (_, start) => {
       await rejects(send(upload.id, content), 409, 'upload_completed');
       await rejects(client.uploads.cancel(upload.id), 409, 'upload_completed');
 
-      const batch = await ended(
+      const batch = await waitForBatch(
         client,
         (
           await client.batches.create({
@@ -138,7 +138,7 @@ describe.each(stores)('on %s', (_, start) => {
         status: 'completed',
         request_counts: { total: lines.length, failed: 0 },
       });
-      const ids = (await records(client, batch.output_file_id)).map(({ custom_id }) => custom_id);
+      const ids = (await readRecords(client, batch.output_file_id)).map(({ custom_id }) => custom_id);
       expect(ids.toSorted()).toEqual(lines.map(({ custom_id }) => custom_id).toSorted());
       await client.files.delete(file!.id);
       await gone(upload.id);
@@ -146,7 +146,9 @@ describe.each(stores)('on %s', (_, start) => {
     });
 
     test('errors name the lines of the whole, across its parts', async () => {
-      const wrong = Buffer.from(`\ufeff${jsonl([...lines, line('row-5'), line('row-2999')])}{"cut": `);
+      const wrong = Buffer.from(
+        `\ufeff${toJsonl([...lines, buildLine('row-5'), buildLine('row-2999')])}{"cut": `,
+      );
       const upload = await create(wrong.length);
       const part_ids = await sendAll(upload.id, cutAt(wrong, 1, 2, third, third + 1));
       const { file } = await client.uploads.complete(upload.id, { part_ids });
@@ -160,9 +162,9 @@ describe.each(stores)('on %s', (_, start) => {
         { code: 'duplicate_custom_id', line: 3_002, message: expect.stringContaining('on line 3000 ') },
         { code: 'invalid_json_line', line: 3_003 },
       ];
-      const batch = await ended(client, (await client.batches.create(asked)).id);
+      const batch = await waitForBatch(client, (await client.batches.create(asked)).id);
       expect(batch).toMatchObject({ status: 'failed', errors: { data: errors } });
-      const strict = await failure(client.post('/batches?validate=strict', { body: asked }));
+      const strict = await catchError(client.post('/batches?validate=strict', { body: asked }));
       expect(strict.error).toMatchObject({ errors: { data: errors } });
     });
 
@@ -218,7 +220,7 @@ describe.each(stores)('on %s', (_, start) => {
       await rejects(send(other.id, Buffer.alloc(0)), 400, 'empty_part');
       await rejects(send(other.id, Buffer.alloc(partMaxBytes + 1)), 413, 'part_too_large');
       await rejects(client.post(`/uploads/${other.id}/parts`, { body: {} }), 400, 'invalid_request');
-      const stranger = clientOf((await addWorkspace(sql)).apiKey);
+      const stranger = clientOf((await createWorkspace(sql)).apiKey);
       const data = await toFile(Buffer.from('x'), 'x');
       await rejects(stranger.uploads.parts.create(other.id, { data }), 404, 'upload_not_found');
       await rejects(stranger.uploads.complete(other.id, { part_ids: [foreign!] }), 404, 'upload_not_found');
@@ -241,7 +243,7 @@ describe.each(stores)('on %s', (_, start) => {
       await gone(upload.id);
       expect(await client.get(`/uploads/${upload.id}`)).toMatchObject({ status: 'expired' });
       const rows = `select 1 from upload_parts where upload_id = '${upload.id}'`;
-      await until(async () => (await sql.rows(rows)).length === 0, { what: 'its rows to go' });
+      await waitUntil(async () => (await sql.rows(rows)).length === 0, { what: 'its rows to go' });
     });
   });
 
@@ -268,12 +270,12 @@ describe.each(stores)('on %s', (_, start) => {
     sending.on('error', () => undefined);
     sending.write(`--${boundary}\r\ncontent-disposition: form-data; name="data"; filename="a"\r\n\r\n`);
     // More than an S3 part of 8 MiB, so that on either store something has been written.
-    for await (const bytes of repeated('x', 9 * 2 ** 20)) {
+    for await (const bytes of repeatBytes('x', 9 * 2 ** 20)) {
       if (!sending.write(bytes)) await once(sending, 'drain');
     }
-    await until(async () => (await halves()).length > 0, { what: 'some of it to be written' });
+    await waitUntil(async () => (await halves()).length > 0, { what: 'some of it to be written' });
     sending.destroy();
-    await until(async () => (await halves()).length === 0, { what: 'what was written of it to go' });
+    await waitUntil(async () => (await halves()).length === 0, { what: 'what was written of it to go' });
     expect(await sql.rows(`select 1 from upload_parts where upload_id = '${id}'`)).toEqual([]);
   });
 
@@ -287,7 +289,11 @@ describe.each(stores)('on %s', (_, start) => {
     const data = { file: 'data', name: 'a', content: Buffer.from('a') };
     for (const parts of [[data, data], [{ ...data, file: 'file' }], [{ field: 'data', value: 'a' }], []]) {
       const headers = { 'content-type': `multipart/form-data; boundary=${boundary}` };
-      const answer = await ask(platform, { path: `/v1/uploads/${id}/parts`, headers, body: form(parts) });
+      const answer = await sendRaw(platform, {
+        path: `/v1/uploads/${id}/parts`,
+        headers,
+        body: buildForm(parts),
+      });
       expect([answer.status, answer.error.param]).toEqual([400, 'data']);
     }
     expect(await keysOf(id)).toEqual([]);

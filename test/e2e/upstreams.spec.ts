@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { kindIds, kindOf, type KindId } from '#catalogue';
-import type { Page, TaskAttempt, TaskObject, TaskSummary } from '#contracts';
-import { providersAt } from '../integration/providers/providers.ts';
+import type { Page, TaskAttempt, TaskObject, TaskSummary } from '@millrace/contracts';
+import { createProvidersAt } from '../integration/providers/provider-fixtures.ts';
 import { startMediaHost, type MediaHost } from '../support/media-host.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
-import { ask } from './wire/raw.ts';
+import { sendRaw } from './support/raw-http.ts';
 
 const withinMs = 60_000;
 let upstream: ScriptedUpstream;
@@ -34,7 +34,7 @@ beforeAll(async () => {
       return response.setHeader('content-type', 'image/png').end('<!doctype html>');
     if (request.url === '/large.png')
       return response.end(Buffer.concat([picture, Buffer.alloc(33 * 2 ** 20)]));
-    if (request.url === '/away.png') return response.writeHead(302, { location: host.inside }).end();
+    if (request.url === '/away.png') return response.writeHead(302, { location: host.internalUrl }).end();
     return response.writeHead(404).end();
   });
   platform = await startPlatform({
@@ -57,9 +57,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const get = async <T>(path: string): Promise<T> => JSON.parse((await ask(platform, { path })).text) as T;
+const get = async <T>(path: string): Promise<T> => JSON.parse((await sendRaw(platform, { path })).text) as T;
 const post = async (body: object, headers = {}, path = '/v1/tasks') => {
-  const answer = await ask(platform, {
+  const answer = await sendRaw(platform, {
     path,
     body: JSON.stringify(body),
     headers: { 'content-type': 'application/json', ...headers },
@@ -79,7 +79,7 @@ const modelOf: Record<string, (kind: KindId) => string> = {
 };
 
 /** The providers' own tables; the one of OpenAI's API bears another name here. */
-const tables = providersAt({ url: 'http://127.0.0.1:9' }).list.filter(({ id }) => id !== 'sandbox');
+const tables = createProvidersAt({ url: 'http://127.0.0.1:9' }).list.filter(({ id }) => id !== 'sandbox');
 
 test.each(tables.map(({ id, handlers }) => [id === 'openai' ? 'scripted' : id, handlers] as const))(
   '%s runs every kind that it claims',
@@ -149,7 +149,7 @@ test.each<[string, object, object]>([
   const before = await newest();
   expect(await post(body)).toMatchObject({ status: 400, body: { status: 400, ...problem } });
   expect(await newest()).toBe(before);
-  expect(upstream.callsOf('')).toEqual([]);
+  expect(upstream.findCalls('')).toEqual([]);
 });
 
 describe('an image by its address', () => {
@@ -173,25 +173,28 @@ describe('an image by its address', () => {
     ['away.png', { code: 'input_url_unreachable', status: 400 }],
   ])('%s fails with %j', async (path, error) => {
     expect(await look(path)).toMatchObject({ status: 'failed', error });
-    expect(host.insideHits()).toBe(0);
+    expect(host.countInternalRequests()).toBe(0);
   });
 });
 
 test('a cancel of a film that is rendered reaches the upstream', async () => {
-  upstream.videos.looks = upstream.predictions.looks = 1_000;
+  upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 1_000;
   for (const [model, method] of [
     ['scripted/film', 'DELETE'],
     ['hf/fal/text-to-video', 'PUT'],
   ] as const) {
     const { body } = await post({ kind: 'text-to-video', model, input: { prompt: 'A mill' } });
     const looks = () => upstream.calls.filter(({ path }) => /status$|videos\/video_/.test(path));
-    await until(() => looks().length > 1, { what: 'the film to be rendered', withinMs });
+    await waitUntil(() => looks().length > 1, { what: 'the film to be rendered', withinMs });
     await post({}, {}, `/v1/tasks/${body.id}/cancel`);
-    await until(() => upstream.callsOf('', method).length > 0, { what: 'the upstream to be told', withinMs });
+    await waitUntil(() => upstream.findCalls('', method).length > 0, {
+      what: 'the upstream to be told',
+      withinMs,
+    });
     expect(await get(`/v1/tasks/${body.id}`)).toMatchObject({ status: 'canceled' });
     upstream.reset();
   }
-  upstream.videos.looks = upstream.predictions.looks = 4;
+  upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 4;
 });
 
 test('an estimate comes from what tasks of that model took, and follows a model whose time doubles', async () => {
@@ -202,7 +205,7 @@ test('an estimate comes from what tasks of that model took, and follows a model 
     const { id } = (await post({ kind: 'chat-completion', model: 'scripted/timed', input: { messages } }))
       .body;
     const seen: TaskObject[] = [];
-    await until(
+    await waitUntil(
       async () => {
         seen.push(await get<TaskObject>(`/v1/tasks/${id}`));
         return seen.at(-1)!.status === 'succeeded';

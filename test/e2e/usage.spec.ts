@@ -2,14 +2,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CreditObject, TaskAttempt, TaskObject, UsagePage, UsageResult } from '#contracts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
-import { connectSql, type Sql } from '../support/sql.ts';
-import { addWorkspace } from '../support/tenants.ts';
+import type { CreditObject, TaskAttempt, TaskObject, UsagePage, UsageResult } from '@millrace/contracts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
+import { connectSql, type SqlClient } from '../support/sql.ts';
+import { createWorkspace } from '../support/workspaces.ts';
 import { billedUsd } from '../support/upstream/openai.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
-import { jsonl, line, run } from './wire/lines.ts';
-import { ask } from './wire/raw.ts';
+import { toJsonl, buildLine, runBatch } from './support/batch-lines.ts';
+import { sendRaw } from './support/raw-http.ts';
 
 const prices = {
   'sandbox/*': { input_tokens: 2 },
@@ -19,7 +19,7 @@ const prices = {
 
 let platform: Platform;
 let upstream: ScriptedUpstream;
-let sql: Sql;
+let sql: SqlClient;
 let folder: string;
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start();
@@ -41,11 +41,11 @@ afterAll(async () => {
 });
 
 const get = async <T>(path: string, apiKey = platform.apiKey): Promise<T> =>
-  JSON.parse((await ask({ ...platform, apiKey }, { path })).text) as T;
+  JSON.parse((await sendRaw({ ...platform, apiKey }, { path })).text) as T;
 const task = async (body: object): Promise<TaskObject> => {
   const headers = { 'content-type': 'application/json', prefer: 'wait=60' };
   const asked = { path: '/v1/tasks', method: 'POST', body: JSON.stringify(body), headers };
-  return JSON.parse((await ask(platform, asked)).text) as TaskObject;
+  return JSON.parse((await sendRaw(platform, asked)).text) as TaskObject;
 };
 /** Each waits for several things, one after the other. */
 const wideMs = 240_000;
@@ -67,9 +67,9 @@ test(
   async () => {
     const rejected = { input: 'a bad one', metadata: { sandbox: JSON.stringify({ reject: 'bad' }) } };
     const lines = Array.from({ length: 150 }, (_, at) =>
-      line(`row-${at}`, at % 50 === 7 ? rejected : { input: `text number ${at}` }),
+      buildLine(`row-${at}`, at % 50 === 7 ? rejected : { input: `text number ${at}` }),
     );
-    const batch = await run(platform.client, jsonl(lines));
+    const batch = await runBatch(platform.client, toJsonl(lines));
     const { completed, failed } = batch.request_counts!;
     expect([completed, failed]).toEqual([147, 3]);
     const one = await task({
@@ -89,7 +89,7 @@ test(
       expect(
         sumOf(ofBatch, (each) => Object.values(each.millrace.errors).reduce((sum, n) => sum + n, 0)),
       ).toBe(failed);
-      expect(sumOf(ofBatch, (each) => each.millrace.input_bytes)).toBe(Buffer.byteLength(jsonl(lines)));
+      expect(sumOf(ofBatch, (each) => each.millrace.input_bytes)).toBe(Buffer.byteLength(toJsonl(lines)));
       // Billionths are whole: what each chunk was estimated at adds up.
       expect(sumOf(ofBatch, (each) => Math.round(each.millrace.cost.estimated_usd! * 1e9))).toBe(
         batch.usage!.input_tokens * 2_000,
@@ -107,10 +107,13 @@ test(
     await compare();
     const waiting = async () =>
       (await sql.rows<{ n: string }>('select count(*) as n from usage_entries'))[0]!.n;
-    await until(async () => (await waiting()) === '0', { what: 'the sums to be made', withinMs: 120_000 });
+    await waitUntil(async () => (await waiting()) === '0', {
+      what: 'the sums to be made',
+      withinMs: 120_000,
+    });
     await compare();
     expect(await results('bucket_width=1h&limit=168&group_by=kind')).not.toEqual([]);
-    const { apiKey } = await addWorkspace(sql);
+    const { apiKey } = await createWorkspace(sql);
     expect(await results('group_by=model', apiKey)).toEqual([]);
   },
   wideMs,
@@ -151,8 +154,8 @@ test(
       ...{ left_usd: null, estimated_left_usd: expect.any(Number) },
     };
     expect(data).toMatchObject([credit]);
-    const { apiKey } = await addWorkspace(sql);
-    const refused = await ask({ ...platform, apiKey }, { path: '/v1/usage/credit' });
+    const { apiKey } = await createWorkspace(sql);
+    const refused = await sendRaw({ ...platform, apiKey }, { path: '/v1/usage/credit' });
     expect([refused.status, refused.error.code]).toEqual([403, 'operators_only']);
   },
   wideMs,
@@ -189,7 +192,7 @@ test(
       'start_time=0&bucket_width=1m',
       'start_time=0&page=x',
     ]) {
-      const answer = await ask(platform, { path: `/v1/usage?${wrong}` });
+      const answer = await sendRaw(platform, { path: `/v1/usage?${wrong}` });
       expect([answer.status, answer.error.code]).toEqual([400, 'invalid_request']);
     }
   },

@@ -7,16 +7,20 @@ import type {
   Page,
   TaskObject,
   WebhookEndpointObject,
-} from '#contracts';
-import { startReceiver, withStatus, type Receiver } from '../support/receiver.ts';
-import { startPlatform, until, type Platform } from '../support/platform.ts';
+} from '@millrace/contracts';
+import {
+  startWebhookReceiver,
+  respondWithStatus,
+  type WebhookReceiver,
+} from '../support/webhook-receiver.ts';
+import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { connectSql } from '../support/sql.ts';
-import { addWorkspace } from '../support/tenants.ts';
+import { createWorkspace } from '../support/workspaces.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
 
 let platform: Platform;
 let client: OpenAI;
-let receiver: Receiver;
+let receiver: WebhookReceiver;
 let upstream: ScriptedUpstream;
 
 beforeAll(async () => {
@@ -28,7 +32,7 @@ beforeAll(async () => {
         OPENAI_COMPATIBLE: `scripted=${upstream.url}/v1`,
       },
     }),
-    startReceiver(),
+    startWebhookReceiver(),
   ]);
   client = platform.client;
 });
@@ -38,8 +42,8 @@ afterAll(async () => {
   await upstream.close();
 });
 beforeEach(() => {
-  receiver.received.length = 0;
-  receiver.answer(withStatus(200));
+  receiver.requests.length = 0;
+  receiver.respondWith(respondWithStatus(200));
 });
 afterEach(async () => {
   for await (const { id } of client.webhooks.list()) await client.webhooks.delete(id);
@@ -56,7 +60,9 @@ const create = (over: object = {}) =>
     },
   });
 const arrived = (type: string, times = 1) =>
-  until(() => receiver.types().filter((one) => one === type).length >= times, { what: `${type} to arrive` });
+  waitUntil(() => receiver.listEventTypes().filter((one) => one === type).length >= times, {
+    what: `${type} to arrive`,
+  });
 const retrieve = (id: string) => client.get<BatchObject>(`/batches/${id}`);
 
 test('create, list, get, update, rotate, test, delete: as the openai package has it', async () => {
@@ -82,7 +88,7 @@ test('create, list, get, update, rotate, test, delete: as the openai package has
   expect(updated).toMatchObject({ name: 'renamed', event_types: made.event_types, url: made.url });
 
   const unwrap = (nth: number, secret: string) => {
-    const { body, headers } = receiver.received.at(nth)!;
+    const { body, headers } = receiver.requests.at(nth)!;
     return client.webhooks.unwrap(body, headers, secret);
   };
   const tested = await client.webhooks.test(made.id, { event_type: 'batch.completed' });
@@ -97,7 +103,7 @@ test('create, list, get, update, rotate, test, delete: as the openai package has
 
   const rotated = await client.webhooks.rotateSecret(made.id, { keep_old_secret_active_for_24_hours: true });
   expect(rotated.signing_secret).not.toBe(signing_secret);
-  receiver.answer(withStatus(503));
+  receiver.respondWith(respondWithStatus(503));
   expect(await client.webhooks.test(made.id, { event_type: 'batch.failed' })).toMatchObject({
     status_code: 503,
   });
@@ -178,16 +184,16 @@ test('a batch’s events arrive in order at an ordered endpoint, with its errors
     create({ metadata: { order: '18' } }),
   ]);
   await arrived('batch.completed');
-  const bodies = receiver.received.map(
+  const bodies = receiver.requests.map(
     ({ body }) => JSON.parse(body) as { type: string; data: { id: string } },
   );
   expect(bodies.every(({ data }) => data.id === batch.id)).toBe(true);
-  expect(receiver.types().filter((type) => type !== 'batch.progress')).toEqual([
+  expect(receiver.listEventTypes().filter((type) => type !== 'batch.progress')).toEqual([
     'batch.in_progress',
     'batch.completed_with_errors',
     'batch.completed',
   ]);
-  expect(new Set(receiver.received.map(({ headers }) => headers['x-team']))).toEqual(new Set(['blue']));
+  expect(new Set(receiver.requests.map(({ headers }) => headers['x-team']))).toEqual(new Set(['blue']));
   expect((await retrieve(batch.id)).status).toBe('completed');
 });
 
@@ -197,7 +203,7 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
   const { webhook } = made.millrace;
   expect(webhook).toMatchObject({ url: receiver.url, events: ['batch.completed'], status: 'enabled' });
   await arrived('batch.completed');
-  const { body, headers } = receiver.received[0]!;
+  const { body, headers } = receiver.requests[0]!;
   await client.webhooks.unwrap(body, headers, webhook!.signing_secret);
   expect((await retrieve(made.id)).millrace.webhook).toEqual({ ...webhook, signing_secret: undefined });
   expect((await client.batches.list()).data.find(({ id }) => id === made.id)).toMatchObject({
@@ -205,7 +211,7 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
   });
   expect((await client.webhooks.list()).data).toEqual([]);
   expect(await client.webhooks.retrieve(webhook!.id)).toMatchObject({ millrace: { subject: made.id } });
-  expect(receiver.types()).toEqual(['batch.completed']);
+  expect(receiver.listEventTypes()).toEqual(['batch.completed']);
 
   const retry = await client.post<BatchObject>(`/batches/${made.id}/retry`);
   expect(retry.millrace.webhook).toMatchObject({
@@ -213,7 +219,7 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
     signing_secret_hint: webhook!.signing_secret_hint,
   });
   await arrived('batch.completed', 2);
-  const second = receiver.received[1]!;
+  const second = receiver.requests[1]!;
   await client.webhooks.unwrap(second.body, second.headers, webhook!.signing_secret);
 
   const none = await client.post<BatchObject>(`/batches/${made.id}/retry`, { body: { webhook: null } });
@@ -222,7 +228,7 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
   const own = await create({ webhook: { url: receiver.url, secret } });
   expect(own.millrace.webhook!.signing_secret).toBeUndefined();
   await arrived('batch.completed', 3);
-  const third = receiver.received[2]!;
+  const third = receiver.requests[2]!;
   await client.webhooks.unwrap(third.body, third.headers, secret);
 });
 
@@ -231,13 +237,13 @@ test('a batch’s own webhook tells, unless said otherwise, that it waits for it
   const body = { model: 'scripted/model', input: 'one' };
   const made = await create({ requests: [{ custom_id: 'one', body }], webhook: { url: receiver.url } });
   await arrived('batch.paused');
-  expect(JSON.parse(receiver.received[0]!.body)).toMatchObject({
+  expect(JSON.parse(receiver.requests[0]!.body)).toMatchObject({
     type: 'batch.paused',
     data: { id: made.id, reason: 'insufficient_quota' },
   });
   await client.batches.cancel(made.id);
   await arrived('batch.cancelled');
-  expect(receiver.types()).toEqual(['batch.paused', 'batch.cancelled']);
+  expect(receiver.listEventTypes()).toEqual(['batch.paused', 'batch.cancelled']);
 });
 
 test('a task brings its own webhook: shown, signed, told how far it is, kept by its retry', async () => {
@@ -263,10 +269,10 @@ test('a task brings its own webhook: shown, signed, told how far it is, kept by 
   expect(webhook).toMatchObject({ url: receiver.url, events: ['task.*'], status: 'enabled' });
   await arrived('task.succeeded');
   await arrived('task.progress');
-  expect(new Set(receiver.types())).toEqual(
+  expect(new Set(receiver.listEventTypes())).toEqual(
     new Set(['task.queued', 'task.started', 'task.progress', 'task.succeeded']),
   );
-  const { body, headers } = receiver.received[0]!;
+  const { body, headers } = receiver.requests[0]!;
   await client.webhooks.unwrap(body, headers, webhook!.signing_secret);
   const { signing_secret: _, ...shown } = webhook!;
   expect((await client.get<TaskObject>(`/tasks/${made.id}`)).webhook).toEqual(shown);
@@ -274,7 +280,7 @@ test('a task brings its own webhook: shown, signed, told how far it is, kept by 
   const log = await client.get<Page<DeliveryObject>>(`/webhook_endpoints/${webhook!.id}/deliveries`);
   expect(log.data.map(({ subject }) => subject)).toEqual(log.data.map(() => made.id));
 
-  receiver.received.length = 0;
+  receiver.requests.length = 0;
   const secret = `whsec_${Buffer.alloc(24, 'k').toString('base64')}`;
   const own = await task({ metadata: sandbox({ status: 400 }), webhook: { url: receiver.url, secret } });
   expect(own.webhook!.signing_secret).toBeUndefined();
@@ -282,14 +288,14 @@ test('a task brings its own webhook: shown, signed, told how far it is, kept by 
   const retry = await client.post<TaskObject>(`/tasks/${own.id}/retry`);
   expect(retry.webhook).toMatchObject({ url: receiver.url, events: own.webhook!.events });
   await arrived('task.failed', 2);
-  for (const one of receiver.received) await client.webhooks.unwrap(one.body, one.headers, secret);
+  for (const one of receiver.requests) await client.webhooks.unwrap(one.body, one.headers, secret);
   const none = await client.post<TaskObject>(`/tasks/${own.id}/retry`, { body: { webhook: null } });
   expect(none.webhook).toBeNull();
 });
 
 test('what failed is seen, and sent again: one, all since a time, or a range to a new endpoint', async () => {
   const since = Math.floor(Date.now() / 1_000) - 1;
-  receiver.answer(withStatus(500));
+  receiver.respondWith(respondWithStatus(500));
   const { id } = await client.webhooks.create({
     name: 'down',
     url: receiver.url,
@@ -300,7 +306,7 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
   const path = `/webhook_endpoints/${id}/deliveries`;
   const deliveries = () => client.get<Page<DeliveryObject>>(path);
   const stateOf = async () => (await deliveries()).data[0]!;
-  await until(async () => (await stateOf()).tries === 1, { what: 'the failure to be written down' });
+  await waitUntil(async () => (await stateOf()).tries === 1, { what: 'the failure to be written down' });
   const failed = await stateOf();
   expect(failed).toMatchObject({ status: 'pending', event_type: 'batch.completed', subject: batch.id });
   expect(failed.next_try_at).toBeGreaterThanOrEqual(failed.created_at + 4);
@@ -308,20 +314,20 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
   expect(log.attempts).toMatchObject([
     {
       number: 1,
-      request: { url: receiver.url, body: receiver.received[0]!.body },
+      request: { url: receiver.url, body: receiver.requests[0]!.body },
       response: { status: 500, body: 'status 500', body_is_cut: false },
       error: { code: 'status_not_2xx' },
     },
   ]);
 
-  receiver.answer(withStatus(200));
+  receiver.respondWith(respondWithStatus(200));
   await client.post(`${path}/${failed.id}/redeliver`);
-  await until(async () => (await stateOf()).status === 'succeeded', { what: 'the redelivery' });
+  await waitUntil(async () => (await stateOf()).status === 'succeeded', { what: 'the redelivery' });
   expect(await stateOf()).toMatchObject({ tries: 2 });
 
-  receiver.answer(withStatus(410));
+  receiver.respondWith(respondWithStatus(410));
   await client.post(`${path}/${failed.id}/redeliver`);
-  await until(
+  await waitUntil(
     async () =>
       (await client.get<WebhookEndpointObject>(`/webhook_endpoints/${id}`)).millrace.status === 'disabled',
     {
@@ -332,12 +338,12 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
     status: 409,
     code: 'webhook_endpoint_disabled',
   });
-  receiver.answer(withStatus(200));
+  receiver.respondWith(respondWithStatus(200));
   await client.post(`/webhook_endpoints/${id}`, { body: { disabled: false } });
   expect(await client.post(`/webhook_endpoints/${id}/redeliver_failed`, { body: { since } })).toMatchObject({
     count: 1,
   });
-  await until(async () => (await stateOf()).status === 'succeeded', {
+  await waitUntil(async () => (await stateOf()).status === 'succeeded', {
     what: 'the redelivery of all that failed',
   });
 
@@ -348,8 +354,10 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
   });
   const replayed = await client.post(`/webhook_endpoints/${fresh.id}/replay`, { body: { since } });
   expect(replayed).toMatchObject({ object: 'webhook_endpoint.replay', has_more: false, is_truncated: false });
-  await until(() => receiver.received.some(({ path: to }) => to.endsWith('/fresh')), { what: 'the replay' });
-  const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+  await waitUntil(() => receiver.requests.some(({ path: to }) => to.endsWith('/fresh')), {
+    what: 'the replay',
+  });
+  const ids = receiver.requests.map(({ headers }) => headers['webhook-id']);
   expect(new Set(ids.filter((one) => one === failed.event_id)).size).toBe(1);
 });
 
@@ -360,7 +368,7 @@ test('another workspace sees, changes and replays nothing of it', async () => {
     event_types: ['batch.completed'],
   });
   const sql = await connectSql(platform.databaseUrl);
-  const { apiKey } = await addWorkspace(sql);
+  const { apiKey } = await createWorkspace(sql);
   await sql.end();
   const stranger = new OpenAI({ apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
   const at = `/webhook_endpoints/${id}`;
@@ -379,6 +387,6 @@ test('another workspace sees, changes and replays nothing of it', async () => {
   ];
   for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ status: 404 });
   expect((await stranger.webhooks.list()).data).toEqual([]);
-  expect(receiver.received).toEqual([]);
+  expect(receiver.requests).toEqual([]);
   expect(await client.webhooks.retrieve(id)).toMatchObject({ name: 'mine' });
 });

@@ -17,8 +17,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { jest } from '@jest/globals';
 import pg from 'pg';
-import { isRoot } from '../../deploy/embedded/account.ts';
-import { refTo, startTimeOf } from '../../deploy/embedded/processes.ts';
+import { isRoot } from '../../deploy/embedded/os-account.ts';
+import { getProcessRef, getStartTime } from '../../deploy/embedded/process-ref.ts';
 import { stopPostmaster } from '../../deploy/embedded/postmaster.ts';
 import { startPostgres, type EmbeddedPostgres } from '../../deploy/embedded/postgres.ts';
 
@@ -50,7 +50,7 @@ async function start({
     log: (line) => log.push(line),
     ports,
     durable,
-    outside: [join(folder, 'outside')],
+    fallbackFolders: [join(folder, 'outside')],
   });
   started.push(server);
   return server;
@@ -93,7 +93,7 @@ async function startElsewhere(
 }
 
 async function stopPid(pid: number): Promise<void> {
-  const ref = await refTo(pid);
+  const ref = await getProcessRef(pid);
   if (ref) await stopPostmaster(ref, 'immediate');
 }
 
@@ -145,7 +145,7 @@ test('what a killed launcher left is adopted, and stopped by its new owner', asy
   expect(await ask(server.url, 'select 1')).toBe(1);
   await server.stop();
   await server.exited;
-  expect(await startTimeOf(orphan.pid)).toBeNull();
+  expect(await getStartTime(orphan.pid)).toBeNull();
 });
 
 test('an orphan that does not answer is stopped, and a new one started', async () => {
@@ -157,7 +157,7 @@ test('an orphan that does not answer is stopped, and a new one started', async (
     ports,
     durable: false,
     log: (line) => log.push(line),
-    patienceMs: 300,
+    adoptTimeoutMs: 300,
   });
   started.push(server);
   expect(log).toEqual([expect.stringContaining(`pid ${orphan.pid}`)]);

@@ -1,11 +1,11 @@
-import type { Fact } from '#contracts';
+import type { Fact } from '@millrace/contracts';
 import { Database, FeedStore, LeaseStore, type Lease } from '#database';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
-import { startRelay } from '../../apps/api/src/duties/relay.ts';
+import { startRelay } from '../../apps/api/src/live/relay.ts';
 import { eventually, pause } from '../support/eventually.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { createSubjects, follow, writeFact, writeOutOfOrder, type Subject } from './feed-writers.ts';
+import { createSubjects, readFeeds, writeEvent, writeOutOfOrder, type Subject } from './feed-writers.ts';
 
 const log = createLogger('test', 'silent');
 let test_: TestDatabase;
@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 const unstamped = async () => {
-  const [row] = await database.statement<{ n: number }>(
+  const [row] = await database.rows<{ n: number }>(
     'select count(*) as n from events where feed_position is null',
   );
   return row!.n;
@@ -54,7 +54,7 @@ describe('16 writers whose transactions commit out of order', () => {
     try {
       let written: number | null = null;
       const writing = writeOutOfOrder(database, subjects, 60).then((count) => (written = count));
-      const feeds = await follow(
+      const feeds = await readFeeds(
         feed,
         workspaceIds,
         async () => written !== null && (await unstamped()) === 0,
@@ -70,7 +70,7 @@ describe('16 writers whose transactions commit out of order', () => {
     let written: number | null = null;
     const writing = writeOutOfOrder(database, subjects, 60).then((count) => (written = count));
     const tail = tailReader(database);
-    const feeds = await follow(feed, workspaceIds, async () => {
+    const feeds = await readFeeds(feed, workspaceIds, async () => {
       const over = written !== null;
       return (await tail()) === 0 && over;
     });
@@ -83,13 +83,13 @@ describe('16 writers whose transactions commit out of order', () => {
 });
 
 /** The mistake: what is new is what has a higher number than the last. @returns one round, which says how many it stamped. */
-function tailReader(on: Database): () => Promise<number> {
+function tailReader(deps: Database): () => Promise<number> {
   let last = 0;
   return async () => {
     const sql = 'select number, workspace_id from events where number > $1 order by number';
-    const rows = await on.statement<{ number: number; workspace_id: string }>(sql, [last]);
+    const rows = await deps.rows<{ number: number; workspace_id: string }>(sql, [last]);
     for (const { number, workspace_id } of rows) {
-      await on.statement(
+      await deps.rows(
         `with head as (
            insert into feeds (workspace_id, position) values ($1, 1)
            on conflict (workspace_id) do update set position = feeds.position + 1
@@ -112,20 +112,20 @@ describe('stamping', () => {
 
   test('says which positions each workspace got, and has nothing to do twice', async () => {
     const [first, second] = [subjects[0]!, subjects[8]!];
-    for (const subject of [first, second, first]) await writeFact(database, subject);
-    const { ranges } = (await feed.stamp(lease, 100))!;
+    for (const subject of [first, second, first]) await writeEvent(database, subject);
+    const { ranges } = (await feed.publish(lease, 100))!;
     expect(new Map(ranges.map(({ workspaceId, from, to }) => [workspaceId, [from, to]]))).toEqual(
       new Map([
         [first.workspaceId, [1, 2]],
         [second.workspaceId, [1, 1]],
       ]),
     );
-    expect(await feed.stamp(lease, 100)).toEqual({ ranges: [], deliveries: 0 });
-    await writeFact(database, first);
-    expect((await feed.stamp(lease, 100))!.ranges).toEqual([
+    expect(await feed.publish(lease, 100)).toEqual({ ranges: [], deliveries: 0 });
+    await writeEvent(database, first);
+    expect((await feed.publish(lease, 100))!.ranges).toEqual([
       { workspaceId: first.workspaceId, from: 3, to: 3 },
     ]);
-    expect(await feed.heads([...workspaceIds, 'ws_none'])).toEqual(
+    expect(await feed.getHeads([...workspaceIds, 'ws_none'])).toEqual(
       new Map([
         [first.workspaceId, 3],
         [second.workspaceId, 1],
@@ -136,10 +136,10 @@ describe('stamping', () => {
   });
 
   test('a limit cuts, and the next call goes on', async () => {
-    for (let n = 0; n < 7; n++) await writeFact(database, subjects[0]!);
+    for (let n = 0; n < 7; n++) await writeEvent(database, subjects[0]!);
     const sizes = [];
     for (let n = 0; n < 4; n++)
-      sizes.push((await feed.stamp(lease, 3))!.ranges.map(({ from, to }) => to - from + 1));
+      sizes.push((await feed.publish(lease, 3))!.ranges.map(({ from, to }) => to - from + 1));
     expect(sizes).toEqual([[3], [3], [1], []]);
   });
 
@@ -147,39 +147,39 @@ describe('stamping', () => {
     let written: number | null = null;
     const writing = writeOutOfOrder(database, subjects, 20).then((count) => (written = count));
     const stamping = Array.from({ length: 6 }, async () => {
-      do await feed.stamp(lease, 1_000);
+      do await feed.publish(lease, 1_000);
       while (written === null);
     });
     await Promise.all([writing, ...stamping]);
-    await feed.stamp(lease, 1_000);
-    expectWhole(await follow(feed, workspaceIds, async () => true), written!);
+    await feed.publish(lease, 1_000);
+    expectWhole(await readFeeds(feed, workspaceIds, async () => true), written!);
   });
 
   test('a holder whose lease has passed to another stamps nothing, however late its statement comes', async () => {
     const [shortLived, subject] = [await leases.acquire('late', 'frozen', 30), subjects[0]!];
-    await writeFact(database, subject);
+    await writeEvent(database, subject);
     await pause(50);
-    expect(await feed.stamp(shortLived!, 100)).toBeNull();
+    expect(await feed.publish(shortLived!, 100)).toBeNull();
     let successor: Lease | null = null;
     await eventually(
       'the lease passes on',
       async () => (successor = await leases.acquire('late', 'next', 60_000)) !== null,
     );
-    expect(await feed.stamp(shortLived!, 100)).toBeNull();
+    expect(await feed.publish(shortLived!, 100)).toBeNull();
     expect(await unstamped()).toBe(1);
-    expect((await feed.stamp(successor!, 100))!.ranges).toHaveLength(1);
-    expect(await feed.stamp({ ...successor!, epoch: 1 }, 100)).toBeNull();
-    expect(await feed.stamp({ ...successor!, name: 'none' }, 100)).toBeNull();
+    expect((await feed.publish(successor!, 100))!.ranges).toHaveLength(1);
+    expect(await feed.publish({ ...successor!, epoch: 1 }, 100)).toBeNull();
+    expect(await feed.publish({ ...successor!, name: 'none' }, 100)).toBeNull();
   });
 
   test('one subject can be read alone, in its own order, and only within its workspace', async () => {
     const [mine, other] = [subjects[0]!, subjects[1]!];
-    for (const subject of [mine, other, mine, mine]) await writeFact(database, subject);
-    expect(await feed.readSubject(mine.workspaceId, mine.batchId, 0, 10)).toEqual([]);
-    expect(await feed.lagMs()).toBeGreaterThan(0);
-    await feed.stamp(lease, 100);
-    expect(await feed.lagMs()).toBe(0);
-    const facts = await feed.readSubject(mine.workspaceId, mine.batchId, 1, 10);
+    for (const subject of [mine, other, mine, mine]) await writeEvent(database, subject);
+    expect(await feed.listSubject(mine.workspaceId, mine.batchId, 0, 10)).toEqual([]);
+    expect(await feed.getPublishLagMs()).toBeGreaterThan(0);
+    await feed.publish(lease, 100);
+    expect(await feed.getPublishLagMs()).toBe(0);
+    const facts = await feed.listSubject(mine.workspaceId, mine.batchId, 1, 10);
     expect(facts).toMatchObject([
       {
         object: 'event',
@@ -191,6 +191,6 @@ describe('stamping', () => {
       },
       { sequence: 3, position: 4 },
     ]);
-    expect(await feed.readSubject(workspaceIds[1]!, mine.batchId, 0, 10)).toEqual([]);
+    expect(await feed.listSubject(workspaceIds[1]!, mine.batchId, 0, 10)).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
 import { Database, LeaseStore, type Lease } from '#database';
 import { createLogger } from '#telemetry';
-import { runElected, type Elected } from '../../apps/api/src/duties/elected.ts';
+import { runElectedJob, type ElectedJob } from '../../apps/api/src/background/leader-election.ts';
 import { eventually, pause } from '../support/eventually.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import { startProxy, type Proxy } from './queues/proxy.ts';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 const log = createLogger('test', 'silent');
 let server: TestDatabase;
@@ -56,7 +56,7 @@ describe('a lease', () => {
 });
 
 describe('an elected duty', () => {
-  const started: Elected[] = [];
+  const started: ElectedJob[] = [];
   afterEach(async () => {
     await Promise.all(started.splice(0).map((elected) => elected.stop()));
   });
@@ -69,14 +69,19 @@ describe('an elected duty', () => {
 
     constructor(private readonly ttlMs = 2_000) {}
 
-    stand(name: string, who: string, on = leases, duty?: (signal: AbortSignal) => Promise<void>): Elected {
-      const elected = runElected({
+    stand(
+      name: string,
+      who: string,
+      deps = leases,
+      duty?: (signal: AbortSignal) => Promise<void>,
+    ): ElectedJob {
+      const elected = runElectedJob({
         name,
-        leases: on,
+        leases: deps,
         ttlMs: this.ttlMs,
         renewMs: 100,
         log,
-        duty: async (signal, lease: Lease) => {
+        run: async (signal, lease: Lease) => {
           const term: Office['terms'][number] = { who, epoch: lease.epoch };
           this.terms.push(term);
           this.most = Math.max(this.most, ++this.running);
@@ -109,13 +114,13 @@ describe('an elected duty', () => {
   test('that fails or ends by itself gives the lease away and stands again', async () => {
     const office = new Office();
     let runs = 0;
-    const elected = runElected({
+    const elected = runElectedJob({
       name: 'failing',
       leases,
       ttlMs: 60_000,
       renewMs: 20,
       log,
-      duty: () => {
+      run: () => {
         runs++;
         throw new Error('broken');
       },
@@ -127,12 +132,12 @@ describe('an elected duty', () => {
   });
 
   describe('in a process that loses the database', () => {
-    let proxy: Proxy;
+    let proxy: TcpProxy;
     let cutOff: Database;
 
     beforeEach(async () => {
       const url = new URL(server.url);
-      proxy = await startProxy({ host: url.hostname, port: Number(url.port || 5432) });
+      proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) });
       url.hostname = '127.0.0.1';
       url.port = String(proxy.port);
       cutOff = await Database.connect({ url: url.href, poolMax: 2, applicationName: 'leases-cut-off' });
@@ -142,7 +147,7 @@ describe('an elected duty', () => {
       await cutOff.close();
     });
 
-    test.each(['cut', 'silence'] as const)('ends before another begins (%s)', async (fault) => {
+    test.each(['cut', 'dropPackets'] as const)('ends before another begins (%s)', async (fault) => {
       const office = new Office();
       const isolated = office.stand(fault, 'isolated', new LeaseStore(cutOff));
       await eventually('the first', () => office.terms.length === 1);

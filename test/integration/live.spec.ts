@@ -11,23 +11,23 @@ import {
   type ServerToClient,
   type SubscribeAck,
   type WorkersState,
-} from '#contracts';
+} from '@millrace/contracts';
 import { FeedStore } from '#database';
 import { Gone, Unauthenticated } from '#domain';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
-import { ApiKeyGuard } from '../../apps/api/src/access/api-key.guard.ts';
+import { AccessGuard } from '../../apps/api/src/access/access.guard.ts';
 import { AUTHENTICATE } from '../../apps/api/src/access/authenticate.ts';
 import { LiveFeed } from '../../apps/api/src/live/live-feed.ts';
 import { LiveGateway } from '../../apps/api/src/live/live.gateway.ts';
 import { LiveModule } from '../../apps/api/src/live/live.module.ts';
 import { READ_SUBJECT } from '../../apps/api/src/live/read-subject.ts';
 import type { LiveServer, Viewer } from '../../apps/api/src/live/rooms.ts';
-import { SocketsAdapter } from '../../apps/api/src/live/sockets-adapter.ts';
-import { READ_WORKERS } from '../../apps/api/src/live/workers-rooms.ts';
-import { BUS, LOGGER } from '../../apps/api/src/tokens.ts';
-import { OpenAiErrorFilter } from '../../apps/api/src/wire/openai-error.filter.ts';
-import { schemaPipe } from '../../apps/api/src/wire/schema.pipe.ts';
+import { SocketIoAdapter } from '../../apps/api/src/live/socket-io.adapter.ts';
+import { READ_WORKERS } from '../../apps/api/src/live/worker-rooms.ts';
+import { BUS, LOGGER } from '../../apps/api/src/infrastructure/tokens.ts';
+import { ErrorFilter } from '../../apps/api/src/http/error.filter.ts';
+import { createSchemaPipe } from '../../apps/api/src/http/schema.pipe.ts';
 import { eventually, pause } from '../support/eventually.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -108,16 +108,16 @@ class Truth {
   };
   /** Facts up to this position are no longer kept. */
   forgotten = 0;
-  readonly feed: Pick<FeedStore, 'heads' | 'read' | 'endOf' | 'assertKept'> = {
-    assertKept: async (_, after) => {
+  readonly feed: Pick<FeedStore, 'getHeads' | 'listAfter' | 'findTerminalPosition' | 'assertNotExpired'> = {
+    assertNotExpired: async (_, after) => {
       if (after > 0 && after < this.forgotten) throw new Gone('no longer kept', { code: 'feed_expired' });
     },
-    heads: async (ids) => new Map(ids.map((id) => [id, this.facts.get(id)?.length ?? 0])),
-    endOf: async (id, subject) =>
+    getHeads: async (ids) => new Map(ids.map((id) => [id, this.facts.get(id)?.length ?? 0])),
+    findTerminalPosition: async (id, subject) =>
       this.facts.get(id)?.find((fact) => fact.subject === subject && fact.terminal)?.position ?? null,
-    read: async (id, after, limit) => {
+    listAfter: async (id, after, limit) => {
       await pause(1);
-      await this.feed.assertKept(id, after);
+      await this.feed.assertNotExpired(id, after);
       return (this.facts.get(id) ?? []).slice(after, after + limit);
     },
   };
@@ -139,14 +139,14 @@ async function startApi(): Promise<typeof api> {
     { provide: FeedStore, useValue: truth.feed },
     { provide: BUS, useValue: bus },
     { provide: LOGGER, useValue: log },
-    { provide: APP_GUARD, useClass: ApiKeyGuard },
-    { provide: APP_FILTER, useClass: OpenAiErrorFilter },
-    { provide: APP_PIPE, useFactory: schemaPipe },
+    { provide: APP_GUARD, useClass: AccessGuard },
+    { provide: APP_FILTER, useClass: ErrorFilter },
+    { provide: APP_PIPE, useFactory: createSchemaPipe },
   ]);
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
     logger: false,
   });
-  app.useWebSocketAdapter(new SocketsAdapter(app, [configuredOrigin]));
+  app.useWebSocketAdapter(new SocketIoAdapter(app, [configuredOrigin]));
   const sockets = () => app.get<unknown, { server: LiveServer }>(LiveGateway).server.sockets.sockets.size;
   await app.listen(0, '127.0.0.1');
   await app.get(LiveFeed).listening;
@@ -235,7 +235,7 @@ describe('who may connect', () => {
     const [first, second, third] = [truth.addKey(), truth.addKey(), truth.addKey()];
     const sockets = [await connect(first.apiKey), await connect(second.apiKey), await connect(third.apiKey)];
     const alive = () => sockets.map(({ client }) => client.connected);
-    await speaker.announce('key.revoked', { keyId: first.keyId });
+    await speaker.publish('key.revoked', { keyId: first.keyId });
     await eventually('the first ends', () => !alive()[0]);
     truth.keys.delete(second.apiKey);
     await cutBus();
@@ -270,7 +270,7 @@ describe('subscribing', () => {
     truth.afterRead = async () => {
       if (truth.reads > 1) return;
       truth.addFact(theirs.workspaceId, foreign);
-      await speaker.announce('facts.stamped', { workspaceId: theirs.workspaceId, from: 1, to: 1 });
+      await speaker.publish('facts.stamped', { workspaceId: theirs.workspaceId, from: 1, to: 1 });
       await eventually('the owner hears', () => there.batches.length > 0 && there.facts.length > 0);
     };
     for (const id of [foreign, newId('batch')]) {
@@ -355,8 +355,8 @@ describe('what is sent', () => {
     let completed = 0;
     while (performance.now() - began < 1_000) {
       truth.advance(batchId, ++completed);
-      speaker.signal('batch', { batchId });
-      speaker.signal('batch', { batchId: unwatched });
+      speaker.publishUpdate('batch', { batchId });
+      speaker.publishUpdate('batch', { batchId: unwatched });
       await pause(5);
     }
     const newest = () => batches.at(-1)?.request_counts.completed;
@@ -379,7 +379,7 @@ describe('what is sent', () => {
     }
     // Of all these only the last is announced, and twice.
     const to = truth.facts.get(workspaceId)!.length;
-    for (let n = 0; n < 2; n++) await speaker.announce('facts.stamped', { workspaceId, from: to, to });
+    for (let n = 0; n < 2; n++) await speaker.publish('facts.stamped', { workspaceId, from: to, to });
     await eventually('all facts', () => facts.length >= expected.length);
     await pause(50);
     expect(facts.map(({ position }) => position)).toEqual(expected.map(({ position }) => position));
@@ -417,7 +417,7 @@ describe('what is sent', () => {
       const second = await connect(apiKey);
       for (const { client } of [first, second]) await subscribe(client, batchId);
       const fact = truth.addFact(workspaceId, batchId);
-      await speaker.announce('facts.stamped', { workspaceId, from: 1, to: 1 });
+      await speaker.publish('facts.stamped', { workspaceId, from: 1, to: 1 });
       await eventually('both', () => first.facts.length > 0 && second.facts.length > 0);
       for (const { facts } of [first, second]) expect(facts).toEqual([fact]);
     } finally {
@@ -435,7 +435,7 @@ describe('what is sent', () => {
     await subscribe(client, kept);
     truth.addFact(workspaceId, left);
     const wanted = truth.addFact(workspaceId, kept);
-    await speaker.announce('facts.stamped', { workspaceId, from: 1, to: 2 });
+    await speaker.publish('facts.stamped', { workspaceId, from: 1, to: 2 });
     await eventually('what is still followed', () => facts.length > 0);
     expect(facts).toEqual([wanted]);
   });
@@ -450,14 +450,14 @@ describe('what is sent', () => {
     expect(answer).toEqual({ ok: true, position: 700 });
     truth.addFact(workspaceId, followed);
     const last = truth.addFact(workspaceId, other);
-    await speaker.announce('facts.stamped', { workspaceId, from: 701, to: 702 });
+    await speaker.publish('facts.stamped', { workspaceId, from: 701, to: 702 });
     await eventually('the last', () => facts.at(-1)?.id === last.id);
     expect(facts.map(({ position }) => position)).toEqual(Array.from({ length: 682 }, (_, at) => at + 21));
     client.emit('unsubscribe', { workspace: true });
     await subscribe(client, followed);
     truth.addFact(workspaceId, other);
     const mine = truth.addFact(workspaceId, followed);
-    await speaker.announce('facts.stamped', { workspaceId, from: 703, to: 704 });
+    await speaker.publish('facts.stamped', { workspaceId, from: 703, to: 704 });
     await eventually('its subject still', () => facts.at(-1)?.id === mine.id);
     expect(facts).toHaveLength(683);
   });
@@ -474,7 +474,7 @@ describe('what is sent', () => {
     engine.transport.ws._socket.pause();
     const before = truth.facts.get(workspaceId)?.length ?? 0;
     for (let n = 0; n < 6_000; n++) truth.addFact(workspaceId, batchId).data = { id: 'x'.repeat(4_000) };
-    await speaker.announce('facts.stamped', { workspaceId, from: before + 1, to: before + 6_000 });
+    await speaker.publish('facts.stamped', { workspaceId, from: before + 1, to: before + 6_000 });
     await eventually('all is told', () => calm.facts.length === 6_000);
     const open = () => api.sockets();
     await eventually('it is dropped', () => open() === 1);
@@ -570,7 +570,7 @@ test('the workers: as they stand, then as they change, to each workspace what is
 describe('event streams', () => {
   const stamped = (workspaceId: string) => {
     const to = truth.facts.get(workspaceId)!.length;
-    return speaker.announce('facts.stamped', { workspaceId, from: to, to });
+    return speaker.publish('facts.stamped', { workspaceId, from: to, to });
   };
 
   test('of a batch: its state, its facts, newer states, and an end with its own', async () => {
@@ -585,7 +585,7 @@ describe('event streams', () => {
       data: { subject: batchId, type: 'batch' },
     });
     truth.advance(batchId, 12);
-    speaker.signal('batch', { batchId });
+    speaker.publishUpdate('batch', { batchId });
     await eventually('a newer state', () => stream.told.length === 2);
     truth.addFact(workspaceId, batchId);
     truth.addFact(workspaceId, other);
@@ -666,7 +666,7 @@ describe('event streams', () => {
     expect((await read('/v1/events', 'nobody')).response.status).toBe(401);
     const stream = await read(`/v1/batches/${batchId}/events`, mine.apiKey);
     await eventually('its state', () => stream.told.length > 0);
-    await speaker.announce('key.revoked', { keyId: mine.keyId });
+    await speaker.publish('key.revoked', { keyId: mine.keyId });
     await stream.ended;
   });
 });

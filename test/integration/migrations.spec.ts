@@ -4,10 +4,10 @@ import pg from 'pg';
 import { Database } from '#database';
 import { Unavailable } from '#domain';
 import { entities } from '../../libs/database/entities/index.ts';
-import { SnakeNaming } from '../../libs/database/entities/snake-naming.ts';
+import { SnakeCaseNaming } from '../../libs/database/entities/snake-case-naming.ts';
 import { migrations } from '../../libs/database/migrations/index.ts';
-import { createDatabase, serverUrl, type TestDatabase } from '../support/postgres.ts';
-import { openHouse, resultOf } from './stores/house.ts';
+import { createDatabase, getServerUrl, type TestDatabase } from '../support/postgres.ts';
+import { createStoresFixture, buildChunkResult } from './stores/stores-fixture.ts';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 
 let server: TestDatabase;
@@ -28,7 +28,7 @@ async function sourceOf(url: string, more: (new () => MigrationInterface)[] = []
     type: 'postgres',
     url,
     entities,
-    namingStrategy: new SnakeNaming(),
+    namingStrategy: new SnakeCaseNaming(),
     migrations: [...migrations, ...more],
     migrationsTableName: 'migrations',
   });
@@ -36,10 +36,10 @@ async function sourceOf(url: string, more: (new () => MigrationInterface)[] = []
 }
 
 test('an empty database is brought to the newest schema, and a second run has nothing to do', async () => {
-  expect(await database.unknownMigrations()).toEqual([]);
+  expect(await database.listUnknownMigrations()).toEqual([]);
   expect(await database.migrate()).toEqual(names());
   expect(await database.migrate()).toEqual([]);
-  expect(await database.unknownMigrations()).toEqual([]);
+  expect(await database.listUnknownMigrations()).toEqual([]);
 });
 
 test('two processes that migrate at once end with one schema', async () => {
@@ -47,7 +47,7 @@ test('two processes that migrate at once end with one schema', async () => {
   try {
     const both = await Promise.all([database.migrate(), other.migrate()]);
     expect(both.flat()).toEqual(names());
-    const applied = await database.statement<{ name: string }>('select name from migrations order by id');
+    const applied = await database.rows<{ name: string }>('select name from migrations order by id');
     expect(applied.map(({ name }) => name)).toEqual(names());
   } finally {
     await other.close();
@@ -77,19 +77,19 @@ class Failing9999999999999 implements MigrationInterface {
 
 describe('a database with rows in it', () => {
   test('is brought forward with them, and is then told from one that this release knows', async () => {
-    const house = await openHouse();
+    const house = await createStoresFixture();
     try {
       const workspaceId = await house.workspace();
       const batchId = await house.planned(workspaceId, 2);
       const [delivery] = await house.chunks.dispatch(1, 10);
       const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
-      await house.chunks.commit(chunk, resultOf(chunk, { failed: 1 }));
+      await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: 1 }));
       const before = await house.batches.get(workspaceId, batchId);
 
-      const [{ url }] = (await house.database.statement<{ url: string }>(
-        'select current_database() as url',
-      )) as [{ url: string }];
-      const address = new URL(serverUrl());
+      const [{ url }] = (await house.database.rows<{ url: string }>('select current_database() as url')) as [
+        { url: string },
+      ];
+      const address = new URL(getServerUrl());
       address.pathname = `/${url}`;
       const newer = await sourceOf(address.href, [Later9999999999999]);
       const applied = await newer.runMigrations({ transaction: 'each' });
@@ -99,7 +99,7 @@ describe('a database with rows in it', () => {
       ]);
       await newer.destroy();
 
-      expect(await house.database.unknownMigrations()).toEqual(['Later9999999999999']);
+      expect(await house.database.listUnknownMigrations()).toEqual(['Later9999999999999']);
       // This release still reads what it knows of.
       expect(await house.batches.get(workspaceId, batchId)).toEqual(before);
     } finally {
@@ -113,11 +113,11 @@ describe('a database with rows in it', () => {
     const said = jest.spyOn(console, 'log').mockReturnValue();
     try {
       await expect(source.runMigrations({ transaction: 'each' })).rejects.toThrow('division by zero');
-      const columns = await database.statement(
+      const columns = await database.rows(
         `select 1 from information_schema.columns where table_name = 'batches' and column_name = 'half'`,
       );
       expect(columns).toEqual([]);
-      expect(await database.unknownMigrations()).toEqual([]);
+      expect(await database.listUnknownMigrations()).toEqual([]);
     } finally {
       said.mockRestore();
       await source.destroy();
@@ -133,7 +133,7 @@ test('every table has an entity, and every entity has the columns of its table: 
       await expect(source.getRepository(target).find()).resolves.toEqual([]);
       expect(tableName).toBeTruthy();
     }
-    const columns = await database.statement<{ name: string; type: string; nullable: boolean }>(
+    const columns = await database.rows<{ name: string; type: string; nullable: boolean }>(
       `select table_name || '.' || column_name as name, data_type as type, is_nullable = 'YES' as nullable
        from information_schema.columns where table_schema = 'public' and table_name <> 'migrations'`,
     );
@@ -159,7 +159,7 @@ test('going back leaves nothing', async () => {
   const source = await sourceOf(server.url);
   try {
     for (const _ of migrations) await source.undoLastMigration({ transaction: 'each' });
-    const tables = await database.statement<{ name: string }>(
+    const tables = await database.rows<{ name: string }>(
       `select tablename as name from pg_tables where schemaname = 'public'`,
     );
     expect(tables.map(({ name }) => name)).toEqual(['migrations']);
@@ -169,7 +169,7 @@ test('going back leaves nothing', async () => {
 });
 
 test('a server that is not there is unavailable, not a riddle', async () => {
-  const url = new URL(serverUrl());
+  const url = new URL(getServerUrl());
   url.port = '1';
   const connecting = Database.connect({ url: url.href, poolMax: 2, applicationName: 'migrations-test' });
   await expect(connecting).rejects.toBeInstanceOf(Unavailable);

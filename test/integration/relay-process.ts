@@ -2,7 +2,7 @@
 import { Database, FeedStore, LeaseStore } from '#database';
 import { connectBus } from '#realtime';
 import { createLogger } from '#telemetry';
-import { startRelay } from '../../apps/api/src/duties/relay.ts';
+import { startRelay } from '../../apps/api/src/live/relay.ts';
 
 const url = process.argv[2]!;
 const log = createLogger('relay', 'silent');

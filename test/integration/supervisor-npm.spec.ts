@@ -5,8 +5,8 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findPostmaster, stopPostmaster } from '../../deploy/embedded/postmaster.ts';
-import { isRunning } from '../../deploy/embedded/processes.ts';
-import { readRecords, type ProcessRecord } from '../../deploy/embedded/records.ts';
+import { isRunning } from '../../deploy/embedded/process-ref.ts';
+import { listProcessRecords, type ProcessRecord } from '../../deploy/embedded/process-records.ts';
 import { eventually } from '../support/eventually.ts';
 
 const repo = resolve(import.meta.dirname, '../..');
@@ -26,7 +26,7 @@ afterEach(async () => {
     child.kill('SIGTERM');
     await once(child, 'close');
   }
-  for (const record of await readRecords(home))
+  for (const record of await listProcessRecords(home))
     if (await isRunning(record)) process.kill(record.pid, 'SIGKILL');
   const server = await findPostmaster(join(home, 'postgres'));
   if (server) await stopPostmaster(server, 'immediate');
@@ -68,7 +68,7 @@ async function allGone(records: readonly ProcessRecord[]): Promise<void> {
 test('npm run quickstart against npm start, then SIGTERM to npm: nothing is left', async () => {
   const { child, output } = await up();
   expect(output()).toMatch(/API key +mr_\w+/);
-  const records = await readRecords(home);
+  const records = await listProcessRecords(home);
   expect(records.map(({ name }) => name).sort()).toEqual(['api', 'postgres', 'worker']);
 
   const quickstart = npm('run', 'quickstart', '--', '--exit', '--lines', '300');
@@ -81,12 +81,12 @@ test('npm run quickstart against npm start, then SIGTERM to npm: nothing is left
   child.kill('SIGTERM');
   await once(child, 'close');
   await allGone(records);
-  expect(await readRecords(home)).toEqual([]);
+  expect(await listProcessRecords(home)).toEqual([]);
 });
 
 test('a kill -9 of npm takes everything down with it', async () => {
   const { child } = await up();
-  const records = await readRecords(home);
+  const records = await listProcessRecords(home);
   child.kill('SIGKILL');
   await allGone(records);
 });
@@ -95,6 +95,6 @@ test('npm run quickstart -- --exit starts all by itself, and stops all', async (
   const { child, output } = npm('run', 'quickstart', '--', '--exit', '--lines', '300');
   const [code] = (await once(child, 'close')) as [number];
   expect([code, output()]).toEqual([0, expect.stringContaining('303 vectors')]);
-  expect(await readRecords(home)).toEqual([]);
+  expect(await listProcessRecords(home)).toEqual([]);
   expect(await findPostmaster(join(home, 'postgres'))).toBeNull();
 });

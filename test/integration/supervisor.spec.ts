@@ -7,8 +7,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { findPostmaster, stopPostmaster } from '../../deploy/embedded/postmaster.ts';
-import { isRunning, refTo, startTimeOf, type ProcessRef } from '../../deploy/embedded/processes.ts';
-import { readRecords, type ProcessRecord } from '../../deploy/embedded/records.ts';
+import {
+  isRunning,
+  getProcessRef,
+  getStartTime,
+  type ProcessRef,
+} from '../../deploy/embedded/process-ref.ts';
+import { listProcessRecords, type ProcessRecord } from '../../deploy/embedded/process-records.ts';
 import { eventually } from '../support/eventually.ts';
 
 const repo = resolve(import.meta.dirname, '../..');
@@ -62,7 +67,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const child of running) child.kill('SIGKILL');
-  for (const record of await readRecords(home))
+  for (const record of await listProcessRecords(home))
     if (await isRunning(record)) process.kill(record.pid, 'SIGKILL');
   const server = await findPostmaster(join(home, 'postgres'));
   if (server) await stopPostmaster(server, 'immediate');
@@ -84,7 +89,7 @@ interface Started {
 function start(env: Record<string, string> = {}): Started {
   const at = (path: string): string => JSON.stringify(join(repo, path));
   const script = `
-    import { builtPrograms, endOnSignals, loadSettings } from ${at('deploy/embedded/lifetime.ts')};
+    import { builtPrograms, endOnSignals, loadSettings } from ${at('deploy/embedded/process-lifecycle.ts')};
     import { createOutput } from ${at('deploy/embedded/output.ts')};
     import { createSupervisor, Stopped } from ${at('deploy/embedded/supervisor.ts')};
     const config = loadSettings();
@@ -145,7 +150,8 @@ async function named(name: string): Promise<ProcessRecord> {
   let found: ProcessRecord | undefined;
   await eventually(
     `${name} is recorded`,
-    async () => (found = (await readRecords(home)).find((record) => record.name === name)) !== undefined,
+    async () =>
+      (found = (await listProcessRecords(home)).find((record) => record.name === name)) !== undefined,
     60_000,
   );
   return found as ProcessRecord;
@@ -159,7 +165,7 @@ async function refused(env?: Record<string, string>): Promise<string> {
 
 test('all comes up in order, and goes down in reverse, leaving no process and no lock', async () => {
   const { child, code, output } = await up();
-  const all = await readRecords(home);
+  const all = await listProcessRecords(home);
   expect(all.map(({ name }) => name).sort()).toEqual(['api', 'postgres', 'worker']);
   child.kill('SIGTERM');
   expect(await code).toBe(0);
@@ -171,8 +177,8 @@ test('all comes up in order, and goes down in reverse, leaving no process and no
     'api down: told',
   ]);
   expect(output()).toContain('millrace │');
-  for (const record of all) expect(await startTimeOf(record.pid)).toBeNull();
-  expect(await readRecords(home)).toEqual([]);
+  for (const record of all) expect(await getStartTime(record.pid)).toBeNull();
+  expect(await listProcessRecords(home)).toEqual([]);
   await expect(readFile(join(home, 'supervisor.lock'))).rejects.toThrow(/ENOENT/);
 });
 
@@ -194,7 +200,7 @@ test.each(['worker', 'api'])('a %s that is killed is there again', async (name) 
 
 test('after a kill -9 the children leave, the next start adopts the database', async () => {
   const first = await up();
-  const left = await readRecords(home);
+  const left = await listProcessRecords(home);
   first.child.kill('SIGKILL');
   await first.code;
   const children = left.filter(({ name }) => name !== 'postgres');
@@ -232,7 +238,7 @@ test('a process that only got the pid of an orphan is left alone', async () => {
   await writeFile(join(home, 'run/worker.json'), JSON.stringify(record));
   await chmod(home, 0o711);
   await up();
-  expect(await refTo(innocent.pid as number)).not.toBeNull();
+  expect(await getProcessRef(innocent.pid as number)).not.toBeNull();
   expect(innocent.exitCode).toBeNull();
 });
 
@@ -268,7 +274,7 @@ test('a worker that does not stop is killed when its time is up', async () => {
 test('a second Ctrl-C waits for nothing; the same one heard twice is not a second', async () => {
   await program({ worker: stubborn });
   const { child, code } = await up();
-  const all = await readRecords(home);
+  const all = await listProcessRecords(home);
   child.kill('SIGINT');
   child.kill('SIGINT');
   await new Promise((done) => setTimeout(done, 900));
@@ -289,7 +295,7 @@ test('stopped while it starts, it leaves nothing', async () => {
   child.kill('SIGTERM');
   expect(await code).toBe(0);
   expect(await isRunning(postgres)).toBe(false);
-  expect(await readRecords(home)).toEqual([]);
+  expect(await listProcessRecords(home)).toEqual([]);
 });
 
 describe('one line says what to do when', () => {
@@ -324,7 +330,7 @@ describe('one line says what to do when', () => {
   test('migrations fail, and nothing is left running', async () => {
     await program({ migrate: 'process.exit(3)' });
     expect(await refused()).toMatch(/could not be brought up to date \(exit code 3\)/);
-    expect(await readRecords(home)).toEqual([]);
+    expect(await listProcessRecords(home)).toEqual([]);
     expect(await findPostmaster(join(home, 'postgres'))).toBeNull();
   });
 

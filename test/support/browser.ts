@@ -28,7 +28,7 @@ const answerMs = 60_000;
 export async function startBrowser(): Promise<Browser | null> {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const program = names.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
-  if (!program) return notRun(`none of ${names.join(', ')} is on PATH`);
+  if (!program) return reportNotRun(`none of ${names.join(', ')} is on PATH`);
   const profile = await mkdtemp(join(tmpdir(), 'millrace-browser-'));
   const flags = [
     '--headless=new',
@@ -49,7 +49,7 @@ export async function startBrowser(): Promise<Browser | null> {
     await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
   try {
-    const tools = await connect(await addressOf(child));
+    const tools = await connect(await readDevToolsUrl(child));
     return {
       open: (url) => openPage(tools, url),
       async close() {
@@ -59,7 +59,7 @@ export async function startBrowser(): Promise<Browser | null> {
     };
   } catch (error) {
     await dispose();
-    return notRun(`${program} does not start: ${(error as Error).message}`);
+    return reportNotRun(`${program} does not start: ${(error as Error).message}`);
   }
 }
 
@@ -69,7 +69,7 @@ interface DevTools {
 }
 
 /** It says on stderr where it listens. */
-function addressOf(child: ChildProcess): Promise<string> {
+function readDevToolsUrl(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const timer = setTimeout(() => reject(new Error(`it says nothing of its address: ${text}`)), startMs);
@@ -143,7 +143,7 @@ async function openPage(tools: DevTools, url: string): Promise<Page> {
   };
 }
 
-function notRun(why: string): null {
+function reportNotRun(why: string): null {
   console.warn(`\n${'*'.repeat(78)}\n** NOT RUN IN A BROWSER: ${why}\n${'*'.repeat(78)}\n`);
   return null;
 }

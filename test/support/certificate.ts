@@ -6,14 +6,23 @@ export interface TestCertificate {
   readonly cert: string;
 }
 
-export function certificateFor(name: string): TestCertificate {
+export function createCertificate(name: string): TestCertificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const called = sequence(tagged(0x31, sequence(commonName, tagged(0x0c, Buffer.from(name)))));
-  const validity = sequence(time('000101000000Z'), time('491231235959Z'));
+  const called = encodeSequence(
+    encodeTag(0x31, encodeSequence(commonName, encodeTag(0x0c, Buffer.from(name)))),
+  );
+  const validity = encodeSequence(encodeTime('000101000000Z'), encodeTime('491231235959Z'));
   const spki = publicKey.export({ type: 'spki', format: 'der' });
-  const toSign = sequence(tagged(0x02, Buffer.of(1)), ecdsaWithSha256, called, validity, called, spki);
-  const signature = tagged(0x03, Buffer.of(0), sign('sha256', toSign, privateKey));
-  const der = sequence(toSign, ecdsaWithSha256, signature).toString('base64');
+  const toSign = encodeSequence(
+    encodeTag(0x02, Buffer.of(1)),
+    ecdsaWithSha256,
+    called,
+    validity,
+    called,
+    spki,
+  );
+  const signature = encodeTag(0x03, Buffer.of(0), sign('sha256', toSign, privateKey));
+  const der = encodeSequence(toSign, ecdsaWithSha256, signature).toString('base64');
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return {
     key,
@@ -24,7 +33,7 @@ export function certificateFor(name: string): TestCertificate {
   };
 }
 
-function tagged(tag: number, ...parts: Buffer[]): Buffer {
+function encodeTag(tag: number, ...parts: Buffer[]): Buffer {
   const body = Buffer.concat(parts);
   const { length } = body;
   const size =
@@ -32,7 +41,7 @@ function tagged(tag: number, ...parts: Buffer[]): Buffer {
   return Buffer.concat([Buffer.of(tag, ...size), body]);
 }
 
-const sequence = (...parts: Buffer[]) => tagged(0x30, ...parts);
-const time = (text: string) => tagged(0x17, Buffer.from(text));
-const commonName = tagged(0x06, Buffer.from('550403', 'hex'));
-const ecdsaWithSha256 = sequence(tagged(0x06, Buffer.from('2a8648ce3d040302', 'hex')));
+const encodeSequence = (...parts: Buffer[]) => encodeTag(0x30, ...parts);
+const encodeTime = (text: string) => encodeTag(0x17, Buffer.from(text));
+const commonName = encodeTag(0x06, Buffer.from('550403', 'hex'));
+const ecdsaWithSha256 = encodeSequence(encodeTag(0x06, Buffer.from('2a8648ce3d040302', 'hex')));

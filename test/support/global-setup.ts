@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findPostmaster, stopPostmaster } from '../../deploy/embedded/postmaster.ts';
 import { startPostgres, type EmbeddedPostgres } from '../../deploy/embedded/postgres.ts';
-import { isRunning, refTo, type ProcessRef } from '../../deploy/embedded/processes.ts';
+import { isRunning, getProcessRef, type ProcessRef } from '../../deploy/embedded/process-ref.ts';
 
 const prefix = 'millrace-test-postgres-';
 
@@ -22,7 +22,7 @@ declare global {
 }
 
 /** Removes the folders, and stops the servers, of runs that are no more. */
-async function removeLeftOvers(): Promise<void> {
+async function removeStaleServers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (!name.startsWith(prefix)) continue;
     const folder = join(tmpdir(), name);
@@ -36,9 +36,9 @@ async function removeLeftOvers(): Promise<void> {
 
 export default async function globalSetup(): Promise<void> {
   if (process.env['MILLRACE_TEST_POSTGRES_URL']) return;
-  await removeLeftOvers();
+  await removeStaleServers();
   const folder = mkdtempSync(join(tmpdir(), prefix));
-  writeFileSync(join(folder, 'run.json'), JSON.stringify(await refTo(process.pid)));
+  writeFileSync(join(folder, 'run.json'), JSON.stringify(await getProcessRef(process.pid)));
   await chmod(folder, 0o711); // as root, the server's account passes through it
   const postgres = await startPostgres({
     home: join(folder, 'home'),
@@ -46,7 +46,7 @@ export default async function globalSetup(): Promise<void> {
     durable: false,
     ports: { from: 21000, to: 21499 },
     settings: { max_connections: '200', shared_buffers: '128MB' },
-    outside: [join(folder, 'outside')],
+    fallbackFolders: [join(folder, 'outside')],
   });
   process.env['MILLRACE_TEST_POSTGRES_URL'] = postgres.adminUrl;
   globalThis.millraceTestServer = { postgres, folder };

@@ -6,14 +6,14 @@ export interface HostileReceiver {
   readonly url: string;
   readonly port: number;
   /** Requests that came. */
-  count(): number;
+  countRequests(): number;
   /** The most that one request got of an answer. */
-  mostBytes(): number;
+  getMaxBytesSent(): number;
   close(): Promise<void>;
 }
 
 /** @param serve is given the socket once a request has begun. */
-export async function startHostile(serve: (socket: Socket) => void): Promise<HostileReceiver> {
+export async function startHostileReceiver(serve: (socket: Socket) => void): Promise<HostileReceiver> {
   const sockets = new Set<Socket>();
   let [count, most] = [0, 0];
   const server = createServer((socket) => {
@@ -35,8 +35,8 @@ export async function startHostile(serve: (socket: Socket) => void): Promise<Hos
   return {
     url: `http://127.0.0.1:${port}/`,
     port,
-    count: () => count,
-    mostBytes: () => most,
+    countRequests: () => count,
+    getMaxBytesSent: () => most,
     async close() {
       const closed = once(server, 'close');
       server.close();
@@ -47,7 +47,7 @@ export async function startHostile(serve: (socket: Socket) => void): Promise<Hos
 }
 
 /** A byte a second. */
-export function drip(socket: Socket): void {
+export function sendSlowly(socket: Socket): void {
   let sent = 0;
   const text = 'HTTP/1.1 200 OK\r\nx-slow: yes\r\ncontent-length: 4\r\n\r\nslow';
   const timer = setInterval(() => {
@@ -60,7 +60,7 @@ export function drip(socket: Socket): void {
 export const hugeBytes = 100 * 2 ** 20;
 
 /** 100 MB, as fast as they are taken. */
-export function huge(socket: Socket): void {
+export function sendHugeBody(socket: Socket): void {
   const chunk = Buffer.alloc(65_536, 'x');
   socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${hugeBytes}\r\n\r\n`);
   const more = () => {
@@ -70,5 +70,5 @@ export function huge(socket: Socket): void {
   more();
 }
 
-export const reset = (socket: Socket): void => void socket.resetAndDestroy();
-export const silence = (): void => {};
+export const resetConnection = (socket: Socket): void => void socket.resetAndDestroy();
+export const sendNothing = (): void => {};

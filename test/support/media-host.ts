@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { certificateFor } from './certificate.ts';
+import { createCertificate } from './certificate.ts';
 
 export interface MediaHost {
   /** `https://localhost:PORT`. */
@@ -12,16 +12,16 @@ export interface MediaHost {
   /** As `MILLRACE_INPUT_ALLOW_HOSTS` names it. */
   readonly host: string;
   /** An address that is not allowed, of a server that counts who comes. */
-  readonly inside: string;
+  readonly internalUrl: string;
   /** Requests that the inner server was sent. */
-  readonly insideHits: () => number;
+  readonly countInternalRequests: () => number;
   close(): Promise<void>;
 }
 
 /** @param certPath where to leave the certificate that its clients have to trust. */
 export async function startMediaHost(certPath: string, answer: RequestListener): Promise<MediaHost> {
   let hits = 0;
-  const { cert, key } = certificateFor('localhost');
+  const { cert, key } = createCertificate('localhost');
   await writeFile(certPath, cert);
   const outer = createServer({ cert, key }, answer);
   const inner = createHttpServer((_, response) => {
@@ -32,8 +32,8 @@ export async function startMediaHost(certPath: string, answer: RequestListener):
   return {
     url: `https://localhost:${port}`,
     host: `localhost:${port}`,
-    inside: `http://127.0.0.1:${innerPort}/secret`,
-    insideHits: () => hits,
+    internalUrl: `http://127.0.0.1:${innerPort}/secret`,
+    countInternalRequests: () => hits,
     async close() {
       for (const server of [outer, inner]) {
         server.closeAllConnections();

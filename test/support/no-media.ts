@@ -5,4 +5,4 @@ const none = async (): Promise<never> => {
   throw new Error('nothing here has media');
 };
 
-export const noMedia: MediaSources = { file: none, fetch: none };
+export const noMedia: MediaSources = { readFile: none, fetchUrl: none };

@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI, { toFile } from 'openai';
-import { nodeArgs as ourNodeArgs } from '../../deploy/embedded/children.ts';
+import { nodeArgs as ourNodeArgs } from '../../deploy/embedded/supervised-child.ts';
 import { createDatabase } from './postgres.ts';
 import { s3Settings, type TestBucket } from './s3.ts';
-import { inBucket, onDisk, type StoredObjects } from './stored-objects.ts';
+import { openBucketObjects, openDiskObjects, type StoredObjects } from './stored-objects.ts';
 
 const here = fileURLToPath(new URL('../../', import.meta.url));
 /** The repository's root, from the sources as from the build. */
@@ -67,7 +67,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   const database = options.databaseUrl ? null : await createDatabase();
   const databaseUrl = options.databaseUrl ?? database!.url;
   const home = await mkdtemp(join(tmpdir(), 'millrace-test-'));
-  const port = await freePort();
+  const port = await findFreePort();
   const env = {
     PATH: process.env['PATH'] ?? '',
     DATABASE_URL: databaseUrl,
@@ -97,7 +97,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   const url = `http://127.0.0.1:${port}`;
   const startApi = async (nodeArgs?: readonly string[], on = port) => {
     const api = start('api', 'api/src/main.js', nodeArgs, { PORT: String(on) });
-    await until(async () => (await fetch(`http://127.0.0.1:${on}/health/live`)).ok, {
+    await waitUntil(async () => (await fetch(`http://127.0.0.1:${on}/health/live`)).ok, {
       what: 'the API to answer',
       alive: api,
     });
@@ -105,7 +105,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   };
   const addWorker = async () => {
     const worker = start(`worker-${all.length}`, 'worker/src/main.js', options.workerNodeArgs);
-    await until(() => worker.output().includes('worker ready'), {
+    await waitUntil(() => worker.output().includes('worker ready'), {
       what: 'a worker to be ready',
       alive: worker,
     });
@@ -120,12 +120,12 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     home,
     databaseUrl,
     client: new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 2 }),
-    objects: options.bucket ? inBucket(options.bucket) : onDisk(home),
+    objects: options.bucket ? openBucketObjects(options.bucket) : openDiskObjects(home),
     workers: [],
     api,
     addWorker,
     async addApi(nodeArgs) {
-      const ownPort = await freePort();
+      const ownPort = await findFreePort();
       return { ...(await startApi(nodeArgs, ownPort)), url: `http://127.0.0.1:${ownPort}` };
     },
     async restartApi(nodeArgs) {
@@ -170,7 +170,7 @@ function launch(name: string, args: string[], env: Record<string, string>): Mana
 }
 
 /** Waits for something to become true. @throws Error naming it when time is up or the process it needs has ended. */
-export async function until(
+export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
   options: { what: string; withinMs?: number; everyMs?: number; alive?: ManagedProcess },
 ): Promise<void> {
@@ -191,7 +191,7 @@ export async function until(
 }
 
 /** A port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -202,7 +202,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Runs a batch of embedding lines through the stock client up to its creation. @returns its id. */
-export async function submitLines(
+export async function submitBatch(
   platform: Pick<Platform, 'client'>,
   jsonl: string | Buffer,
 ): Promise<string> {
@@ -218,4 +218,4 @@ export async function submitLines(
   return batch.id;
 }
 
-export const finalStatuses = ['completed', 'failed', 'expired', 'cancelled'];
+export const terminalStatuses = ['completed', 'failed', 'expired', 'cancelled'];

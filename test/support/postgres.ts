@@ -11,14 +11,14 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-export function serverUrl(): string {
+export function getServerUrl(): string {
   const url = process.env['MILLRACE_TEST_POSTGRES_URL'];
   if (!url) throw new Error('MILLRACE_TEST_POSTGRES_URL is not set: run the suite with `npm test`');
   return url;
 }
 
-async function onServer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: serverUrl() });
+async function runOnServer(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: getServerUrl() });
   await client.connect();
   try {
     await client.query(sql);
@@ -29,8 +29,8 @@ async function onServer(sql: string): Promise<void> {
 
 export async function createDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await onServer(`create database ${name}`);
-  const url = new URL(serverUrl());
+  await runOnServer(`create database ${name}`);
+  const url = new URL(getServerUrl());
   url.pathname = `/${name}`;
   return {
     url: url.href,
@@ -38,11 +38,11 @@ export async function createDatabase(): Promise<TestDatabase> {
       // A closed client's backend takes a moment to leave; a leaked one never does.
       for (let tries = 0; ; tries++) {
         try {
-          await onServer(`drop database ${name}`);
+          await runOnServer(`drop database ${name}`);
           return;
         } catch (error) {
           if (tries === 40) {
-            await onServer(`drop database ${name} with (force)`);
+            await runOnServer(`drop database ${name} with (force)`);
             throw new Error(`a connection to ${name} was left open`, { cause: error });
           }
           await new Promise((resolve) => setTimeout(resolve, 50));

@@ -4,13 +4,13 @@ export interface Random {
   /** A whole number from `min` to `max`, both included. */
   int(min: number, max: number): number;
   pick<T>(from: readonly T[]): T;
-  chance(share: number): boolean;
+  isTrue(share: number): boolean;
   /** Splits bytes at random places, now and then into very small or empty pieces. */
-  cut(bytes: Buffer): Buffer[];
+  splitBytes(bytes: Buffer): Buffer[];
 }
 
 /** mulberry32 (T. Ettinger, public domain). */
-export function seeded(seed: number): Random {
+export function createRandom(seed: number): Random {
   let state = seed | 0;
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0;
@@ -21,11 +21,11 @@ export function seeded(seed: number): Random {
   const random: Random = {
     int: (min, max) => min + Math.floor(next() * (max - min + 1)),
     pick: (from) => from[random.int(0, from.length - 1)]!,
-    chance: (share) => next() < share,
-    cut(bytes) {
+    isTrue: (share) => next() < share,
+    splitBytes(bytes) {
       const pieces: Buffer[] = [];
       for (let from = 0; from < bytes.length;) {
-        const length = random.chance(0.3) ? random.int(0, 2) : random.int(1, bytes.length);
+        const length = random.isTrue(0.3) ? random.int(0, 2) : random.int(1, bytes.length);
         pieces.push(bytes.subarray(from, from + length));
         from += length;
       }
@@ -36,13 +36,13 @@ export function seeded(seed: number): Random {
 }
 
 /** Runs a property on many seeds. @throws what it throws, with the seed in front. */
-export async function forSeeds(
+export async function forEachSeed(
   count: number,
   property: (random: Random) => void | Promise<void>,
 ): Promise<void> {
   for (let seed = 1; seed <= count; seed++) {
     try {
-      await property(seeded(seed));
+      await property(createRandom(seed));
     } catch (error) {
       (error as Error).message = `seed ${seed}: ${(error as Error).message}`;
       throw error;

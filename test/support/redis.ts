@@ -90,9 +90,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis 
     async start() {
       if (server) throw new Error('this Redis runs already');
       server = spawn(binary, args, { stdio: 'ignore' });
-      await answering(url, server);
+      await waitUntilReady(url, server);
     },
-    flush: () => ask(url, async (client) => void (await client.flushall())),
+    flush: () => withClient(url, async (client) => void (await client.flushall())),
     pause: () => void server?.kill('SIGSTOP'),
     resume: () => void server?.kill('SIGCONT'),
     async dispose() {
@@ -121,11 +121,11 @@ function serverArguments(port: number, dir: string, password?: string): string[]
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
-async function answering(url: string, server: ChildProcess): Promise<void> {
+async function waitUntilReady(url: string, server: ChildProcess): Promise<void> {
   const until = Date.now() + 15_000;
   for (;;) {
     try {
-      return await ask(url, async (client) => void (await client.ping()));
+      return await withClient(url, async (client) => void (await client.ping()));
     } catch (error) {
       if (server.exitCode !== null) throw new Error(`redis-server exited with ${server.exitCode}`);
       if (Date.now() > until) throw error;
@@ -134,7 +134,7 @@ async function answering(url: string, server: ChildProcess): Promise<void> {
   }
 }
 
-async function ask(url: string, work: (client: Redis) => Promise<void>): Promise<void> {
+async function withClient(url: string, work: (client: Redis) => Promise<void>): Promise<void> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 });
   client.on('error', () => undefined);
   try {

@@ -32,35 +32,35 @@ export type Fault =
 export interface S3Proxy {
   readonly endpoint: string;
   /** Operations so far, in order, with those that were made to fail. */
-  readonly seen: Operation[];
+  readonly operations: Operation[];
   /** From now on, the next `times` requests of that operation fail so. */
   inject(operation: Operation, fault: Fault, times?: number): void;
   /** No more faults. */
-  heal(): void;
+  clearFaults(): void;
   close(): Promise<void>;
 }
 
 export async function startS3Proxy(upstream: string): Promise<S3Proxy> {
   const { hostname, port } = new URL(upstream);
   const faults = new Map<Operation, { fault: Fault; left: number }>();
-  const seen: Operation[] = [];
+  const operations: Operation[] = [];
   const server = createServer((incoming, answer) => {
-    const operation = operationOf(incoming);
-    seen.push(operation);
+    const operation = parseOperation(incoming);
+    operations.push(operation);
     const injected = faults.get(operation);
     const fault = injected && injected.left-- > 0 ? injected.fault : null;
     // A request that was read to its end is destroyed without its connection: the connection is what breaks here.
     incoming.on('error', () => undefined);
     answer.on('error', () => undefined);
-    void pass(incoming, answer, fault, { hostname, port }).catch(() => incoming.socket.destroy());
+    void forward(incoming, answer, fault, { hostname, port }).catch(() => incoming.socket.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    seen,
+    operations,
     inject: (operation, fault, times = Infinity) => void faults.set(operation, { fault, left: times }),
-    heal: () => faults.clear(),
+    clearFaults: () => faults.clear(),
     async close() {
       server.closeAllConnections();
       server.close();
@@ -69,7 +69,7 @@ export async function startS3Proxy(upstream: string): Promise<S3Proxy> {
   };
 }
 
-function operationOf({ method, url }: IncomingMessage): Operation {
+function parseOperation({ method, url }: IncomingMessage): Operation {
   const { pathname, searchParams: query } = new URL(url!, 'http://any');
   const isObject = pathname.split('/').filter(Boolean).length > 1;
   if (query.has('delete')) return 'delete';
@@ -81,7 +81,7 @@ function operationOf({ method, url }: IncomingMessage): Operation {
   return ({ PUT: 'put', GET: 'get', HEAD: 'head' } as const)[method!] ?? 'other';
 }
 
-async function pass(
+async function forward(
   incoming: IncomingMessage,
   answer: ServerResponse,
   fault: Fault | null,
@@ -99,7 +99,7 @@ async function pass(
   onward.on('error', () => incoming.socket.destroy());
   answer.on('close', () => onward.destroy());
   if (fault?.kind === 'cut-request')
-    incoming.pipe(cut(fault.afterBytes, () => incoming.socket.destroy())).pipe(onward);
+    incoming.pipe(cutAfter(fault.afterBytes, () => incoming.socket.destroy())).pipe(onward);
   else incoming.pipe(onward);
   const [response] = (await once(onward, 'response')) as [IncomingMessage];
   response.on('error', () => answer.destroy());
@@ -113,15 +113,16 @@ async function pass(
   const changed = { ...response.headers };
   if (fault?.kind === 'wrong-etag') changed['etag'] = `"${'0'.repeat(32)}"`;
   answer.writeHead(response.statusCode!, changed);
-  if (fault?.kind === 'flip') response.pipe(flipped()).pipe(answer);
+  if (fault?.kind === 'flip') response.pipe(flipFirstByte()).pipe(answer);
   else if (fault?.kind === 'cut-answer')
-    response.pipe(cut(fault.afterBytes, () => incoming.socket.destroy())).pipe(answer);
-  else if (fault?.kind === 'stall-answer') response.pipe(cut(fault.afterBytes, () => undefined)).pipe(answer);
+    response.pipe(cutAfter(fault.afterBytes, () => incoming.socket.destroy())).pipe(answer);
+  else if (fault?.kind === 'stall-answer')
+    response.pipe(cutAfter(fault.afterBytes, () => undefined)).pipe(answer);
   else response.pipe(answer);
 }
 
 /** Passes so many bytes, and then nothing more. */
-function cut(afterBytes: number, then: () => void): Transform {
+function cutAfter(afterBytes: number, then: () => void): Transform {
   let left = afterBytes;
   return new Transform({
     transform(chunk: Buffer, _, done) {
@@ -136,7 +137,7 @@ function cut(afterBytes: number, then: () => void): Transform {
   });
 }
 
-function flipped(): Transform {
+function flipFirstByte(): Transform {
   let isDone = false;
   return new Transform({
     transform(chunk: Buffer, _, done) {

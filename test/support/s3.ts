@@ -16,18 +16,18 @@ export interface S3Server {
 
 export interface TestBucket extends S3Server {
   readonly bucket: string;
-  readonly eye: Client;
+  readonly minioClient: Client;
   /** Keys of everything in it, whoever put it there. */
-  keys(): Promise<string[]>;
+  listKeys(): Promise<string[]>;
   /** Keys of the uploads in parts that nobody has completed or aborted. */
-  uploads(): Promise<string[]>;
+  listUnfinishedUploads(): Promise<string[]>;
   read(key: string): Promise<Buffer>;
   /** With all that is in it. */
   remove(): Promise<void>;
 }
 
 /** @returns null, having said so loudly, where no server is named; throws in CI, which must name one. */
-export function findS3(): S3Server | null {
+export function findS3Server(): S3Server | null {
   const {
     S3_TEST_ENDPOINT: endpoint,
     S3_TEST_ACCESS_KEY_ID: accessKeyId,
@@ -41,7 +41,10 @@ export function findS3(): S3Server | null {
 }
 
 /** The store as the apps open it. */
-export function openStore(bucket: TestBucket, options: Partial<S3StoreOptions> = {}): Promise<ObjectStore> {
+export function openS3Storage(
+  bucket: TestBucket,
+  options: Partial<S3StoreOptions> = {},
+): Promise<ObjectStore> {
   const { endpoint, accessKeyId, secretAccessKey } = bucket;
   return createStore({
     kind: 's3',
@@ -65,7 +68,7 @@ export function s3Settings({ bucket, endpoint, accessKeyId, secretAccessKey }: T
   };
 }
 
-function eyeOn({ endpoint, accessKeyId, secretAccessKey }: S3Server): Client {
+function createMinioClient({ endpoint, accessKeyId, secretAccessKey }: S3Server): Client {
   const { protocol, hostname, port } = new URL(endpoint);
   return new Client({
     endPoint: hostname,
@@ -80,33 +83,37 @@ function eyeOn({ endpoint, accessKeyId, secretAccessKey }: S3Server): Client {
 
 /** A bucket of the test's own. */
 export async function createBucket(server: S3Server): Promise<TestBucket> {
-  const eye = eyeOn(server);
+  const minioClient = createMinioClient(server);
   const bucket = `millrace-test-${randomUUID()}`;
-  await eye.makeBucket(bucket);
+  await minioClient.makeBucket(bucket);
   return {
     ...server,
     bucket,
-    eye,
-    async keys() {
+    minioClient,
+    async listKeys() {
       const found: string[] = [];
-      for await (const { name } of eye.listObjectsV2(bucket, '', true)) found.push(name as string);
+      for await (const { name } of minioClient.listObjectsV2(bucket, '', true)) found.push(name as string);
       return found;
     },
-    async uploads() {
+    async listUnfinishedUploads() {
       const found: string[] = [];
-      for await (const { key } of eye.listIncompleteUploads(bucket, '', true)) found.push(key as string);
+      for await (const { key } of minioClient.listIncompleteUploads(bucket, '', true))
+        found.push(key as string);
       return found;
     },
-    read: async (key) => buffer(await eye.getObject(bucket, key)),
+    read: async (key) => buffer(await minioClient.getObject(bucket, key)),
     async remove() {
-      await empty(server, bucket);
-      await eye.removeBucket(bucket);
+      await emptyBucket(server, bucket);
+      await minioClient.removeBucket(bucket);
     },
   };
 }
 
 /** By the SDK itself: minio's listing takes the key `0` for none. */
-async function empty({ endpoint, accessKeyId, secretAccessKey }: S3Server, Bucket: string): Promise<void> {
+async function emptyBucket(
+  { endpoint, accessKeyId, secretAccessKey }: S3Server,
+  Bucket: string,
+): Promise<void> {
   const credentials = { accessKeyId, secretAccessKey };
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
   for (;;) {

@@ -10,20 +10,20 @@ import type { TestBucket } from './s3.ts';
 
 export interface StoredObjects {
   /** Key → bytes of everything, half-written objects on a disk among it. */
-  sizes(): Promise<Map<string, number>>;
+  listSizes(): Promise<Map<string, number>>;
   stream(key: string): Promise<AsyncIterable<Uint8Array>>;
   read(key: string): Promise<Buffer>;
   write(key: string, bytes: string | Uint8Array): Promise<void>;
   remove(key: string): Promise<void>;
   /** What was begun and neither ended nor taken back: temporary files, uploads in parts. */
-  unfinished(): Promise<string[]>;
+  listUnfinished(): Promise<string[]>;
 }
 
 const temporary = '.tmp/';
 
-export function onDisk(home: string): StoredObjects {
+export function openDiskObjects(home: string): StoredObjects {
   const root = join(home, 'objects');
-  const sizes = async () => {
+  const listSizes = async () => {
     const entries = await readdir(root, { recursive: true, withFileTypes: true });
     const found = new Map<string, number>();
     for (const entry of entries) {
@@ -38,7 +38,7 @@ export function onDisk(home: string): StoredObjects {
     return found;
   };
   return {
-    sizes,
+    listSizes,
     stream: async (key) => createReadStream(join(root, key)),
     read: (key) => readFile(join(root, key)),
     async write(key, bytes) {
@@ -46,24 +46,24 @@ export function onDisk(home: string): StoredObjects {
       await writeFile(join(root, key), bytes);
     },
     remove: (key) => rm(join(root, key)),
-    unfinished: async () => [...(await sizes()).keys()].filter((key) => key.startsWith(temporary)),
+    listUnfinished: async () => [...(await listSizes()).keys()].filter((key) => key.startsWith(temporary)),
   };
 }
 
-export function inBucket(inside: TestBucket): StoredObjects {
-  const { eye, bucket } = inside;
+export function openBucketObjects(inside: TestBucket): StoredObjects {
+  const { minioClient, bucket } = inside;
   return {
-    async sizes() {
+    async listSizes() {
       const found = new Map<string, number>();
-      for await (const { name, size } of eye.listObjectsV2(bucket, '', true)) {
+      for await (const { name, size } of minioClient.listObjectsV2(bucket, '', true)) {
         found.set(name as string, size as number);
       }
       return found;
     },
-    stream: (key) => eye.getObject(bucket, key),
-    read: async (key) => buffer(await eye.getObject(bucket, key)),
-    write: async (key, bytes) => void (await eye.putObject(bucket, key, Buffer.from(bytes))),
-    remove: (key) => eye.removeObject(bucket, key),
-    unfinished: () => inside.uploads(),
+    stream: (key) => minioClient.getObject(bucket, key),
+    read: async (key) => buffer(await minioClient.getObject(bucket, key)),
+    write: async (key, bytes) => void (await minioClient.putObject(bucket, key, Buffer.from(bytes))),
+    remove: (key) => minioClient.removeObject(bucket, key),
+    listUnfinished: () => inside.listUnfinishedUploads(),
   };
 }

@@ -28,5 +28,5 @@ test('the import rules catch the fixture that breaks them, through subpath impor
 });
 
 test('the project itself breaks none', async () => {
-  expect(await brokenRules(root, 'apps', 'libs', 'deploy')).toEqual([]);
+  expect(await brokenRules(root, 'apps', 'libs', 'packages', 'deploy')).toEqual([]);
 });

@@ -19,41 +19,41 @@ import {
   UsageStore,
   WorkerStore,
 } from '#database';
-import { idSchema, type LiveState } from '#contracts';
+import { idSchema, type LiveState } from '@millrace/contracts';
 import { NotFound } from '#domain';
 import { allowedHosts, createOutbound } from '#outbound';
 import type { ObjectStore } from '#storage';
-import { ApiKeyGuard } from './access/api-key.guard.ts';
+import { AccessGuard } from './access/access.guard.ts';
 import { AUTHENTICATE, authenticateWith } from './access/authenticate.ts';
 import { toBatchObject } from './batches/batch-object.ts';
-import { BatchLifeController } from './batches/batch-life.controller.ts';
+import { BatchLifecycleController } from './batches/batch-lifecycle.controller.ts';
 import { BatchesController } from './batches/batches.controller.ts';
-import { RetryController } from './batches/retry.controller.ts';
+import { RetryBatchController } from './batches/retry-batch.controller.ts';
 import { FilesController } from './files/files.controller.ts';
 import { HealthController } from './health/health.controller.ts';
-import type { Infrastructure } from './infrastructure.ts';
+import type { Infrastructure } from './infrastructure/connect.ts';
 import { ObjectsController } from './objects/objects.controller.ts';
 import { LiveModule } from './live/live.module.ts';
 import { READ_SUBJECT, type ReadSubject } from './live/read-subject.ts';
-import { READ_WORKERS, type ReadWorkers } from './live/workers-rooms.ts';
-import { ChatController } from './chat/chat.controller.ts';
+import { READ_WORKERS, type ReadWorkers } from './live/worker-rooms.ts';
+import { ChatCompletionsController } from './openai/chat-completions.controller.ts';
 import { KindsController } from './kinds/kinds.controller.ts';
-import { VideosController } from './videos/videos.controller.ts';
-import { EmbeddingsController } from './tasks/embeddings.controller.ts';
+import { VideosController } from './openai/videos/videos.controller.ts';
+import { EmbeddingsController } from './openai/embeddings.controller.ts';
 import { SUBMIT_TASK, submitTaskWith, type SubmitTask } from './tasks/submit-task.ts';
 import { toTaskObject } from './tasks/task-object.ts';
 import { TaskWaiters } from './tasks/task-waiters.ts';
 import { TasksController } from './tasks/tasks.controller.ts';
-import { BUS, CONFIG, LOGGER, OBJECT_STORE, PROVIDERS, QUEUES, WEBHOOKS } from './tokens.ts';
+import { BUS, CONFIG, LOGGER, OBJECTS, PROVIDERS, QUEUES, WEBHOOK_TOOLS } from './infrastructure/tokens.ts';
 import { UsageController } from './usage/usage.controller.ts';
 import { UploadsController } from './uploads/uploads.controller.ts';
-import { DeliveriesController } from './webhooks/deliveries.controller.ts';
-import { EndpointsController } from './webhooks/endpoints.controller.ts';
-import { ModelsController } from './workers/models.controller.ts';
-import { toWorkerPage, workersShownForS } from './workers/worker-object.ts';
+import { WebhookDeliveriesController } from './webhooks/webhook-deliveries.controller.ts';
+import { WebhookEndpointsController } from './webhooks/webhook-endpoints.controller.ts';
+import { ModelsController } from './models/models.controller.ts';
+import { toWorkerPage, workerListWindowS } from './workers/worker-object.ts';
 import { WorkersController } from './workers/workers.controller.ts';
-import { OpenAiErrorFilter } from './wire/openai-error.filter.ts';
-import { schemaPipe } from './wire/schema.pipe.ts';
+import { ErrorFilter } from './http/error.filter.ts';
+import { createSchemaPipe } from './http/schema.pipe.ts';
 
 @Module({})
 export class AppModule {
@@ -64,14 +64,14 @@ export class AppModule {
       imports: [LiveModule.on(foundation)],
       controllers: [
         BatchesController,
-        BatchLifeController,
-        RetryController,
-        DeliveriesController,
-        EndpointsController,
+        BatchLifecycleController,
+        RetryBatchController,
+        WebhookDeliveriesController,
+        WebhookEndpointsController,
         FilesController,
         HealthController,
         ObjectsController,
-        ChatController,
+        ChatCompletionsController,
         EmbeddingsController,
         KindsController,
         VideosController,
@@ -89,9 +89,9 @@ export class AppModule {
           useFactory: submitWith(infrastructure),
           inject: [TaskStore, TaskWaiters, FileStore],
         },
-        { provide: APP_GUARD, useClass: ApiKeyGuard },
-        { provide: APP_FILTER, useClass: OpenAiErrorFilter },
-        { provide: APP_PIPE, useFactory: schemaPipe },
+        { provide: APP_GUARD, useClass: AccessGuard },
+        { provide: APP_FILTER, useClass: ErrorFilter },
+        { provide: APP_PIPE, useFactory: createSchemaPipe },
       ],
     };
   }
@@ -99,7 +99,7 @@ export class AppModule {
 
 /** What both edges stand on. Stores hold no state, so an instance for each of them is no second truth. */
 function foundationOf(infrastructure: Infrastructure): Provider[] {
-  const { config, log, database, queues, bus, store, providers, webhooks } = infrastructure;
+  const { config, log, database, queues, bus, objects, providers, webhookTools } = infrastructure;
   const stores = [
     AccessStore,
     BatchLifeStore,
@@ -123,22 +123,22 @@ function foundationOf(infrastructure: Infrastructure): Provider[] {
     { provide: Database, useValue: database },
     { provide: QUEUES, useValue: queues },
     { provide: BUS, useValue: bus },
-    { provide: OBJECT_STORE, useValue: store },
+    { provide: OBJECTS, useValue: objects },
     { provide: PROVIDERS, useValue: providers },
-    { provide: WEBHOOKS, useValue: webhooks },
+    { provide: WEBHOOK_TOOLS, useValue: webhookTools },
     ...stores.map((Store) => ({ provide: Store, useFactory: () => new Store(database) })),
     { provide: AUTHENTICATE, useFactory: authenticateWith, inject: [AccessStore] },
-    { provide: READ_SUBJECT, useFactory: readSubjectOf(store), inject: [BatchStore, TaskStore] },
+    { provide: READ_SUBJECT, useFactory: readSubjectOf(objects), inject: [BatchStore, TaskStore] },
     { provide: READ_WORKERS, useFactory: readWorkersOf, inject: [WorkerStore] },
   ];
 }
 
 const readSubjectOf =
-  (store: ObjectStore) =>
+  (objects: ObjectStore) =>
   (batches: BatchStore, tasks: TaskStore): ReadSubject =>
   async (workspaceId, id) => {
     try {
-      if (idSchema('task').safeParse(id).success) return await taskState(workspaceId, id, tasks, store);
+      if (idSchema('task').safeParse(id).success) return await taskState(workspaceId, id, tasks, objects);
       const found = await batches.get(workspaceId, id);
       const { sequence } = found.batch;
       return {
@@ -159,19 +159,19 @@ async function taskState(
   workspaceId: string,
   id: string,
   tasks: TaskStore,
-  store: ObjectStore,
+  objects: ObjectStore,
 ): Promise<LiveState> {
   const task = await tasks.get(workspaceId, id);
-  const place = task.status === 'queued' ? await tasks.place(id) : null;
-  const data = await toTaskObject(task, store, place);
+  const place = task.status === 'queued' ? await tasks.findQueuePosition(id) : null;
+  const data = await toTaskObject(task, objects, place);
   return { object: 'state', version: 1, type: 'task', subject: id, sequence: task.sequence, data };
 }
 
 const readWorkersOf =
   (workers: WorkerStore): ReadWorkers =>
   async () => {
-    const seen = await workers.look(workersShownForS);
-    const [type, sequence] = ['workers' as const, seen.at.getTime()];
+    const seen = await workers.getSnapshot(workerListWindowS);
+    const [type, sequence] = ['workers' as const, seen.takenAt.getTime()];
     return (viewer) => ({
       object: 'state',
       version: 1,
@@ -182,10 +182,10 @@ const readWorkersOf =
     });
   };
 
-function submitWith({ config, queues, store, providers, log }: Infrastructure) {
-  const maxPending = config.WORKSPACE_MAX_PENDING_TASKS;
+function submitWith({ config, queues, objects, providers, log }: Infrastructure) {
+  const maxPendingTasks = config.WORKSPACE_MAX_PENDING_TASKS;
   const allowHosts = allowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS);
   const outbound = createOutbound({ schemes: ['https'], ports: [443], allowHosts });
   return (tasks: TaskStore, waiters: TaskWaiters, files: FileStore): SubmitTask =>
-    submitTaskWith({ tasks, waiters, files, outbound, queues, store, providers, maxPending, log });
+    submitTaskWith({ tasks, waiters, files, outbound, queues, objects, providers, maxPendingTasks, log });
 }

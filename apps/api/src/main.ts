@@ -2,7 +2,7 @@
 import 'reflect-metadata';
 import { loadAppConfigOrExit } from '#config';
 import { createLogger } from '#telemetry';
-import { startApi } from './api.ts';
+import { startApi } from './start-api.ts';
 
 const config = loadAppConfigOrExit();
 const log = createLogger('api', config.LOG_LEVEL);

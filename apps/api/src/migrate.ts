@@ -13,10 +13,10 @@ const database = await Database.connect({
   url,
   poolMax: 2,
   applicationName: 'millrace-migrate',
-  statementMs: 0,
+  statementTimeoutMs: 0,
 });
 try {
-  const unknown = await database.unknownMigrations();
+  const unknown = await database.listUnknownMigrations();
   if (unknown.length > 0) {
     process.stderr.write(
       `The database was written by a newer Millrace (it has ${unknown.join(', ')}). Start that release, or restore a backup.\n`,

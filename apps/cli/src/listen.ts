@@ -4,11 +4,11 @@
  */
 import { parseArgs } from 'node:util';
 import { io, type Socket } from 'socket.io-client';
-import { matchesEventType, type ClientToServer, type Fact, type ServerToClient } from '#contracts';
+import { matchesEventType, type ClientToServer, type Fact, type ServerToClient } from '@millrace/contracts';
 import { newSigningSecret, payloadOf, signatureHeaders } from '#webhooks';
-import { createAnswers, type Answer } from './answers.ts';
-import { credentials } from './credentials.ts';
-import { Unusable } from './unusable.ts';
+import { createForwardLog, type ForwardResult } from './forward-log.ts';
+import { findCredentials } from './credentials.ts';
+import { UsageError } from './usage-error.ts';
 
 export const listenUsage =
   'millrace listen --forward-to http://localhost:4000/hook [--events batch.*,task.succeeded] [--after POSITION]' +
@@ -21,8 +21,8 @@ const atOnce = 8;
 
 export async function listen(args: string[]): Promise<void> {
   const given = parse(args);
-  const { url, apiKey } = credentials(given);
-  const answers = createAnswers(process.stdout);
+  const { url, apiKey } = findCredentials(given);
+  const answers = createForwardLog(process.stdout);
   const waiting: Fact[] = [];
   let underWay = 0;
   const goOn = () => {
@@ -42,7 +42,7 @@ export async function listen(args: string[]): Promise<void> {
   const ended = new Promise<void>((resolve, reject) => {
     socket.on('connect_error', (error) => {
       // Socket.IO goes on trying by itself, but for a refusal.
-      if (!socket.active) reject(new Unusable(`${url} refuses: ${error.message}`));
+      if (!socket.active) reject(new UsageError(`${url} refuses: ${error.message}`));
       else answers.note(`${url} does not answer; trying again …`);
     });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
@@ -93,12 +93,12 @@ function parse(args: string[]): Listening {
   const values = optionsOf(args);
   const { 'forward-to': forwardTo, events = '*', secret = newSigningSecret(), after, url, key } = values;
   if (forwardTo === undefined || !/^https?:$/.test(URL.parse(forwardTo)?.protocol ?? '')) {
-    throw new Unusable(`Say where to: --forward-to with an http or https address.\n  ${listenUsage}`);
+    throw new UsageError(`Say where to: --forward-to with an http or https address.\n  ${listenUsage}`);
   }
   if (after !== undefined && !/^\d{1,15}$/.test(after))
-    throw new Unusable('--after is a position: a whole number.');
+    throw new UsageError('--after is a position: a whole number.');
   if (!secret.startsWith('whsec_'))
-    throw new Unusable('--secret is a signing secret: it begins with whsec_.');
+    throw new UsageError('--secret is a signing secret: it begins with whsec_.');
   return {
     forwardTo,
     events: events.split(','),
@@ -117,23 +117,23 @@ function optionsOf(args: string[]) {
       options: { 'forward-to': text, events: text, secret: text, after: text, url: text, key: text },
     }).values;
   } catch (error) {
-    throw new Unusable(`${(error as Error).message}\n  ${listenUsage}`);
+    throw new UsageError(`${(error as Error).message}\n  ${listenUsage}`);
   }
 }
 
 /** One try: what a local server refuses is seen at once, and can be asked for again by `--after`. */
-async function forward(fact: Fact, { forwardTo, secret }: Listening): Promise<Answer> {
+async function forward(fact: Fact, { forwardTo, secret }: Listening): Promise<ForwardResult> {
   const { id, type, data } = fact;
   const body = payloadOf({ id, type, createdAt: new Date(fact.created_at * 1_000), data });
   const headers = signatureHeaders({ id, at: new Date(), body, secrets: [secret] });
   const began = performance.now();
-  const answered = (said: string, isGood: boolean): Answer => {
+  const answered = (answer: string, isSuccess: boolean): ForwardResult => {
     return {
       position: fact.position,
       type,
       subject: fact.subject,
-      said,
-      isGood,
+      answer,
+      isSuccess,
       ms: performance.now() - began,
     };
   };

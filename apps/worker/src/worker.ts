@@ -1,7 +1,7 @@
 /** The worker put together: what it stands on, the handlers of its queues, and the order in which it leaves. */
 import { hostname } from 'node:os';
 import { modelOptions, priceTable, providerOptions, storeOptions, version, type AppConfig } from '#config';
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import {
   CheckpointStore,
   ChunkStore,
@@ -20,14 +20,14 @@ import { connectQueues, type CancelMatch } from '#queues';
 import { Coalescer, connectBus } from '#realtime';
 import { createStore } from '#storage';
 import type { Logger } from '#telemetry';
-import { watchDevice } from './accelerators.ts';
-import { InputFiles } from './batches/input-files.ts';
-import { Storing } from './batches/storing.ts';
-import { HeldModels } from './hold-models.ts';
-import { hostsOf } from './hosts.ts';
-import { InHand } from './in-hand.ts';
-import { Devices } from './inference/devices.ts';
-import { startPresence } from './presence.ts';
+import { watchAccelerators } from './heartbeat/accelerators.ts';
+import { InputFiles } from './batches/chunks/input-files.ts';
+import { CommitQueue } from './batches/chunks/commit-queue.ts';
+import { ModelReconciler } from './models/reconcile-models.ts';
+import { startQueueHosts } from './queue-hosts.ts';
+import { RunningWorkRegistry } from './heartbeat/running-work.ts';
+import { ModelRuntimes } from './inference/model-runtimes.ts';
+import { startHeartbeat } from './heartbeat/heartbeat.ts';
 import { startWorkerServer } from './worker-server.ts';
 
 export interface RunningWorker {
@@ -44,7 +44,7 @@ const tellFactsEveryMs = 50;
 export async function startWorker(
   config: AppConfig,
   log: Logger,
-  onDeaf: () => void,
+  onNotConsuming: () => void,
 ): Promise<RunningWorker> {
   const workerId = newId('worker');
   const prices = new Prices(priceTable(config));
@@ -57,7 +57,7 @@ export async function startWorker(
   const backend = { kind: config.queueBackend, url: config.REDIS_URL ?? url };
   const bus = await connectBus(backend, { log });
   const queues = connectQueues({ backend: { ...backend, poolMax: config.DATABASE_POOL }, log });
-  const store = await createStore(storeOptions(config));
+  const objects = await createStore(storeOptions(config));
   const providers = createProviders({ ...modelOptions(config), ...providerOptions(config) });
   const files = new FileStore(database);
   const plans = new PlanStore(database);
@@ -65,50 +65,50 @@ export async function startWorker(
   const workers = new WorkerStore(database);
   const tasks = new TaskStore(database);
   const { route } = providers;
-  const devices = new Devices();
-  const inHand = new InHand();
-  const storing = new Storing(storedAtOnce * config.WORKER_SLOTS * config.WORKER_POOLS.length);
-  const facts = new Coalescer<null>(tellFactsEveryMs, () => void bus.announce('facts.written', {}));
+  const runtimes = new ModelRuntimes();
+  const runningWork = new RunningWorkRegistry();
+  const commitQueue = new CommitQueue(storedAtOnce * config.WORKER_SLOTS * config.WORKER_POOLS.length);
+  const facts = new Coalescer<null>(tellFactsEveryMs, () => void bus.publish('facts.written', {}));
   const { LINE_MAX_BYTES: lineMaxBytes, BATCH_MAX_LINES: batchMaxLines } = config;
   const outbound = createOutbound({
     schemes: ['https'],
     ports: [443],
     allowHosts: allowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS),
   });
-  const common = { workerId, store, bus, inHand, route, prices, media: { files, store, outbound } };
-  const hosts = hostsOf(config, {
+  const common = { workerId, objects, bus, runningWork, route, prices, media: { files, objects, outbound } };
+  const hosts = startQueueHosts(config, {
     queues,
     log,
     runner: {
       ...common,
       chunks,
-      storing,
+      commitQueue,
       checkpoints: new CheckpointStore(database),
-      inputs: new InputFiles(files),
-      devices,
+      inputFiles: new InputFiles(files),
+      runtimes,
       lineMaxBytes,
     },
-    tasks: { ...common, tasks, devices, queues, tellFacts: () => facts.put('', null) },
+    tasks: { ...common, tasks, runtimes, queues, publishEventsCommitted: () => facts.push('', null) },
     planner: { ...common, plans, files, results: new ResultStore(database), lineMaxBytes, batchMaxLines },
   });
-  const isConsuming = () => hosts.every((host) => host.health().healthy);
+  const isConsuming = () => hosts.every((host) => host.getHealth().healthy);
   const { WORKER_HTTP_PORT: port, HOST: host } = config;
   const server = port === undefined ? null : await startWorkerServer({ port, host, isConsuming });
   const interrupt = (what: CancelMatch) => hosts.forEach((host) => host.cancel(what));
   // A missed broadcast is made good by the next beat, which names what is no longer to be run.
   await bus.subscribe('batch.closing', interrupt, () => undefined);
   await bus.subscribe('task.cancel', interrupt, () => undefined);
-  const models = new HeldModels({
+  const models = new ModelReconciler({
     providers: providers.list,
     pools: config.WORKER_POOLS,
-    wishes: new ModelWishStore(database),
+    desiredModels: new ModelWishStore(database),
     log,
   });
-  const followWishes = () => void models.followWishes();
+  const followWishes = () => void models.reconcile();
   await bus.subscribe('models.wished', followWishes, followWishes);
   followWishes();
-  const device = watchDevice();
-  const presence = startPresence({
+  const device = watchAccelerators();
+  const presence = startHeartbeat({
     self: {
       id: workerId,
       pools: config.WORKER_POOLS,
@@ -119,15 +119,15 @@ export async function startWorker(
     },
     workers,
     tasks,
-    state: () => ({
+    getState: () => ({
       consuming: isConsuming(),
       memoryBytes: process.memoryUsage.rss(),
-      running: inHand.list(),
+      running: runningWork.list(),
       models: models.list(),
-      device: device.state(),
+      device: device.getState(),
     }),
-    onOver: interrupt,
-    onDeaf,
+    onEnded: interrupt,
+    onNotConsuming,
     log,
   });
   if (config.WORKER_POOLS.includes('local')) void preload(providers, config.MODELS_PRELOAD, log);
@@ -136,13 +136,13 @@ export async function startWorker(
   return {
     async stop() {
       await Promise.all(hosts.map((host) => host.drain()));
-      await storing.leave();
-      await presence.leave();
+      await commitQueue.drain();
+      await presence.stop();
       device.stop();
       facts.flush();
       await providers.close().catch(() => undefined);
       server?.close();
-      await Promise.allSettled([bus.close(), queues.close(), store.close(), outbound.close()]);
+      await Promise.allSettled([bus.close(), queues.close(), objects.close(), outbound.close()]);
       await database.close();
     },
   };

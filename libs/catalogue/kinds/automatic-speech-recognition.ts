@@ -1,6 +1,6 @@
 /** What is said in a recording, with time stamps where asked for. */
 import { z } from 'zod';
-import { mediaSource } from '#contracts';
+import { mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleSound } from '../example-media.ts';
 import { generation } from '../limits.ts';

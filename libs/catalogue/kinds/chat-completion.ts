@@ -1,6 +1,6 @@
 /** Messages to the next message, as `/v1/chat/completions`; images in the messages where the model sees. */
 import { z } from 'zod';
-import { chatChoice, chatInput } from '#contracts';
+import { chatChoice, chatInput } from '@millrace/contracts';
 import { completionOf } from '../completion.ts';
 import { defineTask } from '../define-task.ts';
 import { imagesOf } from '../image-parts.ts';

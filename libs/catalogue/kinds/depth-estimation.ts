@@ -1,6 +1,6 @@
 /** How far away each point of a picture is: lighter is nearer. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '#contracts';
+import { mediaObject, mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { picture } from '../limits.ts';

@@ -1,5 +1,5 @@
 import { ProviderFailure } from '#domain';
-import type { EmbeddingsBody } from '#contracts';
+import type { EmbeddingsBody } from '@millrace/contracts';
 import { packingOf } from '../packing-of.ts';
 import { embeddings } from './embeddings.ts';
 

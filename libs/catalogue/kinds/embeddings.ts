@@ -1,6 +1,6 @@
 /** Embeddings: texts (or token ids) to vectors, as `/v1/embeddings`. */
 import { z } from 'zod';
-import { embeddingsBody, embeddingsInput, type EmbeddingsBody } from '#contracts';
+import { embeddingsBody, embeddingsInput, type EmbeddingsBody } from '@millrace/contracts';
 import { float32Json, ProviderFailure } from '#domain';
 import { inlineBytes } from '../define-task.ts';
 import { defineKind } from '../kind.ts';
@@ -56,7 +56,7 @@ export const embeddings = defineKind<EmbeddingsBody, EmbeddingsInput, Embeddings
   chunk: {
     seconds: 4,
     maxLines: 12_000,
-    untriedLines: 4_000,
+    unmeasuredMaxLines: 4_000,
     maxBytes: 8 * 2 ** 20,
     maxAnswerBytes: 64 * 2 ** 20,
   },

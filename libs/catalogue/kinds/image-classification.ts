@@ -1,6 +1,6 @@
 /** What a picture shows. */
 import { z } from 'zod';
-import { mediaSource } from '#contracts';
+import { mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { classes, topK } from '../fields.ts';

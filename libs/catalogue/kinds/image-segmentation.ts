@@ -1,6 +1,6 @@
 /** The parts of a picture, each as a mask: white where it is. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '#contracts';
+import { mediaObject, mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { picture } from '../limits.ts';

@@ -1,6 +1,6 @@
 /** A film that begins with a picture. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '#contracts';
+import { mediaObject, mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { drawing, size, text } from '../fields.ts';

@@ -1,6 +1,6 @@
 /** The masked part of a picture drawn anew; white in the mask is what is redrawn. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '#contracts';
+import { mediaObject, mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { drawing, size, text } from '../fields.ts';

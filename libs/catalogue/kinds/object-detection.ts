@@ -1,6 +1,6 @@
 /** The things in a picture, and where they are, in pixels of the picture as sent. */
 import { z } from 'zod';
-import { mediaSource } from '#contracts';
+import { mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { box } from '../fields.ts';

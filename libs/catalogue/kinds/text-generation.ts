@@ -1,6 +1,6 @@
 /** Text that goes on from a prompt, as `/v1/completions`. */
 import { z } from 'zod';
-import { generationChoice, sampling } from '#contracts';
+import { generationChoice, sampling } from '@millrace/contracts';
 import { completionOf } from '../completion.ts';
 import { defineTask } from '../define-task.ts';
 import { text } from '../fields.ts';

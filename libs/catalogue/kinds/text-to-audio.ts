@@ -1,6 +1,6 @@
 /** Music or sound as a text describes it. */
 import { z } from 'zod';
-import { mediaObject } from '#contracts';
+import { mediaObject } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { seed, text } from '../fields.ts';
 import { picture } from '../limits.ts';

@@ -1,6 +1,6 @@
 /** A picture of what a text says. */
 import { z } from 'zod';
-import { mediaObject } from '#contracts';
+import { mediaObject } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { drawing, size, text } from '../fields.ts';
 import { picture } from '../limits.ts';

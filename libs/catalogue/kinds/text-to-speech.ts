@@ -1,6 +1,6 @@
 /** A text spoken. */
 import { z } from 'zod';
-import { mediaObject } from '#contracts';
+import { mediaObject } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { text } from '../fields.ts';
 import { picture } from '../limits.ts';

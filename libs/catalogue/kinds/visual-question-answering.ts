@@ -1,6 +1,6 @@
 /** The answer to a question about a picture. */
 import { z } from 'zod';
-import { mediaSource } from '#contracts';
+import { mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { text, topK } from '../fields.ts';

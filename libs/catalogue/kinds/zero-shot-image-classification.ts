@@ -1,6 +1,6 @@
 /** Which of the labels given a picture shows. */
 import { z } from 'zod';
-import { mediaSource } from '#contracts';
+import { mediaSource } from '@millrace/contracts';
 import { defineTask } from '../define-task.ts';
 import { exampleImage } from '../example-media.ts';
 import { classes, texts } from '../fields.ts';

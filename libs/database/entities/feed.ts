@@ -21,8 +21,8 @@ export class FeedRow {
   @PrimaryColumn('text') workspaceId: string;
   @Column('bigint') position: number;
   /** Facts up to this position, and from before this time, are no longer kept. */
-  @Column('bigint', { default: 0 }) forgotten: number;
-  @Column('timestamptz', { nullable: true }) forgottenUntil: Date | null;
+  @Column('bigint', { default: 0 }) deletedUpToPosition: number;
+  @Column('timestamptz', { nullable: true }) deletedUpToTime: Date | null;
 }
 
 @Entity('leases')

@@ -1,6 +1,6 @@
 /** A file is an ordered list of segments, each an object in the store; one that comes in parts is an upload first. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { FilePurpose, UploadStatus } from '#contracts';
+import type { FilePurpose, UploadStatus } from '@millrace/contracts';
 
 @Entity('files')
 export class FileRow {

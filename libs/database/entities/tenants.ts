@@ -17,7 +17,7 @@ export class WorkspaceRow {
   @PrimaryColumn('text') id: string;
   @Column('text') name: string;
   /** It runs the deployment: its keys may look at all workers, and load and unload models. */
-  @Column('boolean', { default: false }) operates: boolean;
+  @Column('boolean', { default: false }) operatesInstance: boolean;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
 }
 

@@ -19,7 +19,7 @@ abstract class Sums {
   @Column('bigint') upstreamMs: number;
   @Column('bigint') storeMs: number;
   @Column('bigint') firstTokenMs: number;
-  @Column('bigint') firstTokens: number;
+  @Column('bigint') firstTokenCount: number;
   @Column('jsonb') errors: Record<string, number>;
 }
 

@@ -19,7 +19,7 @@ export class WebhookEndpointRow {
   /** Deliveries a second, and what is left of them: a bucket that holds one second's. */
   @Column('int', { nullable: true }) rateLimit: number | null;
   @Column('double precision', { default: 0 }) rateTokens: number;
-  @Column('timestamptz', { nullable: true }) rateAt: Date | null;
+  @Column('timestamptz', { nullable: true }) rateUpdatedAt: Date | null;
   /** What alone it is for: a batch. Null: the whole workspace. */
   @Column('text', { nullable: true }) subject: string | null;
   /** Number of its newest fact. */
@@ -29,9 +29,9 @@ export class WebhookEndpointRow {
   @Column('timestamptz', { nullable: true }) disabledAt: Date | null;
   @Column('text', { nullable: true }) disabledReason: 'gone' | 'failing' | 'request' | null;
   /** Tries that failed since the last that did not. */
-  @Column('int', { default: 0 }) failures: number;
+  @Column('int', { default: 0 }) consecutiveFailures: number;
   @Column('timestamptz', { nullable: true }) failingSince: Date | null;
-  @Column('timestamptz', { nullable: true }) failedAt: Date | null;
+  @Column('timestamptz', { nullable: true }) lastFailedAt: Date | null;
   /** Its breaker is open until then: nothing is sent. */
   @Column('timestamptz', { nullable: true }) pausedUntil: Date | null;
 }
@@ -44,12 +44,12 @@ export class DeliveryRow {
   @Column('text') eventId: string;
   @Column('text', { default: '' }) subject: string;
   /** Of its event, in the feed. */
-  @Column('bigint', { default: 0 }) position: number;
+  @Column('bigint', { default: 0 }) feedPosition: number;
   @Column('text', { default: 'pending' }) status: 'pending' | 'succeeded' | 'failed';
-  @Column('int', { default: 0 }) tries: number;
+  @Column('int', { default: 0 }) attemptCount: number;
   /** How far it is in the schedule: tries since it was last asked for. */
-  @Column('int', { default: 0 }) step: number;
-  @Column('timestamptz', { nullable: true }) nextTryAt: Date | null;
+  @Column('int', { default: 0 }) scheduleStep: number;
+  @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
   /** The process that is trying, and until when the others leave it alone. */
   @Column('text', { nullable: true }) leasedBy: string | null;
   @Column('timestamptz', { nullable: true }) leasedUntil: Date | null;
@@ -70,8 +70,8 @@ export class DeliveryAttemptRow {
   @Column('int', { nullable: true }) status: number | null;
   @Column('jsonb', { nullable: true }) responseHeaders: Record<string, string> | null;
   @Column('text', { nullable: true }) responseBody: string | null;
-  @Column('boolean', { default: false }) responseCut: boolean;
+  @Column('boolean', { default: false }) responseTruncated: boolean;
   @Column('text', { nullable: true }) errorCode: string | null;
   @Column('text', { nullable: true }) errorMessage: string | null;
-  @Column('timestamptz', { nullable: true }) nextTryAt: Date | null;
+  @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
 }

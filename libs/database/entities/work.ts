@@ -9,7 +9,7 @@ import type {
   RunningWork,
   TaskError,
   TaskStatus,
-} from '#contracts';
+} from '@millrace/contracts';
 
 @Entity('workers')
 export class WorkerRow {
@@ -32,9 +32,9 @@ export class WorkerRow {
 
 /** A model that somebody wants loaded, or no longer. */
 @Entity('model_wishes')
-export class ModelWishRow {
+export class DesiredModelRow {
   @PrimaryColumn('text') model: string;
-  @Column('boolean') isWanted: boolean;
+  @Column('boolean') isDesired: boolean;
   @Column('timestamptz', { default: () => 'now()' }) changedAt: Date;
 }
 
@@ -47,10 +47,10 @@ export interface StoredMedia {
 export interface StoredProgress {
   readonly percent?: number;
   /** What the estimate showed when the upstream spoke first. */
-  readonly floor?: number;
+  readonly minPercent?: number;
   /** Percent of its newest fact, and when that was written. */
-  readonly told?: number;
-  readonly toldAt?: string;
+  readonly publishedPercent?: number;
+  readonly publishedAt?: string;
   readonly queuePosition?: number;
   readonly stage?: string;
   readonly log?: string;
@@ -80,7 +80,7 @@ export class TaskRow {
   @Column('jsonb', { nullable: true }) metadata: Record<string, string> | null;
   @Column('int', { default: 0 }) priority: number;
   @Column('int', { default: 0 }) attempt: number;
-  @Column('int', { default: 1 }) delivery: number;
+  @Column('int', { default: 1 }) generation: number;
   @Column('int', { default: 0 }) sequence: number;
   @Column('text', { nullable: true }) workerId: string | null;
   @Column('text', { nullable: true }) upstreamRunId: string | null;
@@ -100,7 +100,7 @@ export class TaskRow {
   /** How long it should take by what was measured before it began. */
   @Column('int', { nullable: true }) estimateMs: number | null;
   /** When its first try began that the newest goes on from. */
-  @Column('timestamptz', { nullable: true }) beganAt: Date | null;
+  @Column('timestamptz', { nullable: true }) runStartedAt: Date | null;
   @Column('bigint', { nullable: true }) inputTokens: number | null;
   @Column('bigint', { nullable: true }) outputTokens: number | null;
   /** When its newest job may run. */
@@ -144,14 +144,14 @@ export class BatchRow {
   @Column('text', { nullable: true }) outputFileId: string | null;
   @Column('text', { nullable: true }) errorFileId: string | null;
   @Column('int', { default: 0 }) planAttempt: number;
-  @Column('int', { default: 1 }) planDelivery: number;
+  @Column('int', { default: 1 }) planGeneration: number;
   @Column('timestamptz', { nullable: true }) plannedAt: Date | null;
   @Column('int', { default: 0 }) chunkCount: number;
   @Column('int', { default: 0 }) chunksDone: number;
   /** Places among its ends that are kept for chunks that run again. */
-  @Column('int', { default: 0 }) reserved: number;
+  @Column('int', { default: 0 }) chunksReopened: number;
   /** Tenths that were told as milestones before such chunks were taken out of the counters. */
-  @Column('int', { default: 0 }) toldTenths: number;
+  @Column('int', { default: 0 }) publishedTenths: number;
   @Column('bigint', { default: 0 }) total: number;
   @Column('bigint', { default: 0 }) completed: number;
   @Column('bigint', { default: 0 }) failed: number;
@@ -181,9 +181,9 @@ export class ChunkRow {
   /** Number of the newest try; a commit that names an older one changes nothing. */
   @Column('int', { default: 0 }) attempt: number;
   /** Number of the newest job in the queue; a job that names an older one is stale. */
-  @Column('int', { default: 0 }) delivery: number;
+  @Column('int', { default: 0 }) generation: number;
   /** The attempt at which it was last halved: losses up to then no longer count. */
-  @Column('int', { default: 0 }) halvedAt: number;
+  @Column('int', { default: 0 }) splitAttempt: number;
   /** Line of the input file, from 1. */
   @Column('bigint') firstLine: number;
   @Column('int') lines: number;
@@ -206,7 +206,7 @@ export class ChunkRow {
   @Column('bigint', { nullable: true }) errorStart: number | null;
   @Column('bigint', { nullable: true }) errorBytes: number | null;
   /** The place among its batch's ends that it had when its segments were lost, and takes again. */
-  @Column('int', { nullable: true }) place: number | null;
+  @Column('int', { nullable: true }) completionOrder: number | null;
 }
 
 @Entity('attempts')
@@ -230,7 +230,7 @@ export class AttemptRow {
   @Column('double precision', { default: 1 }) work: number;
   @Column('int', { nullable: true }) lines: number | null;
   /** The how-manieth of its batch's chunks it ended, from 1; set where its result counts. */
-  @Column('int', { nullable: true }) doneAs: number | null;
+  @Column('int', { nullable: true }) completionOrder: number | null;
   @Column('bigint', { nullable: true }) inputTokens: number | null;
   @Column('bigint', { nullable: true }) outputTokens: number | null;
   @Column('int', { nullable: true }) queueMs: number | null;

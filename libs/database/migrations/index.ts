@@ -1,5 +1,5 @@
 /** Every migration, oldest first. One that has been released is never changed again. */
-import { Spine1763600000000 } from './1763600000000-spine.ts';
+import { InitialSchema1763600000000 } from './1763600000000-initial-schema.ts';
 import { BatchLife1763610000000 } from './1763610000000-batch-life.ts';
 import { Dispatch1763620000000 } from './1763620000000-dispatch.ts';
 import { Uploads1763630000000 } from './1763630000000-uploads.ts';
@@ -9,11 +9,11 @@ import { Webhooks1763670000000 } from './1763670000000-webhooks.ts';
 import { Kinds1763680000000 } from './1763680000000-kinds.ts';
 import { Priority1763685000000 } from './1763685000000-priority.ts';
 import { Usage1763690000000 } from './1763690000000-usage.ts';
-import { HeldBack1763700000000 } from './1763700000000-held-back.ts';
+import { PauseReason1763700000000 } from './1763700000000-pause-reason.ts';
 import { MetadataStatistics1763710000000 } from './1763710000000-metadata-statistics.ts';
 
 export const migrations = [
-  Spine1763600000000,
+  InitialSchema1763600000000,
   BatchLife1763610000000,
   Dispatch1763620000000,
   Uploads1763630000000,
@@ -23,6 +23,6 @@ export const migrations = [
   Kinds1763680000000,
   Priority1763685000000,
   Usage1763690000000,
-  HeldBack1763700000000,
+  PauseReason1763700000000,
   MetadataStatistics1763710000000,
 ];

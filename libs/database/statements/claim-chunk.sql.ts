@@ -1,4 +1,4 @@
-import { hot } from '../hot.ts';
+import { prepareStatement } from '../prepared-statement.ts';
 
 /**
  * What a chunk costs its workspace: its lines and 25 more, for its round trips. A workspace of one-line batches would
@@ -14,7 +14,7 @@ export const chunkCost = (lines: string) => `${lines} + 25`;
  *
  * $1 batch, $2 chunk index, $3 delivery, $4 worker.
  */
-export const claimChunk = hot(
+export const claimChunk = prepareStatement(
   'claim-chunk',
   `
   with claimed as (

@@ -1,4 +1,4 @@
-import { hot } from '../hot.ts';
+import { prepareStatement } from '../prepared-statement.ts';
 
 /**
  * A worker takes a task: the compare-and-set that makes every later statement of an older attempt void. A running
@@ -15,7 +15,7 @@ import { hot } from '../hot.ts';
  *
  * $1 task, $2 delivery, $3 worker, $4 event.
  */
-export const claimTask = hot(
+export const claimTask = prepareStatement(
   'claim-task',
   `
   with claimed as (

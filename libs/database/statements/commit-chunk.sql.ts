@@ -12,8 +12,8 @@
  * $10/$11 error key and bytes, $12/$13 input and output tokens, $14/$15 provider and store ms, $16 histogram, $17 ids for nine facts,
  * $18 what was used beside (metering.sql.ts), $19 errors of lines by code.
  */
-import { hot } from '../hot.ts';
-import { metered, metering } from './metering.sql.ts';
+import { prepareStatement } from '../prepared-statement.ts';
+import { meteringColumns, meteringRecord } from './metering.sql.ts';
 
 /** Lines of the batch that have their record, before this chunk's. */
 const before = '(b.completed + b.failed + b.canceled + b.expired)';
@@ -32,7 +32,7 @@ const sinceLast = secondsSince('coalesce(b.rate_measured_at, b.in_progress_at)')
 /** The weight that the rate before this commit keeps: it fades over half a minute, or the batch's age while that is less. */
 const fading = `exp(-least(50, ${sinceLast} / least(30, ${secondsSince('b.in_progress_at')})))`;
 
-export const commitChunk = hot(
+export const commitChunk = prepareStatement(
   'commit-chunk',
   `
   with done as (
@@ -63,8 +63,8 @@ export const commitChunk = hot(
     update attempts a
     set outcome = 'succeeded', finished_at = clock_timestamp(), lines = $4::int + $5::int, input_tokens = $12::bigint,
       output_tokens = $13::bigint, provider_ms = $14, store_ms = $15, latency_histogram = $16, done_as = c.place,
-      failed_lines = $5::int, error_codes = $19::jsonb, ${metered}
-    from counted c, ${metering('$18')}
+      failed_lines = $5::int, error_codes = $19::jsonb, ${meteringColumns}
+    from counted c, ${meteringRecord('$18')}
     where a.batch_id = c.id and a.chunk = c.index and a.number = c.attempt
   ), milestones as (
     insert into events (id, workspace_id, subject, sequence, type, data)

@@ -1,4 +1,4 @@
-import { hot, inWorkspace } from '../hot.ts';
+import { prepareStatement, setWorkspaceScope } from '../prepared-statement.ts';
 
 /**
  * A task with its first fact, if the workspace may have one more waiting. The count reads the partial index
@@ -13,7 +13,7 @@ import { hot, inWorkspace } from '../hot.ts';
  * $11 tasks that may wait, $12 priority, $13 run at, $14 deadline, $15 start by, $16 ms of one call, $17 fallback models,
  * $18 work, $19 the task that it tries again, $20 API key. No row: too many wait.
  */
-export const createTask = hot(
+export const createTask = prepareStatement(
   'create-task',
   `
   with made as (
@@ -22,7 +22,7 @@ export const createTask = hot(
     select $1, $2, $3, $4, $5, $6, $7::json, $8, $9::jsonb, 1,
       $12::int, $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::int, $17::jsonb, $18::float8, $19, $20,
       case when $13::timestamptz > clock_timestamp() then 'scheduled' else 'queued' end
-    where ${inWorkspace('$2')} and (
+    where ${setWorkspaceScope('$2')} and (
       select count(*) from (
         select from tasks where workspace_id = $2 and status in ('scheduled', 'queued', 'running') limit $11
       ) pending) < $11

@@ -1,7 +1,7 @@
 /** The ends of a task and of its attempts: each one statement, each for the attempt that still holds the task. */
 
-import { hot } from '../hot.ts';
-import { metered, metering } from './metering.sql.ts';
+import { prepareStatement } from '../prepared-statement.ts';
+import { meteringColumns, meteringRecord } from './metering.sql.ts';
 
 /** `$1` task, `$2` attempt, `$3` worker. */
 const isHeld = `id = $1 and attempt = $2 and worker_id = $3 and status = 'running'`;
@@ -18,7 +18,7 @@ const tellEnd = (from: string, event: string) => `
  * provider and store ms, `$12` event, `$13` media, `$14` what was used beside (metering.sql.ts), `$15`/`$16` the model that
  * was asked last, and its provider. This commit waits for the disk: the answer that was given must be the one that is kept.
  */
-export const finishTask = hot(
+export const finishTask = prepareStatement(
   'finish-task',
   `
   with ended as (
@@ -31,8 +31,8 @@ export const finishTask = hot(
     update attempts a
     set outcome = e.status, error_code = ($7::json) ->> 'code', finished_at = clock_timestamp(), lines = 1,
       failed_lines = (e.status = 'failed')::int, input_tokens = $8, output_tokens = $9, provider_ms = $10,
-      store_ms = $11, model = $15, provider = $16, ${metered}
-    from ended e, ${metering('$14')}
+      store_ms = $11, model = $15, provider = $16, ${meteringColumns}
+    from ended e, ${meteringRecord('$14')}
     where a.task_id = $1 and a.number = e.attempt and a.worker_id = $3
   ), told as (${tellEnd('ended', '$12')})
   select id from ended`,

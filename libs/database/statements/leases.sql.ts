@@ -1,4 +1,4 @@
-import { hot } from '../hot.ts';
+import { prepareStatement } from '../prepared-statement.ts';
 
 /**
  * A lease says which process holds a duty. Every statement judges by the database's clock, and every change of
@@ -18,7 +18,7 @@ export const acquireLease = `
 export const heldLease = `name = $1 and holder = $2 and epoch = $3 and expires_at > clock_timestamp()`;
 
 /** `$4` time to live in ms. One row when it was still held. */
-export const renewLease = hot(
+export const renewLease = prepareStatement(
   'renew-lease',
   `with renewed as (
     update leases set expires_at = clock_timestamp() + $4 * interval '1 ms' where ${heldLease} returning name

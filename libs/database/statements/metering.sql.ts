@@ -23,11 +23,11 @@ export interface Metering {
 }
 
 /** For the `from` of an attempt's update. */
-export const metering = (parameter: string): string => `jsonb_to_record(${parameter}::jsonb) as m (
+export const meteringRecord = (parameter: string): string => `jsonb_to_record(${parameter}::jsonb) as m (
       token text, "inputBytes" bigint, "outputBytes" bigint, "firstTokenMs" int, images int, "mediaMs" bigint,
       "reportedCost" bigint, "reportedRequests" int, "estimatedCost" bigint)`;
 
 /** For its `set`, where the attempt is `a`. */
-export const metered = `token = m.token, input_bytes = coalesce(m."inputBytes", a.input_bytes),
+export const meteringColumns = `token = m.token, input_bytes = coalesce(m."inputBytes", a.input_bytes),
       output_bytes = m."outputBytes", first_token_ms = m."firstTokenMs", images = m.images, media_ms = m."mediaMs",
       reported_cost = m."reportedCost", reported_requests = m."reportedRequests", estimated_cost = m."estimatedCost"`;

@@ -1,7 +1,7 @@
 /** Tasks that should be in the queue and may have been lost with it; as chunks are (overdue.sql.ts). */
 
 /** $1 seconds after which a queued task is suspect, $2 after which a worker counts as gone, $3 last id, $4 page size. */
-export const overdueTasks = `
+export const listOverdueTasks = `
   select t.id as "taskId", t.delivery, t.pool, t.priority
   from tasks t
   left join workers w on w.id = t.worker_id and w.seen_at > clock_timestamp() - make_interval(secs => $2)
@@ -13,7 +13,7 @@ export const overdueTasks = `
   limit $4`;
 
 /** $1 tasks, $2 deliveries as they were. */
-export const redeliverTasks = `
+export const requeueTasks = `
   with anew as (
     update tasks t
     set status = 'queued', delivery = t.delivery + 1, queued_at = clock_timestamp()

@@ -54,7 +54,7 @@ const usage = (where: string) => `(
 const summed = `${list(measures, (name) => `sum(${name})::bigint as ${name}`)}, sum_counts(errors) as errors`;
 
 /** What may be grouped by, as its column. */
-export const groups = {
+export const usageGroupColumns = {
   model: 'model',
   provider: 'provider',
   kind: 'kind',
@@ -62,14 +62,14 @@ export const groups = {
   batch: 'is_batch',
   token: 'token',
 } as const;
-export type UsageGroup = keyof typeof groups;
+export type UsageGroup = keyof typeof usageGroupColumns;
 
 /**
  * `$1` workspace, `$2` from, `$3` until, `$4` hour or day, `$5` models, `$6` providers, `$7` kinds, `$8` keys, `$9` batches
  * alone or none; null: any. A row for each bucket and group that has anything.
  */
-export function readUsage(by: readonly UsageGroup[]): string {
-  const named = by.map((group) => groups[group]);
+export function buildUsageQuery(by: readonly UsageGroup[]): string {
+  const named = by.map((group) => usageGroupColumns[group]);
   return `
   select extract(epoch from date_trunc($4, hour, 'UTC'))::bigint as start, ${[...named, summed].join(', ')}
   from ${usage(`workspace_id = $1 and hour >= $2 and hour < $3
@@ -81,7 +81,7 @@ export function readUsage(by: readonly UsageGroup[]): string {
 }
 
 /** What each provider's token was used for since `$1`, by all workspaces. */
-export const readTokens = `
+export const listTokenUsage = `
   select provider, token, ${summed}
   from ${usage(`hour >= $1 and token <> ''`)}
   group by provider, token

@@ -14,7 +14,7 @@
  *
  * \`$1\` keys, \`$2\` when each was written, \`$3\` seconds.
  */
-export const unreferencedObjects = `
+export const listUnreferencedObjects = `
   with old as materialized (
     select key, split_part(key, '/', 3) as subject
     from unnest($1::text[], $2::timestamptz[]) as listed (key, written_at)

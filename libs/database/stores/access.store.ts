@@ -1,13 +1,13 @@
 /** Who may call: the first workspace with its admin and key, and the look-up of a key at each request. */
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import type { Database } from '../database.ts';
-import { hot } from '../hot.ts';
+import { prepareStatement } from '../prepared-statement.ts';
 
 export interface Caller {
   readonly workspaceId: string;
   readonly keyId: string;
   /** Its workspace runs the deployment (see docs/decisions/0009). */
-  readonly operates: boolean;
+  readonly operatesInstance: boolean;
 }
 
 export interface FirstAdmin {
@@ -22,7 +22,7 @@ export interface NewKey {
   readonly hash: Buffer;
 }
 
-const findCaller = hot(
+const findCaller = prepareStatement(
   'find-caller',
   `select k.workspace_id as "workspaceId", k.id as "keyId", w.operates
    from api_keys k join workspaces w on w.id = k.workspace_id left join users u on u.id = k.created_by
@@ -34,7 +34,7 @@ export class AccessStore {
   constructor(private readonly database: Database) {}
 
   /** Makes the first workspace, its owner and a key. @returns false where a user exists already. */
-  createFirst(admin: FirstAdmin, key: NewKey): Promise<boolean> {
+  createFirstWorkspace(admin: FirstAdmin, key: NewKey): Promise<boolean> {
     return this.database.asSystem(async (tx) => {
       // Two API processes may start at once; the second waits here and then finds the first one's user.
       await tx.query(`select pg_advisory_xact_lock(hashtext('millrace.first'))`);
@@ -63,14 +63,14 @@ export class AccessStore {
   }
 
   /** @returns whose key this is; null where it is unknown, expired or revoked, or its maker is disabled. */
-  async findCaller(hash: Buffer): Promise<Caller | null> {
-    const [caller] = await this.database.hot<Caller>(findCaller, [hash]);
+  async findByKeyHash(hash: Buffer): Promise<Caller | null> {
+    const [caller] = await this.database.prepared<Caller>(findCaller, [hash]);
     return caller ?? null;
   }
 
   /** Notes that a key was used, to the minute: more would cost a write at each request. */
-  async touchKey(keyId: string): Promise<void> {
-    await this.database.statement(
+  async recordKeyUse(keyId: string): Promise<void> {
+    await this.database.rows(
       `update api_keys set last_used_at = now()
        where id = $1 and (last_used_at is null or last_used_at < now() - interval '1 minute')`,
       [keyId],

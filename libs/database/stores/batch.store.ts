@@ -1,15 +1,19 @@
 /** A batch as its owner sees it: created, read, listed, cancelled. Planning and running have stores of their own. */
 import { In, LessThan, MoreThan } from 'typeorm';
-import type { CreateBatchBody, PageQuery } from '#contracts';
-import { windowSeconds } from '#contracts';
+import type { CreateBatchBody, PageQuery } from '@millrace/contracts';
+import { windowSeconds } from '@millrace/contracts';
 import { Conflict, InvalidInput, NotFound } from '#domain';
-import type { Database, Tx } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import { BatchErrorRow, BatchRow, WebhookEndpointRow } from '../entities/index.ts';
-import { admit } from './admission.ts';
-import { insertEndpoint, type NewEndpoint } from './endpoint.store.ts';
-import { appendFact } from './feed.store.ts';
+import { checkPendingLines } from '../transactions/check-pending-lines.ts';
+import { insertWebhookEndpoint, type NewWebhookEndpoint } from './webhook-endpoint.store.ts';
+import { appendEvent } from './feed.store.ts';
 import { insertFile, type NewFile } from './file.store.ts';
-import { findKey, reserveKey, type Idempotency } from './idempotency.ts';
+import {
+  findIdempotencyKey,
+  reserveIdempotencyKey,
+  type Idempotency,
+} from '../transactions/idempotency-keys.ts';
 
 export interface NewBatch extends Omit<CreateBatchBody, 'requests' | 'webhook'> {
   readonly input_file_id: string;
@@ -22,7 +26,7 @@ export interface NewBatch extends Omit<CreateBatchBody, 'requests' | 'webhook'> 
   /** Whose use it is. */
   readonly apiKeyId?: string;
   /** Where its events are sent, beside the workspace's endpoints. */
-  readonly boundWebhook?: NewEndpoint;
+  readonly webhookEndpoint?: NewWebhookEndpoint;
 }
 
 export interface BatchWithErrors {
@@ -47,11 +51,11 @@ export class BatchStore {
     maxPendingLines = Infinity,
   ): Promise<BatchWithErrors> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      const earlier = idempotency && (await reserveKey(tx, workspaceId, input.id, idempotency));
+      const earlier = idempotency && (await reserveIdempotencyKey(tx, workspaceId, input.id, idempotency));
       if (earlier) return loadBatch(tx, workspaceId, earlier);
       if (input.inputFile) await insertFile(tx, workspaceId, input.inputFile);
       await lockInputFile(tx, workspaceId, input);
-      await admit(tx, workspaceId, input.input_file_id, maxPendingLines);
+      await checkPendingLines(tx, workspaceId, input.input_file_id, maxPendingLines);
       const now = Date.now();
       await tx.getRepository(BatchRow).insert({
         id: input.id,
@@ -69,15 +73,15 @@ export class BatchStore {
         createdAt: new Date(now),
         expiresAt: new Date(now + windowSeconds(input.completion_window) * 1_000),
       });
-      if (input.boundWebhook) await insertEndpoint(tx, workspaceId, input.boundWebhook);
+      if (input.webhookEndpoint) await insertWebhookEndpoint(tx, workspaceId, input.webhookEndpoint);
       return loadBatch(tx, workspaceId, input.id);
     });
   }
 
   /** @returns the batch that this key made before, so that its input need not be made again. @throws Conflict */
-  madeWith(workspaceId: string, idempotency: Idempotency): Promise<BatchWithErrors | null> {
+  findByIdempotencyKey(workspaceId: string, idempotency: Idempotency): Promise<BatchWithErrors | null> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      const id = await findKey(tx, workspaceId, idempotency);
+      const id = await findIdempotencyKey(tx, workspaceId, idempotency);
       return id === null ? null : loadBatch(tx, workspaceId, id);
     });
   }
@@ -133,7 +137,7 @@ export class BatchStore {
       const loaded = await loadBatch(tx, workspaceId, id);
       const { batch } = loaded;
       if (rows[0]) {
-        await appendFact(tx, {
+        await appendEvent(tx, {
           workspaceId,
           subject: id,
           sequence: rows[0].sequence,
@@ -158,7 +162,7 @@ export class BatchStore {
    * has no lines yet, and only waits for its end to be written. @returns their ids.
    */
   async expireOverdue(): Promise<string[]> {
-    const rows = await this.database.statement<{ id: string }>(
+    const rows = await this.database.rows<{ id: string }>(
       `with overdue as (
          update batches
          set closing = 'expired', paused = false,
@@ -172,8 +176,8 @@ export class BatchStore {
   }
 
   /** Batches whose last chunk is done but whose end was not written: their finisher died. */
-  async unfinished(): Promise<string[]> {
-    const rows = await this.database.statement<{ id: string }>(
+  async listUnfinished(): Promise<string[]> {
+    const rows = await this.database.rows<{ id: string }>(
       `select id from batches
        where status in ('finalizing', 'cancelling') and chunks_done >= chunk_count limit 100`,
     );
@@ -182,7 +186,7 @@ export class BatchStore {
 }
 
 /** Held `for share` until the batch is visible, so that the file can't be deleted in between. */
-async function lockInputFile(tx: Tx, workspaceId: string, batch: NewBatch): Promise<void> {
+async function lockInputFile(tx: Transaction, workspaceId: string, batch: NewBatch): Promise<void> {
   const [file] = await tx.query<{ purpose: string; status: string }[]>(
     `select purpose, status from files
      where id = $1 and workspace_id = $2 and deleted_at is null and (expires_at is null or expires_at > now())
@@ -206,7 +210,7 @@ async function lockInputFile(tx: Tx, workspaceId: string, batch: NewBatch): Prom
 }
 
 /** A batch with the errors it failed with and its webhook, in the caller's transaction. @throws NotFound */
-export async function loadBatch(tx: Tx, workspaceId: string, id: string): Promise<BatchWithErrors> {
+export async function loadBatch(tx: Transaction, workspaceId: string, id: string): Promise<BatchWithErrors> {
   const batch = await tx.getRepository(BatchRow).findOneBy({ id, workspaceId });
   if (!batch) throw new NotFound('No such batch.', { code: 'batch_not_found' });
   const errors =

@@ -11,26 +11,26 @@ export class CheckpointStore {
     { batchId, index, attempt }: Pick<ClaimedChunk, 'batchId' | 'index' | 'attempt'>,
     { key, bytes }: StoredSegment,
   ): Promise<boolean> {
-    const rows = await this.database.statement(saveCheckpoint, [batchId, index, attempt, key, bytes]);
+    const rows = await this.database.rows(saveCheckpoint, [batchId, index, attempt, key, bytes]);
     return rows.length > 0;
   }
 
   /** What earlier attempts have kept, of this chunk or of the one that it is a half of. */
-  of({ batchId, index }: Pick<ClaimedChunk, 'batchId' | 'index'>): Promise<StoredSegment[]> {
-    return this.database.statement<StoredSegment>(
+  list({ batchId, index }: Pick<ClaimedChunk, 'batchId' | 'index'>): Promise<StoredSegment[]> {
+    return this.database.rows<StoredSegment>(
       'select object_key as key, bytes from checkpoints where batch_id = $1 and chunk = $2 order by object_key',
       [batchId, index],
     );
   }
 
   /** Those of chunks that are done become objects to be deleted. */
-  async retire(): Promise<void> {
-    await this.database.statement(retireCheckpoints);
+  async retireFinished(): Promise<void> {
+    await this.database.rows(retireCheckpoints);
   }
 
   /** Keys of objects that may be deleted now: those that are due, and those whose file was deleted. */
-  async retired(limit: number): Promise<string[]> {
-    const rows = await this.database.statement<{ key: string }>(
+  async listRetiredObjects(limit: number): Promise<string[]> {
+    const rows = await this.database.rows<{ key: string }>(
       `select r.object_key as key
        from retired_objects r left join files f on f.id = r.file_id
        where r.due_at <= clock_timestamp() or f.deleted_at is not null
@@ -41,7 +41,7 @@ export class CheckpointStore {
   }
 
   /** To be called once the objects are gone. */
-  async forget(keys: readonly string[]): Promise<void> {
-    await this.database.statement('delete from retired_objects where object_key = any($1)', [keys]);
+  async deleteRetiredObjects(keys: readonly string[]): Promise<void> {
+    await this.database.rows('delete from retired_objects where object_key = any($1)', [keys]);
   }
 }

@@ -1,20 +1,20 @@
 /** Chunks on their way: into the queue, to a worker, to their end; every step one guarded statement. */
-import { newId, type OutputFormat } from '#contracts';
+import { newId, type OutputFormat } from '@millrace/contracts';
 import type { Database } from '../database.ts';
-import { endBatch } from './end-batch.ts';
+import { finishBatch } from '../transactions/finish-batch.ts';
 import { claimChunk } from '../statements/claim-chunk.sql.ts';
 import { commitChunk } from '../statements/commit-chunk.sql.ts';
 import { dispatchChunks } from '../statements/dispatch-chunks.sql.ts';
-import { holdBack } from '../statements/hold-back.sql.ts';
-import { halveChunk } from '../statements/halve-chunk.sql.ts';
+import { pauseBatches } from '../statements/pause-batches.sql.ts';
+import { splitChunk } from '../statements/split-chunk.sql.ts';
 import type { Metering } from '../statements/metering.sql.ts';
 import { reopenChunks } from '../statements/reopen-chunks.sql.ts';
-import { overdueChunks, redeliverChunks } from '../statements/overdue.sql.ts';
+import { listOverdueChunks, requeueChunks } from '../statements/overdue-chunks.sql.ts';
 
-export interface ChunkDelivery {
+export interface QueuedChunk {
   readonly batchId: string;
   readonly chunk: number;
-  readonly delivery: number;
+  readonly generation: number;
   readonly pool: string;
 }
 
@@ -36,7 +36,7 @@ export interface ClaimedChunk {
   readonly inputFileId: string;
   readonly outputFormat: OutputFormat;
   /** Tries before this one, since it was last halved, whose worker died or was fenced out. */
-  readonly timesLost: number;
+  readonly lostAttempts: number;
 }
 
 export interface StoredSegment {
@@ -73,7 +73,7 @@ const unbounded = 1e9;
 const mostReopenings = 3;
 
 /** Asks the store which of these are not there with their size. @returns their keys. */
-export type FindDamaged = (segments: readonly StoredSegment[]) => Promise<readonly string[]>;
+export type FindDamagedSegments = (segments: readonly StoredSegment[]) => Promise<readonly string[]>;
 
 interface DoneChunk {
   readonly index: number;
@@ -92,17 +92,17 @@ export class ChunkStore {
    * @param waiting chunks that a pool may have waiting whatever its slots. @returns what to put in the queue, in
    * the order in which it is to be run.
    */
-  dispatch(window: number, limit: number, waiting = unbounded): Promise<ChunkDelivery[]> {
-    return this.database.statement<ChunkDelivery>(dispatchChunks, [window, waiting, workerGoneS, limit]);
+  dispatch(window: number, limit: number, waiting = unbounded): Promise<QueuedChunk[]> {
+    return this.database.rows<QueuedChunk>(dispatchChunks, [window, waiting, workerGoneS, limit]);
   }
 
   /** @returns null where the delivery is stale, the chunk done, or its batch over. */
-  async claim(delivery: Omit<ChunkDelivery, 'pool'>, workerId: string): Promise<ClaimedChunk | null> {
+  async claim(delivery: Omit<QueuedChunk, 'pool'>, workerId: string): Promise<ClaimedChunk | null> {
     const { batchId, chunk } = delivery;
-    const [claimed] = await this.database.hot<ClaimedChunk>(claimChunk, [
+    const [claimed] = await this.database.prepared<ClaimedChunk>(claimChunk, [
       batchId,
       chunk,
-      delivery.delivery,
+      delivery.generation,
       workerId,
     ]);
     return claimed ?? null;
@@ -110,7 +110,7 @@ export class ChunkStore {
 
   /** @returns null where another attempt holds the chunk now: the result is void and its objects are garbage. */
   async commit({ batchId, index, attempt }: Held, result: ChunkResult): Promise<{ isLast: boolean } | null> {
-    const [committed] = await this.database.hot<{ isLast: boolean }>(commitChunk, [
+    const [committed] = await this.database.prepared<{ isLast: boolean }>(commitChunk, [
       batchId,
       index,
       attempt,
@@ -135,8 +135,8 @@ export class ChunkStore {
   }
 
   /** @returns why the batch takes no more answers; null where it still does. */
-  async closingOf(batchId: string): Promise<ClaimedChunk['closing']> {
-    const [batch] = await this.database.statement<Pick<ClaimedChunk, 'closing'>>(
+  async findClosing(batchId: string): Promise<ClaimedChunk['closing']> {
+    const [batch] = await this.database.rows<Pick<ClaimedChunk, 'closing'>>(
       'select closing from batches where id = $1',
       [batchId],
     );
@@ -150,7 +150,7 @@ export class ChunkStore {
     errorCode: string | null,
     delayMs: number,
   ): Promise<void> {
-    await this.database.statement(
+    await this.database.rows(
       `with freed as (
          update chunks
          set status = 'pending', not_before = clock_timestamp() + make_interval(secs => $6::float8 / 1000)
@@ -166,8 +166,8 @@ export class ChunkStore {
    * Hands a chunk back untouched, and pauses its workspace's batches at its provider until their owner resumes them.
    * @param reason a code. @returns the batches that were paused by this.
    */
-  async holdBack({ batchId, index, attempt }: Held, reason: string): Promise<string[]> {
-    const rows = await this.database.statement<{ id: string }>(holdBack, [batchId, index, attempt, reason]);
+  async releaseAndPauseBatches({ batchId, index, attempt }: Held, reason: string): Promise<string[]> {
+    const rows = await this.database.rows<{ id: string }>(pauseBatches, [batchId, index, attempt, reason]);
     return rows.map(({ id }) => id);
   }
 
@@ -176,23 +176,23 @@ export class ChunkStore {
    * @param keep lines and bytes that stay. @param restLine the file's line with which the rest begins.
    * @returns the new chunk's index; null where another attempt holds the chunk now.
    */
-  async halve(
+  async split(
     { batchId, index, attempt }: Held,
     keep: { lines: number; bytes: number },
     restLine: number,
   ): Promise<number | null> {
     const parameters = [batchId, index, attempt, keep.lines, keep.bytes, restLine];
-    const [halved] = await this.changed<{ index: number }>(halveChunk, parameters);
+    const [halved] = await this.changed<{ index: number }>(splitChunk, parameters);
     return halved?.index ?? null;
   }
 
   /** One page of chunks whose job may be lost; see `overdueChunks`. */
-  overdue(
+  listOverdue(
     seconds: { queued: number; workerGone: number },
     after: { batchId: string; chunk: number },
     limit: number,
-  ): Promise<ChunkDelivery[]> {
-    return this.database.statement<ChunkDelivery>(overdueChunks, [
+  ): Promise<QueuedChunk[]> {
+    return this.database.rows<QueuedChunk>(listOverdueChunks, [
       seconds.queued,
       seconds.workerGone,
       after.batchId,
@@ -202,11 +202,11 @@ export class ChunkStore {
   }
 
   /** Gives each the next delivery number, unless it moved on meanwhile. @returns what to put in the queue. */
-  redeliver(chunks: readonly ChunkDelivery[]): Promise<ChunkDelivery[]> {
-    return this.changed<ChunkDelivery>(redeliverChunks, [
+  requeue(chunks: readonly QueuedChunk[]): Promise<QueuedChunk[]> {
+    return this.changed<QueuedChunk>(requeueChunks, [
       chunks.map(({ batchId }) => batchId),
       chunks.map(({ chunk }) => chunk),
-      chunks.map(({ delivery }) => delivery),
+      chunks.map(({ generation }) => generation),
     ]);
   }
 
@@ -214,8 +214,8 @@ export class ChunkStore {
    * Asks the store, before a batch is ended, whether it still has what every chunk has given it: those whose
    * segments it has lost run again, but for one that was lost too often. @returns how many they are.
    */
-  async reopenDamaged(batchId: string, findDamaged: FindDamaged): Promise<number> {
-    const done = await this.database.statement<DoneChunk>(
+  async reopenDamaged(batchId: string, findDamaged: FindDamagedSegments): Promise<number> {
+    const done = await this.database.rows<DoneChunk>(
       `select c.index, c.attempt, c.output_key as output, c.output_bytes as "outputBytes", c.error_key as errors,
          c.error_bytes as "errorBytes"
        from chunks c join batches b on b.id = c.batch_id
@@ -243,11 +243,11 @@ export class ChunkStore {
    * one transaction. May be called by anyone at any time. @returns whether this call ended it.
    */
   finishBatch(batchId: string): Promise<boolean> {
-    return this.database.asSystem((tx) => endBatch(tx, batchId));
+    return this.database.asSystem((tx) => finishBatch(tx, batchId));
   }
 
   private async changed<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
-    const [rows] = (await this.database.statement(sql, parameters)) as unknown as [Row[], number];
+    const [rows] = (await this.database.rows(sql, parameters)) as unknown as [Row[], number];
     return rows;
   }
 }

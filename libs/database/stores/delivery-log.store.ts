@@ -1,10 +1,10 @@
 /** Deliveries as an endpoint's owner sees them: listed with their tries, asked for again, made for events of the past. */
-import type { DeliveryListQuery, ReplayBody } from '#contracts';
+import type { DeliveryListQuery, ReplayBody } from '@millrace/contracts';
 import { Conflict, NotFound } from '#domain';
-import type { Database, Tx } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import { DeliveryAttemptRow, type DeliveryRow, type WebhookEndpointRow } from '../entities/index.ts';
-import { matchesType, wantsEvent } from '../statements/wants-event.sql.ts';
-import { loadEndpoint } from './endpoint.store.ts';
+import { matchesType, wantsEvent } from '../statements/match-event.sql.ts';
+import { loadWebhookEndpoint } from './webhook-endpoint.store.ts';
 
 export type ListedDelivery = Pick<
   DeliveryRow,
@@ -13,9 +13,9 @@ export type ListedDelivery = Pick<
   | 'eventId'
   | 'subject'
   | 'status'
-  | 'tries'
+  | 'attemptCount'
   | 'createdAt'
-  | 'nextTryAt'
+  | 'nextAttemptAt'
   | 'finishedAt'
   | 'errorCode'
 > & {
@@ -24,7 +24,7 @@ export type ListedDelivery = Pick<
   readonly eventData: { readonly id: string };
 };
 
-export interface Replay {
+export interface ReplayResult {
   readonly count: number;
   readonly hasMore: boolean;
   readonly lastEventId: string | null;
@@ -50,7 +50,7 @@ export class DeliveryLogStore {
   list(workspaceId: string, endpointId: string, query: DeliveryListQuery): Promise<ListedDelivery[]> {
     const beyond = query.order === 'asc' ? '>' : '<';
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      await loadEndpoint(tx, workspaceId, endpointId);
+      await loadWebhookEndpoint(tx, workspaceId, endpointId);
       return tx.query(
         `select ${columns} from ${source}
          where d.endpoint_id = $1 and ($2::text is null or d.id ${beyond} $2) and ($3::text is null or d.status = $3)
@@ -78,7 +78,7 @@ export class DeliveryLogStore {
   /** Sends one again, now. @throws NotFound; Conflict where its endpoint is disabled. */
   redeliver(workspaceId: string, endpointId: string, id: string): Promise<ListedDelivery> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      assertEnabled(await loadEndpoint(tx, workspaceId, endpointId));
+      assertEnabled(await loadWebhookEndpoint(tx, workspaceId, endpointId));
       // One that is being tried at this moment is left to that.
       await tx.query(
         `update deliveries set ${anew}
@@ -96,7 +96,7 @@ export class DeliveryLogStore {
     { since, until }: { since: number; until?: number | undefined },
   ): Promise<number> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      assertEnabled(await loadEndpoint(tx, workspaceId, endpointId));
+      assertEnabled(await loadWebhookEndpoint(tx, workspaceId, endpointId));
       const [, count] = await tx.query<[unknown, number]>(
         `update deliveries set ${anew}
          where endpoint_id = $1 and status = 'failed' and created_at >= to_timestamp($2)
@@ -112,9 +112,9 @@ export class DeliveryLogStore {
    * its delivery, and so its `webhook-id`; it is sent again where it failed or where all are asked for.
    * @throws NotFound where there is no such endpoint, or no such event to go on from; Conflict
    */
-  replay(workspaceId: string, endpointId: string, range: ReplayBody): Promise<Replay> {
+  replay(workspaceId: string, endpointId: string, range: ReplayBody): Promise<ReplayResult> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      assertEnabled(await loadEndpoint(tx, workspaceId, endpointId));
+      assertEnabled(await loadWebhookEndpoint(tx, workspaceId, endpointId));
       const after = await positionOf(tx, workspaceId, range.after);
       const [feed] = await tx.query<{ truncated: boolean }[]>(
         `select $2 < forgotten and coalesce(to_timestamp($3::float8) < forgotten_until, true) as truncated
@@ -157,7 +157,11 @@ const replayed = `
   select (select count(*) from made) as count, (select count(*) from range) as seen,
     (select id from range order by feed_position desc limit 1) as last`;
 
-async function positionOf(tx: Tx, workspaceId: string, eventId: string | undefined): Promise<number> {
+async function positionOf(
+  tx: Transaction,
+  workspaceId: string,
+  eventId: string | undefined,
+): Promise<number> {
   if (eventId === undefined) return 0;
   const [event] = await tx.query<{ position: number }[]>(
     'select feed_position as position from events where id = $1 and workspace_id = $2 and feed_position is not null',
@@ -170,7 +174,12 @@ async function positionOf(tx: Tx, workspaceId: string, eventId: string | undefin
   });
 }
 
-async function load(tx: Tx, workspaceId: string, endpointId: string, id: string): Promise<ListedDelivery> {
+async function load(
+  tx: Transaction,
+  workspaceId: string,
+  endpointId: string,
+  id: string,
+): Promise<ListedDelivery> {
   const [found] = await tx.query<ListedDelivery[]>(
     `select ${columns} from ${source} where d.id = $1 and d.endpoint_id = $2 and d.workspace_id = $3`,
     [id, endpointId, workspaceId],

@@ -2,22 +2,22 @@
 import type { Database } from '../database.ts';
 import { leaseDeliveries } from '../statements/lease-deliveries.sql.ts';
 import { recordAttempts, recordHealth } from '../statements/record-attempts.sql.ts';
-import { endDeliveries } from './endpoint.store.ts';
-import { appendFact } from './feed.store.ts';
+import { failPendingDeliveries } from './webhook-endpoint.store.ts';
+import { appendEvent } from './feed.store.ts';
 
 export interface LeasedDelivery {
   readonly id: string;
   readonly workspaceId: string;
   readonly endpointId: string;
-  readonly tries: number;
+  readonly attemptCount: number;
   /** Tries since it was last asked for: its place in the schedule. */
-  readonly step: number;
-  readonly position: number;
+  readonly scheduleStep: number;
+  readonly feedPosition: number;
   readonly event: { readonly id: string; readonly type: string; readonly data: { readonly id: string } };
   readonly eventAt: Date;
   readonly url: string;
   /** The endpoint's, in a row. */
-  readonly failures: number;
+  readonly consecutiveFailures: number;
   /** Its end lets another one of the endpoint go. */
   readonly isOrdered: boolean;
   readonly secretSealed: Buffer;
@@ -25,7 +25,7 @@ export interface LeasedDelivery {
   readonly headersSealed: Buffer | null;
 }
 
-export interface DeliveryTry {
+export interface DeliveryAttempt {
   readonly deliveryId: string;
   readonly endpointId: string;
   readonly startedAt: Date;
@@ -36,12 +36,12 @@ export interface DeliveryTry {
   readonly status: number | null;
   readonly responseHeaders: Readonly<Record<string, string>> | null;
   readonly responseBody: string | null;
-  readonly responseCut: boolean;
+  readonly responseTruncated: boolean;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
   /** pending: it is tried again, at `nextTryAt`. */
   readonly outcome: 'succeeded' | 'failed' | 'pending';
-  readonly nextTryAt: Date | null;
+  readonly nextAttemptAt: Date | null;
   /** The receiver asked for so many seconds without deliveries. */
   readonly pauseS: number;
 }
@@ -53,16 +53,16 @@ export interface LeaseRequest {
   readonly limit: number;
   readonly failingLimit: number;
   /** Deliveries of one endpoint. */
-  readonly room: number;
+  readonly endpointCapacity: number;
   /** Of endpoints that the holder sends to already: what room is left. */
-  readonly knownRoom: ReadonlyMap<string, number>;
+  readonly remainingCapacity: ReadonlyMap<string, number>;
 }
 
 export interface DeliveryOptions {
   /** A test's clock; the database's otherwise. */
   readonly now?: () => Date;
   /** Failures in a row after which an endpoint's breaker opens. */
-  readonly breakerAfter?: number;
+  readonly breakerThreshold?: number;
   readonly breakerMaxS?: number;
 }
 
@@ -76,10 +76,10 @@ export class DeliveryStore {
 
   constructor(
     private readonly database: Database,
-    { now, breakerAfter = 5, breakerMaxS = 30 }: DeliveryOptions = {},
+    { now, breakerThreshold = 5, breakerMaxS = 30 }: DeliveryOptions = {},
   ) {
     this.now = now ?? (() => null);
-    this.breakerAfter = breakerAfter;
+    this.breakerAfter = breakerThreshold;
     this.breakerMaxS = breakerMaxS;
   }
 
@@ -88,35 +88,38 @@ export class DeliveryStore {
     leaseS,
     limit,
     failingLimit,
-    room,
-    knownRoom,
+    endpointCapacity,
+    remainingCapacity,
   }: LeaseRequest): Promise<LeasedDelivery[]> {
-    const [rows] = (await this.database.statement(leaseDeliveries, [
+    const [rows] = (await this.database.rows(leaseDeliveries, [
       holder,
       this.now(),
       leaseS,
       limit,
       failingLimit,
-      room,
-      [...knownRoom.keys()],
-      [...knownRoom.values()],
+      endpointCapacity,
+      [...remainingCapacity.keys()],
+      [...remainingCapacity.values()],
       this.breakerAfter,
     ])) as unknown as [LeasedDelivery[], number];
     return rows;
   }
 
   /** @returns the endpoints that failed, and since when each has. */
-  async record(holder: string, tries: readonly DeliveryTry[]): Promise<{ id: string; failingSince: Date }[]> {
+  async recordAttempts(
+    holder: string,
+    tries: readonly DeliveryAttempt[],
+  ): Promise<{ id: string; failingSince: Date }[]> {
     // A receiver's bytes may hold what Postgres's text can't.
     const json = JSON.stringify(tries).replaceAll('\\u0000', '');
-    await this.database.statement(recordAttempts, [json, holder]);
+    await this.database.rows(recordAttempts, [json, holder]);
     const fared = [...Map.groupBy(tries, ({ endpointId }) => endpointId)].map(([id, of]) => ({
       id,
       succeeded: of.some(({ outcome }) => outcome === 'succeeded'),
       failed: of.filter(({ outcome }) => outcome !== 'succeeded').length,
       pause: Math.max(...of.map(({ pauseS }) => pauseS)),
     }));
-    const [rows] = (await this.database.statement(recordHealth, [
+    const [rows] = (await this.database.rows(recordHealth, [
       fared.map(({ id }) => id),
       fared.map(({ succeeded }) => succeeded),
       fared.map(({ failed }) => failed),
@@ -133,7 +136,7 @@ export class DeliveryStore {
    * No more deliveries to an endpoint; those that wait end as failed, and its owner's feed says so.
    * @returns false where it was disabled already, or is gone.
    */
-  disable(endpointId: string, reason: 'gone' | 'failing'): Promise<boolean> {
+  disableEndpoint(endpointId: string, reason: 'gone' | 'failing'): Promise<boolean> {
     return this.database.asSystem(async (tx) => {
       const [rows] = await tx.query<
         [{ workspaceId: string; sequence: number; name: string; since: Date | null }[], number]
@@ -146,8 +149,8 @@ export class DeliveryStore {
       );
       const endpoint = rows[0];
       if (!endpoint) return false;
-      await endDeliveries(tx, endpointId, this.now());
-      await appendFact(tx, {
+      await failPendingDeliveries(tx, endpointId, this.now());
+      await appendEvent(tx, {
         workspaceId: endpoint.workspaceId,
         subject: endpointId,
         sequence: endpoint.sequence,
@@ -166,7 +169,7 @@ export class DeliveryStore {
 
   /** Gives back what is leased and will not be sent: the others need not wait for the leases' end. */
   async release(holder: string): Promise<void> {
-    await this.database.statement(
+    await this.database.rows(
       `update deliveries set leased_by = null, leased_until = null where leased_by = $1 and status = 'pending'`,
       [holder],
     );

@@ -1,10 +1,10 @@
 /** Files and their segments. Bytes are the object store's; what is known about them is here. */
 import { IsNull, LessThan, MoreThan, Or } from 'typeorm';
-import { type FilePurpose, type PageQuery } from '#contracts';
+import { type FilePurpose, type PageQuery } from '@millrace/contracts';
 import { Conflict, NotFound, type LineIndex, type LineRun } from '#domain';
-import type { Database, Tx } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import { FileRow, FileSegmentRow } from '../entities/index.ts';
-import { inWorkspace } from '../hot.ts';
+import { setWorkspaceScope } from '../prepared-statement.ts';
 
 export interface Segment {
   readonly key: string;
@@ -21,7 +21,7 @@ export interface NewFile {
   readonly segments: readonly (Segment & { lineIndex?: Buffer })[];
   readonly expiresInS: number | null;
   /** It is yet to be written, with as many lines: `uploaded` until then, and without segments. */
-  readonly linesToCome?: number;
+  readonly expectedLines?: number;
 }
 
 const noSuchFile = () => new NotFound('No such file.', { code: 'file_not_found' });
@@ -60,25 +60,25 @@ export class FileStore {
   }
 
   /** In the order of the file's bytes. */
-  segments(workspaceId: string, fileId: string): Promise<Segment[]> {
-    return this.database.statement<Segment>(
+  listSegments(workspaceId: string, fileId: string): Promise<Segment[]> {
+    return this.database.rows<Segment>(
       `select s.object_key as key, s.bytes, s.lines
        from file_segments s join files f on f.id = s.file_id
-       where s.file_id = $1 and f.workspace_id = $2 and ${inWorkspace('$2')}
+       where s.file_id = $1 and f.workspace_id = $2 and ${setWorkspaceScope('$2')}
        order by s.position`,
       [fileId, workspaceId],
     );
   }
 
   /** Where the lines of an uploaded file begin. */
-  lineIndex(workspaceId: string, fileId: string): Promise<LineIndex> {
-    return this.database.statement<LineRun>(
+  getLineIndex(workspaceId: string, fileId: string): Promise<LineIndex> {
+    return this.database.rows<LineRun>(
       `select line, "offset", entries
        from (
          select s.position, s.first_line as line, s.line_index as entries,
            (sum(s.bytes) over (order by s.position) - s.bytes + s.first_start)::bigint as "offset"
          from file_segments s join files f on f.id = s.file_id
-         where s.file_id = $1 and f.workspace_id = $2 and ${inWorkspace('$2')}
+         where s.file_id = $1 and f.workspace_id = $2 and ${setWorkspaceScope('$2')}
        ) placed
        where entries is not null
        order by position`,
@@ -116,7 +116,7 @@ export class FileStore {
   }
 
   /** Objects of deleted and expired files, oldest first: what the store may forget. */
-  async abandonedSegments(limit: number): Promise<{ fileId: string; key: string }[]> {
+  async listAbandonedSegments(limit: number): Promise<{ fileId: string; key: string }[]> {
     return this.database.asSystem(async (tx) => {
       await tx.query(
         `update files f set deleted_at = now()
@@ -135,19 +135,19 @@ export class FileStore {
   }
 
   /** To be called once their objects are gone. */
-  async forgetSegments(keys: string[]): Promise<void> {
-    await this.database.statement('delete from file_segments where object_key = any($1)', [keys]);
+  async deleteSegments(keys: string[]): Promise<void> {
+    await this.database.rows('delete from file_segments where object_key = any($1)', [keys]);
   }
 }
 
 /** Writes a file with its segments in the caller's transaction. */
-export async function insertFile(tx: Tx, workspaceId: string, file: NewFile): Promise<FileRow> {
+export async function insertFile(tx: Transaction, workspaceId: string, file: NewFile): Promise<FileRow> {
   const sum = (part: 'bytes' | 'lines') => file.segments.reduce((total, segment) => total + segment[part], 0);
   await insertFileRow(tx, workspaceId, {
     ...file,
     bytes: sum('bytes'),
-    lines: file.linesToCome ?? sum('lines'),
-    status: file.linesToCome === undefined ? 'processed' : 'uploaded',
+    lines: file.expectedLines ?? sum('lines'),
+    status: file.expectedLines === undefined ? 'processed' : 'uploaded',
   });
   for (const [position, { key, bytes, lines, lineIndex }] of file.segments.entries()) {
     await tx
@@ -160,7 +160,7 @@ export async function insertFile(tx: Tx, workspaceId: string, file: NewFile): Pr
 type FileFields = Omit<NewFile, 'segments'> & Pick<FileRow, 'bytes' | 'lines' | 'status'>;
 
 /** A file alone: its segments are the caller's to write. */
-export async function insertFileRow(tx: Tx, workspaceId: string, file: FileFields): Promise<void> {
+export async function insertFileRow(tx: Transaction, workspaceId: string, file: FileFields): Promise<void> {
   await tx.getRepository(FileRow).insert({
     id: file.id,
     workspaceId,

@@ -14,18 +14,18 @@ export class LeaseStore {
 
   /** @returns null while another tenure runs. @throws Unavailable */
   async acquire(name: string, holder: string, ttlMs: number): Promise<Lease | null> {
-    const [row] = await this.database.statement<{ epoch: number }>(acquireLease, [name, holder, ttlMs]);
+    const [row] = await this.database.rows<{ epoch: number }>(acquireLease, [name, holder, ttlMs]);
     return row ? { name, holder, epoch: row.epoch } : null;
   }
 
   /** @returns whether the lease was still held, and now is for `ttlMs` more. @throws Unavailable */
   async renew({ name, holder, epoch }: Lease, ttlMs: number): Promise<boolean> {
-    const rows = await this.database.hot(renewLease, [name, holder, epoch, ttlMs]);
+    const rows = await this.database.prepared(renewLease, [name, holder, epoch, ttlMs]);
     return rows.length > 0;
   }
 
   /** Lets the next holder in at once; nothing happens when the lease is no longer held. @throws Unavailable */
   async release({ name, holder, epoch }: Lease): Promise<void> {
-    await this.database.statement(releaseLease, [name, holder, epoch]);
+    await this.database.rows(releaseLease, [name, holder, epoch]);
   }
 }

@@ -1,11 +1,11 @@
 /** A batch's plan: claimed by one worker, written in pages, and shown all at once. */
-import type { BatchError } from '#contracts';
-import type { Database, Tx } from '../database.ts';
-import { inWorkspace } from '../hot.ts';
-import { appendFact } from './feed.store.ts';
+import type { BatchError } from '@millrace/contracts';
+import type { Database, Transaction } from '../database.ts';
+import { setWorkspaceScope } from '../prepared-statement.ts';
+import { appendEvent } from './feed.store.ts';
 import type { Segment } from './file.store.ts';
-import { measuredSpeed } from '../statements/measured-speed.sql.ts';
-import { overduePlans, redeliverPlans } from '../statements/overdue.sql.ts';
+import { measureSpeed } from '../statements/measure-speed.sql.ts';
+import { listOverduePlans, requeuePlans } from '../statements/overdue-chunks.sql.ts';
 
 export interface Plan {
   readonly batchId: string;
@@ -35,9 +35,9 @@ export interface AcceptedPlan {
   readonly chunkCount: number;
 }
 
-export interface PlanDelivery {
+export interface QueuedPlan {
   readonly batchId: string;
-  readonly delivery: number;
+  readonly generation: number;
 }
 
 const held = `id = $1 and plan_attempt = $2 and status = 'validating'`;
@@ -68,15 +68,15 @@ export class PlanStore {
    * How fast one slot has lately run chunks of this model: the median, so that a few lines that were slow on
    * purpose do not count for all. @returns lines a second; null where too little is known.
    */
-  async linesPerSecond(model: string): Promise<number | null> {
-    const [measured] = await this.database.statement<{ rate: number | null; chunks: number }>(measuredSpeed, [
+  async getLinesPerSecond(model: string): Promise<number | null> {
+    const [measured] = await this.database.rows<{ rate: number | null; chunks: number }>(measureSpeed, [
       model,
     ]);
     return measured && measured.chunks >= leastMeasured ? measured.rate : null;
   }
 
   /** Writes the input that was yet to come. @returns false where another attempt, or a cancel, has taken the plan over. */
-  async fillInput(plan: Plan, segment: Segment & { readonly lineIndex: Buffer }): Promise<boolean> {
+  async writeInput(plan: Plan, segment: Segment & { readonly lineIndex: Buffer }): Promise<boolean> {
     const { key, bytes, lines, lineIndex } = segment;
     const rows = await this.database.withWorkspace(plan.workspaceId, (tx) =>
       tx.query<unknown[]>(
@@ -95,8 +95,8 @@ export class PlanStore {
 
   /** @returns false where another attempt, or a cancel, has taken the plan over. */
   async addChunks(plan: Plan, chunks: readonly PlannedChunk[]): Promise<boolean> {
-    const rows = await this.database.statement(
-      `with holder as (select id, workspace_id from batches where ${held} and ${inWorkspace('$3')} for share)
+    const rows = await this.database.rows(
+      `with holder as (select id, workspace_id from batches where ${held} and ${setWorkspaceScope('$3')} for share)
        insert into chunks (batch_id, workspace_id, index, first_line, lines, byte_start, byte_length)
        select h.id, h.workspace_id, c.index, c."firstLine", c.lines, c."byteStart", c."byteLength"
        from holder h, jsonb_to_recordset($4) as
@@ -138,7 +138,7 @@ export class PlanStore {
         [plan.batchId, plan.attempt],
       );
       if (!rows[0]) return undefined;
-      await giveUpInput(tx, plan.batchId);
+      await markInputFailed(tx, plan.batchId);
       await tx.query('delete from chunks where batch_id = $1', [plan.batchId]);
       await tx.query(
         `insert into batch_errors (batch_id, position, code, message, line, param)
@@ -154,13 +154,13 @@ export class PlanStore {
     plan: Plan,
     type: 'batch.in_progress' | 'batch.failed',
     terminal: boolean,
-    change: (tx: Tx) => Promise<number | undefined>,
+    change: (tx: Transaction) => Promise<number | undefined>,
   ): Promise<boolean> {
     return this.database.withWorkspace(plan.workspaceId, async (tx) => {
       const sequence = await change(tx);
       if (sequence === undefined) return false;
       const { workspaceId, batchId } = plan;
-      await appendFact(tx, {
+      await appendEvent(tx, {
         workspaceId,
         subject: batchId,
         sequence,
@@ -173,16 +173,16 @@ export class PlanStore {
   }
 
   /** Plans that should long have begun. @param afterS seconds since their delivery. */
-  overdue(afterS: number): Promise<PlanDelivery[]> {
-    return this.database.statement<PlanDelivery>(overduePlans, [afterS]);
+  listOverdue(afterS: number): Promise<QueuedPlan[]> {
+    return this.database.rows<QueuedPlan>(listOverduePlans, [afterS]);
   }
 
   /** Gives each the next delivery number, unless it moved on meanwhile. @returns what to put in the queue. */
-  async redeliver(plans: readonly PlanDelivery[]): Promise<PlanDelivery[]> {
+  async requeue(plans: readonly QueuedPlan[]): Promise<QueuedPlan[]> {
     return this.database.asSystem(async (tx) => {
-      const [rows] = await tx.query<[PlanDelivery[], number]>(redeliverPlans, [
+      const [rows] = await tx.query<[QueuedPlan[], number]>(requeuePlans, [
         plans.map(({ batchId }) => batchId),
-        plans.map(({ delivery }) => delivery),
+        plans.map(({ generation }) => generation),
       ]);
       return rows;
     });
@@ -190,7 +190,7 @@ export class PlanStore {
 }
 
 /** Input that was yet to be written when its batch ended never will be. */
-export async function giveUpInput(tx: Tx, batchId: string): Promise<void> {
+export async function markInputFailed(tx: Transaction, batchId: string): Promise<void> {
   await tx.query(
     `update files f set status = 'error', status_details = 'Its batch ended before it was written.'
      from batches b where b.id = $1 and f.id = b.input_file_id and f.status = 'uploaded'`,

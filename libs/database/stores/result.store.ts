@@ -1,10 +1,10 @@
 /** A batch's results as far as they are: the segments of the chunks that are done, in the order of their ends. */
-import { batchStatuses, type BatchStatus, type OutputFormat } from '#contracts';
+import { batchStatuses, type BatchStatus, type OutputFormat } from '@millrace/contracts';
 import { NotFound } from '#domain';
 import type { Database } from '../database.ts';
 import type { Segment } from './file.store.ts';
 
-export interface ResultsSoFar {
+export interface AvailableResults {
   /** Chunks done by now: reading goes on after this many. */
   readonly done: number;
   /** Whether there will be more than these. */
@@ -50,7 +50,7 @@ export class ResultStore {
   constructor(private readonly database: Database) {}
 
   /** @throws NotFound for an unknown batch, and for one whose output was deleted or has expired. */
-  async soFar(workspaceId: string, batchId: string): Promise<ResultsSoFar> {
+  async getAvailableResults(workspaceId: string, batchId: string): Promise<AvailableResults> {
     const [batch] = await this.database.withWorkspace(workspaceId, (tx) =>
       tx.query<
         {
@@ -85,7 +85,7 @@ export class ResultStore {
   }
 
   /** @throws NotFound */
-  async sourceOf(workspaceId: string, batchId: string): Promise<RetrySource> {
+  async getRetrySource(workspaceId: string, batchId: string): Promise<RetrySource> {
     const [source] = await this.database.withWorkspace(workspaceId, (tx) =>
       tx.query<RetrySource[]>(
         `select input_file_id as "inputFileId", error_file_id as "errorFileId", output_format as "outputFormat"
@@ -98,7 +98,7 @@ export class ResultStore {
   }
 
   /** The segments of chunks `after + 1` to `until`, successes before the rest of each, a page at a time. */
-  async *segments(
+  async *listSegments(
     workspaceId: string,
     batchId: string,
     after: number,
@@ -121,7 +121,7 @@ export class ResultStore {
   }
 
   /** Chunks with a line in the error file, in the order of the input. */
-  async *failedChunks(workspaceId: string, batchId: string): AsyncGenerator<FailedChunk> {
+  async *listFailedChunks(workspaceId: string, batchId: string): AsyncGenerator<FailedChunk> {
     for (let after = -1; ;) {
       const chunks = await this.database.withWorkspace(workspaceId, (tx) =>
         tx.query<(FailedChunk & { key: string; start: number | null; bytes: number })[]>(

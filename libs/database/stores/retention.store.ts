@@ -1,6 +1,6 @@
 /** What is no longer kept: finished deliveries with their tries, events, and tries at tasks, each after its own time. */
 import type { Database } from '../database.ts';
-import { endStrayDeliveries } from './endpoint.store.ts';
+import { failStrayDeliveries } from './webhook-endpoint.store.ts';
 
 const forgetDeliveries = `
   with gone as (
@@ -48,27 +48,27 @@ export class RetentionStore {
   constructor(private readonly database: Database) {}
 
   /** Deliveries that wait for an endpoint that is disabled. @returns how many were ended. */
-  endStrayDeliveries(): Promise<number> {
-    return this.database.asSystem((tx) => endStrayDeliveries(tx, null));
+  failStrayDeliveries(): Promise<number> {
+    return this.database.asSystem((tx) => failStrayDeliveries(tx, null));
   }
 
   /** @returns how many were deleted, `limit` at most: then there may be more. */
-  forgetDeliveries(days: number, limit: number): Promise<number> {
+  deleteExpiredDeliveries(days: number, limit: number): Promise<number> {
     return this.delete(forgetDeliveries, days, limit);
   }
 
   /** @returns how many were deleted, `limit` at most: then there may be more. */
-  forgetEvents(days: number, limit: number): Promise<number> {
+  deleteExpiredEvents(days: number, limit: number): Promise<number> {
     return this.delete(forgetEvents, days, limit);
   }
 
   /** @returns how many were deleted, `limit` at most: then there may be more. */
-  forgetAttempts(days: number, limit: number): Promise<number> {
+  deleteExpiredAttempts(days: number, limit: number): Promise<number> {
     return this.delete(forgetAttempts, days, limit);
   }
 
   private async delete(sql: string, days: number, limit: number): Promise<number> {
-    const [row] = await this.database.statement<{ n: number }>(sql, [days, limit]);
+    const [row] = await this.database.rows<{ n: number }>(sql, [days, limit]);
     return row!.n;
   }
 }

@@ -1,7 +1,7 @@
 /** Tasks: created by the API, claimed and ended by workers; every step one guarded statement. */
-import { newId, type TaskListQuery, type TaskStatus, type TaskError } from '#contracts';
+import { newId, type TaskListQuery, type TaskStatus, type TaskError } from '@millrace/contracts';
 import { Conflict, NotFound, OverLimit } from '#domain';
-import type { Database, Tx } from '../database.ts';
+import type { Database, Transaction } from '../database.ts';
 import {
   AttemptRow,
   TaskRow,
@@ -9,16 +9,22 @@ import {
   type StoredMedia,
   type StoredProgress,
 } from '../entities/index.ts';
-import { insertEndpoint, type NewEndpoint } from './endpoint.store.ts';
-import { tasksQuery } from './list-tasks.ts';
-import { reserveKey, type Idempotency } from './idempotency.ts';
+import { insertWebhookEndpoint, type NewWebhookEndpoint } from './webhook-endpoint.store.ts';
+import { buildTaskQuery } from '../transactions/build-task-query.ts';
+import { reserveIdempotencyKey, type Idempotency } from '../transactions/idempotency-keys.ts';
 import { claimTask } from '../statements/claim-task.sql.ts';
 import { createTask } from '../statements/create-task.sql.ts';
 import { cancelTask, finishTask, releaseTask } from '../statements/end-task.sql.ts';
 import type { Metering } from '../statements/metering.sql.ts';
-import { noteProgress } from '../statements/note-progress.sql.ts';
-import { dueTasks, expireTasks, leftRun, queuePlace, rememberRun } from '../statements/task-life.sql.ts';
-import { overdueTasks, redeliverTasks } from '../statements/overdue-tasks.sql.ts';
+import { recordProgress } from '../statements/record-progress.sql.ts';
+import {
+  queueDueTasks,
+  expireTasks,
+  findOrphanedRun,
+  findQueuePosition,
+  saveRunId,
+} from '../statements/task-schedule.sql.ts';
+import { listOverdueTasks, requeueTasks } from '../statements/overdue-tasks.sql.ts';
 
 export interface NewTask {
   readonly id: string;
@@ -41,7 +47,7 @@ export interface NewTask {
   /** The task that it is another try at. */
   readonly retryOf: string | null;
   /** Where its events are sent, beside the workspace's endpoints. */
-  readonly boundWebhook?: NewEndpoint;
+  readonly webhookEndpoint?: NewWebhookEndpoint;
   /** Whose use it is. */
   readonly apiKeyId: string | null;
 }
@@ -49,15 +55,15 @@ export interface NewTask {
 export type TaskWithWebhook = TaskRow & { readonly webhook: WebhookEndpointRow | null };
 
 /** A run that goes on upstream though its task is over. */
-export interface LeftRun {
+export interface OrphanedRun {
   readonly kind: string;
   readonly model: string;
-  readonly run: string;
+  readonly runId: string;
 }
 
-export interface TaskDelivery {
+export interface QueuedTask {
   readonly taskId: string;
-  readonly delivery: number;
+  readonly generation: number;
   readonly pool: string;
   readonly priority: number;
 }
@@ -75,7 +81,7 @@ export interface ClaimedTask {
   readonly input: unknown;
   readonly inputKey: string | null;
   /** Tries before this one whose worker died or was fenced out. */
-  readonly timesLost: number;
+  readonly lostAttempts: number;
   /** The run that an earlier attempt began upstream. */
   readonly upstreamRunId: string | null;
   readonly timeoutMs: number | null;
@@ -111,10 +117,10 @@ export interface EndedTask {
 }
 
 /** Who is before a queued task of its pool, how many of the pool run, and what one of them takes. */
-export interface QueuePlace {
+export interface QueuePosition {
   readonly position: number;
   readonly running: number;
-  readonly eachMs: number;
+  readonly typicalMs: number;
 }
 
 /** Between two facts of one task's progress. */
@@ -143,23 +149,32 @@ export class TaskStore {
     idempotency: Idempotency | null,
     maxPending: number,
   ): Promise<string> {
-    const { boundWebhook } = task;
-    if (!idempotency && !boundWebhook) return this.insert(workspaceId, task, maxPending);
+    const { webhookEndpoint } = task;
+    if (!idempotency && !webhookEndpoint) return this.insert(workspaceId, task, maxPending);
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      const earlier = idempotency && (await reserveKey(tx, workspaceId, task.id, idempotency));
+      const earlier = idempotency && (await reserveIdempotencyKey(tx, workspaceId, task.id, idempotency));
       if (earlier) return earlier;
-      if (boundWebhook) await insertEndpoint(tx, workspaceId, boundWebhook);
+      if (webhookEndpoint) await insertWebhookEndpoint(tx, workspaceId, webhookEndpoint);
       return this.insert(workspaceId, task, maxPending, tx);
     });
   }
 
-  private async insert(workspaceId: string, task: NewTask, maxPending: number, tx?: Tx): Promise<string> {
+  private async insert(
+    workspaceId: string,
+    task: NewTask,
+    maxPending: number,
+    tx?: Transaction,
+  ): Promise<string> {
     const { id, kind, model, provider, pool, input, inputKey, metadata } = task;
     const { priority, runAt, deadline, startBy, timeoutMs, fallbackModels, work, retryOf, apiKeyId } = task;
     const row = [id, workspaceId, kind, model, provider, pool, input, inputKey, metadata];
     const fallbacks = fallbackModels && JSON.stringify(fallbackModels);
     const life = [priority, runAt, deadline, startBy, timeoutMs, fallbacks, work, retryOf, apiKeyId];
-    const [made] = await this.database.hot(createTask, [...row, newId('event'), maxPending, ...life], tx);
+    const [made] = await this.database.prepared(
+      createTask,
+      [...row, newId('event'), maxPending, ...life],
+      tx,
+    );
     if (made) return id;
     throw new OverLimit(
       `${maxPending.toLocaleString('en')} tasks of this workspace wait to be run. Try again when some are done, or send them as a batch.`,
@@ -174,13 +189,13 @@ export class TaskStore {
 
   /** One row more than `limit` where there are more; without what went in and came out. */
   list(workspaceId: string, page: TaskListQuery): Promise<TaskRow[]> {
-    return this.database.withWorkspace(workspaceId, (tx) => tasksQuery(tx, workspaceId, page).getMany());
+    return this.database.withWorkspace(workspaceId, (tx) => buildTaskQuery(tx, workspaceId, page).getMany());
   }
 
   /** How the database reads a page: `explain analyze` in words, for tests. */
   explainList(workspaceId: string, page: TaskListQuery): Promise<string> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
-      const [sql, values] = tasksQuery(tx, workspaceId, page).getQueryAndParameters();
+      const [sql, values] = buildTaskQuery(tx, workspaceId, page).getQueryAndParameters();
       const rows = await tx.query<{ 'QUERY PLAN': string }[]>(`explain (analyze, timing off) ${sql}`, values);
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     });
@@ -193,18 +208,18 @@ export class TaskStore {
     kinds: readonly string[],
   ): Promise<TaskRow[]> {
     return this.database.withWorkspace(workspaceId, (tx) =>
-      tasksQuery(tx, workspaceId, page, kinds).getMany(),
+      buildTaskQuery(tx, workspaceId, page, kinds).getMany(),
     );
   }
 
   /** How many stand before it in its pool, up to 1,000; null where it is not queued. */
-  async place(id: string): Promise<QueuePlace | null> {
-    const [place] = await this.database.statement<QueuePlace>(queuePlace, [id]);
+  async findQueuePosition(id: string): Promise<QueuePosition | null> {
+    const [place] = await this.database.rows<QueuePosition>(findQueuePosition, [id]);
     return place ?? null;
   }
 
   /** Its tries, oldest first. @throws NotFound */
-  attempts(workspaceId: string, id: string): Promise<AttemptRow[]> {
+  listAttempts(workspaceId: string, id: string): Promise<AttemptRow[]> {
     return this.database.withWorkspace(workspaceId, async (tx) => {
       await loadTask(tx, workspaceId, id);
       return tx.getRepository(AttemptRow).find({ where: { taskId: id, workspaceId }, order: { id: 'asc' } });
@@ -225,13 +240,13 @@ export class TaskStore {
   }
 
   /** Scheduled tasks whose time has come, now queued. */
-  due(limit: number): Promise<TaskDelivery[]> {
-    return this.database.statement<TaskDelivery>(dueTasks, [limit]);
+  queueDue(limit: number): Promise<QueuedTask[]> {
+    return this.database.rows<QueuedTask>(queueDueTasks, [limit]);
   }
 
   /** Ends those that have missed their times. @returns their ids. */
-  async expire(limit: number): Promise<string[]> {
-    const rows = await this.database.statement<{ taskId: string }>(expireTasks, [limit]);
+  async expireOverdue(limit: number): Promise<string[]> {
+    const rows = await this.database.rows<{ taskId: string }>(expireTasks, [limit]);
     return rows.map(({ taskId }) => taskId);
   }
 
@@ -248,14 +263,14 @@ export class TaskStore {
   }
 
   /** What a task that was cancelled or has expired had begun upstream; null where it had not, or has not ended so. */
-  async leftRun(taskId: string): Promise<LeftRun | null> {
-    const [left] = await this.database.statement<LeftRun>(leftRun, [taskId]);
+  async findOrphanedRun(taskId: string): Promise<OrphanedRun | null> {
+    const [left] = await this.database.rows<OrphanedRun>(findOrphanedRun, [taskId]);
     return left ?? null;
   }
 
   /** Of these tasks those that have ended. */
-  async ended(ids: readonly string[]): Promise<EndedTask[]> {
-    return this.database.statement<EndedTask>(
+  async listEnded(ids: readonly string[]): Promise<EndedTask[]> {
+    return this.database.rows<EndedTask>(
       `select id as "taskId", status, output::text, output_key as "outputKey", error from tasks
        where id = any($1) and status in ('succeeded', 'failed', 'canceled', 'expired')`,
       [ids],
@@ -263,15 +278,15 @@ export class TaskStore {
   }
 
   /** @returns null where the delivery is stale or the task over. */
-  async claim({ taskId, delivery }: Pick<TaskDelivery, 'taskId' | 'delivery'>, workerId: string) {
-    const values = [taskId, delivery, workerId, newId('event')];
-    const [claimed] = await this.database.hot<ClaimedTask>(claimTask, values);
+  async claim({ taskId, generation }: Pick<QueuedTask, 'taskId' | 'generation'>, workerId: string) {
+    const values = [taskId, generation, workerId, newId('event')];
+    const [claimed] = await this.database.prepared<ClaimedTask>(claimTask, values);
     return claimed ?? null;
   }
 
   /** @returns false where another attempt holds the task now, or it was cancelled: the result is void. */
   async finish({ taskId, attempt, workerId }: Held, result: TaskResult): Promise<boolean> {
-    const rows = await this.database.hot(finishTask, [
+    const rows = await this.database.prepared(finishTask, [
       taskId,
       attempt,
       workerId,
@@ -300,25 +315,25 @@ export class TaskStore {
     delayMs: number,
   ): Promise<number | null> {
     const values = [taskId, attempt, workerId, outcome, errorCode, delayMs];
-    const [freed] = await this.database.statement<{ delivery: number }>(releaseTask, values);
+    const [freed] = await this.database.rows<{ delivery: number }>(releaseTask, values);
     return freed?.delivery ?? null;
   }
 
   /** @returns false where another attempt holds the task now. */
-  async noteProgress({ taskId, attempt, workerId }: Held, progress: StoredProgress): Promise<boolean> {
+  async recordProgress({ taskId, attempt, workerId }: Held, progress: StoredProgress): Promise<boolean> {
     const values = [taskId, attempt, workerId, JSON.stringify(progress)];
     const fact = [newId('event'), this.now(), progressEveryS];
-    return (await this.database.hot(noteProgress, [...values, ...fact])).length > 0;
+    return (await this.database.prepared(recordProgress, [...values, ...fact])).length > 0;
   }
 
   /** The upstream's run, for an attempt after this one to go on with. @returns false where the attempt is void. */
-  async rememberRun({ taskId, attempt, workerId }: Held, run: string): Promise<boolean> {
-    return (await this.database.hot(rememberRun, [taskId, attempt, workerId, run])).length > 0;
+  async saveRunId({ taskId, attempt, workerId }: Held, run: string): Promise<boolean> {
+    return (await this.database.prepared(saveRunId, [taskId, attempt, workerId, run])).length > 0;
   }
 
   /** Of these tasks those that this worker no longer holds: cancelled, or taken over. */
-  async notHeld(workerId: string, ids: readonly string[]): Promise<string[]> {
-    const rows = await this.database.statement<{ id: string }>(
+  async listNotHeld(workerId: string, ids: readonly string[]): Promise<string[]> {
+    const rows = await this.database.rows<{ id: string }>(
       `select id from tasks where id = any($2) and (worker_id is distinct from $1 or status <> 'running')`,
       [workerId, ids],
     );
@@ -326,8 +341,8 @@ export class TaskStore {
   }
 
   /** @param seconds after which a queued task is suspect, and a worker counts as gone. */
-  overdue(seconds: { queued: number; workerGone: number }, after: string, limit: number) {
-    return this.database.statement<TaskDelivery>(overdueTasks, [
+  listOverdue(seconds: { queued: number; workerGone: number }, after: string, limit: number) {
+    return this.database.rows<QueuedTask>(listOverdueTasks, [
       seconds.queued,
       seconds.workerGone,
       after,
@@ -336,13 +351,13 @@ export class TaskStore {
   }
 
   /** Gives lost deliveries their next number. @returns those that were still what they were. */
-  redeliver(lost: readonly TaskDelivery[]): Promise<TaskDelivery[]> {
+  requeue(lost: readonly QueuedTask[]): Promise<QueuedTask[]> {
     const ids = lost.map(({ taskId }) => taskId);
-    return this.database.statement<TaskDelivery>(redeliverTasks, [ids, lost.map(({ delivery }) => delivery)]);
+    return this.database.rows<QueuedTask>(requeueTasks, [ids, lost.map(({ generation }) => generation)]);
   }
 }
 
-async function loadTask(tx: Tx, workspaceId: string, id: string): Promise<TaskWithWebhook> {
+async function loadTask(tx: Transaction, workspaceId: string, id: string): Promise<TaskWithWebhook> {
   const task = await tx
     .getRepository(TaskRow)
     .createQueryBuilder('task')

@@ -1,7 +1,7 @@
 /** Uploads in parts: taken in while they are pending, made a file or given up at their end, each in one transaction. */
-import type { FilePurpose, UploadStatus } from '#contracts';
-import { Conflict, InvalidInput, NotFound, OverLimit, type PartLines, type PlacedPart } from '#domain';
-import type { Database, Tx } from '../database.ts';
+import type { FilePurpose, UploadStatus } from '@millrace/contracts';
+import { Conflict, InvalidInput, NotFound, OverLimit, type PartLines, type NumberedPart } from '#domain';
+import type { Database, Transaction } from '../database.ts';
 import { FileRow, UploadPartRow, UploadRow } from '../entities/index.ts';
 import { addUploadPart, partsToSegments } from '../statements/upload-parts.sql.ts';
 import { insertFile, insertFileRow, type NewFile } from './file.store.ts';
@@ -22,7 +22,7 @@ export interface NewUpload {
 export interface NewPart {
   readonly id: string;
   readonly key: string;
-  readonly counted: PartLines;
+  readonly lineCounts: PartLines;
 }
 
 /** What an upload may have stored for it: more than its file, for a part whose answer was lost is sent again. */
@@ -39,7 +39,8 @@ export interface UploadWithFile {
 
 /** A file made of the parts as they are, or of other objects that were made from them. */
 export type AssembledFile =
-  NewFile | (Omit<NewFile, 'segments'> & { readonly bytes: number; readonly placed: readonly PlacedPart[] });
+  | NewFile
+  | (Omit<NewFile, 'segments'> & { readonly bytes: number; readonly placed: readonly NumberedPart[] });
 
 const endings: Record<Exclude<UploadStatus, 'pending'>, string> = {
   completed: 'was completed',
@@ -85,7 +86,7 @@ export class UploadStore {
     part: NewPart,
     limits: UploadLimits,
   ): Promise<UploadPartRow> {
-    const { id, key, counted } = part;
+    const { id, key, lineCounts } = part;
     return this.database.withWorkspace(workspaceId, async (tx) => {
       const added = await tx.query<unknown[]>(addUploadPart, [
         uploadId,
@@ -94,14 +95,14 @@ export class UploadStore {
         limits.bytes,
         id,
         key,
-        counted.bytes,
-        counted.breaks,
-        counted.lines,
-        counted.head,
-        counted.headText,
-        counted.tailFilled,
-        counted.firstStart,
-        counted.entries,
+        lineCounts.bytes,
+        lineCounts.breaks,
+        lineCounts.lines,
+        lineCounts.head,
+        lineCounts.headText,
+        lineCounts.tailFilled,
+        lineCounts.firstStart,
+        lineCounts.entries,
       ]);
       if (added.length === 0) throw refusal(await uploadOf(tx, workspaceId, uploadId), limits);
       return tx.getRepository(UploadPartRow).findOneByOrFail({ id });
@@ -137,11 +138,10 @@ export class UploadStore {
   }
 
   /** What was begun has failed: the upload takes parts, and expires, as before. */
-  async dropCompletion(id: string): Promise<void> {
-    await this.database.statement(
-      `update uploads set completing_at = null where id = $1 and status = 'pending'`,
-      [id],
-    );
+  async cancelCompletion(id: string): Promise<void> {
+    await this.database.rows(`update uploads set completing_at = null where id = $1 and status = 'pending'`, [
+      id,
+    ]);
   }
 
   /**
@@ -188,7 +188,7 @@ export class UploadStore {
   }
 
   /** Objects of uploads that are over and that no file took over, those of uploads that have just expired included. */
-  async abandonedParts(limit: number): Promise<{ id: string; key: string }[]> {
+  async listAbandonedParts(limit: number): Promise<{ id: string; key: string }[]> {
     return this.database.asSystem(async (tx) => {
       await tx.query(
         `update uploads set status = 'expired', ended_at = now()
@@ -205,8 +205,8 @@ export class UploadStore {
   }
 
   /** To be called once their objects are gone. */
-  async forgetParts(ids: readonly string[]): Promise<void> {
-    await this.database.statement('delete from upload_parts where id = any($1)', [ids]);
+  async deleteParts(ids: readonly string[]): Promise<void> {
+    await this.database.rows('delete from upload_parts where id = any($1)', [ids]);
   }
 }
 
@@ -215,13 +215,13 @@ function statusOf({ status, expiresAt, completingAt }: UploadRow): UploadStatus 
   return status === 'pending' && !completingAt && expiresAt <= new Date() ? 'expired' : status;
 }
 
-async function uploadOf(tx: Tx, workspaceId: string, id: string): Promise<UploadRow> {
+async function uploadOf(tx: Transaction, workspaceId: string, id: string): Promise<UploadRow> {
   const upload = await tx.getRepository(UploadRow).findOneBy({ id, workspaceId });
   if (!upload) throw new NotFound('No such upload.', { code: 'upload_not_found' });
   return Object.assign(upload, { status: statusOf(upload) });
 }
 
-async function withFile(tx: Tx, workspaceId: string, id: string): Promise<UploadWithFile> {
+async function withFile(tx: Transaction, workspaceId: string, id: string): Promise<UploadWithFile> {
   const upload = await uploadOf(tx, workspaceId, id);
   const file =
     upload.fileId === null
@@ -272,7 +272,7 @@ function inOrder(ids: readonly string[], stored: readonly UploadPartRow[]): Uplo
 }
 
 async function insertFileOfParts(
-  tx: Tx,
+  tx: Transaction,
   workspaceId: string,
   uploadId: string,
   partIds: readonly string[],

@@ -1,11 +1,16 @@
 /** What attempts have used, by the hour: summed by a duty, read with what is not summed yet. */
 import type { Database } from '../database.ts';
-import { readTokens, readUsage, rollUpUsage, type UsageGroup } from '../statements/roll-up-usage.sql.ts';
+import {
+  listTokenUsage,
+  buildUsageQuery,
+  rollUpUsage,
+  type UsageGroup,
+} from '../statements/roll-up-usage.sql.ts';
 
 export type { UsageGroup } from '../statements/roll-up-usage.sql.ts';
 
 /** Costs in billionths of a US dollar, times in ms. */
-export interface UsedSums {
+export interface UsageSums {
   readonly attempts: number;
   /** Requests and lines that were answered, well or not. */
   readonly requests: number;
@@ -26,13 +31,13 @@ export interface UsedSums {
   readonly storeMs: number;
   readonly firstTokenMs: number;
   /** Attempts whose first token was timed. */
-  readonly firstTokens: number;
+  readonly firstTokenCount: number;
   /** How often each error was met, by attempts and by lines. */
   readonly errors: Readonly<Record<string, number>>;
 }
 
 /** Sums of one bucket and group; what is not grouped by is not there. */
-export interface UsedRow extends UsedSums {
+export interface UsageRow extends UsageSums {
   /** Of its bucket, in Unix seconds. */
   readonly start: number;
   readonly model?: string;
@@ -43,7 +48,7 @@ export interface UsedRow extends UsedSums {
   readonly token?: string;
 }
 
-export interface UsedToken extends UsedSums {
+export interface TokenUsage extends UsageSums {
   readonly provider: string;
   readonly token: string;
 }
@@ -53,7 +58,7 @@ export interface UsageQuery {
   readonly from: number;
   readonly until: number;
   readonly unit: 'hour' | 'day';
-  readonly by: readonly UsageGroup[];
+  readonly groupBy: readonly UsageGroup[];
   readonly models?: readonly string[] | undefined;
   readonly providers?: readonly string[] | undefined;
   readonly kinds?: readonly string[] | undefined;
@@ -68,25 +73,25 @@ export class UsageStore {
 
   /** Sums a page of what has ended. @returns how many attempts it was, `limit` at most: then there may be more. */
   async rollUp(limit: number): Promise<number> {
-    const [row] = await this.database.statement<{ n: number }>(rollUpUsage, [limit]);
+    const [row] = await this.database.rows<{ n: number }>(rollUpUsage, [limit]);
     return row!.n;
   }
 
   /** In the order of time; buckets in which nothing ended are left out. */
-  read(workspaceId: string, query: UsageQuery): Promise<UsedRow[]> {
-    const { from, until, unit, by, models, providers, kinds, apiKeyIds, batch } = query;
+  getUsage(workspaceId: string, query: UsageQuery): Promise<UsageRow[]> {
+    const { from, until, unit, groupBy, models, providers, kinds, apiKeyIds, batch } = query;
     const filters = [models, providers, kinds, apiKeyIds, batch].map((filter) => filter ?? null);
     return this.database.withWorkspace(workspaceId, async (tx) => {
       const parameters = [workspaceId, time(from), time(until), unit, ...filters];
-      const rows = await tx.query<Record<string, unknown>[]>(readUsage(by), parameters);
-      return rows.map((row) => inCamelCase<UsedRow>(row));
+      const rows = await tx.query<Record<string, unknown>[]>(buildUsageQuery(groupBy), parameters);
+      return rows.map((row) => inCamelCase<UsageRow>(row));
     });
   }
 
   /** What every provider's tokens were used for, whoever used them. @param since the beginning of an hour. */
-  async tokens(since: Date): Promise<UsedToken[]> {
-    const rows = await this.database.statement<Record<string, unknown>>(readTokens, [since]);
-    return rows.map((row) => inCamelCase<UsedToken>(row));
+  async listTokenUsage(since: Date): Promise<TokenUsage[]> {
+    const rows = await this.database.rows<Record<string, unknown>>(listTokenUsage, [since]);
+    return rows.map((row) => inCamelCase<TokenUsage>(row));
   }
 }
 

@@ -1,9 +1,9 @@
 /** Workers that are alive, as they say themselves every few seconds. */
-import type { DeviceState, HeldModelState, RunningWork } from '#contracts';
-import type { Database, Tx } from '../database.ts';
+import type { DeviceState, HeldModelState, RunningWork } from '@millrace/contracts';
+import type { Database, Transaction } from '../database.ts';
 import { WorkerRow } from '../entities/index.ts';
 
-export interface WorkerSelf {
+export interface WorkerIdentity {
   readonly id: string;
   readonly pools: readonly string[];
   readonly slots: number;
@@ -21,12 +21,12 @@ export interface WorkerState {
   readonly device: DeviceState | null;
 }
 
-export type SeenWorker = WorkerRow;
+export type AliveWorker = WorkerRow;
 
-export interface SeenWorkers {
+export interface WorkerSnapshot {
   /** By the clock that their beats are written with. */
-  readonly at: Date;
-  readonly workers: readonly SeenWorker[];
+  readonly takenAt: Date;
+  readonly workers: readonly AliveWorker[];
 }
 
 export class WorkerStore {
@@ -36,9 +36,9 @@ export class WorkerStore {
    * Says that a worker is alive, whether it takes work and what it has in hand.
    * @returns batches it works on that were cancelled or have expired: a broadcast may have been missed.
    */
-  async beat(worker: WorkerSelf, state: WorkerState): Promise<string[]> {
+  async recordHeartbeat(worker: WorkerIdentity, state: WorkerState): Promise<string[]> {
     const { consuming, memoryBytes, running, models, device } = state;
-    await this.database.statement(
+    await this.database.rows(
       `insert into workers
          (id, pools, slots, host, pid, version, consuming, memory_bytes, running, models, device)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -59,7 +59,7 @@ export class WorkerStore {
         device && JSON.stringify(device),
       ],
     );
-    const rows = await this.database.statement<{ id: string }>(
+    const rows = await this.database.rows<{ id: string }>(
       `select distinct b.id from chunks c join batches b on b.id = c.batch_id
        where c.worker_id = $1 and c.status = 'running' and b.closing is not null`,
       [worker.id],
@@ -67,33 +67,33 @@ export class WorkerStore {
     return rows.map(({ id }) => id);
   }
 
-  async leave(id: string): Promise<void> {
-    await this.database.statement('delete from workers where id = $1', [id]);
+  async remove(id: string): Promise<void> {
+    await this.database.rows('delete from workers where id = $1', [id]);
   }
 
   /** Oldest first. @param withinS seconds since the last beat. */
-  seen(withinS: number): Promise<SeenWorker[]> {
+  listAlive(withinS: number): Promise<AliveWorker[]> {
     return this.database.asSystem((tx) => loadSeen(tx, withinS));
   }
 
   /** The same, and when it was so: a later look has a later time. */
-  look(withinS: number): Promise<SeenWorkers> {
+  getSnapshot(withinS: number): Promise<WorkerSnapshot> {
     return this.database.asSystem(async (tx) => {
       const [clock] = await tx.query<{ at: Date }[]>('select clock_timestamp() as at');
-      return { at: clock!.at, workers: await loadSeen(tx, withinS) };
+      return { takenAt: clock!.at, workers: await loadSeen(tx, withinS) };
     });
   }
 
   /** Forgets workers that died without leaving. */
-  async forget(afterS: number): Promise<void> {
-    await this.database.statement(
+  async deleteExpired(afterS: number): Promise<void> {
+    await this.database.rows(
       'delete from workers where seen_at < clock_timestamp() - make_interval(secs => $1)',
       [afterS],
     );
   }
 }
 
-const loadSeen = (tx: Tx, withinS: number): Promise<SeenWorker[]> =>
+const loadSeen = (tx: Transaction, withinS: number): Promise<AliveWorker[]> =>
   tx
     .getRepository(WorkerRow)
     .createQueryBuilder('worker')

@@ -1,9 +1,9 @@
-import { chunkLines } from './chunk-size.ts';
+import { computeChunkLines } from './chunk-size.ts';
 
 const limits = {
   seconds: 4,
   maxLines: 20_000,
-  untriedLines: 4_000,
+  unmeasuredMaxLines: 4_000,
   maxBytes: 8 * 2 ** 20,
   maxAnswerBytes: 2 ** 26,
 };
@@ -18,9 +18,9 @@ test.each([
   ['a fast model still gets no more than the most lines', 1_000_000, 100_000, 20_000],
   ['one line is one chunk', 1, null, 50],
 ])('%s', (_, total, linesPerSecond, expected) => {
-  expect(chunkLines(total, limits, linesPerSecond)).toBe(expected);
+  expect(computeChunkLines(total, limits, linesPerSecond)).toBe(expected);
 });
 
 test('a kind of one line a chunk stays so, however many lines there are', () => {
-  expect(chunkLines(1_000_000, { ...limits, maxLines: 1 }, null)).toBe(1);
+  expect(computeChunkLines(1_000_000, { ...limits, maxLines: 1 }, null)).toBe(1);
 });

@@ -5,7 +5,7 @@ export interface ChunkLimits {
   readonly seconds: number;
   readonly maxLines: number;
   /** The same for a model whose speed is not known: it may be slow. */
-  readonly untriedLines: number;
+  readonly unmeasuredMaxLines: number;
   /** Longest byte range of the input that a worker reads at once. */
   readonly maxBytes: number;
   /** Longest answers, as they are estimated, that a worker holds at once. */
@@ -22,9 +22,10 @@ const minSeconds = 0.1;
  * @param total lines of the batch.
  * @param linesPerSecond of one slot, measured for this model; null where nothing is known.
  */
-export function chunkLines(total: number, limits: ChunkLimits, linesPerSecond: number | null): number {
+export function computeChunkLines(total: number, limits: ChunkLimits, linesPerSecond: number | null): number {
   const byShare = Math.ceil(total / wantedChunks);
-  const bySpeed = linesPerSecond === null ? limits.untriedLines : Math.ceil(linesPerSecond * limits.seconds);
+  const bySpeed =
+    linesPerSecond === null ? limits.unmeasuredMaxLines : Math.ceil(linesPerSecond * limits.seconds);
   const byWorth = Math.max(minLines, Math.ceil((linesPerSecond ?? 0) * minSeconds));
   return Math.max(1, Math.min(limits.maxLines, bySpeed, Math.max(byShare, byWorth)));
 }

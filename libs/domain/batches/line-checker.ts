@@ -1,7 +1,7 @@
 /** What a batch asks of every one of its lines: well-formed, of this endpoint, of one model, under an id of its own. */
-import type { BatchError, BatchErrorCode, BatchLine } from '#contracts';
+import type { BatchError, BatchErrorCode, BatchLine } from '@millrace/contracts';
 import { Failure } from '../errors.ts';
-import { nearestLine, type LineIndex } from '../lines/line-index.ts';
+import { findNearestLine, type LineIndex } from '../lines/line-index.ts';
 import { parseLine } from '../lines/parse-line.ts';
 import { SeenIds } from '../lines/seen-ids.ts';
 import { splitLines, type Line } from '../lines/split-lines.ts';
@@ -19,7 +19,7 @@ export interface InputFile {
   read(start: number): AsyncIterable<Uint8Array>;
 }
 
-export interface Routed {
+export interface LineRoute {
   readonly provider: string;
   readonly pool: string;
 }
@@ -28,16 +28,16 @@ export interface LineRules {
   readonly endpoint: string;
   readonly lineMaxBytes: number;
   /** @throws Failure for a model that nothing serves. */
-  route(model: string): Routed;
+  route(model: string): LineRoute;
 }
 
 export class LineChecker {
   readonly errors: BatchError[] = [];
   /** Lines that were good. */
-  lines = 0;
+  acceptedLines = 0;
   private readonly ids = new SeenIds();
   private model: string | null = null;
-  private routed: Routed | null = null;
+  private routed: LineRoute | null = null;
 
   constructor(
     private readonly rules: LineRules,
@@ -62,12 +62,12 @@ export class LineChecker {
   }
 
   /** To be called when every line was good. */
-  accepted() {
-    return { model: this.model!, ...this.routed!, total: this.lines };
+  getAccepted() {
+    return { model: this.model!, ...this.routed!, total: this.acceptedLines };
   }
 
   private accept(request: BatchLine): BatchLine {
-    this.lines++;
+    this.acceptedLines++;
     return request;
   }
 
@@ -113,7 +113,7 @@ export class LineChecker {
     return null;
   }
 
-  private routeOf(model: string): Routed | Failure {
+  private routeOf(model: string): LineRoute | Failure {
     try {
       return this.rules.route(model);
     } catch (error) {
@@ -124,7 +124,7 @@ export class LineChecker {
 
   /** Reads an earlier line again. */
   private async idOnLine(number: number): Promise<string | null> {
-    const from = nearestLine(this.file.lineIndex, number - 1);
+    const from = findNearestLine(this.file.lineIndex, number - 1);
     const { lineMaxBytes: maxBytes } = this.rules;
     const options = { maxBytes, firstLine: from.line + 1, start: from.offset };
     for await (const lines of splitLines(this.file.read(from.offset), options)) {

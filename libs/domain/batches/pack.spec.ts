@@ -1,4 +1,4 @@
-import { forSeeds } from '../../../test/support/random.ts';
+import { forEachSeed } from '../../../test/support/random.ts';
 import { pack, type Packable, type PackLimits } from './pack.ts';
 
 interface Item extends Packable {
@@ -6,7 +6,7 @@ interface Item extends Packable {
 }
 
 test('every line once, in order within a key, within the budget or alone, one key a call', () =>
-  forSeeds(300, (random) => {
+  forEachSeed(300, (random) => {
     const limits = { maxTokens: random.int(1, 100), maxItems: random.int(1, 10) };
     const lines: Item[] = Array.from({ length: random.int(0, 200) }, (_, number) => ({
       number,

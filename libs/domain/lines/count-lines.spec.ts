@@ -1,11 +1,11 @@
-import { forSeeds } from '../../../test/support/random.ts';
+import { forEachSeed } from '../../../test/support/random.ts';
 import { countLines, LineCounter } from './count-lines.ts';
-import { nearestLine } from './line-index.ts';
-import { linesOf } from './split-lines.ts';
+import { findNearestLine } from './line-index.ts';
+import { splitBufferLines } from './split-lines.ts';
 
 function count(...pieces: (string | Buffer)[]) {
   const counter = new LineCounter();
-  for (const piece of pieces) counter.take(Buffer.from(piece as string));
+  for (const piece of pieces) counter.add(Buffer.from(piece as string));
   const index = counter.end();
   return { lines: counter.lines, bytes: counter.bytes, index };
 }
@@ -30,16 +30,16 @@ test('a byte order mark is nothing to count, wherever the reads are cut', () => 
 });
 
 test('says the same however the bytes arrive, and the same as the splitter', () =>
-  forSeeds(1_000, (random) => {
+  forEachSeed(1_000, (random) => {
     const parts = ['\n', '\r\n', '\r', ' ', '\t', '{}', 'xyz', '\n\n\n'];
     const text = Array.from({ length: random.int(0, 60) }, () => random.pick(parts)).join('');
     const whole = count(text);
-    expect(count(...random.cut(Buffer.from(text)))).toEqual(whole);
-    expect(whole.lines).toBe([...linesOf(Buffer.from(text), { maxBytes: 99 })].length);
+    expect(count(...random.splitBytes(Buffer.from(text)))).toEqual(whole);
+    expect(whole.lines).toBe([...splitBufferLines(Buffer.from(text), { maxBytes: 99 })].length);
   }));
 
 test('the index finds a beginning at or before any line', () =>
-  forSeeds(20, (random) => {
+  forEachSeed(20, (random) => {
     const lines = Array.from({ length: random.int(1, 6_000) }, () => 'x'.repeat(random.int(0, 300)));
     const starts: number[] = [];
     let offset = 0;
@@ -47,11 +47,13 @@ test('the index finds a beginning at or before any line', () =>
       starts.push(offset);
       offset += line.length + 1;
     }
-    const { index: entries } = count(...random.cut(Buffer.from(lines.map((line) => `${line}\n`).join(''))));
+    const { index: entries } = count(
+      ...random.splitBytes(Buffer.from(lines.map((line) => `${line}\n`).join(''))),
+    );
     const index = [{ line: 0, offset: 0, entries }];
     for (let tries = 0; tries < 50; tries++) {
       const wanted = random.int(0, lines.length - 1);
-      const found = nearestLine(index, wanted);
+      const found = findNearestLine(index, wanted);
       expect(found.line).toBeLessThanOrEqual(wanted);
       expect(wanted - found.line).toBeLessThan(1_024);
       expect(found.offset).toBe(starts[found.line]);
@@ -61,7 +63,7 @@ test('the index finds a beginning at or before any line', () =>
 test('an index that was cut short is still read to its end', () => {
   const { index } = count('x\n'.repeat(5_000));
   const cut = [{ line: 0, offset: 0, entries: index.subarray(0, 3) }];
-  expect(nearestLine(cut, 4_999).line).toBeLessThanOrEqual(4_999);
+  expect(findNearestLine(cut, 4_999).line).toBeLessThanOrEqual(4_999);
 });
 
 test('passes the bytes on untouched', async () => {

@@ -7,7 +7,7 @@ export const LF = 10;
 export const isBlankByte = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 /** A UTF-8 byte order mark is no text: a file of nothing else is empty. */
-export const mark = [0xef, 0xbb, 0xbf];
+export const byteOrderMarkBytes = [0xef, 0xbb, 0xbf];
 
 export class LineCounter {
   /** Bytes seen, those before it included. */
@@ -15,9 +15,9 @@ export class LineCounter {
   /** Lines that hold more than white space and have ended. */
   lines = 0;
   /** Ends of lines, blank ones included. */
-  breaks = 0;
+  lineEnds = 0;
   /** Whether the line that has not ended yet holds more than white space. */
-  filled = false;
+  hasText = false;
   private marked = 0;
   private readonly index: LineIndexBuilder;
 
@@ -28,35 +28,35 @@ export class LineCounter {
   }
 
   /** @param chunk the next bytes of the file. */
-  take(chunk: Uint8Array): void {
+  add(chunk: Uint8Array): void {
     let from = 0;
     while (from < chunk.length) {
       const end = chunk.indexOf(LF, from);
       const stop = end === -1 ? chunk.length : end;
       // Once a line is known to be filled its other bytes need no look.
-      for (let at = from; !this.filled && at < stop; at++)
-        this.filled = this.fills(chunk[at]!, this.bytes + at);
+      for (let at = from; !this.hasText && at < stop; at++)
+        this.hasText = this.fills(chunk[at]!, this.bytes + at);
       if (end === -1) break;
       this.endLine();
       from = end + 1;
-      this.index.add(this.breaks, this.bytes + from);
+      this.index.add(this.lineEnds, this.bytes + from);
     }
     this.bytes += chunk.length;
   }
 
   /** To be called once, after the last bytes. @returns where lines begin, counted from `start`. */
   end(): Buffer {
-    if (this.filled) this.endLine();
-    return this.entries();
+    if (this.hasText) this.endLine();
+    return this.encodeIndex();
   }
 
   /** Where the lines begin that have begun. */
-  entries(): Buffer {
+  encodeIndex(): Buffer {
     return this.index.encode();
   }
 
   private fills(byte: number, offset: number): boolean {
-    if (offset < mark.length && offset === this.marked && byte === mark[offset]) {
+    if (offset < byteOrderMarkBytes.length && offset === this.marked && byte === byteOrderMarkBytes[offset]) {
       this.marked++;
       return false;
     }
@@ -64,9 +64,9 @@ export class LineCounter {
   }
 
   private endLine(): void {
-    if (this.filled) this.lines++;
-    this.filled = false;
-    this.breaks++;
+    if (this.hasText) this.lines++;
+    this.hasText = false;
+    this.lineEnds++;
   }
 }
 
@@ -76,7 +76,7 @@ export async function* countLines(
   counter: LineCounter,
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
-    counter.take(chunk);
+    counter.add(chunk);
     yield chunk;
   }
 }

@@ -40,7 +40,7 @@ export class LineIndexBuilder {
 }
 
 /** Lines of a file one after the other, of which every so many have an entry. */
-export interface LineRun {
+export interface LineIndexPart {
   /** The first of them, counted from 0 in the file, and where it begins. */
   readonly line: number;
   readonly offset: number;
@@ -48,10 +48,10 @@ export interface LineRun {
 }
 
 /** One run for a file that came as a whole, one for each of its parts else; in the order of the file. */
-export type LineIndex = readonly LineRun[];
+export type LineIndex = readonly LineIndexPart[];
 
 /** @returns a known beginning at or before `line` (from 0): its number and byte offset. */
-export function nearestLine(index: LineIndex, line: number): { line: number; offset: number } {
+export function findNearestLine(index: LineIndex, line: number): { line: number; offset: number } {
   const run = index.findLast((each) => each.line <= line);
   if (!run) return { line: 0, offset: 0 };
   const { entries } = run;

@@ -1,4 +1,4 @@
-import { byteOrderMark, looksLikeUtf16, parseCheckedLine, parseLine } from './parse-line.ts';
+import { getByteOrderMarkLength, isUtf16, parseCheckedLine, parseLine } from './parse-line.ts';
 
 const line = (over: object = {}) => ({
   custom_id: 'a',
@@ -105,15 +105,15 @@ test('a line that was checked is read the same again, and what is no line is non
 });
 
 test('the first bytes tell the encoding', () => {
-  expect(byteOrderMark(Buffer.from('\ufeff{}'))).toBe(3);
-  expect(byteOrderMark(Buffer.from('{}'))).toBe(0);
-  expect(byteOrderMark(Buffer.from([0xef]))).toBe(0);
+  expect(getByteOrderMarkLength(Buffer.from('\ufeff{}'))).toBe(3);
+  expect(getByteOrderMarkLength(Buffer.from('{}'))).toBe(0);
+  expect(getByteOrderMarkLength(Buffer.from([0xef]))).toBe(0);
   for (const encoding of ['\ufeff{}', '{}']) {
     const little = Buffer.from(encoding, 'utf16le');
-    expect(looksLikeUtf16(little)).toBe(true);
-    expect(looksLikeUtf16(Buffer.from(little).swap16())).toBe(true);
+    expect(isUtf16(little)).toBe(true);
+    expect(isUtf16(Buffer.from(little).swap16())).toBe(true);
   }
-  expect(looksLikeUtf16(Buffer.from('{}'))).toBe(false);
-  expect(looksLikeUtf16(Buffer.from('{'))).toBe(false);
-  expect(looksLikeUtf16(Buffer.alloc(0))).toBe(false);
+  expect(isUtf16(Buffer.from('{}'))).toBe(false);
+  expect(isUtf16(Buffer.from('{'))).toBe(false);
+  expect(isUtf16(Buffer.alloc(0))).toBe(false);
 });

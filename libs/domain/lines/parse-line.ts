@@ -1,6 +1,6 @@
 /** One line of a batch's input, from bytes to a checked request. */
 import { isUtf8 } from 'node:buffer';
-import { batchLine, type BatchErrorCode, type BatchLine } from '#contracts';
+import { batchLine, type BatchErrorCode, type BatchLine } from '@millrace/contracts';
 
 export interface LineProblem {
   readonly code: BatchErrorCode;
@@ -68,11 +68,11 @@ const utf16 = [
 ];
 
 /** Bytes of a UTF-8 byte order mark at the file's start: 0 or 3. */
-export function byteOrderMark(head: Uint8Array): number {
+export function getByteOrderMarkLength(head: Uint8Array): number {
   return head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? 3 : 0;
 }
 
 /** Whether the file begins as UTF-16 does; its lines would only say that they aren't UTF-8. */
-export function looksLikeUtf16(head: Uint8Array): boolean {
+export function isUtf16(head: Uint8Array): boolean {
   return utf16.some(([a, b]) => head[0] === a && head[1] === b);
 }

@@ -1,17 +1,17 @@
-import { forSeeds } from '../../../test/support/random.ts';
+import { forEachSeed } from '../../../test/support/random.ts';
 import { LineCounter } from './count-lines.ts';
-import { nearestLine, type LineIndex } from './line-index.ts';
-import { PartCounter, placeParts, type PartLines } from './part-lines.ts';
+import { findNearestLine, type LineIndex } from './line-index.ts';
+import { PartLineCounter, numberPartLines, type PartLines } from './part-lines.ts';
 
 function part(...pieces: Buffer[]): PartLines {
-  const counter = new PartCounter();
-  for (const piece of pieces) counter.take(piece);
+  const counter = new PartLineCounter();
+  for (const piece of pieces) counter.add(piece);
   return counter.end();
 }
 
 function whole(bytes: Buffer) {
   const counter = new LineCounter();
-  counter.take(bytes);
+  counter.add(bytes);
   counter.end();
   return { lines: counter.lines, bytes: counter.bytes };
 }
@@ -19,10 +19,10 @@ function whole(bytes: Buffer) {
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
 const parts = (...texts: (string | number[])[]) => texts.map((text) => part(Buffer.from(text as string)));
 const linesOf = (...texts: (string | number[])[]) =>
-  sum(placeParts(parts(...texts)).map(({ lines }) => lines));
+  sum(numberPartLines(parts(...texts)).map(({ lines }) => lines));
 
 test('a line that is cut counts once, where it ends', () => {
-  expect(placeParts(parts('a\nb', 'c', 'd\n', 'e'))).toEqual([
+  expect(numberPartLines(parts('a\nb', 'c', 'd\n', 'e'))).toEqual([
     { lines: 1, firstLine: 1 },
     { lines: 0, firstLine: null },
     { lines: 1, firstLine: 2 },
@@ -42,20 +42,20 @@ test('a byte order mark is none of the text, however it is cut, and only at the 
 });
 
 test('parts say the same as the whole, wherever they are cut and however they arrive', () =>
-  forSeeds(2_000, (random) => {
+  forEachSeed(2_000, (random) => {
     const pieces = ['\n', '\r\n', '\r', ' ', '\t', '{}', 'xyz', '\n\n\n', 'é', '\ufeff'];
     const text = Array.from({ length: random.int(1, 40) }, () => random.pick(pieces)).join('');
     const bytes = Buffer.from(random.int(0, 2) === 0 ? `\ufeff${text}` : text);
-    const cut = random.cut(bytes);
-    const counted = cut.map((each) => part(...random.cut(each)));
+    const cut = random.splitBytes(bytes);
+    const counted = cut.map((each) => part(...random.splitBytes(each)));
     expect({
-      lines: sum(placeParts(counted).map(({ lines }) => lines)),
+      lines: sum(numberPartLines(counted).map(({ lines }) => lines)),
       bytes: sum(counted.map((each) => each.bytes)),
     }).toEqual(whole(bytes));
   }));
 
 test('their runs find a beginning at or before any line', () =>
-  forSeeds(20, (random) => {
+  forEachSeed(20, (random) => {
     const lines = Array.from({ length: random.int(1, 6_000) }, () => 'x'.repeat(random.int(0, 300)));
     const starts: number[] = [];
     let end = 0;
@@ -64,17 +64,17 @@ test('their runs find a beginning at or before any line', () =>
       end += line.length + 1;
     }
     const counted = random
-      .cut(Buffer.from(lines.map((line) => `${line}\n`).join('')))
-      .map((each) => part(...random.cut(each)));
+      .splitBytes(Buffer.from(lines.map((line) => `${line}\n`).join('')))
+      .map((each) => part(...random.splitBytes(each)));
     let offset = 0;
-    const index: LineIndex = placeParts(counted).flatMap(({ firstLine }, at) => {
+    const index: LineIndex = numberPartLines(counted).flatMap(({ firstLine }, at) => {
       const { bytes, firstStart, entries } = counted[at]!;
       offset += bytes;
       return firstLine === null ? [] : [{ line: firstLine, offset: offset - bytes + firstStart, entries }];
     });
     for (let tries = 0; tries < 50; tries++) {
       const wanted = random.int(0, lines.length - 1);
-      const found = nearestLine(index, wanted);
+      const found = findNearestLine(index, wanted);
       expect(found.line).toBeLessThanOrEqual(wanted);
       expect(wanted - found.line).toBeLessThan(1_024);
       expect(found.offset).toBe(starts[found.line]);

@@ -3,7 +3,7 @@
  * says nothing of the line it begins and ends within; kept beside its sums are just enough of both ends that the
  * sums of all parts, put in order, are exactly those of the whole, without a byte being read again.
  */
-import { isBlankByte, LF, LineCounter, mark } from './count-lines.ts';
+import { isBlankByte, LF, LineCounter, byteOrderMarkBytes } from './count-lines.ts';
 
 export interface PartLines {
   readonly bytes: number;
@@ -24,10 +24,10 @@ export interface PartLines {
 }
 
 /** Bytes of a head that are told apart: a mark's, and one that is none of it. */
-const told = mark.length + 1;
+const told = byteOrderMarkBytes.length + 1;
 
 /** Counts one part while its bytes pass through. */
-export class PartCounter {
+export class PartLineCounter {
   private readonly head: number[] = [];
   private headBytes = 0;
   private headText = 0;
@@ -39,33 +39,33 @@ export class PartCounter {
   }
 
   /** @param chunk the next bytes of the part. */
-  take(chunk: Uint8Array): void {
-    if (this.rest) return this.rest.take(chunk);
+  add(chunk: Uint8Array): void {
+    if (this.rest) return this.rest.add(chunk);
     const end = chunk.indexOf(LF);
     this.takeHead(end === -1 ? chunk : chunk.subarray(0, end));
     if (end === -1) return;
     this.rest = new LineCounter(this.headBytes + 1);
-    this.rest.take(chunk.subarray(end + 1));
+    this.rest.add(chunk.subarray(end + 1));
   }
 
   end(): PartLines {
     const { bytes, headText, rest } = this;
     return {
       bytes,
-      breaks: rest ? rest.breaks + 1 : 0,
+      breaks: rest ? rest.lineEnds + 1 : 0,
       lines: rest?.lines ?? 0,
       head: Buffer.from(this.head),
       headText,
-      tailFilled: rest?.filled ?? false,
+      tailFilled: rest?.hasText ?? false,
       firstStart: rest ? this.headBytes + 1 : 0,
-      entries: rest?.entries() ?? Buffer.alloc(0),
+      entries: rest?.encodeIndex() ?? Buffer.alloc(0),
     };
   }
 
   private takeHead(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length && this.headText < told; at++) {
       const offset = this.headBytes + at;
-      if (offset < mark.length) this.head.push(bytes[at]!);
+      if (offset < byteOrderMarkBytes.length) this.head.push(bytes[at]!);
       if (!isBlankByte(bytes[at]!)) this.headText = Math.min(told, offset + 1);
     }
     this.headBytes += bytes.length;
@@ -73,7 +73,7 @@ export class PartCounter {
 }
 
 /** A part in its place. */
-export interface PlacedPart {
+export interface NumberedPart {
   /** Lines that end in it, the file's last one included. */
   readonly lines: number;
   /** The first line that begins in it, counted from 0 in the file; null where none does. */
@@ -81,14 +81,20 @@ export interface PlacedPart {
 }
 
 /** @param parts in the order of the file. @returns the same, with the numbers that only the order gives them. */
-export function placeParts(parts: readonly Omit<PartLines, 'entries'>[]): PlacedPart[] {
+export function numberPartLines(parts: readonly Omit<PartLines, 'entries'>[]): NumberedPart[] {
   let bytes = 0;
   let breaks = 0;
   let marked = 0;
   let filled = false;
   return parts.map((part, at) => {
     let skip = 0;
-    for (; marked < mark.length && marked === bytes + skip && part.head[skip] === mark[marked]; skip++)
+    for (
+      ;
+      marked < byteOrderMarkBytes.length &&
+      marked === bytes + skip &&
+      part.head[skip] === byteOrderMarkBytes[marked];
+      skip++
+    )
       marked++;
     filled ||= part.headText > skip;
     const firstLine = part.breaks > 0 ? breaks + 1 : null;

@@ -1,5 +1,5 @@
-import { forSeeds, type Random } from '../../../test/support/random.ts';
-import { linesOf, splitLines, type Line, type SplitOptions } from './split-lines.ts';
+import { forEachSeed, type Random } from '../../../test/support/random.ts';
+import { splitBufferLines, splitLines, type Line, type SplitOptions } from './split-lines.ts';
 
 async function* of(pieces: Buffer[]) {
   yield* pieces;
@@ -47,13 +47,13 @@ function randomText(random: Random): string {
 }
 
 test('agrees with a plain split, whatever the bytes and however they arrive', () =>
-  forSeeds(2_000, async (random) => {
+  forEachSeed(2_000, async (random) => {
     const text = randomText(random);
     const bytes = Buffer.from(text, 'latin1');
     const options = { maxBytes: random.int(1, 50), firstLine: random.int(1, 9), start: random.int(0, 99) };
     const expected = naive(text, options);
-    expect([...linesOf(bytes, options)]).toEqual(expected);
-    expect(await split(random.cut(bytes), options)).toEqual(expected);
+    expect([...splitBufferLines(bytes, options)]).toEqual(expected);
+    expect(await split(random.splitBytes(bytes), options)).toEqual(expected);
   }));
 
 test('numbers lines as an editor does, blank ones counted', async () => {

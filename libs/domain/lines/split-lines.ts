@@ -58,7 +58,7 @@ function lineIn(
 }
 
 /** Splits a whole range that is in memory: the worker's way, one buffer a chunk. */
-export function* linesOf(range: Buffer, options: SplitOptions): Generator<Line> {
+export function* splitBufferLines(range: Buffer, options: SplitOptions): Generator<Line> {
   const { maxBytes, firstLine = 1, start = 0 } = options;
   const place = { number: firstLine, start, maxBytes };
   for (let from = 0; from < range.length; place.number++) {

@@ -1,5 +1,5 @@
-import { seeded } from '../../../test/support/random.ts';
-import { float32Json } from './float32-json.ts';
+import { createRandom } from '../../../test/support/random.ts';
+import { formatFloat32Json } from './float32-json.ts';
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
@@ -9,7 +9,7 @@ function fromBits(word: number): number {
   return float[0]!;
 }
 
-const text = (value: number) => float32Json(new Float32Array([value])).slice(1, -1);
+const text = (value: number) => formatFloat32Json(new Float32Array([value])).slice(1, -1);
 
 /** A float32 and the midpoints beside it, in whole numbers of 2^power: a fourth of the gap to the next. */
 function between(word: number) {
@@ -90,12 +90,12 @@ test.each([
 });
 
 test('an array of none, of one, of many, one after the other', () => {
-  expect(float32Json(new Float32Array())).toBe('[]');
+  expect(formatFloat32Json(new Float32Array())).toBe('[]');
   const vector = new Float32Array([0.25, -0.75, 3, -1e-30, 0, -0, 0.123456789, 1e38, -100.5, 0.00002]);
-  expect(float32Json(vector)).toBe('[0.25,-0.75,3,-1e-30,0,-0,0.12345679,1e+38,-100.5,0.00002]');
-  expect(float32Json(vector.subarray(1, 3))).toBe('[-0.75,3]');
+  expect(formatFloat32Json(vector)).toBe('[0.25,-0.75,3,-1e-30,0,-0,0.12345679,1e+38,-100.5,0.00002]');
+  expect(formatFloat32Json(vector.subarray(1, 3))).toBe('[-0.75,3]');
   const long = new Float32Array(10_000).fill(-1.1754944e-38);
-  expect(JSON.parse(float32Json(long))).toHaveLength(10_000);
+  expect(JSON.parse(formatFloat32Json(long))).toHaveLength(10_000);
 });
 
 test('around every power of two, and the subnormal floats', () => {
@@ -118,7 +118,7 @@ test('around every power of ten', () => {
 });
 
 test('random bits, and random numbers as vectors have them', () => {
-  const random = seeded(1);
+  const random = createRandom(1);
   for (let tries = 0; tries < 20_000; tries++) {
     expectShortest(random.int(1, 0x7f7fffff));
     float[0] = random.int(1, 2 ** 30) / 2 ** random.int(26, 40);
@@ -127,7 +127,7 @@ test('random bits, and random numbers as vectors have them', () => {
 });
 
 test('short decimals come back as they were', () => {
-  const random = seeded(2);
+  const random = createRandom(2);
   for (let tries = 0; tries < 20_000; tries++) {
     const decimal = random.int(1, 999_999) / 10 ** random.int(0, 9);
     expect(text(Math.fround(decimal))).toBe(String(decimal));

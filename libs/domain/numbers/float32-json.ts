@@ -63,7 +63,7 @@ const excessWords = new Int32Array(excess.buffer);
 const highWord = new Uint8Array(new Uint16Array([1]).buffer)[0]!;
 
 /** @param vector finite numbers. @returns a JSON array; -0 stays -0. */
-export function float32Json(vector: Float32Array): string {
+export function formatFloat32Json(vector: Float32Array): string {
   reserve(vector.length * longest + 2 * margin);
   // One loop over locals: a call a number takes a fourth more time.
   const [out, words] = [text, view];

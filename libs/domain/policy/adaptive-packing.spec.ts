@@ -1,6 +1,6 @@
 import { pack } from '../batches/pack.ts';
 import { AdaptivePacking } from './adaptive-packing.ts';
-import { inHalves } from './halve.ts';
+import { splitUntilSettled } from './split-until-settled.ts';
 
 test('halved by a call that was too much, doubled again by calls that succeed, never past what was given', () => {
   const packing = new AdaptivePacking(() => ({ maxItems: 256, maxTokens: 1_000 }));
@@ -39,7 +39,7 @@ test('what is at fault is found in about twice the logarithm of calls, and all e
   const settled: number[] = [];
   const alone: number[] = [];
   let calls = 0;
-  await inHalves(
+  await splitUntilSettled(
     Array.from({ length: 256 }, (_, at) => at),
     async (items) => {
       calls++;

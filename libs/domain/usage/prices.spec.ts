@@ -21,15 +21,15 @@ test.each([
     'hf/org/model*': { call: 5 },
     'hf/*': { call: 6 },
   });
-  expect(prices.of(model)).toEqual({ call });
+  expect(prices.find(model)).toEqual({ call });
 });
 
 test('a name is text and no pattern but for its stars', () => {
   const prices = new Prices({ 'a/b.c(*': { call: 1 }, 'a/[x]': { call: 2 } });
-  expect(prices.of('a/b.c(d')).toEqual({ call: 1 });
-  expect(prices.of('a/bxc(d')).toBeNull();
-  expect(prices.of('a/x')).toBeNull();
-  expect(prices.of('a/[x]')).toEqual({ call: 2 });
+  expect(prices.find('a/b.c(d')).toEqual({ call: 1 });
+  expect(prices.find('a/bxc(d')).toBeNull();
+  expect(prices.find('a/x')).toBeNull();
+  expect(prices.find('a/[x]')).toEqual({ call: 2 });
 });
 
 test.each([

@@ -13,7 +13,7 @@ export interface Price {
   readonly call?: number | undefined;
 }
 
-export interface Used {
+export interface UsageAmounts {
   /** Requests that were answered. */
   readonly calls: number;
   readonly inputTokens: number;
@@ -23,7 +23,7 @@ export interface Used {
 }
 
 /** Of a US dollar: sums of whole numbers are exact, in whatever order they are made. */
-export const billionths = 1e9;
+export const billionthsPerDollar = 1e9;
 
 interface Rule {
   readonly matches: (model: string) => boolean;
@@ -45,13 +45,13 @@ export class Prices {
   }
 
   /** The model's own price, else that of the pattern that says most of its name; null where none fits. */
-  of(model: string): Price | null {
+  find(model: string): Price | null {
     return this.exact.get(model) ?? this.rules.find(({ matches }) => matches(model))?.price ?? null;
   }
 
   /** @returns whole billionths of a US dollar; null where the model has no price. */
-  estimate(model: string, used: Used): number | null {
-    const price = this.of(model);
+  estimate(model: string, used: UsageAmounts): number | null {
+    const price = this.find(model);
     if (!price) return null;
     const { inputTokens = 0, outputTokens = 0, image = 0, second = 0, call = 0 } = price;
     const dollars =
@@ -59,7 +59,7 @@ export class Prices {
       used.images * image +
       (used.mediaMs / 1_000) * second +
       used.calls * call;
-    return Math.round(dollars * billionths);
+    return Math.round(dollars * billionthsPerDollar);
   }
 }
 

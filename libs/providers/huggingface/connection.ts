@@ -12,7 +12,14 @@ import {
 } from '@huggingface/inference';
 import { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
-import { failureOf, isNetwork, isUnreadable, misfit, unreachable, unsupported } from '../failures.ts';
+import {
+  buildUpstreamFailure,
+  isNetworkError,
+  isParseError,
+  invalidOutput,
+  unreachable,
+  unsupportedRequest,
+} from '../failures.ts';
 import type { Target } from './target.ts';
 
 export interface HuggingFaceOptions {
@@ -32,7 +39,7 @@ export interface HuggingFaceOptions {
 type Headers = Response['headers'];
 
 /** Arguments that say where a call goes, and the options that each call is made with. */
-export interface Going {
+export interface ClientArguments {
   readonly to: { readonly model?: string; readonly provider?: never; readonly endpointUrl?: string };
   readonly options: {
     readonly signal: AbortSignal;
@@ -59,7 +66,7 @@ export class Connection {
   async call<T>(
     { model, provider, endpointUrl }: Target,
     signal: AbortSignal,
-    run: (client: InferenceClient, going: Going) => Promise<T>,
+    run: (client: InferenceClient, going: ClientArguments) => Promise<T>,
   ): Promise<T> {
     let headers: Headers | null = null;
     const keepHeaders: typeof fetch = async (url, init) => {
@@ -67,7 +74,9 @@ export class Connection {
       if (!response.ok) headers = response.headers;
       return response;
     };
-    const to = (endpointUrl ? { endpointUrl } : { model, provider: provider ?? 'auto' }) as Going['to'];
+    const to = (
+      endpointUrl ? { endpointUrl } : { model, provider: provider ?? 'auto' }
+    ) as ClientArguments['to'];
     const options = { signal, fetch: keepHeaders, retry_on_error: false } as const;
     return callUpstream(
       signal,
@@ -122,16 +131,16 @@ export class Connection {
       const { status, body } = error.httpResponse;
       return this.refused(status, messageOf(body) || error.message, headers, model, error);
     }
-    if (error instanceof InferenceClientInputError) return unsupported(error.message, 'model');
+    if (error instanceof InferenceClientInputError) return unsupportedRequest(error.message, 'model');
     if (error instanceof InferenceClientProviderOutputError)
-      return misfit('the provider sent another shape', error);
-    if (isNetwork(error)) return unreachable('Hugging Face', error);
-    if (isUnreadable(error)) return misfit('it is not JSON', error);
+      return invalidOutput('the provider sent another shape', error);
+    if (isNetworkError(error)) return unreachable('Hugging Face', error);
+    if (isParseError(error)) return invalidOutput('it is not JSON', error);
     return error;
   }
 
   private refused(status: number, message: string, headers: Headers | null, model: string, cause: unknown) {
-    return failureOf(
+    return buildUpstreamFailure(
       { status, message, headers, cause },
       {
         provider: 'Hugging Face',

@@ -1,13 +1,13 @@
 /** Hugging Face: Inference Providers through the router, and dedicated endpoints. Its table is what its client has methods for. */
 import { fingerprint } from '../fingerprint.ts';
 import type { Provider } from '../provider.ts';
-import { askedFor, seesBy, type ListedModel } from '../vision.ts';
+import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
 import { Connection, type HuggingFaceOptions } from './connection.ts';
 import { chatCompletion } from './chat.ts';
-import { imageToImage, imageToVideo, textToImage, textToVideo } from './drawing.ts';
-import { endInQueue } from './queues.ts';
-import * as senses from './senses.ts';
-import { targetOf } from './target.ts';
+import { imageToImage, imageToVideo, textToImage, textToVideo } from './images.ts';
+import { cancelInQueue } from './provider-queues.ts';
+import * as senses from './image-and-audio.ts';
+import { parseTarget } from './target.ts';
 import * as text from './text.ts';
 
 /** Models of its chat, with what goes into them. */
@@ -15,14 +15,14 @@ const routerModels = 'https://router.huggingface.co/v1/models';
 
 export function createHuggingFace(options: HuggingFaceOptions): Provider {
   const on = new Connection(options);
-  const { endpoints, concurrency, concurrencyOf, token } = options;
+  const { endpoints, concurrency, concurrencyOf: getModelConcurrency, token } = options;
   return {
     id: 'hf',
     pool: 'remote',
-    costs: () => true,
+    isBilled: () => true,
     ...(token && { token: fingerprint(token) }),
     concurrency,
-    concurrencyOf,
+    getModelConcurrency,
     handlers: {
       'audio-classification': senses.audioClassification(on, endpoints),
       'automatic-speech-recognition': senses.automaticSpeechRecognition(on, endpoints),
@@ -52,12 +52,15 @@ export function createHuggingFace(options: HuggingFaceOptions): Provider {
       'zero-shot-classification': text.zeroShotClassification(on, endpoints),
       'zero-shot-image-classification': senses.zeroShotImageClassification(on, endpoints),
     },
-    sees: askedFor(async (name, signal) => {
-      const { model, endpointUrl } = targetOf(name, endpoints);
+    acceptsImages: cacheImageSupport(async (name, signal) => {
+      const { model, endpointUrl } = parseTarget(name, endpoints);
       if (endpointUrl) return null;
-      return seesBy((await on.request<{ data: ListedModel[] }>(routerModels, model, signal)).data, model);
+      return findImageSupport(
+        (await on.request<{ data: ListedModel[] }>(routerModels, model, signal)).data,
+        model,
+      );
     }),
-    endRun: (model, run) => endInQueue(on, targetOf(model, endpoints), run),
-    check: (model) => void targetOf(model, endpoints),
+    cancelRun: (model, run) => cancelInQueue(on, parseTarget(model, endpoints), run),
+    checkModel: (model) => void parseTarget(model, endpoints),
   };
 }

@@ -17,7 +17,7 @@ export interface Target {
 const policies = ['fastest', 'cheapest', 'preferred', 'auto'];
 
 /** @throws InvalidInput, code `model_not_found`. */
-export function targetOf(name: string, endpoints: ReadonlyMap<string, string>): Target {
+export function parseTarget(name: string, endpoints: ReadonlyMap<string, string>): Target {
   if (name.startsWith('@')) {
     const endpointUrl = endpoints.get(name.slice(1));
     if (!endpointUrl) {

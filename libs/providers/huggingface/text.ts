@@ -1,20 +1,20 @@
 /** Texts: to vectors, labels, answers and other texts. */
 import type { KindId, OutputOf } from '#catalogue';
-import { misfit, unsupported } from '../failures.ts';
+import { invalidOutput, unsupportedRequest } from '../failures.ts';
 import type { Handler } from '../provider.ts';
 import type { Connection } from './connection.ts';
-import type { Endpoints } from './drawing.ts';
-import { targetOf } from './target.ts';
+import type { InferenceEndpoints } from './images.ts';
+import { parseTarget } from './target.ts';
 
-type Make<K extends KindId> = (on: Connection, endpoints: Endpoints) => Handler<K>;
+type Make<K extends KindId> = (deps: Connection, endpoints: InferenceEndpoints) => Handler<K>;
 
 export const embeddings: Make<'embeddings'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { inputs, dimensions } }, { signal }) => {
     if (inputs.some((input) => typeof input !== 'string')) {
-      throw unsupported('Models of Hugging Face take text, not token ids.', 'input');
+      throw unsupportedRequest('Models of Hugging Face take text, not token ids.', 'input');
     }
-    const found = (await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    const found = (await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.featureExtraction(
         { ...to, inputs: inputs as string[], ...(dimensions && { dimensions }) },
         options,
@@ -22,7 +22,7 @@ export const embeddings: Make<'embeddings'> =
     )) as unknown[];
     const vectors = found.map((one) => {
       if (!Array.isArray(one) || Array.isArray(one[0]))
-        throw misfit('the model gives vectors of tokens, not of texts');
+        throw invalidOutput('the model gives vectors of tokens, not of texts');
       return Float32Array.from(one as number[], (value) => value ?? NaN);
     });
     // Nothing is counted upstream: four characters a token.
@@ -30,33 +30,33 @@ export const embeddings: Make<'embeddings'> =
   };
 
 export const sentenceSimilarity: Make<'sentence-similarity'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { source_sentence, sentences } }, { signal }) => ({
-    similarities: await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    similarities: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.sentenceSimilarity({ ...to, inputs: { source_sentence, sentences } }, options),
     ),
   });
 
 export const textClassification: Make<'text-classification'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { text, top_k } }, { signal }) => ({
-    labels: await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    labels: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.textClassification({ ...to, inputs: text, ...(top_k && { parameters: { top_k } }) }, options),
     ),
   });
 
 export const zeroShotClassification: Make<'zero-shot-classification'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { text, metadata: _, ...parameters } }, { signal }) => ({
-    labels: await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    labels: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.zeroShotClassification({ ...to, inputs: text, parameters }, options),
     ),
   });
 
 export const tokenClassification: Make<'token-classification'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { text, metadata: _, ...parameters } }, { signal }) => {
-    const found = await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.tokenClassification({ ...to, inputs: text, parameters }, options),
     );
     return {
@@ -67,9 +67,9 @@ export const tokenClassification: Make<'token-classification'> =
   };
 
 export const fillMask: Make<'fill-mask'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { text, metadata: _, ...parameters } }, { signal }) => {
-    const found = await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.fillMask({ ...to, inputs: text, parameters }, options),
     );
     return {
@@ -78,10 +78,10 @@ export const fillMask: Make<'fill-mask'> =
   };
 
 export const questionAnswering: Make<'question-answering'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { question, context } }, { signal }) => {
-    const { answer, score, start, end } = await on.call(
-      targetOf(model, endpoints),
+    const { answer, score, start, end } = await deps.call(
+      parseTarget(model, endpoints),
       signal,
       (client, { to, options }) =>
         client.questionAnswering({ ...to, inputs: { question, context } }, options),
@@ -90,9 +90,9 @@ export const questionAnswering: Make<'question-answering'> =
   };
 
 export const tableQuestionAnswering: Make<'table-question-answering'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { question, table } }, { signal }) => {
-    const found = await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.tableQuestionAnswering({ ...to, inputs: { query: question, question, table } }, options),
     );
     const { answer, cells, coordinates, aggregator } = found as OutputOf<'table-question-answering'>;
@@ -100,28 +100,28 @@ export const tableQuestionAnswering: Make<'table-question-answering'> =
   };
 
 export const summarization: Make<'summarization'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { text, min_length, max_length } }, { signal }) => {
     const limits = { ...(min_length && { min_length }), ...(max_length && { max_length }) };
-    const found = await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.summarization({ ...to, inputs: text, parameters: { generate_parameters: limits } }, options),
     );
     return { summary: found.summary_text };
   };
 
 export const translation: Make<'translation'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input: { text, source_language: src_lang, target_language: tgt_lang } }, { signal }) => {
-    const found = await on.call(targetOf(model, endpoints), signal, (client, { to, options }) =>
+    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
       client.translation({ ...to, inputs: text, parameters: { src_lang, tgt_lang } }, options),
     );
     const [first] = [found].flat();
-    if (!first) throw misfit('it holds no translation');
+    if (!first) throw invalidOutput('it holds no translation');
     return { translation: first.translation_text };
   };
 
 export const textGeneration: Make<'text-generation'> =
-  (on, endpoints) =>
+  (deps, endpoints) =>
   async ({ model, input }, { signal }) => {
     const { prompt, max_tokens, temperature, top_p, top_k, seed, stop, repetition_penalty } = input;
     const parameters = {
@@ -137,8 +137,8 @@ export const textGeneration: Make<'text-generation'> =
       },
       ...(stop && { stop: [stop].flat() }),
     };
-    const { generated_text: text } = await on.call(
-      targetOf(model, endpoints),
+    const { generated_text: text } = await deps.call(
+      parseTarget(model, endpoints),
       signal,
       (client, { to, options }) => client.textGeneration({ ...to, inputs: prompt, parameters }, options),
     );

@@ -1,11 +1,16 @@
 /** `/api/chat` and `/api/generate`: streamed where the caller reads along, whole where not; one choice, as Ollama has it. */
 import type { InputOf, OutputOf } from '#catalogue';
-import { unsupported } from '../failures.ts';
-import { gather } from '../gather.ts';
+import { unsupportedRequest } from '../failures.ts';
+import { collectStream } from '../collect-stream.ts';
 import type { Handler, Run } from '../provider.ts';
-import { StreamedChoices, StreamedTexts, type ChatChunk, type TextChunk } from '../streamed.ts';
+import {
+  ChatStreamCollector,
+  TextStreamCollector,
+  type ChatChunk,
+  type TextChunk,
+} from '../stream-collectors.ts';
 import type { Connection } from './connection.ts';
-import { formatOf, optionsOf } from './options.ts';
+import { toOllamaFormat, toOllamaOptions } from './options.ts';
 
 interface Ended {
   readonly done?: boolean;
@@ -27,15 +32,15 @@ interface Said extends Ended {
 }
 
 export const chatCompletion =
-  (on: Connection): Handler<'chat-completion'> =>
+  (deps: Connection): Handler<'chat-completion'> =>
   async ({ model, input }, run) => {
     oneChoice(input);
     const { tools, think, keep_alive } = input;
     const body = {
       ...{ model, tools, think, keep_alive },
       messages: input.messages.map(messageOf),
-      options: optionsOf(input),
-      format: formatOf(input),
+      options: toOllamaOptions(input),
+      format: toOllamaFormat(input),
     };
     let calls = 0;
     const chunkOf = ({ message = {}, ...end }: Said): ChatChunk => {
@@ -53,11 +58,11 @@ export const chatCompletion =
       };
       return { choices: [{ index: 0, delta, finish_reason: reasonOf(end, calls > 0) }], usage: usageOf(end) };
     };
-    return gather<ChatChunk, OutputOf<'chat-completion'>>(
+    return collectStream<ChatChunk, OutputOf<'chat-completion'>>(
       'Ollama',
       toldBy(run, input),
-      new StreamedChoices(),
-      (take) => read<Said>(on, '/api/chat', body, input, run, (line) => take(chunkOf(line))),
+      new ChatStreamCollector(),
+      (take) => read<Said>(deps, '/api/chat', body, input, run, (line) => take(chunkOf(line))),
     );
   };
 
@@ -66,24 +71,24 @@ interface Written extends Ended {
 }
 
 export const textGeneration =
-  (on: Connection): Handler<'text-generation'> =>
+  (deps: Connection): Handler<'text-generation'> =>
   async ({ model, input }, run) => {
     oneChoice(input);
     const { prompt, suffix, keep_alive } = input;
     const body = {
       ...{ model, prompt, suffix, keep_alive },
-      options: optionsOf(input),
+      options: toOllamaOptions(input),
       raw: suffix === undefined,
     };
     const chunkOf = ({ response, ...end }: Written): TextChunk => ({
       choices: [{ index: 0, ...(response && { text: response }), finish_reason: reasonOf(end, false) }],
       usage: usageOf(end),
     });
-    return gather<TextChunk, OutputOf<'text-generation'>>(
+    return collectStream<TextChunk, OutputOf<'text-generation'>>(
       'Ollama',
       toldBy(run, input),
-      new StreamedTexts(),
-      (take) => read<Written>(on, '/api/generate', body, input, run, (line) => take(chunkOf(line))),
+      new TextStreamCollector(),
+      (take) => read<Written>(deps, '/api/generate', body, input, run, (line) => take(chunkOf(line))),
     );
   };
 
@@ -97,19 +102,19 @@ const toldBy = (run: Run, { stream }: Asked): Run => (stream ? run : { ...run, s
 
 /** A whole answer is a stream of one line. */
 async function read<Line>(
-  on: Connection,
+  deps: Connection,
   path: string,
   body: object,
   { stream }: Asked,
   { signal }: Run,
   take: (line: Line) => void,
 ): Promise<void> {
-  if (stream) await on.stream<Line>(path, body, signal, take);
-  else take(await on.post<Line>(path, body, signal));
+  if (stream) await deps.stream<Line>(path, body, signal, take);
+  else take(await deps.post<Line>(path, body, signal));
 }
 
 function oneChoice({ n }: Asked): void {
-  if (n != null && n > 1) throw unsupported('Ollama gives one answer a call: leave `n` out.', 'n');
+  if (n != null && n > 1) throw unsupportedRequest('Ollama gives one answer a call: leave `n` out.', 'n');
 }
 
 function reasonOf({ done, done_reason: reason = 'stop' }: Ended, hasCalls: boolean): string | null {
@@ -132,7 +137,7 @@ function messageOf(message: Message): object {
     if (part.type === 'text') texts.push(part.text);
     else if (part.type === 'refusal') texts.push(part.refusal);
     else if (part.type === 'image_url') images.push(part.image_url.url.replace(/^data:[^,]*,/, ''));
-    else throw unsupported('Ollama takes no sound in messages.', 'messages');
+    else throw unsupportedRequest('Ollama takes no sound in messages.', 'messages');
   }
   const calls = 'tool_calls' in message ? (message.tool_calls as readonly Called[] | undefined) : undefined;
   return {
@@ -152,6 +157,6 @@ function calledOf({ function: called }: Called): ToolCall[] {
   try {
     return [{ function: { name: called.name, arguments: JSON.parse(called.arguments) as unknown } }];
   } catch {
-    throw unsupported(`The arguments of the call of '${called.name}' are not JSON.`, 'messages');
+    throw unsupportedRequest(`The arguments of the call of '${called.name}' are not JSON.`, 'messages');
   }
 }

@@ -4,7 +4,13 @@
  */
 import type { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
-import { failureOf, isNetwork, isUnreadable, misfit, unreachable } from '../failures.ts';
+import {
+  buildUpstreamFailure,
+  isNetworkError,
+  isParseError,
+  invalidOutput,
+  unreachable,
+} from '../failures.ts';
 
 export interface OllamaOptions {
   /** Without a path, e.g. `http://127.0.0.1:11434`. */
@@ -50,8 +56,8 @@ export class Connection {
 
   private call<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
     return callUpstream(signal, run, (error) => {
-      if (isNetwork(error)) return unreachable('Ollama', error);
-      return isUnreadable(error) ? misfit('it is not JSON', error) : error;
+      if (isNetworkError(error)) return unreachable('Ollama', error);
+      return isParseError(error) ? invalidOutput('it is not JSON', error) : error;
     });
   }
 
@@ -64,7 +70,7 @@ export class Connection {
   }
 
   private refused(status: number, message: string, headers: Headers | null): ProviderFailure {
-    return failureOf(
+    return buildUpstreamFailure(
       { status, message, headers, cause: undefined },
       {
         provider: 'Ollama',

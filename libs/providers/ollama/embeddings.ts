@@ -1,5 +1,5 @@
 /** `/api/embed`: texts to vectors. What is too long for the model is refused and not cut. */
-import { misfit, unsupported } from '../failures.ts';
+import { invalidOutput, unsupportedRequest } from '../failures.ts';
 import type { Handler } from '../provider.ts';
 import { shareTokens } from '../share-tokens.ts';
 import type { Connection } from './connection.ts';
@@ -10,14 +10,14 @@ interface Embedded {
 }
 
 export const embeddings =
-  (on: Connection): Handler<'embeddings'> =>
+  (deps: Connection): Handler<'embeddings'> =>
   async ({ model, input: { inputs, dimensions } }, { signal }) => {
     if (inputs.some((input) => typeof input !== 'string')) {
-      throw unsupported('Ollama embeds texts: send them as such, and not as tokens.', 'input');
+      throw unsupportedRequest('Ollama embeds texts: send them as such, and not as tokens.', 'input');
     }
     const body = { model, input: inputs, dimensions, truncate: false };
-    const answer = await on.post<Embedded>('/api/embed', body, signal);
-    if (!Array.isArray(answer.embeddings)) throw misfit('it holds no list of vectors');
+    const answer = await deps.post<Embedded>('/api/embed', body, signal);
+    if (!Array.isArray(answer.embeddings)) throw invalidOutput('it holds no list of vectors');
     return {
       vectors: answer.embeddings.map((vector: readonly (number | null)[]) =>
         Float32Array.from(vector, (value) => value ?? NaN),

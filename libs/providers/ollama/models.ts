@@ -1,7 +1,7 @@
 /** What an Ollama server has in memory, and fetching for it what it lacks: as local models come, when they are asked for. */
 import type { Failure } from '#domain';
 import { ProviderFailure } from '#domain';
-import type { HeldModel, ModelHost } from '../provider.ts';
+import type { HostedModel, ModelHost } from '../provider.ts';
 import type { Connection } from './connection.ts';
 
 interface Running {
@@ -24,15 +24,15 @@ interface Failed {
 }
 
 export class OllamaModels implements ModelHost {
-  private running = new Map<string, HeldModel>();
+  private running = new Map<string, HostedModel>();
   private readonly loading = new Map<string, Promise<void>>();
   private readonly failed = new Map<string, Failed>();
   private readonly over = new AbortController();
   private lookedAt = 0;
 
-  constructor(private readonly on: Connection) {}
+  constructor(private readonly deps: Connection) {}
 
-  held(): HeldModel[] {
+  list(): HostedModel[] {
     if (Date.now() - this.lookedAt > lookEveryMs) void this.look().catch(() => undefined);
     const nothing = { bytes: 0, device: 'ollama', dtype: 'auto' };
     const others = [
@@ -71,7 +71,7 @@ export class OllamaModels implements ModelHost {
   async unload(name: string): Promise<void> {
     const model = plain(name);
     this.failed.delete(model);
-    await this.on.post('/api/generate', { model, keep_alive: 0 }, this.over.signal);
+    await this.deps.post('/api/generate', { model, keep_alive: 0 }, this.over.signal);
     this.running.delete(model);
   }
 
@@ -80,25 +80,25 @@ export class OllamaModels implements ModelHost {
   }
 
   /** Names of those that lie on the server's disk. */
-  async known(): Promise<string[]> {
-    const { models } = await this.on.get<{ models: Running[] }>('/api/tags', AbortSignal.timeout(lookMs));
+  async listModels(): Promise<string[]> {
+    const { models } = await this.deps.get<{ models: Running[] }>('/api/tags', AbortSignal.timeout(lookMs));
     return models.map(({ name }) => plain(name));
   }
 
   /** @returns whether it takes images; null where the server does not say, as those before 0.6.4 do not. */
-  async sees(name: string, signal: AbortSignal): Promise<boolean | null> {
-    const shown = await this.on.post<{ capabilities?: string[] }>('/api/show', { model: name }, signal);
+  async acceptsImages(name: string, signal: AbortSignal): Promise<boolean | null> {
+    const shown = await this.deps.post<{ capabilities?: string[] }>('/api/show', { model: name }, signal);
     return shown.capabilities?.includes('vision') ?? null;
   }
 
   private async fetch(model: string): Promise<void> {
     const { signal } = this.over;
     // A call without inputs loads a model of any sort, and calculates nothing.
-    const warm = () => this.on.post('/api/embed', { model, input: [] }, signal);
+    const warm = () => this.deps.post('/api/embed', { model, input: [] }, signal);
     try {
       await warm().catch(async (error: unknown) => {
         if (!(error instanceof ProviderFailure && error.status === 404)) throw error;
-        await this.on.stream('/api/pull', { model }, signal, () => undefined);
+        await this.deps.stream('/api/pull', { model }, signal, () => undefined);
         await warm();
       });
       await this.look();
@@ -111,7 +111,7 @@ export class OllamaModels implements ModelHost {
 
   private async look(): Promise<void> {
     this.lookedAt = Date.now();
-    const { models } = await this.on.get<{ models: Running[] }>('/api/ps', AbortSignal.timeout(lookMs));
+    const { models } = await this.deps.get<{ models: Running[] }>('/api/ps', AbortSignal.timeout(lookMs));
     const usedAt = new Date();
     this.running = new Map(
       models.map(({ name, size = 0, size_vram: onDevice = 0, details }) => [

@@ -4,7 +4,7 @@ import type { Provider } from '../provider.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OllamaOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
-import { askedFor } from '../vision.ts';
+import { cacheImageSupport } from '../image-support.ts';
 import { OllamaModels } from './models.ts';
 
 export function createOllama(options: OllamaOptions): Provider {
@@ -14,21 +14,21 @@ export function createOllama(options: OllamaOptions): Provider {
     id: 'ollama',
     pool: 'remote',
     concurrency: options.concurrency,
-    concurrencyOf: options.concurrencyOf,
+    getModelConcurrency: options.concurrencyOf,
     handlers: {
       'chat-completion': chatCompletion(on),
       embeddings: embeddings(on),
       'text-generation': textGeneration(on),
     },
-    check(model) {
+    checkModel(model) {
       if (/^\w[\w.-]*(\/\w[\w.-]*)*(:[\w.-]+)?$/.test(model)) return;
       throw new InvalidInput('Name the model as Ollama does: ollama/name, or ollama/name:tag.', {
         code: 'model_not_found',
         param: 'model',
       });
     },
-    sees: askedFor((model, signal) => models.sees(model, signal)),
-    known: () => models.known().catch(() => []),
+    acceptsImages: cacheImageSupport((model, signal) => models.acceptsImages(model, signal)),
+    listModels: () => models.listModels().catch(() => []),
     models,
   };
 }

@@ -21,7 +21,7 @@ const same = [
   'repeat_penalty',
 ] as const;
 
-export function optionsOf(input: Sampling & Readonly<Record<string, unknown>>): object {
+export function toOllamaOptions(input: Sampling & Readonly<Record<string, unknown>>): object {
   const limit = input.max_completion_tokens ?? input.max_tokens;
   const given = same.flatMap((name) => (input[name] == null ? [] : [[name, input[name]] as const]));
   return {
@@ -32,7 +32,7 @@ export function optionsOf(input: Sampling & Readonly<Record<string, unknown>>): 
 }
 
 /** `json`, or the schema that the answer is to follow. */
-export function formatOf({ response_format: format }: Sampling): unknown {
+export function toOllamaFormat({ response_format: format }: Sampling): unknown {
   if (format?.['type'] === 'json_object') return 'json';
   return (format?.['json_schema'] as { schema?: unknown } | undefined)?.schema;
 }

@@ -2,9 +2,15 @@
 import OpenAI, { APIConnectionError, APIError, type APIPromise } from 'openai';
 import { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
-import { failureOf, isNetwork, isUnreadable, misfit, unreachable } from '../failures.ts';
-import { costOf } from '../gather.ts';
-import type { Counted } from '../streamed.ts';
+import {
+  buildUpstreamFailure,
+  isNetworkError,
+  isParseError,
+  invalidOutput,
+  unreachable,
+} from '../failures.ts';
+import { parseCost } from '../collect-stream.ts';
+import type { UpstreamUsage } from '../stream-collectors.ts';
 
 export interface OpenAICompatibleOptions {
   /** What stands before the slash in a model's name. */
@@ -25,8 +31,8 @@ const never = 24 * 3_600_000;
  * What a call has cost in US dollars, where a gateway says it beside the body, as LiteLLM's proxy does:
  * https://docs.litellm.ai/docs/proxy/response_headers. A stream's headers come before anything is made, and name none.
  */
-export const chargedBy = ({ headers }: Response): number | undefined =>
-  costOf({ cost: Number(headers.get('x-litellm-response-cost') || NaN) });
+export const readCostHeader = ({ headers }: Response): number | undefined =>
+  parseCost({ cost: Number(headers.get('x-litellm-response-cost') || NaN) });
 
 export class Connection {
   private readonly client: OpenAI;
@@ -57,14 +63,14 @@ export class Connection {
   }
 
   /** A call with a whole answer: where its header alone says what it has cost, its `usage` says so too. */
-  ask<T extends object>(
+  callForJson<T extends object>(
     signal: AbortSignal,
     run: (client: OpenAI) => APIPromise<T>,
-  ): Promise<T & { readonly usage?: Counted }> {
+  ): Promise<T & { readonly usage?: UpstreamUsage }> {
     return this.call(signal, async (client) => {
       const { data, response } = await run(client).withResponse();
-      const { usage } = data as { readonly usage?: Counted | null };
-      const cost = costOf(usage ?? {}) ?? chargedBy(response);
+      const { usage } = data as { readonly usage?: UpstreamUsage | null };
+      const cost = parseCost(usage ?? {}) ?? readCostHeader(response);
       return cost === undefined ? data : Object.assign(data, { usage: { ...usage, cost } });
     });
   }
@@ -72,14 +78,14 @@ export class Connection {
   private translate(error: unknown): unknown {
     const { name: provider, key: secret } = this.options;
     if (error instanceof ProviderFailure) return error;
-    if (error instanceof APIConnectionError || isNetwork(error)) return unreachable(provider, error);
-    if (isUnreadable(error)) return misfit('it is not JSON', error);
+    if (error instanceof APIConnectionError || isNetworkError(error)) return unreachable(provider, error);
+    if (isParseError(error)) return invalidOutput('it is not JSON', error);
     if (!(error instanceof APIError)) return error;
     const { status, headers, code, param, message } = error as APIError;
     if (status === undefined) return unreachable(provider, error);
     const said = (error.error as { message?: unknown } | undefined)?.message;
     const words = typeof said === 'string' ? said : message;
-    return failureOf(
+    return buildUpstreamFailure(
       { status, headers: headers ?? null, code, param, message: words, cause: error },
       {
         provider,

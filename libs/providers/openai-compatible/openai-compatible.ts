@@ -5,24 +5,24 @@
 import { InvalidInput } from '#domain';
 import { fingerprint } from '../fingerprint.ts';
 import type { Provider } from '../provider.ts';
-import { askedFor, seesBy, type ListedModel } from '../vision.ts';
+import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OpenAICompatibleOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
-import { endFilm, imageToVideo, textToVideo } from './films.ts';
-import { moderation, reranking } from './judgements.ts';
-import { imageToImage, inpainting, textToImage } from './pictures.ts';
-import { automaticSpeechRecognition, textToSpeech } from './speech.ts';
+import { cancelVideo, imageToVideo, textToVideo } from './videos.ts';
+import { moderation, reranking } from './moderation-and-reranking.ts';
+import { imageToImage, inpainting, textToImage } from './images.ts';
+import { automaticSpeechRecognition, textToSpeech } from './audio.ts';
 
 export function createOpenAICompatible(options: OpenAICompatibleOptions): Provider {
   const on = new Connection(options);
   return {
     id: options.name,
     pool: 'remote',
-    costs: () => true,
+    isBilled: () => true,
     ...(options.key && { token: fingerprint(options.key) }),
     concurrency: options.concurrency,
-    concurrencyOf: options.concurrencyOf,
+    getModelConcurrency: options.concurrencyOf,
     handlers: {
       'automatic-speech-recognition': automaticSpeechRecognition(on),
       'chat-completion': chatCompletion(on),
@@ -37,12 +37,12 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
       'text-to-speech': textToSpeech(on),
       'text-to-video': textToVideo(on),
     },
-    sees: askedFor(async (model, signal) => {
+    acceptsImages: cacheImageSupport(async (model, signal) => {
       const { data } = await on.call(signal, (client) => client.models.list({ signal }));
-      return seesBy(data as ListedModel[], model);
+      return findImageSupport(data as ListedModel[], model);
     }),
-    endRun: (_, run) => endFilm(on, run),
-    check(model) {
+    cancelRun: (_, run) => cancelVideo(on, run),
+    checkModel(model) {
       if (model !== '') return;
       throw new InvalidInput(`Name the model after the slash, as '${options.name}' knows it.`, {
         code: 'model_not_found',

@@ -1,6 +1,6 @@
 /** A deterministic vector for each text: unit length, equal for equal text, and no meaning whatever. */
 import type { EmbeddingsInput, EmbeddingsOutput } from '#catalogue';
-import { chanceOf } from './chance.ts';
+import { createSeededRandom } from './seeded-random.ts';
 
 const defaultDimensions = 8;
 
@@ -13,7 +13,7 @@ export function embed({ inputs, dimensions = defaultDimensions }: EmbeddingsInpu
 }
 
 function vectorOf(text: string, dimensions: number): Float32Array {
-  const chance = chanceOf(text);
+  const chance = createSeededRandom(text);
   const vector = new Float32Array(dimensions);
   let squares = 0;
   for (let at = 0; at < dimensions; at++) {

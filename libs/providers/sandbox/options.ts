@@ -62,7 +62,7 @@ export function parseOptions(
 const calls = channel('millrace:sandbox.call');
 
 /** Runs `answer` after the time, and with the faults, that the options name. */
-export async function withFaults<T>(
+export async function runWithFaults<T>(
   options: SandboxOptions,
   inputs: readonly unknown[],
   run: Run,
@@ -99,12 +99,12 @@ async function passTime(ms: number, { progress = 'percent' }: SandboxOptions, ru
   const now = Date.now();
   const resumed = run.resume?.startsWith(runPrefix) ? Number(run.resume.slice(runPrefix.length)) : NaN;
   const began = resumed <= now ? resumed : now;
-  if (began === now) await run.remember(`${runPrefix}${now}`);
+  if (began === now) await run.saveRunId(`${runPrefix}${now}`);
   for (let passed = now - began; passed < ms; passed = Date.now() - began) {
     const share = passed / ms;
-    if (progress === 'percent') run.progress({ percent: Math.floor(share * 100), stage: 'running' });
+    if (progress === 'percent') run.reportProgress({ percent: Math.floor(share * 100), stage: 'running' });
     if (progress === 'queue' && share < 0.5)
-      run.progress({ queuePosition: Math.ceil((0.5 - share) * 10), stage: 'queued' });
+      run.reportProgress({ queuePosition: Math.ceil((0.5 - share) * 10), stage: 'queued' });
     await wait(Math.min(stepMs, ms - passed), undefined, { signal });
   }
 }

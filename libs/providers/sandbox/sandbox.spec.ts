@@ -1,13 +1,13 @@
 import { InvalidInput, ProviderFailure } from '#domain';
 import { createProviders } from '../registry.ts';
-import { silentRun } from '../silent-run.ts';
+import { createSilentRun } from '../silent-run.ts';
 import { sandbox } from './sandbox.ts';
 
 const { route } = createProviders();
 const embed = (model: string, inputs: (string | number[])[], over: object = {}, signal?: AbortSignal) =>
   sandbox.handlers.embeddings!(
     { model, input: { inputs, ...over } },
-    silentRun(signal ?? new AbortController().signal),
+    createSilentRun(signal ?? new AbortController().signal),
   );
 const numbers = (vector?: Float32Array) => [...vector!];
 

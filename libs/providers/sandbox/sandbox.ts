@@ -14,12 +14,12 @@ export const sandbox: Provider = {
   concurrency: 4,
   // It fails because it was asked to: nothing is gained by waiting for it to come back, and a refusal for one model
   // says nothing about the others.
-  policy: { budget: { patienceMs: 15_000 }, barredMs: 0 },
+  policy: { budget: { maxWaitMs: 15_000 }, blockMs: 0 },
   handlers,
-  costs: (model) => model.endsWith(':paid'),
-  sees: (model) => !model.endsWith(':blind'),
-  known: () => Object.keys(kinds),
-  check(model, kind) {
+  isBilled: (model) => model.endsWith(':paid'),
+  acceptsImages: (model) => !model.endsWith(':blind'),
+  listModels: () => Object.keys(kinds),
+  checkModel(model, kind) {
     const [name = '', suffix, ...more] = model.split(':');
     const isKnown = Object.hasOwn(kinds, name) && (suffix === undefined || Object.hasOwn(suffixes, suffix));
     if (!isKnown || more.length > 0) {

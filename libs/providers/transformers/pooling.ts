@@ -3,7 +3,7 @@
  * Source: Sentence Transformers, `sentence_transformers/models/Pooling.py` and `Normalize.py`; Matryoshka cutting:
  * Kusupati et al. 2022 (arXiv:2205.13147), where a prefix of the vector is used, at unit length.
  */
-import type { PoolingMode } from './messages.ts';
+import type { PoolingMode } from './thread-messages.ts';
 
 export interface TokenVectors {
   /** [texts, longest, width] */

@@ -3,12 +3,12 @@
  * thread's event loop while it computes, which is why it has one of its own.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { AnswerOf, CloseJob, Job, Refusal, Reply, ThreadOptions } from './messages.ts';
-import { InvalidDimensions, Session, UnsupportedOutput } from './session.ts';
-import { InvalidTokens } from './tokenize.ts';
+import type { JobResults, CloseJob, Job, ThreadError, Reply, ThreadOptions } from './thread-messages.ts';
+import { InvalidDimensions, ModelSession, UnsupportedOutput } from './model-session.ts';
+import { InvalidTokens } from './model-tokenizer.ts';
 
 const options = workerData as ThreadOptions;
-const sessions = new Map<string, Session>();
+const sessions = new Map<string, ModelSession>();
 let last: Promise<void> = Promise.resolve();
 
 parentPort!.on('message', ({ id, job }: { id: number; job: Job | CloseJob }) => {
@@ -30,12 +30,12 @@ async function reply(id: number, job: Job): Promise<void> {
   }
 }
 
-async function run(job: Job): Promise<AnswerOf[keyof AnswerOf]> {
+async function run(job: Job): Promise<JobResults[keyof JobResults]> {
   switch (job.type) {
     case 'load': {
       const { plan, measured } = job;
       await drop(plan.model);
-      const session = await Session.load(plan, options);
+      const session = await ModelSession.load(plan, options);
       sessions.set(plan.model, session);
       return measured ?? (await session.measure());
     }
@@ -54,7 +54,7 @@ async function drop(model: string): Promise<void> {
 }
 
 /** The runtime's messages name files and operators, never what was embedded. */
-function refusalOf(error: unknown, job: Job): Refusal {
+function refusalOf(error: unknown, job: Job): ThreadError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof InvalidTokens) return { code: 'invalid_tokens', message };
   if (error instanceof InvalidDimensions) return { code: 'invalid_dimensions', message };

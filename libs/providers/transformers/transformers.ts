@@ -5,12 +5,12 @@
 import type { EmbeddingsInput, EmbeddingsOutput } from '#catalogue';
 import { pack, type PackLimits } from '#domain';
 import type { Provider } from '../provider.ts';
-import type { Embedded, MicroBatch, ModelPlan } from './messages.ts';
-import { checkName, modelsIn } from './names.ts';
+import type { Embedded, MicroBatch, ModelPlan } from './thread-messages.ts';
+import { checkModelName, listLocalModels } from './model-names.ts';
 import type { LocalOptions } from './options.ts';
-import { readPlan } from './read-plan.ts';
-import { Shelf } from './shelf.ts';
-import { Slots } from './slots.ts';
+import { readModelPlan } from './read-model-plan.ts';
+import { ModelCache } from './model-cache.ts';
+import { Slots } from './thread-slots.ts';
 
 /** Before a model was measured. */
 const usual: MicroBatch = { tokens: 2_048, items: 64 };
@@ -21,9 +21,9 @@ const sortWithin = 512;
 /** @param threadUrl another thread than the provider's own, for tests. */
 export function createTransformers(options: LocalOptions, threadUrl?: URL): Provider {
   const slots = new Slots(options, threadUrl);
-  const shelf = new Shelf({
+  const shelf = new ModelCache({
     ...options,
-    find: (model) => readPlan(model, options),
+    readPlan: (model) => readModelPlan(model, options),
     load: (plan) => slots.load(plan),
     unload: (plan) => slots.unload(plan),
   });
@@ -35,18 +35,20 @@ export function createTransformers(options: LocalOptions, threadUrl?: URL): Prov
     id: 'local',
     pool: 'local',
     // A thread that dies is replaced at once, and what it died of is looked for: there is no outage to wait out.
-    policy: { breaker: { failures: Infinity, openMs: 0, mostMs: 0 } },
+    policy: { breaker: { maxFailures: Infinity, openMs: 0, maxOpenMs: 0 } },
     concurrency: options.slots,
     handlers: {
       embeddings: ({ model, input }, { signal }) =>
-        aborted(signal, () => shelf.use(model, (plan) => embed(plan, input, slots, limitsOf(model), signal))),
+        aborted(signal, () =>
+          shelf.withModel(model, (plan) => embed(plan, input, slots, limitsOf(model), signal)),
+        ),
     },
-    check: (model) => checkName(model, options),
-    known: () => modelsIn(options),
-    packing: (_kind, model) => limitsOf(model),
+    checkModel: (model) => checkModelName(model, options),
+    listModels: () => listLocalModels(options),
+    getPackLimits: (_kind, model) => limitsOf(model),
     models: {
-      held: () => shelf.held(),
-      load: (model) => shelf.use(model, async () => undefined),
+      list: () => shelf.list(),
+      load: (model) => shelf.withModel(model, async () => undefined),
       unload: (model) => shelf.unload(model),
       close: () => slots.close(),
     },

@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { BackendFactory, ConnectionOptions } from 'bullmq';
 import type { Logger } from '#telemetry';
-import type { Backend } from '../backend.ts';
-import { sparingly } from '../errors.ts';
-import { hangUp, Listener, PatientBackend, SharedConnection } from './connection.ts';
-import { quotedSchema, withSearchPath } from './schema.ts';
+import type { QueueBackend } from '../backend.ts';
+import { throttleErrorLog } from '../errors.ts';
+import { destroySocket, ListenConnection, PollingBackend, SharedPoolConnection } from './connection.ts';
+import { quoteSchema, buildConnectionConfig } from './schema.ts';
 
 export interface PostgresAddress {
   readonly url: string;
@@ -22,8 +22,15 @@ export interface PostgresAddress {
   readonly poolMax: number;
 }
 
-export function openPostgres({ url, schema = 'bullmq', poolMax }: PostgresAddress, log: Logger): Backend {
-  const config = { ...withSearchPath(url, schema), application_name: 'millrace-queues', keepAlive: true };
+export function openPostgresBackend(
+  { url, schema = 'bullmq', poolMax }: PostgresAddress,
+  log: Logger,
+): QueueBackend {
+  const config = {
+    ...buildConnectionConfig(url, schema),
+    application_name: 'millrace-queues',
+    keepAlive: true,
+  };
   const pool = new pg.Pool({
     ...config,
     max: poolMax,
@@ -32,7 +39,7 @@ export function openPostgres({ url, schema = 'bullmq', poolMax }: PostgresAddres
     query_timeout: 10_000,
     idleTimeoutMillis: 30_000,
   });
-  const complain = sparingly(log, 'the queue on Postgres does not answer');
+  const complain = throttleErrorLog(log, 'the queue on Postgres does not answer');
   pool.on('error', complain);
   const open = new Set<pg.PoolClient>();
   pool.on('connect', (client) => {
@@ -41,19 +48,19 @@ export function openPostgres({ url, schema = 'bullmq', poolMax }: PostgresAddres
   });
   // Each BullMQ object on the pool adds a listener for errors.
   pool.setMaxListeners(0);
-  const listener = new Listener({ ...config, keepAliveInitialDelayMillis: 10_000 }, complain);
+  const listener = new ListenConnection({ ...config, keepAliveInitialDelayMillis: 10_000 }, complain);
 
   const factory: BackendFactory = (name, opts) =>
-    new PatientBackend(new SharedConnection(pool, schema, listener), name, opts as never);
+    new PollingBackend(new SharedPoolConnection(pool, schema, listener), name, opts as never);
   const connection = pool as unknown as ConnectionOptions;
-  const present = `select id from ${quotedSchema(schema)}.job where queue = $1 and id = any($2::text[])`;
+  const present = `select id from ${quoteSchema(schema)}.job where queue = $1 and id = any($2::text[])`;
 
   return {
     kind: 'postgres',
     factory,
-    producing: { connection },
-    consuming: { connection },
-    async existing(queue, ids) {
+    queueOptions: { connection },
+    workerOptions: { connection },
+    async findExistingJobs(queue, ids) {
       const { rows } = await pool.query<{ id: string }>(present, [queue, ids]);
       return new Set(rows.map(({ id }) => id));
     },
@@ -65,7 +72,7 @@ export function openPostgres({ url, schema = 'bullmq', poolMax }: PostgresAddres
         Promise.all([listener.close(), pool.end()]),
         sleep(1_000, undefined, { ref: false }),
       ]);
-      for (const client of open) hangUp(client);
+      for (const client of open) destroySocket(client);
     },
   };
 }

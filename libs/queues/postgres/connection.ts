@@ -12,7 +12,7 @@ import pg from 'pg';
 type ListenClient = Awaited<ReturnType<PostgresConnection['getListenClient']>>;
 
 /** `end` waits for the server's good-bye, which a dead network never brings. */
-export function hangUp(client: pg.ClientBase): void {
+export function destroySocket(client: pg.ClientBase): void {
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
@@ -20,7 +20,7 @@ export function hangUp(client: pg.ClientBase): void {
  * Workers share the LISTEN connection, and `pg` wants one query at a time on it; BullMQ's own listeners come
  * and go with each wait.
  */
-function oneAtATime(client: pg.Client): ListenClient {
+function serializeQueries(client: pg.Client): ListenClient {
   let last: Promise<unknown> = Promise.resolve();
   const shared = {
     query(text: string, params?: unknown[]) {
@@ -41,7 +41,7 @@ function oneAtATime(client: pg.Client): ListenClient {
 }
 
 /** One LISTEN connection for all workers of the process; emits `lost` when it breaks, and opens anew when asked. */
-export class Listener extends EventEmitter<{ lost: [] }> {
+export class ListenConnection extends EventEmitter<{ lost: [] }> {
   private readonly config: pg.ClientConfig;
   private readonly complain: (error: unknown) => void;
   private opening: Promise<ListenClient> | undefined;
@@ -55,7 +55,7 @@ export class Listener extends EventEmitter<{ lost: [] }> {
     this.setMaxListeners(0);
   }
 
-  client(): Promise<ListenClient> {
+  getClient(): Promise<ListenClient> {
     if (this.closed) return Promise.reject(new Error('the queues are closed'));
     this.opening ??= this.open();
     return this.opening;
@@ -65,11 +65,11 @@ export class Listener extends EventEmitter<{ lost: [] }> {
     const client = new pg.Client({ ...this.config, connectionTimeoutMillis: 3_000, query_timeout: 10_000 });
     client.setMaxListeners(0);
     this.listening = client;
-    const opening = client.connect().then(() => oneAtATime(client));
+    const opening = client.connect().then(() => serializeQueries(client));
     const drop = (): void => {
       if (this.opening !== opening) return;
       this.opening = undefined;
-      hangUp(client);
+      destroySocket(client);
       this.emit('lost');
     };
     client.on('error', (error) => {
@@ -87,19 +87,19 @@ export class Listener extends EventEmitter<{ lost: [] }> {
     const client = this.listening;
     if (!client) return;
     await Promise.race([client.end().catch(() => undefined), sleep(500, undefined, { ref: false })]);
-    hangUp(client);
+    destroySocket(client);
   }
 }
 
-export class SharedConnection extends PostgresConnection {
+export class SharedPoolConnection extends PostgresConnection {
   override readonly schema: string;
-  private readonly listener: Listener;
+  private readonly listener: ListenConnection;
   private readonly forwardLoss = (): boolean => this.emit('listenerinvalidated');
   private readonly onPool: pg.Pool;
   private readonly ofBullMq: ((error: Error) => void)[];
   private checked: Promise<void> | undefined;
 
-  constructor(pool: pg.Pool, schema: string, listener: Listener) {
+  constructor(pool: pg.Pool, schema: string, listener: ListenConnection) {
     const before = pool.listeners('error');
     super(pool);
     this.onPool = pool;
@@ -123,7 +123,7 @@ export class SharedConnection extends PostgresConnection {
   }
 
   override getListenClient(): Promise<ListenClient> {
-    return this.listener.client();
+    return this.listener.getClient();
   }
 
   /** Leaves the shared pool and LISTEN connection to whoever opened them. */
@@ -138,7 +138,7 @@ export class SharedConnection extends PostgresConnection {
  * A worker that could not LISTEN for a moment would otherwise wait for the next notification for up to an
  * hour, beside jobs that were announced meanwhile.
  */
-export class PatientBackend extends PostgresQueueBackend {
+export class PollingBackend extends PostgresQueueBackend {
   override get maximumBlockTimeout(): number {
     return 5;
   }

@@ -5,9 +5,9 @@
 import { createRedisBackend, type BackendFactory } from 'bullmq';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from '#telemetry';
-import type { Backend } from '../backend.ts';
-import { sparingly } from '../errors.ts';
-import { WatchfulRedis } from './connection.ts';
+import type { QueueBackend } from '../backend.ts';
+import { throttleErrorLog } from '../errors.ts';
+import { RedisWithTimeout } from './connection.ts';
 
 export interface RedisAddress {
   /** `redis://` or `rediss://`, with user, password and database number where they apply. */
@@ -17,11 +17,11 @@ export interface RedisAddress {
 }
 
 /** A blocking read is silent for so long at most; BullMQ's own limit is 10 s. */
-const longestBlockSeconds = 5;
+const maxBlockSeconds = 5;
 /** A socket that owes an answer for longer is dead. Two in a row may have to be found out, one after the other. */
-const silenceMs = 8_000;
+const socketTimeoutMs = 8_000;
 
-const reconnecting = {
+const reconnectOptions = {
   connectTimeout: 3_000,
   disconnectTimeout: 200,
   keepAlive: 10_000,
@@ -29,33 +29,33 @@ const reconnecting = {
 } satisfies RedisOptions;
 
 /** A request is waiting: what can't be sent by the second reconnect fails instead of hanging. */
-const forProducers = {
-  ...reconnecting,
+const producerOptions = {
+  ...reconnectOptions,
   maxRetriesPerRequest: 1,
   commandTimeout: 1_900,
   socketTimeout: 2_500,
 } satisfies RedisOptions;
 
 /** Nobody is waiting: a worker's command outlives any outage; a socket that fell silent is replaced. */
-const forWorkers = {
-  ...reconnecting,
+const workerOptions = {
+  ...reconnectOptions,
   maxRetriesPerRequest: null,
-  socketTimeout: silenceMs,
+  socketTimeout: socketTimeoutMs,
 } satisfies RedisOptions;
 
-export function openRedis({ url, prefix = 'millrace' }: RedisAddress, log: Logger): Backend {
-  const client = new WatchfulRedis(url, forProducers);
-  client.on('error', sparingly(log, 'the queue on Redis does not answer'));
+export function openRedisBackend({ url, prefix = 'millrace' }: RedisAddress, log: Logger): QueueBackend {
+  const client = new RedisWithTimeout(url, producerOptions);
+  client.on('error', throttleErrorLog(log, 'the queue on Redis does not answer'));
 
   const factory: BackendFactory = (name, opts, kind) =>
     kind?.withBlockingConnection ? forWorker(name, opts, kind) : createRedisBackend(name, opts, kind);
 
   const forWorker: BackendFactory = (name, opts, kind) => {
-    const own = new WatchfulRedis(url, forWorkers);
+    const own = new RedisWithTimeout(url, workerOptions);
     // BullMQ listens until it has closed; an error after that is nobody's.
     own.on('error', () => undefined);
     const backend = createRedisBackend(name, { ...opts, connection: own }, kind);
-    Object.defineProperty(backend, 'maximumBlockTimeout', { value: longestBlockSeconds });
+    Object.defineProperty(backend, 'maximumBlockTimeout', { value: maxBlockSeconds });
     const close = backend.close.bind(backend);
     // BullMQ leaves a connection that it was given open.
     backend.close = (force) => close(force).finally(() => own.disconnect());
@@ -66,10 +66,10 @@ export function openRedis({ url, prefix = 'millrace' }: RedisAddress, log: Logge
     kind: 'redis',
     factory,
     // The version check is one INFO at start; were it to fail, the producer would be dead for good.
-    producing: { connection: client, prefix, skipVersionCheck: true },
+    queueOptions: { connection: client, prefix, skipVersionCheck: true },
     // Replaced by a connection of each worker's own, in the factory.
-    consuming: { connection: client, prefix },
-    async existing(queue, ids) {
+    workerOptions: { connection: client, prefix },
+    async findExistingJobs(queue, ids) {
       const pipeline = client.pipeline();
       for (const id of ids) pipeline.exists(`${prefix}:${queue}:${id}`);
       const found = new Set<string>();

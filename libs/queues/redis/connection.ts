@@ -5,13 +5,13 @@ import { Redis, type RedisOptions } from 'ioredis';
  * ioredis 5.11 leaves the timer of `socketTimeout` running when its socket closes: some seconds later it
  * would destroy the next socket, which is well, or keep a process alive that has closed everything.
  */
-export class WatchfulRedis extends Redis {
+export class RedisWithTimeout extends Redis {
   constructor(url: string, options: RedisOptions & { readonly socketTimeout: number }) {
     super(url, options);
-    this.stopTimerWithSocket();
+    this.clearTimerOnClose();
   }
 
-  private stopTimerWithSocket(): void {
+  private clearTimerOnClose(): void {
     const self = this as unknown as { socketTimeoutTimer: NodeJS.Timeout | undefined };
     this.on('close', () => {
       clearTimeout(self.socketTimeoutTimer);
@@ -22,7 +22,7 @@ export class WatchfulRedis extends Redis {
   /** BullMQ makes its blocking connection so. */
   override duplicate(options?: Partial<RedisOptions>): Redis {
     const copy = super.duplicate(options);
-    WatchfulRedis.prototype.stopTimerWithSocket.call(copy);
+    RedisWithTimeout.prototype.clearTimerOnClose.call(copy);
     return copy;
   }
 }

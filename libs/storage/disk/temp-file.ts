@@ -8,11 +8,11 @@ import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Conflict } from '#domain';
-import { errnoOf } from './faults.ts';
-import { etagOf } from './stats.ts';
+import { getErrno } from './disk-errors.ts';
+import { buildEtag } from './object-info.ts';
 
 /** Small chunks of a body are gathered up to this before they cost a system call. */
-const stagingBytes = 256 * 1024;
+const bufferBytes = 256 * 1024;
 /** A lock is held for the microseconds of two system calls; one this old was left by a process that died. */
 const staleLockMs = 10_000;
 
@@ -37,36 +37,36 @@ export class TempFile {
 
   /** Takes a chunk; the caller may use its memory again once this resolves. */
   async write(chunk: Uint8Array): Promise<void> {
-    const isLarge = chunk.length >= stagingBytes / 2;
-    if (isLarge || this.#staged + chunk.length > stagingBytes) await this.#flush();
+    const isLarge = chunk.length >= bufferBytes / 2;
+    if (isLarge || this.#staged + chunk.length > bufferBytes) await this.#flush();
     if (isLarge) return this.#writeAll(chunk);
-    this.#staging ??= Buffer.allocUnsafe(stagingBytes);
+    this.#staging ??= Buffer.allocUnsafe(bufferBytes);
     this.#staging.set(chunk, this.#staged);
     this.#staged += chunk.length;
   }
 
   /** Ends the writing: everything is on the disk itself, and the etag is known. */
-  async seal(): Promise<void> {
+  async finish(): Promise<void> {
     await this.#flush();
-    const now = uniqueSeconds();
+    const now = createUniqueTime();
     await this.#handle.utimes(now, now);
     const stat = await this.#handle.stat({ bigint: true });
-    this.etag = etagOf(stat);
+    this.etag = buildEtag(stat);
     await this.#handle.sync();
     await this.#close();
   }
 
   /** Takes the key whatever holds it. */
-  async replace(target: string): Promise<void> {
+  async publish(target: string): Promise<void> {
     await fs.rename(this.path, target);
   }
 
   /** Takes the key only if it is free: unlike `rename`, `link` fails where something is, in one atomic step. */
-  async createOnly(target: string): Promise<void> {
+  async publishIfAbsent(target: string): Promise<void> {
     try {
       await fs.link(this.path, target);
     } catch (error) {
-      if (errnoOf(error) === 'EEXIST') throw new Conflict('There is an object with this key already.');
+      if (getErrno(error) === 'EEXIST') throw new Conflict('There is an object with this key already.');
       throw error;
     }
     await fs.unlink(this.path).catch(() => undefined); // a second name of what is now in place: the sweep's
@@ -77,11 +77,11 @@ export class TempFile {
    * lock file stands around the two; they run synchronously, so that nothing of this process comes between and
    * the lock is held for microseconds. (A process stopped for 10 s between those two calls loses its lock.)
    */
-  async replaceOnly(target: string, etag: string, lock: string): Promise<void> {
+  async publishIfMatch(target: string, etag: string, lock: string): Promise<void> {
     while (!tryLock(lock)) await sleep(1 + Math.random() * 4);
     try {
       const held = statSync(target, { bigint: true, throwIfNoEntry: false });
-      if (!held?.isFile() || etagOf(held) !== etag) {
+      if (!held?.isFile() || buildEtag(held) !== etag) {
         throw new Conflict('The object is not the one that the condition names.');
       }
       renameSync(this.path, target);
@@ -125,7 +125,7 @@ function tryLock(lock: string): boolean {
     closeSync(openSync(lock, 'wx', 0o600));
     return true;
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
+    if (getErrno(error) !== 'EEXIST') throw error;
   }
   const held = statSync(lock, { throwIfNoEntry: false });
   if (held && Date.now() - held.mtimeMs > staleLockMs) unlinkSync(lock);
@@ -139,7 +139,7 @@ let lastMicros = 0;
  * and inodes are reused at once: three puts of the same size within a tick could otherwise end on the first one's
  * etag. A double holds microseconds until the year 2242.
  */
-function uniqueSeconds(): number {
+function createUniqueTime(): number {
   lastMicros = Math.max(Date.now() * 1000, lastMicros + 1);
   return lastMicros / 1e6;
 }

@@ -2,8 +2,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
-import { watchIntegrity, type EtagTrust } from './integrity.ts';
-import { defaults, type S3StoreOptions } from './options.ts';
+import { verifyChecksums, type EtagFormat } from './checksums.ts';
+import { defaults, type S3StorageOptions } from './options.ts';
 
 export interface Bucket {
   readonly client: S3Client;
@@ -14,27 +14,27 @@ export interface Bucket {
   readonly partBytes: number;
   readonly maxAttempts: number;
   readonly sendsCrc32: boolean;
-  readonly etags: EtagTrust;
+  readonly etagFormat: EtagFormat;
   /** The key's address in a command. */
-  at(key: string): { Bucket: string; Key: string };
+  buildAddress(key: string): { Bucket: string; Key: string };
   close(): void;
 }
 
 /** Connections at once: what is above waits its turn. */
 const maxSockets = 128;
-const silent = () => undefined;
+const ignore = () => undefined;
 
-export function openBucket(options: S3StoreOptions): Bucket {
+export function openBucket(options: S3StorageOptions): Bucket {
   const { bucket: name, prefix = '', partBytes = defaults.partBytes } = options;
   const maxAttempts = options.maxAttempts ?? defaults.maxAttempts;
   const sendsCrc32 = options.checksums === 'when_supported';
   const timeouts = { ...defaults.timeouts, ...options.timeouts };
-  const agents = { httpAgent: agent(HttpAgent), httpsAgent: agent(HttpsAgent) };
+  const agents = { httpAgent: createAgent(HttpAgent), httpsAgent: createAgent(HttpsAgent) };
   const config: S3ClientConfig = {
     region: options.region,
     forcePathStyle: options.forcePathStyle ?? false,
     ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
-    ...credentialsOf(options),
+    ...toCredentials(options),
     maxAttempts,
     retryMode: options.retryMode ?? 'standard',
     requestChecksumCalculation: 'WHEN_REQUIRED',
@@ -44,18 +44,18 @@ export function openBucket(options: S3StoreOptions): Bucket {
       ...agents,
       connectionTimeout: timeouts.connectMs,
       socketTimeout: timeouts.idleMs,
-      requestTimeout: timeouts.answerMs,
+      requestTimeout: timeouts.responseMs,
       throwOnRequestTimeout: true,
     },
     // It would take every large body off the connections that are kept.
     expectContinueHeader: false,
-    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    logger: { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
   };
   const client = new S3Client({
     ...config,
     ...(sendsCrc32 && { requestChecksumCalculation: 'WHEN_SUPPORTED' }),
   });
-  const etags = watchIntegrity(client);
+  const etagFormat = verifyChecksums(client);
   return {
     client,
     signer: new S3Client(config),
@@ -64,22 +64,24 @@ export function openBucket(options: S3StoreOptions): Bucket {
     partBytes,
     maxAttempts,
     sendsCrc32,
-    etags,
-    at: (key) => ({ Bucket: name, Key: prefix + key }),
+    etagFormat,
+    buildAddress: (key) => ({ Bucket: name, Key: prefix + key }),
     close() {
       for (const each of Object.values(agents)) each.destroy();
     },
   };
 }
 
-function agent<T>(of: new (options: { keepAlive: boolean; maxSockets: number; scheduling: 'lifo' }) => T): T {
+function createAgent<T>(
+  of: new (options: { keepAlive: boolean; maxSockets: number; scheduling: 'lifo' }) => T,
+): T {
   return new of({ keepAlive: true, maxSockets, scheduling: 'lifo' });
 }
 
-function credentialsOf({
+function toCredentials({
   accessKeyId,
   secretAccessKey,
-}: S3StoreOptions): Pick<S3ClientConfig, 'credentials'> {
+}: S3StorageOptions): Pick<S3ClientConfig, 'credentials'> {
   if (accessKeyId === undefined || secretAccessKey === undefined) return {};
   return { credentials: { accessKeyId, secretAccessKey } };
 }

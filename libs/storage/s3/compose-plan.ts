@@ -44,14 +44,14 @@ export function planCompose(sizes: readonly number[]): PlannedPart[] {
       if (held >= partBytes) flush();
     }
     if (start === size) continue;
-    for (const slice of evenly(index, start, size)) parts.push({ kind: 'copy', slice });
+    for (const slice of splitEvenly(index, start, size)) parts.push({ kind: 'copy', slice });
   }
   flush();
   return parts;
 }
 
 /** As few copies as the server's limit allows, all of about one size, so that none is too small. */
-function* evenly(index: number, start: number, size: number): Generator<Slice> {
+function* splitEvenly(index: number, start: number, size: number): Generator<Slice> {
   const copies = Math.ceil((size - start) / maxCopyBytes);
   const each = Math.ceil((size - start) / copies);
   for (let at = start; at < size; at += each) yield { index, start: at, end: Math.min(size, at + each) - 1 };

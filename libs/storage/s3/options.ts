@@ -1,6 +1,6 @@
 /** What an S3 store is told: where the bucket is, who asks, and how long anything may take. */
 
-export interface S3StoreOptions {
+export interface S3StorageOptions {
   /** Must exist; nobody else's objects live in it, or under `prefix` where that is set. */
   readonly bucket: string;
   /** Unset: AWS itself. */
@@ -24,15 +24,15 @@ export interface S3StoreOptions {
   readonly maxAttempts?: number;
   readonly retryMode?: 'standard' | 'adaptive';
   /** Milliseconds to connect, without a byte either way, and until an answer begins. */
-  readonly timeouts?: Partial<Timeouts>;
+  readonly timeouts?: Partial<S3Timeouts>;
   /** Age in milliseconds of half-done uploads that are removed at start; a day if unset. */
   readonly staleAfterMs?: number;
 }
 
-export interface Timeouts {
+export interface S3Timeouts {
   readonly connectMs: number;
   readonly idleMs: number;
-  readonly answerMs: number;
+  readonly responseMs: number;
 }
 
 export const minPartBytes = 8 * 1024 * 1024;

@@ -6,25 +6,25 @@ import { createHash, randomUUID } from 'node:crypto';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Unavailable } from '#domain';
 import type { Bucket } from './bucket.ts';
-import { deleteKeys } from './deleting.ts';
-import { translate } from './faults.ts';
-import { md5In } from './integrity.ts';
+import { deleteKeys } from './delete-keys.ts';
+import { toStorageError } from './s3-errors.ts';
+import { parseMd5 } from './checksums.ts';
 
 /** No key starts with a dot, so what is in here can be neither read nor listed. */
 export const hiddenFolder = '.millrace/';
 
-export function freshProbeKey(): string {
+export function createProbeKey(): string {
   return `${hiddenFolder}${randomUUID()}`;
 }
 
 export async function probe(bucket: Bucket): Promise<void> {
-  const key = freshProbeKey();
+  const key = createProbeKey();
   const content = Buffer.from(key);
   const { ETag, ...answer } = await bucket.client.send(
-    new PutObjectCommand({ ...bucket.at(key), Body: content }),
+    new PutObjectCommand({ ...bucket.buildAddress(key), Body: content }),
   );
   try {
-    const { Body } = await bucket.client.send(new GetObjectCommand(bucket.at(key)));
+    const { Body } = await bucket.client.send(new GetObjectCommand(bucket.buildAddress(key)));
     if (!content.equals(await Body!.transformToByteArray())) {
       throw new Unavailable('The object store read back other bytes than were written.', {
         code: 'storage_failed',
@@ -33,7 +33,7 @@ export async function probe(bucket: Bucket): Promise<void> {
   } finally {
     await deleteKeys(bucket, [key]);
   }
-  bucket.etags.isMd5 = md5In(ETag, answer) === createHash('md5').update(content).digest('hex');
+  bucket.etagFormat.isMd5 = parseMd5(ETag, answer) === createHash('md5').update(content).digest('hex');
 }
 
 /** @throws Unavailable with a message for whoever starts Millrace: what is missing, and what would mend it. */
@@ -45,16 +45,16 @@ export async function assertUsable(bucket: Bucket): Promise<void> {
     );
     await probe(bucket);
   } catch (error) {
-    const failure = translate(error);
+    const failure = toStorageError(error);
     if (!(failure instanceof Unavailable)) throw failure;
-    throw new Unavailable(`The object store's bucket ${bucket.name} can't be used: ${adviceOn(failure)}`, {
+    throw new Unavailable(`The object store's bucket ${bucket.name} can't be used: ${buildAdvice(failure)}`, {
       code: failure.code,
       cause: failure.cause ?? failure,
     });
   }
 }
 
-function adviceOn({ code, message }: Unavailable): string {
+function buildAdvice({ code, message }: Unavailable): string {
   switch (code) {
     case 'storage_no_bucket':
       return 'it does not exist. Create it, or set S3_BUCKET to one that does.';

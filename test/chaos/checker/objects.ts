@@ -3,7 +3,7 @@
  * attempt that lost its chunk, or from an upload that a crash cut off before its row.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { referencedObjects, retiredObjects } from '../../support/left-overs.ts';
+import { referencedObjects, retiredObjects } from '../../support/compare-stored-objects.ts';
 import type { Check } from '../fault.ts';
 import type { Evidence } from './evidence.ts';
 import { Finding } from './finding.ts';
@@ -23,8 +23,8 @@ export async function checkObjects(evidence: Evidence): Promise<Check[]> {
   await checkpointsGone(evidence, garbage);
   const wanted = await references(evidence);
   const unreferenced: Unreferenced = { ofVoidAttempts: [], ofLostUploads: [] };
-  const halves = await evidence.objects.unfinished();
-  const stored = await evidence.objects.sizes();
+  const halves = await evidence.objects.listUnfinished();
+  const stored = await evidence.objects.listSizes();
   for (const half of halves) stored.delete(half);
   for (const { key } of await evidence.truth.rows<{ key: string }>(retiredObjects)) stored.delete(key);
   for (const [key, bytes] of stored) {

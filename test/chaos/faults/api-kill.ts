@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { until } from '../../support/platform.ts';
+import { waitUntil } from '../../support/platform.ts';
 import { uploadSlowly, type UploadEnd } from '../cut-upload.ts';
 import type { Check, Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
 import { speed } from '../figures.ts';
@@ -157,7 +157,7 @@ async function killBeforeQueue(scene: Scene): Promise<Unheard> {
 
 /** Waits until the sweep has delivered what no queue had heard of. */
 async function delivered({ truth, options }: Scene, { id, killedAt, check }: Unheard) {
-  await until(async () => (await truth.batch(id)).status !== 'validating', {
+  await waitUntil(async () => (await truth.batch(id)).status !== 'validating', {
     what: 'the batch that never reached the queue to be planned',
     withinMs: 30_000,
   });

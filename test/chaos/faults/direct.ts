@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { until } from '../../support/platform.ts';
+import { waitUntil } from '../../support/platform.ts';
 import { DirectCaller, send, type DirectAnswer } from '../direct-caller.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { OwnPostgres } from '../own-postgres.ts';
@@ -73,7 +73,7 @@ async function killWorker(scene: Scene, stroke: number): Promise<Resumed> {
         [key],
       )
     )[0];
-  await until(async () => Boolean(await running()), { what: 'the request to run', everyMs: 10 });
+  await waitUntil(async () => Boolean(await running()), { what: 'the request to run', everyMs: 10 });
   const { id, pid } = (await running())!;
   await scene.look();
   await sleep(options.random.between(0, 1_500));

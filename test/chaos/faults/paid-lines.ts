@@ -1,6 +1,6 @@
 /** Workers are killed in the middle of chunks whose lines cost money: what was finished is not paid for again. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../../support/platform.ts';
+import { waitUntil } from '../../support/platform.ts';
 import { countCalls, readBill, type Bill } from '../bill.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { speed } from '../figures.ts';
@@ -42,7 +42,7 @@ async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
     await sleep(random.between(800, 2_000));
     const struck = await strike(scene, stroke, 'killed', async (worker) => {
       worker.child.kill('SIGKILL');
-      await until(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
+      await waitUntil(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
     });
     losses.push(...struck.losses);
     await meanwhile();

@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRunning, type ProcessRef } from '../../../deploy/embedded/processes.ts';
+import { isRunning, type ProcessRef } from '../../../deploy/embedded/process-ref.ts';
 import type { Check, Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
 import { speed } from '../figures.ts';
 import { inSeconds, resumed } from '../in-flight.ts';

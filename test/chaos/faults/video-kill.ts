@@ -2,7 +2,7 @@
  * Workers are killed while the upstream renders a film: whoever takes it up goes on with the run that was begun, and
  * what its caller is shown never goes back. A cancel reaches the upstream while it still renders.
  */
-import { mp4 } from '../../support/upstream/answers.ts';
+import { mp4 } from '../../support/upstream/model-outputs.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { Film, filmWays, wentBack, type FilmWay } from '../film.ts';
@@ -72,7 +72,7 @@ async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptio
   const kills = options.short ? 1 : 3;
   const films: Made[] = [];
   const cancels: Cancelled[] = [];
-  upstream.videos.looks = upstream.predictions.looks = looksOf(kills);
+  upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = looksOf(kills);
   for (const way of filmWays) {
     // The second has the first one's time to be estimated by.
     for (let film = 0; film < (options.short ? 1 : 2); film++)
@@ -128,7 +128,7 @@ async function makeFilm(
   const film = await Film.begin(way, { platform, truth, upstream });
   const resumedMs: number[] = [];
   for (let stroke = 1; stroke <= kills; stroke++) {
-    const seen = stroke === 1 ? 0 : upstream.callsOf(way.looks, 'GET').length;
+    const seen = stroke === 1 ? 0 : upstream.findCalls(way.looks, 'GET').length;
     await film.rendering(seen + options.random.between(2, 4));
     await scene.look();
     const killed = await film.killWorker();

@@ -3,8 +3,8 @@
  * Postgres holds of webhooks: the clock of every process goes on as it was, and all that is due later is due sooner.
  */
 import { once } from 'node:events';
-import { withStatus } from '../../support/receiver.ts';
-import { until } from '../../support/platform.ts';
+import { respondWithStatus } from '../../support/webhook-receiver.ts';
+import { waitUntil } from '../../support/platform.ts';
 import { Finding } from '../checker/finding.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { Scene } from '../scene.ts';
@@ -30,7 +30,7 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
   const { short, random, say } = options;
   const { platform, truth } = scene;
   await watch.register(platform.client);
-  watch.hookAnswers(withStatus(503));
+  watch.hookAnswers(respondWithStatus(503));
   await scene.submit({ lines: 3, delayMs: 1_500 });
   await scene.running();
   await scene.look();
@@ -58,7 +58,7 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
   }
   const tries = await triesOf(truth, watch.hookId);
   const whileDown = downCheck(tries, watch.accepted);
-  watch.hookAnswers(withStatus(200));
+  watch.hookAnswers(respondWithStatus(200));
   while ((await pending(truth, watch.hookId)) > 0) await pass(await untilNext(truth, watch.hookId));
   say(`${(passedS / hourS).toFixed(1)} h passed in ${steps} steps; ${watch.count} requests`);
   const { checks, figures } = await watch.checks(truth, kills);
@@ -87,7 +87,7 @@ async function untilNext(truth: Truth, endpointId: string): Promise<number> {
     return next.left === 0 || (next.busy === 0 && next.wait! > 0.5);
   };
   // One that a killed process had in hand is free when its lease is over.
-  await until(isQuiet, { what: 'what is due to be tried', withinMs: 120_000, everyMs: 50 });
+  await waitUntil(isQuiet, { what: 'what is due to be tried', withinMs: 120_000, everyMs: 50 });
   return waitS;
 }
 
@@ -135,7 +135,7 @@ async function replayed({ platform, truth }: Scene, watch: WebhookWatch): Promis
   const count = watch.accepted;
   await platform.client.post(`${at}/deliveries/${deliveries[0]!.id}/redeliver`);
   const arrived = (more: number) =>
-    until(() => watch.accepted >= count + more, { what: 'it to come again', withinMs: 60_000 }).catch(
+    waitUntil(() => watch.accepted >= count + more, { what: 'it to come again', withinMs: 60_000 }).catch(
       (error: Error) => finding.problem(error.message),
     );
   await arrived(1);

@@ -1,15 +1,15 @@
 /** Receivers that drip, flood, reset, redirect inwards, or whose name turns inwards, beside a sound one that must not notice. */
 import { fileURLToPath } from 'node:url';
-import type { WebhookEndpointObject } from '#contracts';
+import type { WebhookEndpointObject } from '@millrace/contracts';
 import {
-  drip,
-  huge,
+  sendSlowly,
+  sendHugeBody,
   hugeBytes,
-  reset,
-  startHostile,
+  resetConnection,
+  startHostileReceiver,
   type HostileReceiver,
 } from '../../support/hostile-receiver.ts';
-import { until } from '../../support/platform.ts';
+import { waitUntil } from '../../support/platform.ts';
 import { Finding } from '../checker/finding.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { pacedInput } from '../pace.ts';
@@ -40,9 +40,9 @@ export const webhookReceivers: Fault = {
   run: (options) =>
     WebhookWatch.during(async (watch) => {
       const hostile = {
-        drip: await startHostile(drip),
-        flood: await startHostile(huge),
-        reset: await startHostile(reset),
+        drip: await startHostileReceiver(sendSlowly),
+        flood: await startHostileReceiver(sendHugeBody),
+        reset: await startHostileReceiver(resetConnection),
       };
       const inside = await listenInside();
       const ports = Object.values(hostile).map(({ port }) => `127.0.0.1:${port}`);
@@ -88,7 +88,7 @@ async function act(
   await scene.ended(180_000);
   const { checks, figures } = await watch.checks(truth, 0);
   const allTried = async () => (await outcomes(truth)).length >= Object.keys(expected).length;
-  await until(allTried, { what: 'a try at each receiver', withinMs: 60_000 }).catch(() => undefined);
+  await waitUntil(allTried, { what: 'a try at each receiver', withinMs: 60_000 }).catch(() => undefined);
   const tries = await outcomes(truth);
   say(tries.map(({ name, outcome, count }) => `${name} ${outcome} ×${count}`).join(', '));
   const slowestMs = await watch.slowestMs(truth);
@@ -130,8 +130,8 @@ function eachAsExpected(tries: readonly Outcome[]): Check {
 function sparedOf(flood: HostileReceiver): Check {
   return {
     name: 'of an answer of 100 MB little is received',
-    holds: flood.count() > 0 && flood.mostBytes() < mostOfAnswer,
-    found: `${flood.count()} requests, ${flood.mostBytes()} bytes at most`,
+    holds: flood.countRequests() > 0 && flood.getMaxBytesSent() < mostOfAnswer,
+    found: `${flood.countRequests()} requests, ${flood.getMaxBytesSent()} bytes at most`,
   };
 }
 

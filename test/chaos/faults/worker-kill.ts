@@ -1,6 +1,6 @@
 /** Workers are killed with -9, each while it holds a chunk: nothing is lost, nothing doubled, work resumes by itself. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../../support/platform.ts';
+import { waitUntil } from '../../support/platform.ts';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { speed } from '../figures.ts';
 import { isAlive } from '../keeper.ts';
@@ -45,7 +45,7 @@ async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
       await sleep(random.between(500, short ? 1_500 : 4_000));
       const struck = await strike(scene, stroke, 'killed', async (worker) => {
         worker.child.kill('SIGKILL');
-        await until(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
+        await waitUntil(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
       });
       losses.push(...struck.losses);
       await meanwhile();

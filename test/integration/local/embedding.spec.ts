@@ -2,12 +2,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidInput } from '#domain';
-import { bareEmbed } from '../../support/bare-embed.ts';
-import { bundledModels, embed, localModels, type LocalModels } from './local-models.ts';
+import { embedWithReference } from '../../support/reference-embed.ts';
+import { bundledModels, embed, createLocalModels, type LocalModels } from './local-models.ts';
 
 let models: LocalModels;
 beforeAll(async () => {
-  models = await localModels();
+  models = await createLocalModels();
 });
 afterAll(() => models.close());
 
@@ -23,7 +23,7 @@ test('vectors are those of a bare call, whatever the lengths and the order', asy
   const provider = models.provider({ slots: 2 });
   const [{ vectors, tokens }, bare] = await Promise.all([
     embed(provider, 'demo-embedder', texts),
-    bareEmbed(bundledModels, 'demo-embedder', texts),
+    embedWithReference(bundledModels, 'demo-embedder', texts),
   ]);
   const worst = Math.max(...vectors.map((vector, at) => close(vector, bare[at]!)));
   expect(worst).toBeLessThan(1e-6);

@@ -2,20 +2,20 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger } from '#telemetry';
-import { linesOf } from '#domain';
+import { splitBufferLines } from '#domain';
 import type { ClaimedChunk } from '#database';
 import type { Provider, Providers } from '#providers';
-import { LineRecords } from '../../../apps/worker/src/batches/line-records.ts';
-import { Devices } from '../../../apps/worker/src/inference/devices.ts';
-import { runLines } from '../../../apps/worker/src/batches/run-lines.ts';
+import { LineRecords } from '../../../apps/worker/src/batches/chunks/line-records.ts';
+import { ModelRuntimes } from '../../../apps/worker/src/inference/model-runtimes.ts';
+import { runLines } from '../../../apps/worker/src/batches/chunks/run-lines.ts';
 import { eventually } from '../../support/eventually.ts';
 import {
   demoBytes,
   embed,
-  fakeHub,
-  localModels,
-  mortalThread,
-  never,
+  startFakeHub,
+  createLocalModels,
+  crashingThread,
+  neverAborted,
   type FakeHub,
   type LocalModels,
 } from './local-models.ts';
@@ -23,8 +23,8 @@ import {
 let models: LocalModels;
 let hub: FakeHub;
 beforeEach(async () => {
-  models = await localModels();
-  hub = await fakeHub();
+  models = await createLocalModels();
+  hub = await startFakeHub();
 });
 afterEach(async () => {
   await models.close();
@@ -33,7 +33,7 @@ afterEach(async () => {
 
 const loaded = (provider: Provider) =>
   provider
-    .models!.held()
+    .models!.list()
     .filter(({ state }) => state === 'ready')
     .map(({ model }) => model);
 
@@ -49,7 +49,7 @@ describe('files', () => {
         retryable: false,
         message: expect.stringContaining('local/corrupt'),
       });
-      expect(provider.models!.held()).toMatchObject([
+      expect(provider.models!.list()).toMatchObject([
         { model: 'corrupt', state: 'failed', error: { code: 'model_damaged' }, bytes: 0 },
       ]);
       // The thread goes on with others, and the model is tried anew when it was put right and unloaded.
@@ -63,10 +63,10 @@ describe('files', () => {
   test('a name that no model has is refused before anything is loaded', () => {
     const provider = models.provider();
     for (const name of ['', 'a/b/c', '../x', 'a/..', '.hidden', 'a--b', 'nobody', 'a b', '__proto__']) {
-      expect(() => provider.check(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+      expect(() => provider.checkModel(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
     }
     for (const name of ['demo-embedder', 'org/name', 'sentence-transformers/all-MiniLM-L6-v2'])
-      expect(() => provider.check(name)).not.toThrow();
+      expect(() => provider.checkModel(name)).not.toThrow();
   });
 });
 
@@ -114,7 +114,7 @@ describe('the Hub', () => {
     );
     gone.abort(new Error('killed'));
     await expect(waiting).rejects.toThrow('killed');
-    expect(first.models!.held()).toMatchObject([{ model: 'org/open', state: 'loading' }]);
+    expect(first.models!.list()).toMatchObject([{ model: 'org/open', state: 'loading' }]);
     hub.stallAt = null;
     await expect(embed(provider(), 'org/open', ['x'])).resolves.toBeDefined();
   });
@@ -164,7 +164,7 @@ describe('memory', () => {
 
 describe('threads', () => {
   test('one that dies fails its call retryably; a new one takes its place', async () => {
-    const provider = models.provider({}, mortalThread);
+    const provider = models.provider({}, crashingThread);
     await embed(provider, 'demo-embedder', ['x']);
     await expect(embed(provider, 'demo-embedder', ['a deadly text'])).rejects.toMatchObject({
       code: 'model_thread_died',
@@ -175,7 +175,7 @@ describe('threads', () => {
   });
 
   test('a line that ends each thread fails alone; the chunk’s others are answered', async () => {
-    const provider = models.provider({}, mortalThread);
+    const provider = models.provider({}, crashingThread);
     const providers: Providers = {
       list: [provider],
       route: () => ({ provider, model: 'demo-embedder' }),
@@ -191,13 +191,13 @@ describe('threads', () => {
     ).join('\n');
     const chunk = { batchId: 'batch_1', kind: 'embeddings', model: 'local/demo-embedder' } as ClaimedChunk;
     const records = new LineRecords(chunk.batchId);
-    const lines = [...linesOf(Buffer.from(text), { maxBytes: 2 ** 20 })];
+    const lines = [...splitBufferLines(Buffer.from(text), { maxBytes: 2 ** 20 })];
     await runLines(
       chunk,
       lines,
       records,
-      { ...providers, devices: new Devices(), media: {} as never },
-      never,
+      { ...providers, runtimes: new ModelRuntimes(), media: {} as never },
+      neverAborted,
       createLogger('test', 'silent'),
     );
     const { sums, errors } = records.close();

@@ -11,7 +11,7 @@ import { createTransformers } from '../../../libs/providers/transformers/transfo
 import type { LocalOptions } from '../../../libs/providers/transformers/options.ts';
 
 export const bundledModels = fileURLToPath(new URL('../../../models', import.meta.url));
-export const mortalThread = new URL('./mortal-thread-process.ts', import.meta.url);
+export const crashingThread = new URL('./crashing-thread-process.ts', import.meta.url);
 export const demoBytes = 863_119;
 
 export interface LocalModels {
@@ -22,7 +22,7 @@ export interface LocalModels {
   close(): Promise<void>;
 }
 
-export async function localModels(): Promise<LocalModels> {
+export async function createLocalModels(): Promise<LocalModels> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-models-'));
   const providers: Provider[] = [];
   return {
@@ -59,14 +59,14 @@ export async function localModels(): Promise<LocalModels> {
   };
 }
 
-export const never = new AbortController().signal;
+export const neverAborted = new AbortController().signal;
 
 export const embed = (
   provider: Provider,
   model: string,
   inputs: (string | number[])[],
   over: object = {},
-  signal = never,
+  signal = neverAborted,
 ) => provider.handlers.embeddings!({ model, input: { inputs, ...over } }, silentRun(signal));
 
 export interface FakeHub {
@@ -80,7 +80,7 @@ export interface FakeHub {
 }
 
 /** Answers as huggingface.co does: 401 for what is not there and for what needs a token. */
-export async function fakeHub(): Promise<FakeHub> {
+export async function startFakeHub(): Promise<FakeHub> {
   const server: Server = createServer((request, response) => {
     const { url = '', headers } = request;
     hub.requests.push({ path: url, authorization: headers.authorization });

@@ -96,7 +96,7 @@ test('DNS that changes its mind: every connection is judged by what it connects 
     // Public when it is registered, internal as soon as it is called.
     resolve: async () => (asked++ === 0 ? ['93.184.216.34'] : ['127.0.0.1']),
   });
-  await on.check(`http://rebinding.example:${inside.port}/`);
+  await on.checkUrl(`http://rebinding.example:${inside.port}/`);
   for (let times = 0; times < 3; times++) {
     const sent = on.send(request(`http://rebinding.example:${inside.port}/`));
     await expect(sent).rejects.toMatchObject({ code: 'url_address_refused' });
@@ -120,7 +120,7 @@ test('a literal address is judged, though no look-up is ever made for one', asyn
   });
   for (const url of ['https://2130706434/', 'https://[::ffff:7f00:2]/', 'https://169.254.169.254/']) {
     await expect(on.send(request(url))).rejects.toMatchObject({ code: 'url_address_refused' });
-    await expect(on.check(url)).rejects.toMatchObject({ code: 'url_address_refused' });
+    await expect(on.checkUrl(url)).rejects.toMatchObject({ code: 'url_address_refused' });
   }
 });
 
@@ -128,7 +128,7 @@ test('a DNS that is silent fails the request, and passes the check of a registra
   const on = outbound({
     resolve: () => Promise.reject(Object.assign(new Error('timeout'), { code: 'ETIMEOUT' })),
   });
-  await on.check('https://silent.example/');
+  await on.checkUrl('https://silent.example/');
   await expect(on.send(request('https://silent.example/'))).rejects.toMatchObject({ code: 'dns_failed' });
 });
 

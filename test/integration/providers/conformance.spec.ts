@@ -3,14 +3,14 @@ import { ProviderFailure } from '#domain';
 import type { Provider } from '#providers';
 import { billedUsd } from '../../support/upstream/openai.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
-import { inputOf, providersAt, runWith, secret } from './providers.ts';
+import { buildInput, createProvidersAt, createRun, secret } from './provider-fixtures.ts';
 
 let upstream: ScriptedUpstream;
-let providers: ReturnType<typeof providersAt>;
+let providers: ReturnType<typeof createProvidersAt>;
 
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start();
-  providers = providersAt(upstream);
+  providers = createProvidersAt(upstream);
 });
 afterEach(() => upstream.reset());
 afterAll(() => upstream.close());
@@ -25,13 +25,13 @@ const modelOf: Record<string, (kind: KindId) => string> = {
       : `owner/${kind === 'embeddings' ? 'feature-extraction' : kind}`,
 };
 
-const call = (id: string, kind: KindId, over: object = {}, run = runWith(), model = modelOf[id]!(kind)) =>
-  find(id).handlers[kind]!({ model, input: { ...(inputOf(kind) as object), ...over } as never }, run);
+const call = (id: string, kind: KindId, over: object = {}, run = createRun(), model = modelOf[id]!(kind)) =>
+  find(id).handlers[kind]!({ model, input: { ...(buildInput(kind) as object), ...over } as never }, run);
 
 const claims = (id: string) => kindIds.filter((kind) => kind in tables[id]!);
 /** The tables are the claim: literal, and known before any server is. */
 const tables: Record<string, object> = Object.fromEntries(
-  providersAt({ url: 'http://127.0.0.1:9' }).list.map(({ id, handlers }) => [id, handlers]),
+  createProvidersAt({ url: 'http://127.0.0.1:9' }).list.map(({ id, handlers }) => [id, handlers]),
 );
 const rows = ['openai', 'hf', 'ollama'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
 
@@ -73,7 +73,7 @@ test.each(rows)(
 test.each(rows)('%s: %s ends with its signal', async (id, kind) => {
   upstream.script({ hang: true });
   const stop = new AbortController();
-  const work = call(id, kind, {}, runWith({ signal: stop.signal }));
+  const work = call(id, kind, {}, createRun({ signal: stop.signal }));
   while (upstream.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
   stop.abort(new Error('enough'));
   await expect(work).rejects.toThrow('enough');
@@ -107,7 +107,7 @@ describe.each(['openai', 'hf', 'ollama'])('%s', (id) => {
   });
 
   test('a chat is streamed piece by piece, and put together whole', async () => {
-    const run = runWith();
+    const run = createRun();
     const output = await call(id, 'chat-completion', { stream: true }, run);
     const { choices, usage } = output as { choices: { message: { content: string } }[]; usage: object };
     const { deltas } = run.told as { deltas: { text?: string; finishReason?: string }[] };
@@ -146,30 +146,30 @@ describe.each(['openai', 'hf'])('%s', (id) => {
   });
 
   test('a video is begun once, its id remembered first, and followed to its end', async () => {
-    const run = runWith();
+    const run = createRun();
     await call(id, 'text-to-video', {}, run);
     const begun = upstream.calls.filter(({ method }) => method === 'POST');
     expect(begun).toHaveLength(1);
-    expect(run.told.remembered).toHaveLength(1);
+    expect(run.told.runIds).toHaveLength(1);
     expect(run.told.progress.length).toBeGreaterThan(2);
   });
 
   test('one that an earlier attempt began is gone on with', async () => {
-    const first = runWith({ remember: () => Promise.reject(new Error('killed here')) });
+    const first = createRun({ saveRunId: () => Promise.reject(new Error('killed here')) });
     await expect(call(id, 'text-to-video', {}, first)).rejects.toThrow('killed here');
     const kept = id === 'hf' ? 'fal-ai /fal-ai/fal-ai/text-to-video/requests/run-1' : 'video_1';
-    const again = runWith({ resume: kept });
+    const again = createRun({ resume: kept });
     await call(id, 'text-to-video', {}, again);
     expect(upstream.calls.filter(({ method }) => method === 'POST')).toHaveLength(1);
-    expect(again.told.remembered).toEqual([]);
+    expect(again.told.runIds).toEqual([]);
   });
 
   test('a cancel reaches the upstream; a worker that stops leaves the run to the next', async () => {
     for (const why of ['draining', 'canceled']) {
       upstream.reset();
-      upstream.videos.looks = upstream.predictions.looks = 1_000;
+      upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 1_000;
       const stop = new AbortController();
-      const run = runWith({ signal: stop.signal });
+      const run = createRun({ signal: stop.signal });
       const work = call(id, 'text-to-video', {}, run);
       while (run.told.progress.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
       const began = Date.now();
@@ -179,24 +179,24 @@ describe.each(['openai', 'hf'])('%s', (id) => {
       const told = upstream.calls.filter(({ method }) => method === 'DELETE' || method === 'PUT');
       expect(told).toHaveLength(why === 'canceled' ? 1 : 0);
     }
-    upstream.videos.looks = upstream.predictions.looks = 4;
+    upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 4;
   });
 });
 
 test('Hugging Face: suffixes choose the provider, endpoints have names, and anything else is told so', async () => {
   const hf = find('hf');
   for (const name of ['a/b', 'a/b:fastest', 'a/b:cheapest', 'a/b:fal-ai', 'a/b:auto', '@mine'])
-    hf.check(name);
+    hf.checkModel(name);
   for (const name of ['b', '', 'a/b:nobody', 'a/b:fal-ai:x', '@other', 'http://x/y', 'a/b/c', '../b']) {
-    expect(() => hf.check(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+    expect(() => hf.checkModel(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
   }
-  await call('hf', 'chat-completion', {}, runWith(), 'a/b:fastest');
+  await call('hf', 'chat-completion', {}, createRun(), 'a/b:fastest');
   expect(upstream.calls[0]!.body).toMatchObject({ model: 'a/b:fastest' });
-  await call('hf', 'embeddings', {}, runWith(), '@mine');
+  await call('hf', 'embeddings', {}, createRun(), '@mine');
   expect(upstream.calls.at(-1)!.path).toContain('/me/feature-extraction');
-  await call('hf', 'text-to-video', {}, runWith(), 'replicate/text-to-video:replicate');
+  await call('hf', 'text-to-video', {}, createRun(), 'replicate/text-to-video:replicate');
   expect(upstream.calls.some(({ path }) => path.includes('/replicate/v1/models/'))).toBe(true);
-  await expect(call('hf', 'text-to-video', {}, runWith(), 'nobody/text-to-video')).rejects.toThrow(
+  await expect(call('hf', 'text-to-video', {}, createRun(), 'nobody/text-to-video')).rejects.toThrow(
     'No inference provider',
   );
 });
@@ -219,7 +219,7 @@ test.each(claims('openai'))('openai-compatible: %s costs what a header of the an
 test('openai-compatible: a cost in the body goes before the header’s, and a stream has no other', async () => {
   upstream.script(charging('9'));
   for (const stream of [false, true]) {
-    const billed = await call('openai', 'chat-completion', { stream }, runWith(), 'billed');
+    const billed = await call('openai', 'chat-completion', { stream }, createRun(), 'billed');
     expect(billed).toMatchObject({ usage: { cost: billedUsd } });
   }
   const silent = await call('openai', 'chat-completion', { stream: true });
@@ -238,13 +238,14 @@ test.each(['', 'None', '-1', 'Infinity', '0.1, 0.2'])(
 
 test('Ollama: names, what it has and what is asked of it', async () => {
   const ollama = find('ollama');
-  for (const name of ['llama3', 'llama3:8b', 'owner/model:q4_K_M', 'hf.co/owner/model']) ollama.check(name);
+  for (const name of ['llama3', 'llama3:8b', 'owner/model:q4_K_M', 'hf.co/owner/model'])
+    ollama.checkModel(name);
   for (const name of ['', 'a b', '../x', 'a:b:c', '/a']) {
-    expect(() => ollama.check(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+    expect(() => ollama.checkModel(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
   }
-  expect(await ollama.known!()).toEqual(['scripted']);
+  expect(await ollama.listModels!()).toEqual(['scripted']);
   upstream.script({ path: '/api/tags', status: 500 });
-  expect(await ollama.known!()).toEqual([]);
+  expect(await ollama.listModels!()).toEqual([]);
   const messages = [
     { role: 'developer', content: 'Be brief.' },
     {
@@ -295,19 +296,19 @@ test('Ollama: a call of a tool goes there and back', async () => {
 
 test('Ollama: a model that it lacks is pulled, loaded and let go; one that is nowhere is told so', async () => {
   const { models } = find('ollama');
-  const pulls = () => upstream.callsOf('/api/pull').length;
+  const pulls = () => upstream.findCalls('/api/pull').length;
   await Promise.all([models!.load('pull-me'), models!.load('pull-me:latest')]);
   await models!.load('pull-me');
   expect(pulls()).toBe(1);
-  expect(models!.held()).toMatchObject([
+  expect(models!.list()).toMatchObject([
     { model: 'pull-me', state: 'ready', bytes: 1_000_000, dtype: 'Q4_K_M' },
   ]);
   await models!.unload('pull-me');
-  expect(models!.held()).toEqual([]);
+  expect(models!.list()).toEqual([]);
   expect(upstream.ollama.loaded).toEqual(new Set());
   for (let again = 0; again < 2; again++)
     await expect(models!.load('pull-nothing')).rejects.toThrow('file does not exist');
   expect(pulls()).toBe(2);
   const error = { code: 'provider_model_not_found' };
-  expect(models!.held()).toMatchObject([{ model: 'pull-nothing', state: 'failed', error }]);
+  expect(models!.list()).toMatchObject([{ model: 'pull-nothing', state: 'failed', error }]);
 });

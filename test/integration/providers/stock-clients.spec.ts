@@ -2,7 +2,7 @@
 import { InferenceClient } from '@huggingface/inference';
 import { Ollama } from 'ollama';
 import OpenAI, { toFile } from 'openai';
-import { png, wav } from '../../support/upstream/answers.ts';
+import { png, wav } from '../../support/upstream/model-outputs.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
 
 let upstream: ScriptedUpstream;
@@ -54,7 +54,7 @@ test('openai: images, sound, films', async () => {
   expect(Buffer.from(await speech.arrayBuffer())).toEqual(wav);
   const file = await toFile(wav, 'a.wav', { type: 'audio/wav' });
   expect(await openai.audio.transcriptions.create({ model, file })).toEqual({ text: '64 bytes were said' });
-  const video = await openai.videos.create({ model: model, prompt: 'a mill' });
+  const video = await openai.videos.create({ model, prompt: 'a mill' });
   const progress: number[] = [];
   for (let { status } = video; status !== 'completed';) {
     const look = await openai.videos.retrieve(video.id);
@@ -99,7 +99,7 @@ test('@huggingface/inference: chat through the router, and tasks', async () => {
 test('@huggingface/inference: films, looked at in fal’s queue and waited for at Replicate', async () => {
   const real = globalThis.fetch;
   globalThis.fetch = (url, init) => real((url as string).replace(origins, upstream.url), init);
-  upstream.predictions.looks = 1;
+  upstream.predictions.pollsUntilDone = 1;
   try {
     const client = new InferenceClient('hf_x', { retry_on_error: false });
     for (const [owner, provider] of [
@@ -111,7 +111,7 @@ test('@huggingface/inference: films, looked at in fal’s queue and waited for a
     }
   } finally {
     globalThis.fetch = real;
-    upstream.predictions.looks = 4;
+    upstream.predictions.pollsUntilDone = 4;
   }
 });
 

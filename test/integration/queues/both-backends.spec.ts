@@ -1,7 +1,7 @@
 /** Guards the suite itself: every backend that the queues know must have run it. */
 import { readFileSync } from 'node:fs';
 import { backendKinds } from '#queues';
-import { serverUrl } from '../../support/postgres.ts';
+import { getServerUrl } from '../../support/postgres.ts';
 import { findRedisServer } from '../../support/redis.ts';
 
 test('there are two backends or more, and each has its spec of the conformance suite', () => {
@@ -14,6 +14,6 @@ test('there are two backends or more, and each has its spec of the conformance s
 });
 
 test(`CI has the servers for both${process.env['CI'] === 'true' ? '' : ' (not asked for outside CI)'}`, () => {
-  expect(serverUrl()).toMatch(/^postgres/);
+  expect(getServerUrl()).toMatch(/^postgres/);
   if (process.env['CI'] === 'true') expect(findRedisServer()).not.toBeNull();
 });

@@ -1,10 +1,10 @@
 /** What a queue backend must do for Millrace; `redis.spec.ts` and `postgres.spec.ts` run it on each. */
-import type { BackendUnderTest } from './bench.ts';
-import { delivering } from './delivering.ts';
-import { enduring } from './enduring.ts';
-import { interrupting } from './interrupting.ts';
+import type { BackendUnderTest } from './queue-harness.ts';
+import { deliveryTests } from './delivery-tests.ts';
+import { outageTests } from './outage-tests.ts';
+import { interruptionTests } from './interruption-tests.ts';
 
-export function conformance(make: () => Promise<BackendUnderTest>): void {
+export function queueConformance(make: () => Promise<BackendUnderTest>): void {
   let backend: BackendUnderTest | undefined;
   const under = (): BackendUnderTest => {
     if (!backend) throw new Error('the backend did not start');
@@ -13,9 +13,9 @@ export function conformance(make: () => Promise<BackendUnderTest>): void {
   beforeAll(async () => {
     backend = await make();
   });
-  afterAll(() => backend?.dispose());
+  afterAll(() => backend?.close());
 
-  delivering(under);
-  interrupting(under);
-  enduring(under);
+  deliveryTests(under);
+  interruptionTests(under);
+  outageTests(under);
 }

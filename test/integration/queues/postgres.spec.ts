@@ -1,11 +1,11 @@
 /** The queues on PostgreSQL: a database of the suite's own, and its connection budget. */
 import pg from 'pg';
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import { migrateQueues } from '#queues';
 import { createDatabase } from '../../support/postgres.ts';
-import { Bench, eventually, type BackendUnderTest } from './bench.ts';
-import { conformance } from './conformance.ts';
-import { startProxy } from './proxy.ts';
+import { QueueHarness, eventually, type BackendUnderTest } from './queue-harness.ts';
+import { queueConformance } from './conformance.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 /** Not the default, so that a statement that forgets the schema fails. */
 const schema = 'mill_queues';
@@ -13,7 +13,7 @@ const schema = 'mill_queues';
 async function onPostgres(): Promise<BackendUnderTest> {
   const database = await createDatabase();
   const at = new URL(database.url);
-  const proxy = await startProxy({ host: at.hostname, port: Number(at.port || 5432) });
+  const proxy = await startTcpProxy({ host: at.hostname, port: Number(at.port || 5432) });
   const proxied = new URL(at);
   proxied.hostname = '127.0.0.1';
   proxied.port = String(proxy.port);
@@ -52,9 +52,9 @@ async function onPostgres(): Promise<BackendUnderTest> {
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, until - performance.now())));
       await proxy.restore();
     },
-    silence: () => proxy.silence(),
-    passNew: () => proxy.passNew(),
-    async dispose() {
+    dropPackets: () => proxy.dropPackets(),
+    passNewConnections: () => proxy.passNewConnections(),
+    async close() {
       await admin.end();
       await proxy.close();
       await database.drop();
@@ -63,11 +63,11 @@ async function onPostgres(): Promise<BackendUnderTest> {
 }
 
 describe('queues on PostgreSQL', () => {
-  conformance(onPostgres);
+  queueConformance(onPostgres);
 
   test('a process keeps to its connections: the pool, and one more where it works on queues', async () => {
     const database = await createDatabase();
-    const bench = new Bench();
+    const bench = new QueueHarness();
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
     const connections = async (): Promise<number> => {
@@ -79,9 +79,11 @@ describe('queues on PostgreSQL', () => {
     };
     try {
       await migrateQueues({ url: database.url });
-      const queues = bench.queues({ kind: 'postgres', url: database.url, poolMax: 3 });
+      const queues = bench.connect({ kind: 'postgres', url: database.url, poolMax: 3 });
       const batchId = newId('batch');
-      const jobs = Array.from({ length: 400 }, (_, chunk) => ({ payload: { batchId, chunk, delivery: 1 } }));
+      const jobs = Array.from({ length: 400 }, (_, chunk) => ({
+        payload: { batchId, chunk, generation: 1 },
+      }));
       await Promise.all(
         Array.from({ length: 20 }, (_, at) => queues.add('batch', `pool-${at}`, jobs.slice(0, 5))),
       );
@@ -90,7 +92,7 @@ describe('queues on PostgreSQL', () => {
       let most = 0;
       let ran = 0;
       const run = async (): Promise<void> => void ran++;
-      bench.host(queues, { plan: run, batch: run, interactive: run }, 16);
+      bench.startHost(queues, { plan: run, batch: run, direct: run }, 16);
       await eventually('all run', 30_000, async () => {
         most = Math.max(most, await connections());
         return ran === 400;
@@ -105,11 +107,11 @@ describe('queues on PostgreSQL', () => {
 
   test('a schema that was never migrated is told, not made up', async () => {
     const database = await createDatabase();
-    const bench = new Bench();
+    const bench = new QueueHarness();
     try {
-      const queues = bench.queues({ kind: 'postgres', url: database.url, poolMax: 1 });
+      const queues = bench.connect({ kind: 'postgres', url: database.url, poolMax: 1 });
       await queues.ping();
-      await expect(queues.counts('plan', null)).rejects.toMatchObject({
+      await expect(queues.getCounts('plan', null)).rejects.toMatchObject({
         cause: { message: expect.stringContaining('not initialized') as string },
       });
     } finally {

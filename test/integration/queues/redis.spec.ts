@@ -4,13 +4,13 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Unavailable } from '#domain';
 import { findRedisServer, startRedis } from '../../support/redis.ts';
-import { Bench, type BackendUnderTest } from './bench.ts';
-import { conformance } from './conformance.ts';
-import { startProxy } from './proxy.ts';
+import { QueueHarness, type BackendUnderTest } from './queue-harness.ts';
+import { queueConformance } from './conformance.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 async function onRedis(): Promise<BackendUnderTest> {
   const redis = (await startRedis())!;
-  const proxy = await startProxy({ host: '127.0.0.1', port: redis.port });
+  const proxy = await startTcpProxy({ host: '127.0.0.1', port: redis.port });
   return {
     address: { kind: 'redis', url: `redis://127.0.0.1:${proxy.port}` },
     direct: { kind: 'redis', url: redis.url },
@@ -34,9 +34,9 @@ async function onRedis(): Promise<BackendUnderTest> {
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, until - performance.now())));
       await redis.start();
     },
-    silence: () => proxy.silence(),
-    passNew: () => proxy.passNew(),
-    async dispose() {
+    dropPackets: () => proxy.dropPackets(),
+    passNewConnections: () => proxy.passNewConnections(),
+    async close() {
       await proxy.close();
       await redis.dispose();
     },
@@ -49,14 +49,14 @@ if (findRedisServer() === null) {
   });
 } else {
   describe('queues on Redis', () => {
-    conformance(onRedis);
+    queueConformance(onRedis);
 
     test('a refused password is not in what is logged or thrown', async () => {
       const redis = (await startRedis({ password: 'the-right-one' }))!;
-      const bench = new Bench();
+      const bench = new QueueHarness();
       try {
-        const queues = bench.queues({ kind: 'redis', url: `redis://:grist-4711@127.0.0.1:${redis.port}` });
-        bench.host(queues, { batch: async () => undefined });
+        const queues = bench.connect({ kind: 'redis', url: `redis://:grist-4711@127.0.0.1:${redis.port}` });
+        bench.startHost(queues, { batch: async () => undefined });
         const failure = await queues.ping().then(
           () => null,
           (error: unknown) => error,
@@ -64,8 +64,8 @@ if (findRedisServer() === null) {
         await new Promise((resolve) => setTimeout(resolve, 500));
         expect(failure).toBeInstanceOf(Unavailable);
         expect(inspect(failure, { depth: 9 })).not.toContain('grist-4711');
-        expect(bench.lines.length).toBeGreaterThan(0);
-        expect(bench.lines.join('')).not.toContain('grist-4711');
+        expect(bench.logLines.length).toBeGreaterThan(0);
+        expect(bench.logLines.join('')).not.toContain('grist-4711');
       } finally {
         await bench.close();
         await redis.dispose();

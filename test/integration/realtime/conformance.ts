@@ -1,38 +1,38 @@
 /** What every adapter of the bus must do; each adapter's spec runs all of it. */
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import { connectBus, type Bus, type BusBackend, type StreamItem } from '#realtime';
 import { createLogger } from '#telemetry';
 import { eventually, pause } from '../../support/eventually.ts';
-import { startProxy } from '../queues/proxy.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
-export interface Rig {
+export interface BusBackendUnderTest {
   readonly backend: BusBackend;
   /** Cuts the connections of the bus of this name that listen; it may reconnect at once. */
   cutListener(name: string): Promise<void>;
   /** Cuts the connections of the bus of this name that publish. */
   cutPublisher(name: string): Promise<void>;
   /** Takes the backend away from everybody, as if killed, until `restore`. */
-  fail(): Promise<void>;
-  restore(): Promise<void>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
   /** Puts rubbish on the wire, where the batch signal would arrive. */
-  rubbish(): Promise<void>;
-  dispose(): Promise<void>;
+  sendInvalidMessage(): Promise<void>;
+  close(): Promise<void>;
 }
 
 const log = createLogger('test', 'silent');
 type Delta = Extract<StreamItem, { kind: 'delta' }>;
-const deltasOf = (items: StreamItem[]) => items.filter((item): item is Delta => item.kind === 'delta');
-const resyncs = () => {};
+const pickDeltas = (items: StreamItem[]) => items.filter((item): item is Delta => item.kind === 'delta');
+const ignoreResync = () => {};
 
-export function busConformance(setUp: () => Promise<Rig>): void {
-  let rig: Rig;
+export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void {
+  let rig: BusBackendUnderTest;
   let here: Bus;
   let there: Bus;
 
   beforeAll(async () => {
     rig = await setUp();
   });
-  afterAll(() => rig.dispose());
+  afterAll(() => rig.close());
   beforeEach(async () => {
     here = await connectBus(rig.backend, { log, name: 'bus-here' });
     there = await connectBus(rig.backend, { log, name: 'bus-there' });
@@ -42,25 +42,25 @@ export function busConformance(setUp: () => Promise<Rig>): void {
   async function reading(bus: Bus, subject: string) {
     const items: StreamItem[] = [];
     const stop = await bus.subscribeStream(subject, (item) => items.push(item));
-    return { items, stop, deltas: () => deltasOf(items) };
+    return { items, stop, deltas: () => pickDeltas(items) };
   }
 
   test('an announcement reaches every process, the speaker too', async () => {
     const heard: string[] = [];
-    await here.subscribe('batch.closing', ({ batchId }) => heard.push(`here ${batchId}`), resyncs);
-    await there.subscribe('batch.closing', ({ batchId }) => heard.push(`there ${batchId}`), resyncs);
+    await here.subscribe('batch.closing', ({ batchId }) => heard.push(`here ${batchId}`), ignoreResync);
+    await there.subscribe('batch.closing', ({ batchId }) => heard.push(`there ${batchId}`), ignoreResync);
     const batchId = newId('batch');
-    expect(await there.announce('batch.closing', { batchId })).toBe(true);
+    expect(await there.publish('batch.closing', { batchId })).toBe(true);
     await eventually('both heard it', () => heard.length === 2);
     expect(heard.sort()).toEqual([`here ${batchId}`, `there ${batchId}`]);
   });
 
   test('topics do not mix', async () => {
     const heard: string[] = [];
-    await here.subscribe('batch.closing', () => heard.push('cancel'), resyncs);
-    await here.subscribe('chunk.done', () => heard.push('done'), resyncs);
-    await there.announce('batch.planned', { batchId: newId('batch') });
-    await there.announce('chunk.done', { batchId: newId('batch') });
+    await here.subscribe('batch.closing', () => heard.push('cancel'), ignoreResync);
+    await here.subscribe('chunk.done', () => heard.push('done'), ignoreResync);
+    await there.publish('batch.planned', { batchId: newId('batch') });
+    await there.publish('chunk.done', { batchId: newId('batch') });
     await eventually('one is heard', () => heard.length > 0);
     expect(heard).toEqual(['done']);
   });
@@ -130,7 +130,7 @@ export function busConformance(setUp: () => Promise<Rig>): void {
     for (let n = 0; n < 60; n++) writer.send(delta);
     await eventually('what was taken', () => deltas().length > 20);
     await pause(150);
-    await there.announce('facts.written', {});
+    await there.publish('facts.written', {});
     await eventually('the loss is told', () => items.some(({ kind }) => kind === 'resync'));
     writer.end();
     await eventually('the end', () => items.at(-1)?.kind === 'end');
@@ -139,14 +139,14 @@ export function busConformance(setUp: () => Promise<Rig>): void {
 
   test('signals: of a burst the first and the newest arrive, subjects apart', async () => {
     const heard: string[] = [];
-    await here.subscribeSignal('batch', ({ batchId }) => heard.push(batchId));
+    await here.subscribeUpdates('batch', ({ batchId }) => heard.push(batchId));
     const [busy, calm] = [newId('batch'), newId('batch')];
     const began = performance.now();
     while (performance.now() - began < 500) {
-      for (let n = 0; n < 20; n++) there.signal('batch', { batchId: busy });
+      for (let n = 0; n < 20; n++) there.publishUpdate('batch', { batchId: busy });
       await pause(5);
     }
-    there.signal('batch', { batchId: calm });
+    there.publishUpdate('batch', { batchId: calm });
     await eventually('the calm one', () => heard.includes(calm));
     await pause(250);
     const count = heard.filter((batchId) => batchId === busy).length;
@@ -156,27 +156,27 @@ export function busConformance(setUp: () => Promise<Rig>): void {
 
   test('a signal that waits is sent before the bus closes', async () => {
     const heard: string[] = [];
-    await here.subscribeSignal('batch', ({ batchId }) => heard.push(batchId));
+    await here.subscribeUpdates('batch', ({ batchId }) => heard.push(batchId));
     const speaker = await connectBus(rig.backend, { log });
     const batchId = newId('batch');
-    speaker.signal('batch', { batchId });
-    speaker.signal('batch', { batchId });
+    speaker.publishUpdate('batch', { batchId });
+    speaker.publishUpdate('batch', { batchId });
     await speaker.close();
     await eventually('both', () => heard.length === 2);
   });
 
   test('after unsubscribing nothing comes, and other listeners still hear', async () => {
     const heard: string[] = [];
-    const stopFirst = await here.subscribe('facts.written', () => heard.push('first'), resyncs);
-    const stopSecond = await here.subscribe('facts.written', () => heard.push('second'), resyncs);
+    const stopFirst = await here.subscribe('facts.written', () => heard.push('first'), ignoreResync);
+    const stopSecond = await here.subscribe('facts.written', () => heard.push('second'), ignoreResync);
     await stopFirst();
-    await there.announce('facts.written', {});
+    await there.publish('facts.written', {});
     await eventually('the second hears', () => heard.length > 0);
     await stopSecond();
     await stopSecond();
-    await there.announce('facts.written', {});
-    const stopThird = await here.subscribe('facts.written', () => heard.push('third'), resyncs);
-    await there.announce('facts.written', {});
+    await there.publish('facts.written', {});
+    const stopThird = await here.subscribe('facts.written', () => heard.push('third'), ignoreResync);
+    await there.publish('facts.written', {});
     await eventually('the third hears', () => heard.includes('third'));
     await stopThird();
     expect(heard).toEqual(['second', 'third']);
@@ -184,12 +184,12 @@ export function busConformance(setUp: () => Promise<Rig>): void {
 
   test("a listener's error and rubbish on the wire stop nobody", async () => {
     const heard: string[] = [];
-    await here.subscribeSignal('batch', () => {
+    await here.subscribeUpdates('batch', () => {
       throw new Error('mine');
     });
-    await here.subscribeSignal('batch', ({ batchId }) => heard.push(batchId));
-    await rig.rubbish();
-    there.signal('batch', { batchId: newId('batch') });
+    await here.subscribeUpdates('batch', ({ batchId }) => heard.push(batchId));
+    await rig.sendInvalidMessage();
+    there.publishUpdate('batch', { batchId: newId('batch') });
     await eventually('the other listener hears', () => heard.length === 1);
   });
 
@@ -233,11 +233,11 @@ export function busConformance(setUp: () => Promise<Rig>): void {
     const workspaceId = newId('workspace');
     await rig.cutPublisher('bus-there');
     await eventually('an announcement is refused', async () => {
-      return !(await there.announce('facts.stamped', { workspaceId, from: 1, to: 1 }));
+      return !(await there.publish('facts.stamped', { workspaceId, from: 1, to: 1 }));
     });
     await eventually('the listener is told', () => resynced > 0);
     await eventually('announcements go again', () =>
-      there.announce('facts.stamped', { workspaceId, from: 1, to: 1 }),
+      there.publish('facts.stamped', { workspaceId, from: 1, to: 1 }),
     );
   });
 
@@ -246,13 +246,13 @@ export function busConformance(setUp: () => Promise<Rig>): void {
     const heard: string[] = [];
     const note = ({ batchId }: { batchId: string }) => void heard.push(batchId);
     await here.subscribe('batch.closing', note, () => resynced++);
-    await rig.fail();
+    await rig.stop();
     const [lost, found] = [newId('batch'), newId('batch')];
     let late;
     try {
       await eventually(
         'the loss is noticed',
-        async () => !(await there.announce('batch.closing', { batchId: lost })),
+        async () => !(await there.publish('batch.closing', { batchId: lost })),
       );
       await eventually('ping says so', () =>
         here.ping().then(
@@ -260,22 +260,22 @@ export function busConformance(setUp: () => Promise<Rig>): void {
           ({ code }: { code: string }) => code === 'bus_unavailable',
         ),
       );
-      there.signal('batch', { batchId: lost });
+      there.publishUpdate('batch', { batchId: lost });
       there.openStream('outage', 1).send('lost');
-      late = here.subscribe('chunk.done', note, resyncs);
+      late = here.subscribe('chunk.done', note, ignoreResync);
       await expect(connectBus(rig.backend, { log })).rejects.toMatchObject({ code: 'bus_unavailable' });
     } finally {
-      await rig.restore();
+      await rig.start();
     }
     await eventually('the listener is told', () => resynced > 0);
     await late;
     await eventually(
       'announcements go again',
-      () => there.announce('batch.closing', { batchId: found }),
+      () => there.publish('batch.closing', { batchId: found }),
       15_000,
     );
     await eventually('and arrive', () => heard.includes(found));
-    await there.announce('chunk.done', { batchId: found });
+    await there.publish('chunk.done', { batchId: found });
     await eventually(
       'on what was subscribed to meanwhile too',
       () => heard.filter((id) => id === found).length >= 2,
@@ -290,7 +290,7 @@ export function busConformance(setUp: () => Promise<Rig>): void {
 
   test('packets that vanish: the connection is given up, and a new one found', async () => {
     const url = new URL(rig.backend.url);
-    const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
+    const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
     [url.hostname, url.port] = ['127.0.0.1', String(proxy.port)];
     const behind = await connectBus({ ...rig.backend, url: url.href }, { log, heartbeatMs: 300 });
     try {
@@ -298,16 +298,16 @@ export function busConformance(setUp: () => Promise<Rig>): void {
       const heard: string[] = [];
       const note = ({ batchId }: { batchId: string }) => void heard.push(batchId);
       await behind.subscribe('batch.closing', note, () => resynced++);
-      proxy.silence();
+      proxy.dropPackets();
       await pause(100);
-      proxy.passNew();
+      proxy.passNewConnections();
       await eventually('the loss is told', () => resynced > 0);
       const batchId = newId('batch');
       await eventually('it hears again', async () => {
-        await here.announce('batch.closing', { batchId });
+        await here.publish('batch.closing', { batchId });
         return heard.includes(batchId);
       });
-      await eventually('and speaks again', () => behind.announce('batch.closing', { batchId }));
+      await eventually('and speaks again', () => behind.publish('batch.closing', { batchId }));
     } finally {
       await behind.close();
       await proxy.close();
@@ -318,9 +318,9 @@ export function busConformance(setUp: () => Promise<Rig>): void {
     const bus = await connectBus(rig.backend, { log });
     await bus.close();
     await bus.close();
-    expect(await bus.announce('facts.written', {})).toBe(false);
-    bus.signal('batch', { batchId: newId('batch') });
-    await expect(bus.subscribe('facts.written', () => {}, resyncs)).rejects.toMatchObject({
+    expect(await bus.publish('facts.written', {})).toBe(false);
+    bus.publishUpdate('batch', { batchId: newId('batch') });
+    await expect(bus.subscribe('facts.written', () => {}, ignoreResync)).rejects.toMatchObject({
       code: 'bus_unavailable',
     });
   });

@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { createDatabase, serverUrl } from '../../support/postgres.ts';
+import { createDatabase, getServerUrl } from '../../support/postgres.ts';
 import { busConformance } from './conformance.ts';
 
 async function onServer(sql: string, values: unknown[] = []): Promise<void> {
-  const client = new pg.Client({ connectionString: serverUrl() });
+  const client = new pg.Client({ connectionString: getServerUrl() });
   await client.connect();
   try {
     await client.query(sql, values);
@@ -24,12 +24,12 @@ busConformance(async () => {
     backend: { kind: 'postgres', url: database.url },
     cutListener: cut,
     cutPublisher: cut,
-    async fail() {
+    async stop() {
       await onServer(`alter database ${name} allow_connections false`);
       await cut('%bus%');
     },
-    restore: () => onServer(`alter database ${name} allow_connections true`),
-    async rubbish() {
+    start: () => onServer(`alter database ${name} allow_connections true`),
+    async sendInvalidMessage() {
       const client = new pg.Client({ connectionString: database.url });
       await client.connect();
       for (let bucket = 0; bucket < 16; bucket++) {
@@ -45,6 +45,6 @@ busConformance(async () => {
       }
       await client.end();
     },
-    dispose: () => database.drop(),
+    close: () => database.drop(),
   };
 });

@@ -23,14 +23,14 @@ if (redis) {
     backend: { kind: 'redis', url: redis.url },
     cutListener: (name) => cut(`${name}-subscriber`),
     cutPublisher: (name) => cut(`${name}-publisher`),
-    fail: () => redis.kill(),
-    restore: () => redis.start(),
-    rubbish: () =>
+    stop: () => redis.kill(),
+    start: () => redis.start(),
+    sendInvalidMessage: () =>
       ask(async (client) => {
         for (const text of ['x', '{', '[]', 'null', '{"m":{"batchId":1}}'])
           await client.publish('millrace:signal:batch', text);
       }),
-    dispose: () => redis.dispose(),
+    close: () => redis.dispose(),
   }));
 } else {
   test('the bus on Redis was NOT tried: there is no redis-server', () => {});

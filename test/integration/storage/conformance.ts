@@ -3,22 +3,22 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { readSegments, SegmentDamaged, type ObjectStore, type Segment } from '#storage';
-import { forSeeds } from '../../support/random.ts';
+import { forEachSeed } from '../../support/random.ts';
 
-export interface StoreUnderTest {
-  readonly store: ObjectStore;
+export interface StorageUnderTest {
+  readonly objects: ObjectStore;
   /** Number of half-written things that the store still holds anywhere, visible or not. */
-  leftovers(): Promise<number>;
+  countUnfinished(): Promise<number>;
   cleanup(): Promise<void>;
   /** MB of a body that must not be held in memory, and MB by which memory may grow: 100 and 60 unless told. */
-  readonly flat?: { readonly bodyMB: number; readonly growthMB: number };
+  readonly memoryLimit?: { readonly bodyMB: number; readonly growthMB: number };
 }
 
 const text = (value: string): Buffer => Buffer.from(value);
 
-async function keysOf(store: ObjectStore, prefix: string, after?: string): Promise<string[]> {
+async function listKeys(objects: ObjectStore, prefix: string, after?: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list(prefix, after === undefined ? {} : { after })) keys.push(key);
+  for await (const { key } of objects.list(prefix, after === undefined ? {} : { after })) keys.push(key);
   return keys;
 }
 
@@ -37,17 +37,17 @@ function stalled(first: Uint8Array): { body: AsyncIterable<Uint8Array>; waiting:
   return { body: chunks(), waiting };
 }
 
-export function storeConformance(name: string, make: () => Promise<StoreUnderTest>): void {
+export function objectStorageConformance(name: string, make: () => Promise<StorageUnderTest>): void {
   describe(`object store: ${name}`, () => {
-    let on: StoreUnderTest;
-    let store: ObjectStore;
+    let on: StorageUnderTest;
+    let objects: ObjectStore;
     beforeEach(async () => {
       on = await make();
-      store = on.store;
+      objects = on.objects;
     });
     afterEach(async () => {
-      expect(await on.leftovers()).toBe(0);
-      await store.close();
+      expect(await on.countUnfinished()).toBe(0);
+      await objects.close();
       await on.cleanup();
     });
 
@@ -62,22 +62,22 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         };
         for (const [label, body] of Object.entries(bodies)) {
           const expected = label === 'empty' ? '' : 'hello';
-          const put = await store.put(`a/${label}.jsonl`, body, { contentType: 'application/jsonl' });
+          const put = await objects.put(`a/${label}.jsonl`, body, { contentType: 'application/jsonl' });
           expect(put).toEqual({ key: `a/${label}.jsonl`, bytes: expected.length, etag: expect.any(String) });
-          expect((await store.read(put.key)).toString()).toBe(expected);
-          expect(await store.head(put.key)).toEqual({
+          expect((await objects.read(put.key)).toString()).toBe(expected);
+          expect(await objects.head(put.key)).toEqual({
             ...put,
             contentType: 'application/jsonl',
             modifiedAt: expect.any(Date),
           });
-          expect(Math.abs((await store.head(put.key))!.modifiedAt.getTime() - Date.now())).toBeLessThan(
+          expect(Math.abs((await objects.head(put.key))!.modifiedAt.getTime() - Date.now())).toBeLessThan(
             60_000,
           );
         }
       });
 
       test('keeps chunks of all sizes in their order, as reads that pile up under load have them', async () => {
-        await forSeeds(12, async (random) => {
+        await forEachSeed(12, async (random) => {
           // Sizes around those at which a store gathers, passes on, or cuts its parts.
           const sizes = Array.from(
             { length: 40 },
@@ -88,8 +88,8 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
             let from = 0;
             for (const size of sizes) yield whole.subarray(from, (from += Math.max(size, 0)));
           }
-          await store.put('order', chunks());
-          expect((await store.read('order')).equals(whole)).toBe(true);
+          await objects.put('order', chunks());
+          expect((await objects.read('order')).equals(whole)).toBe(true);
         });
       });
 
@@ -98,8 +98,8 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         async function* lines(): AsyncGenerator<Uint8Array> {
           for (let line = 0; line < 700; line++) yield chunk.fill(line % 251);
         }
-        await store.put('reused', lines());
-        const kept = await store.read('reused');
+        await objects.put('reused', lines());
+        const kept = await objects.read('reused');
         expect(kept.length).toBe(700_000);
         for (let line = 0; line < 700; line++) {
           expect(kept.subarray(line * 1000, line * 1000 + 1000).every((byte) => byte === line % 251)).toBe(
@@ -110,15 +110,15 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
 
       test('replaces whole objects: a reader sees the old or the new one, never a mixture', async () => {
         const versions = ['a', 'b'].map((letter, at) => Buffer.alloc(300_000 + at, letter));
-        await store.put('k', versions[0]!);
+        await objects.put('k', versions[0]!);
         let writing = true;
         const writer = (async () => {
-          for (let round = 0; round < 20; round++) await store.put('k', versions[round % 2]!);
+          for (let round = 0; round < 20; round++) await objects.put('k', versions[round % 2]!);
           writing = false;
         })();
         let reads = 0;
         while (writing || reads < 20) {
-          const seen = await store.read('k');
+          const seen = await objects.read('k');
           expect(versions.some((version) => version.equals(seen))).toBe(true);
           reads++;
         }
@@ -127,27 +127,28 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
 
       test('an open stream goes on with the object that it opened', async () => {
         const old = randomBytes(2_000_000);
-        await store.put('k', old);
-        const { stream } = await store.get('k');
-        await store.put('k', text('new'));
+        await objects.put('k', old);
+        const { stream } = await objects.get('k');
+        await objects.put('k', text('new'));
         expect((await buffer(stream)).equals(old)).toBe(true);
       });
 
       test('every put of other bytes gives another etag, even in quick succession', async () => {
         const etags = new Set<string>();
-        for (let time = 100; time < 300; time++) etags.add((await store.put('k', text(`no. ${time}`))).etag);
+        for (let time = 100; time < 300; time++)
+          etags.add((await objects.put('k', text(`no. ${time}`))).etag);
         expect(etags.size).toBe(200);
       });
 
       test('a type that the key does not stand for is refused', async () => {
-        await expect(store.put('a.jsonl', text(''), { contentType: 'text/html' })).rejects.toEqual(
+        await expect(objects.put('a.jsonl', text(''), { contentType: 'text/html' })).rejects.toEqual(
           fails('content_type_mismatch'),
         );
-        expect(await store.head('a.jsonl')).toBeNull();
+        expect(await objects.head('a.jsonl')).toBeNull();
       });
 
       test('takes a large body in flat memory', async () => {
-        const { bodyMB, growthMB } = on.flat ?? { bodyMB: 100, growthMB: 60 };
+        const { bodyMB, growthMB } = on.memoryLimit ?? { bodyMB: 100, growthMB: 60 };
         const times = bodyMB * 16;
         const chunk = randomBytes(65_536);
         const before = process.memoryUsage().rss;
@@ -158,14 +159,14 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
             yield piece;
           }
         }
-        const { bytes } = await store.put('large', body());
+        const { bytes } = await objects.put('large', body());
         expect(bytes).toBe(times * 65_536);
         expect(peak - before).toBeLessThan(growthMB * 1_000_000);
 
         const expected = createHash('sha256');
         for await (const piece of repeat(chunk, times)) expected.update(piece);
         const found = createHash('sha256');
-        for await (const piece of (await store.get('large')).stream) found.update(piece as Buffer);
+        for await (const piece of (await objects.get('large')).stream) found.update(piece as Buffer);
         expect(found.digest('hex')).toBe(expected.digest('hex'));
       });
     });
@@ -173,7 +174,7 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
     describe('conditions', () => {
       test('of many puts that want a free key exactly one wins', async () => {
         const puts = Array.from({ length: 24 }, (_, at) =>
-          store.put('new/key', text(`writer ${at}`), { ifNoneMatch: '*' }).then(() => at),
+          objects.put('new/key', text(`writer ${at}`), { ifNoneMatch: '*' }).then(() => at),
         );
         const outcomes = await Promise.allSettled(puts);
         const winners = outcomes.flatMap((outcome) =>
@@ -182,31 +183,31 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         expect(winners).toHaveLength(1);
         for (const outcome of outcomes)
           if (outcome.status === 'rejected') expect(outcome.reason).toEqual(fails('conflict'));
-        expect((await store.read('new/key')).toString()).toBe(`writer ${winners[0]}`);
+        expect((await objects.read('new/key')).toString()).toBe(`writer ${winners[0]}`);
       });
 
       test('of many puts that replace one etag exactly one wins, round after round', async () => {
-        let { etag } = await store.put('k', text('round 0'));
+        let { etag } = await objects.put('k', text('round 0'));
         for (let round = 1; round <= 10; round++) {
           const puts = Array.from({ length: 12 }, () =>
-            store.put('k', text(`round ${round}`), { ifMatch: etag }),
+            objects.put('k', text(`round ${round}`), { ifMatch: etag }),
           );
           const won = (await Promise.allSettled(puts)).flatMap((o) =>
             o.status === 'fulfilled' ? [o.value] : [],
           );
           expect(won).toHaveLength(1);
           etag = won[0]!.etag;
-          expect((await store.head('k'))!.etag).toBe(etag);
+          expect((await objects.head('k'))!.etag).toBe(etag);
         }
       });
 
       test('a counter under ifMatch loses no increment', async () => {
-        await store.put('count', text('0'));
+        await objects.put('count', text('0'));
         const increment = async (): Promise<void> => {
           for (;;) {
-            const { etag, stream } = await store.get('count');
+            const { etag, stream } = await objects.get('count');
             const next = Number((await buffer(stream)).toString()) + 1;
-            const done = await store.put('count', text(String(next)), { ifMatch: etag }).then(
+            const done = await objects.put('count', text(String(next)), { ifMatch: etag }).then(
               () => true,
               (error: { code: string }) => {
                 expect(error.code).toBe('conflict');
@@ -221,30 +222,30 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
             for (let time = 0; time < 5; time++) await increment();
           }),
         );
-        expect((await store.read('count')).toString()).toBe('30');
+        expect((await objects.read('count')).toString()).toBe('30');
       });
 
       test('a refused put leaves the object, and does not read its body to the end', async () => {
-        const { etag } = await store.put('k', text('first'));
+        const { etag } = await objects.put('k', text('first'));
         const body = Readable.from(repeat(Buffer.alloc(65_536), 1e9));
-        await expect(store.put('k', body, { ifNoneMatch: '*' })).rejects.toEqual(fails('conflict'));
+        await expect(objects.put('k', body, { ifNoneMatch: '*' })).rejects.toEqual(fails('conflict'));
         expect(body.destroyed).toBe(true);
-        await expect(store.put('k', text('x'), { ifMatch: `${etag}0` })).rejects.toEqual(fails('conflict'));
-        await expect(store.put('none', text('x'), { ifMatch: etag })).rejects.toEqual(fails('conflict'));
-        expect((await store.read('k')).toString()).toBe('first');
-        expect(await keysOf(store, '')).toEqual(['k']);
+        await expect(objects.put('k', text('x'), { ifMatch: `${etag}0` })).rejects.toEqual(fails('conflict'));
+        await expect(objects.put('none', text('x'), { ifMatch: etag })).rejects.toEqual(fails('conflict'));
+        expect((await objects.read('k')).toString()).toBe('first');
+        expect(await listKeys(objects, '')).toEqual(['k']);
       });
     });
 
     describe('reading', () => {
       test('what is not there is NotFound, and null to head', async () => {
-        await store.put('a/b', text('x'));
+        await objects.put('a/b', text('x'));
         for (const key of ['none', 'a', 'a/c', 'a/b/c']) {
-          await expect(store.get(key)).rejects.toEqual(
+          await expect(objects.get(key)).rejects.toEqual(
             expect.objectContaining({ name: 'NotFound', status: 404 }),
           );
-          await expect(store.read(key)).rejects.toEqual(fails('object_not_found'));
-          expect(await store.head(key)).toBeNull();
+          await expect(objects.read(key)).rejects.toEqual(fails('object_not_found'));
+          expect(await objects.head(key)).toBeNull();
         }
       });
 
@@ -259,15 +260,15 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         [{ start: 0 }, '0123456789'],
       ];
       test.each(ranges)('range %p', async (range, expected) => {
-        await store.put('k', text('0123456789'));
-        expect((await store.read('k', range)).toString()).toBe(expected);
-        const { stream, ...found } = await store.get('k', range);
+        await objects.put('k', text('0123456789'));
+        expect((await objects.read('k', range)).toString()).toBe(expected);
+        const { stream, ...found } = await objects.get('k', range);
         expect((await buffer(stream)).toString()).toBe(expected);
         const start = range.start ?? 0;
         expect(found).toEqual({
           bytes: expected.length,
           totalBytes: 10,
-          etag: (await store.head('k'))!.etag,
+          etag: (await objects.head('k'))!.etag,
           contentType: 'application/octet-stream',
           range: { start, end: start + expected.length - 1 },
         });
@@ -285,21 +286,21 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         ['past 2⁵³', '0123456789', { start: 0, end: 2 ** 53 }, 'invalid_range'],
       ];
       test.each(noRanges)('refused range: %s', async (_, content, range, code) => {
-        await store.put('k', text(content));
-        await expect(store.get('k', range)).rejects.toEqual(fails(code));
-        await expect(store.read('k', range)).rejects.toEqual(fails(code));
+        await objects.put('k', text(content));
+        await expect(objects.get('k', range)).rejects.toEqual(fails(code));
+        await expect(objects.read('k', range)).rejects.toEqual(fails(code));
       });
 
       test('an empty object is read whole', async () => {
-        await store.put('k', text(''));
-        const { stream, bytes, range } = await store.get('k');
+        await objects.put('k', text(''));
+        const { stream, bytes, range } = await objects.get('k');
         expect([(await buffer(stream)).length, bytes, range]).toEqual([0, 0, null]);
-        expect((await store.read('k')).length).toBe(0);
+        expect((await objects.read('k')).length).toBe(0);
       });
 
       test('an object that is not as large as its record says is damaged', async () => {
-        await store.put('k', text('0123456789'));
-        expect((await store.read('k', { start: 2, end: 3, expectedBytes: 10 })).toString()).toBe('23');
+        await objects.put('k', text('0123456789'));
+        expect((await objects.read('k', { start: 2, end: 3, expectedBytes: 10 })).toString()).toBe('23');
         for (const expectedBytes of [9, 11]) {
           const damaged = expect.objectContaining({
             code: 'segment_damaged',
@@ -307,15 +308,15 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
             foundBytes: 10,
             key: 'k',
           });
-          await expect(store.read('k', { start: 2, end: 3, expectedBytes })).rejects.toEqual(damaged);
-          await expect(store.get('k', { expectedBytes })).rejects.toEqual(damaged);
+          await expect(objects.read('k', { start: 2, end: 3, expectedBytes })).rejects.toEqual(damaged);
+          await expect(objects.get('k', { expectedBytes })).rejects.toEqual(damaged);
         }
       });
 
       test('an object of more than 256 MiB is not read into memory', async () => {
-        await store.put('huge', repeat(Buffer.alloc(8 * 1024 * 1024), 33));
-        await expect(store.read('huge')).rejects.toEqual(fails('read_too_large'));
-        expect((await store.read('huge', { start: 270_000_000, end: 270_000_003 })).length).toBe(4);
+        await objects.put('huge', repeat(Buffer.alloc(8 * 1024 * 1024), 33));
+        await expect(objects.read('huge')).rejects.toEqual(fails('read_too_large'));
+        expect((await objects.read('huge', { start: 270_000_000, end: 270_000_003 })).length).toBe(4);
       });
     });
 
@@ -358,26 +359,26 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
       test.each(bad)('refused: %s', async (_, value) => {
         const key = value as string;
         const refused = expect.objectContaining({ name: 'InvalidInput', code: 'invalid_key' });
-        await expect(store.put(key, text('x'))).rejects.toEqual(refused);
-        await expect(store.get(key)).rejects.toEqual(refused);
-        await expect(store.read(key)).rejects.toEqual(refused);
-        await expect(store.head(key)).rejects.toEqual(refused);
-        await expect(store.delete(['good', key])).rejects.toEqual(refused);
-        await expect(store.signedUrl(key, { method: 'GET', expiresInS: 60 })).rejects.toEqual(refused);
-        expect(await keysOf(store, '')).toEqual([]);
+        await expect(objects.put(key, text('x'))).rejects.toEqual(refused);
+        await expect(objects.get(key)).rejects.toEqual(refused);
+        await expect(objects.read(key)).rejects.toEqual(refused);
+        await expect(objects.head(key)).rejects.toEqual(refused);
+        await expect(objects.delete(['good', key])).rejects.toEqual(refused);
+        await expect(objects.signedUrl(key, { method: 'GET', expiresInS: 60 })).rejects.toEqual(refused);
+        expect(await listKeys(objects, '')).toEqual([]);
       });
 
       test.each(['/a', '../', 'a//', '..', '.', 'a/..', 'a\0', '%2e', '.tmp/'])(
         'refused prefix: %p',
         async (prefix) => {
-          await expect(keysOf(store, prefix)).rejects.toEqual(fails('invalid_key'));
+          await expect(listKeys(objects, prefix)).rejects.toEqual(fails('invalid_key'));
         },
       );
 
       test('one bad key among good ones deletes none of them', async () => {
-        await store.put('good', text('x'));
-        await expect(store.delete(['good', '../bad'])).rejects.toEqual(fails('invalid_key'));
-        expect(await keysOf(store, '')).toEqual(['good']);
+        await objects.put('good', text('x'));
+        await expect(objects.delete(['good', '../bad'])).rejects.toEqual(fails('invalid_key'));
+        expect(await listKeys(objects, '')).toEqual(['good']);
       });
 
       test('taken: everything that our ids and names need, up to the caps', async () => {
@@ -392,9 +393,9 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
           'x'.repeat(200),
         ];
         for (const key of good) {
-          await store.put(key === 'a' ? 'a1' : key, text(key));
+          await objects.put(key === 'a' ? 'a1' : key, text(key));
         }
-        expect(await keysOf(store, '')).toHaveLength(good.length);
+        expect(await listKeys(objects, '')).toHaveLength(good.length);
       });
     });
 
@@ -409,25 +410,25 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         ['x.jsonl/object', 'application/octet-stream'],
         ['x.constructor', 'application/octet-stream'],
       ])('%s is %s', async (key, contentType) => {
-        await store.put(key, text('x'));
-        const opened = await store.get(key);
+        await objects.put(key, text('x'));
+        const opened = await objects.get(key);
         opened.stream.destroy();
         expect(opened.contentType).toBe(contentType);
-        expect((await store.head(key))!.contentType).toBe(contentType);
+        expect((await objects.head(key))!.contentType).toBe(contentType);
       });
     });
 
     describe('abort', () => {
       test('before, while a body stalls, and by a body that fails: nothing is left', async () => {
         const reason = new Error('caller left');
-        await expect(store.put('k', text('x'), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+        await expect(objects.put('k', text('x'), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 
         const controller = new AbortController();
         const { body, waiting } = stalled(Buffer.alloc(2_000_000));
-        const put = store.put('k', body, { signal: controller.signal });
+        const put = objects.put('k', body, { signal: controller.signal });
         put.catch(() => undefined);
         await waiting;
-        expect(await store.head('k')).toBeNull();
+        expect(await objects.head('k')).toBeNull();
         controller.abort(reason);
         await expect(put).rejects.toBe(reason);
 
@@ -436,42 +437,42 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
           yield Buffer.alloc(500_000);
           throw failure;
         };
-        await expect(store.put('k', failing())).rejects.toBe(failure);
-        await expect(store.put('k', Readable.from(failing()))).rejects.toBe(failure);
-        expect(await keysOf(store, '')).toEqual([]);
+        await expect(objects.put('k', failing())).rejects.toBe(failure);
+        await expect(objects.put('k', Readable.from(failing()))).rejects.toBe(failure);
+        expect(await listKeys(objects, '')).toEqual([]);
       });
 
       test('a failed put leaves what was there', async () => {
-        await store.put('k', text('kept'));
+        await objects.put('k', text('kept'));
         const controller = new AbortController();
         const { body, waiting } = stalled(Buffer.alloc(2_000_000));
-        const put = store.put('k', body, { signal: controller.signal });
+        const put = objects.put('k', body, { signal: controller.signal });
         put.catch(() => undefined);
         await waiting;
         controller.abort();
         await expect(put).rejects.toThrow(/abort/i);
-        expect((await store.read('k')).toString()).toBe('kept');
+        expect((await objects.read('k')).toString()).toBe('kept');
       });
 
       test('a source is closed when its put is aborted', async () => {
         const controller = new AbortController();
         const source = new Readable({ read: () => undefined });
         source.push(Buffer.alloc(1000));
-        const put = store.put('k', source, { signal: controller.signal });
+        const put = objects.put('k', source, { signal: controller.signal });
         setTimeout(() => controller.abort(), 20);
         await expect(put).rejects.toThrow(/abort/i);
         expect(source.destroyed).toBe(true);
       });
 
       test('ends a stream that is read', async () => {
-        await store.put('k', Buffer.alloc(4_000_000));
+        await objects.put('k', Buffer.alloc(4_000_000));
         const controller = new AbortController();
-        const { stream } = await store.get('k', { signal: controller.signal });
+        const { stream } = await objects.get('k', { signal: controller.signal });
         const reading = (async () => {
           for await (const _ of stream) controller.abort();
         })();
         await expect(reading).rejects.toThrow(/abort/i);
-        await expect(store.get('k', { signal: controller.signal })).rejects.toThrow(/abort/i);
+        await expect(objects.get('k', { signal: controller.signal })).rejects.toThrow(/abort/i);
       });
     });
 
@@ -496,9 +497,9 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
         ];
         const all = [...numbers, ...others].sort((a, b) => Buffer.compare(text(a), text(b)));
         for (let at = 0; at < all.length; at += 50) {
-          await Promise.all(all.slice(at, at + 50).map((key) => store.put(key, text('x'))));
+          await Promise.all(all.slice(at, at + 50).map((key) => objects.put(key, text('x'))));
         }
-        expect(await keysOf(store, '')).toEqual(all);
+        expect(await listKeys(objects, '')).toEqual(all);
         const prefixes = [
           'a',
           'b',
@@ -512,7 +513,7 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
           'c',
         ];
         for (const prefix of prefixes) {
-          expect(await keysOf(store, prefix)).toEqual(all.filter((key) => key.startsWith(prefix)));
+          expect(await listKeys(objects, prefix)).toEqual(all.filter((key) => key.startsWith(prefix)));
           for (const after of [
             '',
             'a',
@@ -524,60 +525,60 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
             'batches/b2',
             'zz',
           ]) {
-            expect(await keysOf(store, prefix, after)).toEqual(
+            expect(await listKeys(objects, prefix, after)).toEqual(
               all.filter((key) => key.startsWith(prefix) && key > after),
             );
           }
         }
-        await store.delete(numbers.filter((_, at) => at % 2 === 0));
-        expect(await keysOf(store, 'batches/b1/')).toEqual(numbers.filter((_, at) => at % 2 === 1));
-        await store.delete(all);
-        expect(await keysOf(store, '')).toEqual([]);
+        await objects.delete(numbers.filter((_, at) => at % 2 === 0));
+        expect(await listKeys(objects, 'batches/b1/')).toEqual(numbers.filter((_, at) => at % 2 === 1));
+        await objects.delete(all);
+        expect(await listKeys(objects, '')).toEqual([]);
       });
 
       test('an entry says what head says', async () => {
-        const { etag } = await store.put('a/b.jsonl', text('12345'));
-        for await (const entry of store.list('')) {
+        const { etag } = await objects.put('a/b.jsonl', text('12345'));
+        for await (const entry of objects.list('')) {
           expect(entry).toEqual({ key: 'a/b.jsonl', bytes: 5, etag, modifiedAt: expect.any(Date) });
         }
       });
 
       test('a listing left early, and one over objects that vanish meanwhile, end cleanly', async () => {
         const keys = Array.from({ length: 200 }, (_, at) => `d${at % 10}/k${at}`).sort();
-        await Promise.all(keys.map((key) => store.put(key, text('x'))));
-        for await (const { key } of store.list('')) {
+        await Promise.all(keys.map((key) => objects.put(key, text('x'))));
+        for await (const { key } of objects.list('')) {
           expect(key).toBe(keys[0]);
           break;
         }
         const seen: string[] = [];
-        for await (const { key } of store.list('')) {
-          if (seen.push(key) === 1) await store.delete(keys.slice(100));
+        for await (const { key } of objects.list('')) {
+          if (seen.push(key) === 1) await objects.delete(keys.slice(100));
         }
         expect(seen.slice(0, 100)).toEqual(keys.slice(0, 100));
         expect(new Set(seen).size).toBe(seen.length);
       });
 
       test('deleting twice, and what never was, is no error; a key can be used again', async () => {
-        await store.put('a/b/c', text('x'));
-        await store.delete(['a/b/c', 'a/b', 'a', 'never/was', 'a/b/c/d']);
-        await store.delete(['a/b/c']);
-        await store.delete([]);
-        expect(await store.head('a/b/c')).toBeNull();
-        await store.put('a/b/c', text('again'));
-        expect((await store.read('a/b/c')).toString()).toBe('again');
+        await objects.put('a/b/c', text('x'));
+        await objects.delete(['a/b/c', 'a/b', 'a', 'never/was', 'a/b/c/d']);
+        await objects.delete(['a/b/c']);
+        await objects.delete([]);
+        expect(await objects.head('a/b/c')).toBeNull();
+        await objects.put('a/b/c', text('again'));
+        expect((await objects.read('a/b/c')).toString()).toBe('again');
       });
 
       test('puts go well beside deletions that empty their folder', async () => {
         const rounds = Array.from({ length: 8 }, async (_, lane) => {
           for (let round = 0; round < 25; round++) {
             const key = `busy/folder/${lane}-${round}`;
-            await store.put(key, text(key));
-            expect((await store.read(key)).toString()).toBe(key);
-            await store.delete([key]);
+            await objects.put(key, text(key));
+            expect((await objects.read(key)).toString()).toBe(key);
+            await objects.delete([key]);
           }
         });
         await Promise.all(rounds);
-        expect(await keysOf(store, '')).toEqual([]);
+        expect(await listKeys(objects, '')).toEqual([]);
       });
     });
 
@@ -588,30 +589,30 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
       beforeEach(async () => {
         segments = [];
         for (const [at, content] of contents.entries()) {
-          const { key, bytes } = await store.put(`s/${at}.jsonl`, text(content));
+          const { key, bytes } = await objects.put(`s/${at}.jsonl`, text(content));
           segments.push({ key, bytes, lines: content.endsWith('\n') ? 1 : 0 });
         }
       });
 
       test('are read as one file, and so is each range of it', async () => {
-        expect((await buffer(readSegments(store, segments))).toString()).toBe(whole);
-        expect((await buffer(readSegments(store, []))).length).toBe(0);
+        expect((await buffer(readSegments(objects, segments))).toString()).toBe(whole);
+        expect((await buffer(readSegments(objects, []))).length).toBe(0);
         for (let start = 0; start < whole.length; start++) {
           for (const end of [start, start + 1, start + 9, whole.length - 1, 1e9]) {
-            const read = await buffer(readSegments(store, segments, { start, end }));
+            const read = await buffer(readSegments(objects, segments, { start, end }));
             expect(read.toString()).toBe(whole.slice(start, end + 1));
           }
         }
-        expect(() => readSegments(store, segments, { start: whole.length })).toThrow(
+        expect(() => readSegments(objects, segments, { start: whole.length })).toThrow(
           fails('range_not_satisfiable'),
         );
-        expect(() => readSegments(store, [], { start: 0 })).toThrow(fails('range_not_satisfiable'));
-        expect(() => readSegments(store, segments, { start: 3, end: 2 })).toThrow(fails('invalid_range'));
+        expect(() => readSegments(objects, [], { start: 0 })).toThrow(fails('range_not_satisfiable'));
+        expect(() => readSegments(objects, segments, { start: 3, end: 2 })).toThrow(fails('invalid_range'));
       });
 
       test('a missing one, and one of another size, are damage that names it', async () => {
-        await store.put('s/2.jsonl', text('sec'));
-        await expect(buffer(readSegments(store, segments))).rejects.toEqual(
+        await objects.put('s/2.jsonl', text('sec'));
+        await expect(buffer(readSegments(objects, segments))).rejects.toEqual(
           expect.objectContaining({
             code: 'segment_damaged',
             key: 's/2.jsonl',
@@ -619,23 +620,23 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
             foundBytes: 3,
           }),
         );
-        await store.delete(['s/2.jsonl']);
-        const read = buffer(readSegments(store, segments));
+        await objects.delete(['s/2.jsonl']);
+        const read = buffer(readSegments(objects, segments));
         await expect(read).rejects.toEqual(expect.objectContaining({ key: 's/2.jsonl', foundBytes: null }));
         await expect(read).rejects.toBeInstanceOf(SegmentDamaged);
-        expect((await buffer(readSegments(store, segments, { end: 10 }))).toString()).toBe(contents[0]);
+        expect((await buffer(readSegments(objects, segments, { end: 10 }))).toString()).toBe(contents[0]);
       });
 
       test('are opened one at a time, only as far as they are read, and closed on the way out', async () => {
         const key = 's/mega';
-        const { bytes } = await store.put(key, Buffer.alloc(1_000_000));
+        const { bytes } = await objects.put(key, Buffer.alloc(1_000_000));
         const many = Array.from({ length: 50 }, () => ({ key, bytes, lines: 0 }));
         const opened: Readable[] = [];
         let most = 0;
         const watched: Pick<ObjectStore, 'get'> = {
           async get(...args) {
             most = Math.max(most, opened.filter((stream) => !stream.destroyed).length + 1);
-            const object = await store.get(...args);
+            const object = await objects.get(...args);
             opened.push(object.stream);
             return object;
           },
@@ -655,9 +656,9 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
       });
 
       test('an abort ends them', async () => {
-        const { key, bytes } = await store.put('s/mega', Buffer.alloc(5_000_000));
+        const { key, bytes } = await objects.put('s/mega', Buffer.alloc(5_000_000));
         const controller = new AbortController();
-        const stream = readSegments(store, [{ key, bytes, lines: 0 }], { signal: controller.signal });
+        const stream = readSegments(objects, [{ key, bytes, lines: 0 }], { signal: controller.signal });
         const reading = (async () => {
           for await (const _ of stream) controller.abort();
         })();
@@ -666,8 +667,8 @@ export function storeConformance(name: string, make: () => Promise<StoreUnderTes
     });
 
     test('a probe passes, and no listing shows it', async () => {
-      await Promise.all([store.probe(), store.probe()]);
-      expect(await keysOf(store, '')).toEqual([]);
+      await Promise.all([objects.probe(), objects.probe()]);
+      expect(await listKeys(objects, '')).toEqual([]);
     });
   });
 }

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createDiskStore, verifySignedUrl, type ObjectStore } from '#storage';
-import { storeConformance } from './conformance.ts';
+import { objectStorageConformance } from './conformance.ts';
 
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
 const here = import.meta.dirname;
@@ -18,11 +18,11 @@ async function emptyFolder(): Promise<string> {
   return fs.mkdtemp(path.join(tmpdir(), 'millrace-store-'));
 }
 
-storeConformance('disk', async () => {
+objectStorageConformance('disk', async () => {
   const root = await emptyFolder();
   return {
-    store: await createDiskStore({ root, signing }),
-    leftovers: async () => (await fs.readdir(path.join(root, '.tmp'))).length,
+    objects: await createDiskStore({ root, signing }),
+    countUnfinished: async () => (await fs.readdir(path.join(root, '.tmp'))).length,
     cleanup: () => fs.rm(root, { recursive: true }),
   };
 });
@@ -30,15 +30,15 @@ storeConformance('disk', async () => {
 describe('the disk store', () => {
   let root: string;
   let temp: string;
-  let store: ObjectStore;
+  let objects: ObjectStore;
   beforeEach(async () => {
     root = await emptyFolder();
     temp = path.join(root, '.tmp');
-    store = await createDiskStore({ root, signing });
+    objects = await createDiskStore({ root, signing });
   });
   afterEach(async () => {
     jest.restoreAllMocks();
-    await store.close();
+    await objects.close();
     await fs.rm(root, { recursive: true });
   });
 
@@ -91,7 +91,7 @@ describe('the disk store', () => {
 
     test('the file first, then its name, then the folder; new folders from the root down', async () => {
       const calls = await recordCalls();
-      await store.put('a/b/k', Buffer.from('x'));
+      await objects.put('a/b/k', Buffer.from('x'));
       // The file's bytes and the new folders beside each other, and both before the name.
       const all = ended(calls);
       const folders = ['mkdir a', 'sync ROOT', 'mkdir a/b', 'sync a'];
@@ -99,18 +99,18 @@ describe('the disk store', () => {
       expect(all.filter((call) => call === 'sync TEMP')).toHaveLength(1);
       expect(all.indexOf('sync TEMP')).toBeLessThan(all.indexOf('rename a/b/k'));
       calls.length = 0;
-      await store.put('a/b/k2', Buffer.from('x'), { ifNoneMatch: '*' });
+      await objects.put('a/b/k2', Buffer.from('x'), { ifNoneMatch: '*' });
       expect(ended(calls)).toEqual(['sync TEMP', 'link a/b/k2', 'sync a/b']);
       calls.length = 0;
-      await store.delete(['a/b/k']);
+      await objects.delete(['a/b/k']);
       expect(ended(calls)).toEqual(['sync a/b']);
     });
 
     test('puts that share a sync of their folder each have one that began after their rename', async () => {
-      await store.put('f/0', Buffer.from('x'));
+      await objects.put('f/0', Buffer.from('x'));
       const calls = await recordCalls();
       const lanes = Array.from({ length: 40 }, async (_, at) => {
-        await store.put(`f/${at}`, Buffer.from('x'));
+        await objects.put(`f/${at}`, Buffer.from('x'));
         const renamed = calls.lastIndexOf(`rename f/${at}`);
         expect(renamed).toBeGreaterThanOrEqual(0);
         const began = calls.indexOf('begin sync f', renamed);
@@ -131,10 +131,10 @@ describe('the disk store', () => {
         syscall: 'fsync',
       });
       jest.spyOn(prototype, 'sync').mockRejectedValueOnce(broken);
-      await expect(store.put('k', Buffer.from('x'))).rejects.toEqual(
+      await expect(objects.put('k', Buffer.from('x'))).rejects.toEqual(
         expect.objectContaining({ status: 503, code: 'storage_failed', cause: broken }),
       );
-      expect([await keysOf(store), await fs.readdir(temp)]).toEqual([[], []]);
+      expect([await keysOf(objects), await fs.readdir(temp)]).toEqual([[], []]);
     });
   });
 
@@ -158,8 +158,8 @@ describe('the disk store', () => {
       'before its object has a name (%s) leaves nothing that can be seen',
       async (place) => {
         await killAt(place);
-        expect(await keysOf(store)).toEqual([]);
-        expect(await store.head('k')).toBeNull();
+        expect(await keysOf(objects)).toEqual([]);
+        expect(await objects.head('k')).toBeNull();
         expect(await fs.readdir(temp)).toHaveLength(1);
         // Young: it might be a put under way in another process.
         await createDiskStore({ root, signing });
@@ -173,20 +173,20 @@ describe('the disk store', () => {
 
     test('after it (link) leaves the whole object, and the sweep does not touch it', async () => {
       await killAt('link');
-      expect((await store.read('k')).length).toBe(2_000_000);
+      expect((await objects.read('k')).length).toBe(2_000_000);
       await new Promise((resolve) => setTimeout(resolve, 20));
       await createDiskStore({ root, signing, staleAfterMs: 10 });
       expect(await fs.readdir(temp)).toEqual([]);
-      expect((await store.read('k')).length).toBe(2_000_000);
+      expect((await objects.read('k')).length).toBe(2_000_000);
     });
 
     test('anywhere leaves only whole objects', async () => {
       for (const afterMs of [50, 83, 121, 190]) {
         await killAt('loop', afterMs);
-        const keys = await keysOf(store);
+        const keys = await keysOf(objects);
         expect(keys.length).toBeGreaterThan(0);
         for (const key of keys) {
-          const content = await store.read(key);
+          const content = await objects.read(key);
           const digit = content[0]! - 0x30;
           expect(content.equals(Buffer.alloc(100_000 + digit, String(digit)))).toBe(true);
         }
@@ -194,16 +194,16 @@ describe('the disk store', () => {
     });
 
     test('between lock and rename of an ifMatch does not hold up the key for ever', async () => {
-      const { etag } = await store.put('k', Buffer.from('x'));
+      const { etag } = await objects.put('k', Buffer.from('x'));
       const { createHash } = await import('node:crypto');
       const lock = path.join(temp, `lock-${createHash('sha256').update(path.join(root, 'k')).digest('hex')}`);
       await fs.writeFile(lock, '');
-      const put = store.put('k', Buffer.from('y'), { ifMatch: etag });
+      const put = objects.put('k', Buffer.from('y'), { ifMatch: etag });
       await new Promise((resolve) => setTimeout(resolve, 100));
-      expect((await store.read('k')).toString()).toBe('x');
+      expect((await objects.read('k')).toString()).toBe('x');
       await fs.utimes(lock, Date.now() / 1000 - 11, Date.now() / 1000 - 11);
       await put;
-      expect((await store.read('k')).toString()).toBe('y');
+      expect((await objects.read('k')).toString()).toBe('y');
       expect(await fs.readdir(temp)).toEqual([]);
     });
   });
@@ -264,17 +264,17 @@ describe('the disk store', () => {
         syscall: 'rename',
       });
       jest.spyOn(fs, 'rename').mockRejectedValueOnce(error);
-      const put = store.put('k', Buffer.from('x'));
+      const put = objects.put('k', Buffer.from('x'));
       await expect(put).rejects.toEqual(expect.objectContaining({ name: 'Unavailable', ...expected }));
       // What reaches a client says nothing of where the server keeps its files.
       await expect(put).rejects.not.toThrow(root);
-      expect([await keysOf(store), await fs.readdir(temp)]).toEqual([[], []]);
+      expect([await keysOf(objects), await fs.readdir(temp)]).toEqual([[], []]);
     });
 
     test('a probe fails when it can not write', async () => {
       const error = Object.assign(new Error('EROFS: open'), { errno: -30, code: 'EROFS', syscall: 'open' });
       jest.spyOn(fs, 'open').mockRejectedValueOnce(error);
-      await expect(store.probe()).rejects.toEqual(expect.objectContaining({ code: 'storage_denied' }));
+      await expect(objects.probe()).rejects.toEqual(expect.objectContaining({ code: 'storage_denied' }));
     });
 
     test('a root that is a file, or may not be written: one message that names it', async () => {
@@ -291,51 +291,51 @@ describe('the disk store', () => {
   });
 
   test('a key may not be the folder of another', async () => {
-    await store.put('a/b', Buffer.from('x'));
+    await objects.put('a/b', Buffer.from('x'));
     const refused = expect.objectContaining({ code: 'key_is_folder' });
-    await expect(store.put('a', Buffer.from('x'))).rejects.toEqual(refused);
-    await expect(store.put('a/b/c', Buffer.from('x'))).rejects.toEqual(refused);
-    await expect(store.put('a', Buffer.from('x'), { ifNoneMatch: '*' })).rejects.toEqual(
+    await expect(objects.put('a', Buffer.from('x'))).rejects.toEqual(refused);
+    await expect(objects.put('a/b/c', Buffer.from('x'))).rejects.toEqual(refused);
+    await expect(objects.put('a', Buffer.from('x'), { ifNoneMatch: '*' })).rejects.toEqual(
       expect.objectContaining({ status: 409 }),
     );
-    expect([await keysOf(store), await fs.readdir(temp)]).toEqual([['a/b'], []]);
+    expect([await keysOf(objects), await fs.readdir(temp)]).toEqual([['a/b'], []]);
   });
 
   test('a segment cut short on the disk is found by its size', async () => {
-    const { bytes } = await store.put('s/1.jsonl', Buffer.alloc(5000, 'x'));
+    const { bytes } = await objects.put('s/1.jsonl', Buffer.alloc(5000, 'x'));
     await fs.truncate(path.join(root, 's/1.jsonl'), 4000);
     const damaged = expect.objectContaining({
       code: 'segment_damaged',
       expectedBytes: 5000,
       foundBytes: 4000,
     });
-    await expect(store.read('s/1.jsonl', { start: 0, end: 10, expectedBytes: bytes })).rejects.toEqual(
+    await expect(objects.read('s/1.jsonl', { start: 0, end: 10, expectedBytes: bytes })).rejects.toEqual(
       damaged,
     );
-    await expect(store.get('s/1.jsonl', { expectedBytes: bytes })).rejects.toEqual(damaged);
+    await expect(objects.get('s/1.jsonl', { expectedBytes: bytes })).rejects.toEqual(damaged);
   });
 
   test("folders that a deletion empties go with it, and files that are not the store's are left alone", async () => {
     await fs.writeFile(path.join(root, '.DS_Store'), '');
     await fs.mkdir(path.join(root, 'lost+found'));
-    await store.put('a/b/c/1', Buffer.from('x'));
-    await store.put('a/2', Buffer.from('x'));
-    expect(await keysOf(store)).toEqual(['a/2', 'a/b/c/1']);
-    await store.delete(['a/b/c/1']);
+    await objects.put('a/b/c/1', Buffer.from('x'));
+    await objects.put('a/2', Buffer.from('x'));
+    expect(await keysOf(objects)).toEqual(['a/2', 'a/b/c/1']);
+    await objects.delete(['a/b/c/1']);
     expect(await fs.readdir(path.join(root, 'a'))).toEqual(['2']);
-    await store.delete(['a/2']);
+    await objects.delete(['a/2']);
     expect((await fs.readdir(root)).sort()).toEqual(['.DS_Store', '.tmp', 'lost+found']);
   });
 
   test("two stores on one folder keep out of each other's way", async () => {
     const other = await createDiskStore({ root, signing });
-    await store.put('shared/folder/1', Buffer.from('x'));
+    await objects.put('shared/folder/1', Buffer.from('x'));
     await other.delete(['shared/folder/1']);
-    await store.put('shared/folder/2', Buffer.from('y'));
+    await objects.put('shared/folder/2', Buffer.from('y'));
     expect((await other.read('shared/folder/2')).toString()).toBe('y');
-    let { etag } = await store.put('k', Buffer.from('0'));
+    let { etag } = await objects.put('k', Buffer.from('0'));
     for (let round = 0; round < 10; round++) {
-      const puts = [store, other, store, other].map((each) =>
+      const puts = [objects, other, objects, other].map((each) =>
         each.put('k', Buffer.from('n'), { ifMatch: etag }),
       );
       const won = (await Promise.allSettled(puts)).flatMap((o) =>
@@ -349,7 +349,7 @@ describe('the disk store', () => {
   test('no two puts have the same time, even within one tick: a reused inode never brings an old etag back', async () => {
     jest.spyOn(Date, 'now').mockReturnValue(Date.now());
     const keys = Array.from({ length: 20 }, (_, at) => `k${at}`);
-    await Promise.all(keys.map((key) => store.put(key, Buffer.from('x'))));
+    await Promise.all(keys.map((key) => objects.put(key, Buffer.from('x'))));
     const times = await Promise.all(
       keys.map(async (key) => (await fs.stat(path.join(root, key), { bigint: true })).mtimeNs),
     );
@@ -361,12 +361,12 @@ describe('the disk store', () => {
   test('every put gives another etag, even of the same bytes in quick succession', async () => {
     const etags = new Set<string>();
     for (let time = 0; time < 200; time++)
-      etags.add((await store.put('k', Buffer.from(`same ${time % 10}`))).etag);
+      etags.add((await objects.put('k', Buffer.from(`same ${time % 10}`))).etag);
     expect(etags.size).toBe(200);
   });
 
   test('files and folders are readable by their owner alone', async () => {
-    await store.put('a/b', Buffer.from('x'));
+    await objects.put('a/b', Buffer.from('x'));
     const mode = async (file: string): Promise<number> => (await fs.stat(path.join(root, file))).mode & 0o777;
     expect(await Promise.all(['a/b', 'a', '.tmp'].map(mode))).toEqual([0o600, 0o700, 0o700]);
   });
@@ -382,11 +382,11 @@ describe('the disk store', () => {
         (async () => {
           const grant = verifySignedUrl(signing, { method: request.method!, key, query });
           if (grant.method === 'PUT') {
-            await store.put(grant.key, request);
+            await objects.put(grant.key, request);
             response.writeHead(201).end();
             return;
           }
-          const { stream, bytes, contentType } = await store.get(grant.key);
+          const { stream, bytes, contentType } = await objects.get(grant.key);
           response.writeHead(200, {
             'content-type': grant.contentType ?? contentType,
             'content-length': bytes,

@@ -5,7 +5,7 @@ import { createDiskStore } from '#storage';
 
 const root = process.argv[2]!;
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
-const store = await createDiskStore({ root, signing });
+const objects = await createDiskStore({ root, signing });
 
 async function* body(megabytes: number): AsyncGenerator<Uint8Array> {
   for (let part = 0; part < megabytes * 16; part++) yield Buffer.alloc(65_536, 'x');
@@ -19,15 +19,15 @@ async function outcome(step: Promise<unknown>): Promise<unknown> {
 }
 
 const report = {
-  before: await outcome(store.put('first', body(2))),
-  stream: await outcome(store.put('second', body(8))),
-  buffer: await outcome(store.put('second', Buffer.alloc(3_000_000))),
-  replacing: await outcome(store.put('first', body(8))),
-  firstIsKept: (await store.read('first')).length,
-  second: await store.head('second'),
+  before: await outcome(objects.put('first', body(2))),
+  stream: await outcome(objects.put('second', body(8))),
+  buffer: await outcome(objects.put('second', Buffer.alloc(3_000_000))),
+  replacing: await outcome(objects.put('first', body(8))),
+  firstIsKept: (await objects.read('first')).length,
+  second: await objects.head('second'),
   temporary: await readdir(path.join(root, '.tmp')),
-  smallStillFits: await outcome(store.put('small', Buffer.alloc(1000))),
-  freed: await outcome(store.delete(['first'])),
-  after: await outcome(store.put('second', body(3))),
+  smallStillFits: await outcome(objects.put('small', Buffer.alloc(1000))),
+  freed: await outcome(objects.delete(['first'])),
+  after: await outcome(objects.put('second', body(3))),
 };
 process.stdout.write(JSON.stringify(report));

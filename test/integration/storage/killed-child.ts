@@ -4,7 +4,7 @@ import { createDiskStore } from '#storage';
 
 const [root, place] = process.argv.slice(2) as [string, string];
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
-const store = await createDiskStore({ root, signing });
+const objects = await createDiskStore({ root, signing });
 const forever = new Promise<never>(() => undefined);
 setInterval(() => undefined, 1000);
 
@@ -18,19 +18,19 @@ async function* stalling(): AsyncGenerator<Uint8Array> {
   await hold();
 }
 
-if (place === 'body') await store.put('k', stalling());
+if (place === 'body') await objects.put('k', stalling());
 if (place === 'rename') {
   fs.rename = hold;
-  await store.put('k', Buffer.alloc(2_000_000, 'x'));
+  await objects.put('k', Buffer.alloc(2_000_000, 'x'));
 }
 if (place === 'link') {
   fs.unlink = hold;
-  await store.put('k', Buffer.alloc(2_000_000, 'x'), { ifNoneMatch: '*' });
+  await objects.put('k', Buffer.alloc(2_000_000, 'x'), { ifNoneMatch: '*' });
 }
 if (place === 'loop') {
   for (let round = 0; ; round++) {
     const size = 100_000 + (round % 10);
-    await store.put(`loop/${round % 3}`, Buffer.alloc(size, String(round % 10)));
+    await objects.put(`loop/${round % 3}`, Buffer.alloc(size, String(round % 10)));
     if (round === 0) process.stdout.write('there\n');
   }
 }

@@ -1,8 +1,8 @@
 /** The conformance suite on MinIO, one tested choice among others, where Docker is found. */
 import { randomBytes } from 'node:crypto';
 import { startMinio } from '../../support/minio.ts';
-import { createBucket, openStore } from '../../support/s3.ts';
-import { storeConformance } from './conformance.ts';
+import { createBucket, openS3Storage } from '../../support/s3.ts';
+import { objectStorageConformance } from './conformance.ts';
 
 const minio = await startMinio();
 
@@ -11,28 +11,29 @@ if (minio === null) {
 } else {
   afterAll(() => minio.stop());
 
-  storeConformance('MinIO', async () => {
+  objectStorageConformance('MinIO', async () => {
     const bucket = await createBucket(minio);
     return {
-      store: await openStore(bucket),
-      leftovers: async () =>
-        (await bucket.uploads()).length + (await bucket.keys()).filter((key) => key.startsWith('.')).length,
+      objects: await openS3Storage(bucket),
+      countUnfinished: async () =>
+        (await bucket.listUnfinishedUploads()).length +
+        (await bucket.listKeys()).filter((key) => key.startsWith('.')).length,
       cleanup: () => bucket.remove(),
-      flat: { bodyMB: 300, growthMB: 150 },
+      memoryLimit: { bodyMB: 300, growthMB: 150 },
     };
   });
 
   test('parts, their composition and signed addresses', async () => {
     const bucket = await createBucket(minio);
-    const store = await openStore(bucket, { checksums: 'when_supported' });
+    const objects = await openS3Storage(bucket, { checksums: 'when_supported' });
     const body = randomBytes(9 * 1024 * 1024);
-    const { bytes } = await store.put(
+    const { bytes } = await objects.put(
       'a',
       (async function* () {
         yield body;
       })(),
     );
-    await store.compose!(
+    await objects.compose!(
       [
         { key: 'a', bytes },
         { key: 'a', bytes },
@@ -40,9 +41,9 @@ if (minio === null) {
       'twice',
     );
     expect((await bucket.read('twice')).equals(Buffer.concat([body, body]))).toBe(true);
-    const url = await store.signedUrl('twice', { method: 'GET', expiresInS: 60 });
+    const url = await objects.signedUrl('twice', { method: 'GET', expiresInS: 60 });
     expect((await (await fetch(url)).bytes()).length).toBe(2 * bytes);
-    await store.close();
+    await objects.close();
     await bucket.remove();
   });
 }

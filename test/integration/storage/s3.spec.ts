@@ -6,10 +6,16 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { readSegments, type ObjectStore } from '#storage';
-import { createBucket, findS3, openStore, type S3Server, type TestBucket } from '../../support/s3.ts';
-import { storeConformance } from './conformance.ts';
+import {
+  createBucket,
+  findS3Server,
+  openS3Storage,
+  type S3Server,
+  type TestBucket,
+} from '../../support/s3.ts';
+import { objectStorageConformance } from './conformance.ts';
 
-const server = findS3();
+const server = findS3Server();
 const MiB = 1024 * 1024;
 const fails = (code: string) => expect.objectContaining({ code });
 
@@ -17,96 +23,102 @@ async function* inChunks(body: Buffer, size = 100_000): AsyncGenerator<Buffer> {
   for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
 }
 
-async function keysOf(store: ObjectStore): Promise<string[]> {
+async function keysOf(objects: ObjectStore): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list('')) keys.push(key);
+  for await (const { key } of objects.list('')) keys.push(key);
   return keys;
 }
 
-function onS3(on: S3Server): void {
-  storeConformance('S3', async () => {
-    const bucket = await createBucket(on);
+function onS3(deps: S3Server): void {
+  objectStorageConformance('S3', async () => {
+    const bucket = await createBucket(deps);
     return {
-      store: await openStore(bucket),
-      leftovers: async () =>
-        (await bucket.uploads()).length + (await bucket.keys()).filter((key) => key.startsWith('.')).length,
+      objects: await openS3Storage(bucket),
+      countUnfinished: async () =>
+        (await bucket.listUnfinishedUploads()).length +
+        (await bucket.listKeys()).filter((key) => key.startsWith('.')).length,
       cleanup: () => bucket.remove(),
       // Two parts of 8 MiB are under way, and garbage of theirs waits to be collected.
-      flat: { bodyMB: 300, growthMB: 150 },
+      memoryLimit: { bodyMB: 300, growthMB: 150 },
     };
   });
 
   describe('the S3 store', () => {
     let bucket: TestBucket;
-    let store: ObjectStore;
+    let objects: ObjectStore;
     beforeEach(async () => {
-      bucket = await createBucket(on);
-      store = await openStore(bucket);
+      bucket = await createBucket(deps);
+      objects = await openS3Storage(bucket);
     });
     afterEach(async () => {
-      await store.close();
-      expect(await bucket.uploads()).toEqual([]);
+      await objects.close();
+      expect(await bucket.listUnfinishedUploads()).toEqual([]);
       await bucket.remove();
     });
 
     describe('seen by another client', () => {
       test('what the store wrote is there, whole, with its type', async () => {
         const large = randomBytes(20 * MiB + 1);
-        await store.put('a/small.jsonl', Buffer.from('{}\n'));
-        const { etag } = await store.put('a/large.mp4', inChunks(large));
+        await objects.put('a/small.jsonl', Buffer.from('{}\n'));
+        const { etag } = await objects.put('a/large.mp4', inChunks(large));
         expect((await bucket.read('a/small.jsonl')).toString()).toBe('{}\n');
         expect((await bucket.read('a/large.mp4')).equals(large)).toBe(true);
-        expect(await bucket.eye.statObject(bucket.bucket, 'a/large.mp4')).toMatchObject({
+        expect(await bucket.minioClient.statObject(bucket.bucket, 'a/large.mp4')).toMatchObject({
           size: large.length,
           etag: expect.stringMatching(/-3$/), // three parts: 8, 8 and what is left
           metaData: { 'content-type': 'video/mp4' },
         });
-        expect((await bucket.eye.statObject(bucket.bucket, 'a/large.mp4')).etag).toBe(etag);
-        await store.delete(['a/small.jsonl']);
-        expect(await bucket.keys()).toEqual(['a/large.mp4']);
+        expect((await bucket.minioClient.statObject(bucket.bucket, 'a/large.mp4')).etag).toBe(etag);
+        await objects.delete(['a/small.jsonl']);
+        expect(await bucket.listKeys()).toEqual(['a/large.mp4']);
       });
 
       test('what it wrote the store reads, lists and deletes', async () => {
         const large = randomBytes(17 * MiB);
-        await bucket.eye.putObject(bucket.bucket, 'b/small.json', Buffer.from('[]'));
-        await bucket.eye.putObject(bucket.bucket, 'b/large.bin', Readable.from(inChunks(large)));
-        expect((await store.read('b/small.json', { expectedBytes: 2 })).toString()).toBe('[]');
-        expect((await store.read('b/large.bin')).equals(large)).toBe(true);
+        await bucket.minioClient.putObject(bucket.bucket, 'b/small.json', Buffer.from('[]'));
+        await bucket.minioClient.putObject(bucket.bucket, 'b/large.bin', Readable.from(inChunks(large)));
+        expect((await objects.read('b/small.json', { expectedBytes: 2 })).toString()).toBe('[]');
+        expect((await objects.read('b/large.bin')).equals(large)).toBe(true);
         expect(
-          (await store.read('b/large.bin', { start: 9_999_999, end: 10_000_009 })).equals(
+          (await objects.read('b/large.bin', { start: 9_999_999, end: 10_000_009 })).equals(
             large.subarray(9_999_999, 10_000_010),
           ),
         ).toBe(true);
-        expect(await store.head('b/small.json')).toMatchObject({ bytes: 2, contentType: 'application/json' });
-        expect(await keysOf(store)).toEqual(['b/large.bin', 'b/small.json']);
-        await store.delete(['b/small.json', 'b/large.bin']);
-        expect(await bucket.keys()).toEqual([]);
+        expect(await objects.head('b/small.json')).toMatchObject({
+          bytes: 2,
+          contentType: 'application/json',
+        });
+        expect(await keysOf(objects)).toEqual(['b/large.bin', 'b/small.json']);
+        await objects.delete(['b/small.json', 'b/large.bin']);
+        expect(await bucket.listKeys()).toEqual([]);
       });
 
       test('what a console leaves there is no object of ours', async () => {
-        await bucket.eye.putObject(bucket.bucket, 'folder/', Buffer.alloc(0));
-        await bucket.eye.putObject(bucket.bucket, 'a name with spaces', Buffer.from('x'));
-        await store.put('folder/k', Buffer.from('x'));
-        expect(await keysOf(store)).toEqual(['folder/k']);
+        await bucket.minioClient.putObject(bucket.bucket, 'folder/', Buffer.alloc(0));
+        await bucket.minioClient.putObject(bucket.bucket, 'a name with spaces', Buffer.from('x'));
+        await objects.put('folder/k', Buffer.from('x'));
+        expect(await keysOf(objects)).toEqual(['folder/k']);
       });
     });
 
     test('stores under two prefixes of one bucket do not see each other', async () => {
-      const [one, two] = await Promise.all(['one/', 'two/'].map((prefix) => openStore(bucket, { prefix })));
+      const [one, two] = await Promise.all(
+        ['one/', 'two/'].map((prefix) => openS3Storage(bucket, { prefix })),
+      );
       await one!.put('k', Buffer.from('1'));
       await two!.put('k', inChunks(Buffer.alloc(9 * MiB, '2')), { ifNoneMatch: '*' });
       await two!.put('l', Buffer.from('2'));
       expect([await keysOf(one!), await keysOf(two!)]).toEqual([['k'], ['k', 'l']]);
       expect((await one!.read('k')).toString()).toBe('1');
       await two!.delete(['k', 'l']);
-      expect(await bucket.keys()).toEqual(['one/k']);
+      expect(await bucket.listKeys()).toEqual(['one/k']);
       const url = await one!.signedUrl('k', { method: 'GET', expiresInS: 60 });
       expect(await (await fetch(url)).text()).toBe('1');
       await Promise.all([one!.close(), two!.close()]);
     });
 
     test('with CRC-32 beside the other checksums everything goes as well', async () => {
-      const other = await openStore(bucket, { checksums: 'when_supported' });
+      const other = await openS3Storage(bucket, { checksums: 'when_supported' });
       const body = randomBytes(18 * MiB);
       await other.put('small', body.subarray(0, 1000));
       await other.put('large', inChunks(body));
@@ -124,7 +136,7 @@ function onS3(on: S3Server): void {
       const put = await other.signedUrl('up', { method: 'PUT', expiresInS: 60 });
       expect((await fetch(put, { method: 'PUT', body: 'sent' })).status).toBe(200);
       await other.delete(['small', 'large', 'large-once', 'both']);
-      expect(await bucket.keys()).toEqual(['up']);
+      expect(await bucket.listKeys()).toEqual(['up']);
       await other.close();
     });
 
@@ -134,26 +146,26 @@ function onS3(on: S3Server): void {
         (await readdir(tmpdir())).filter((name) => name.startsWith('millrace-put-'));
 
       test('of many that want a free key one wins, in one piece', async () => {
-        const puts = Array.from({ length: 4 }, () => store.put('k', inChunks(body), { ifNoneMatch: '*' }));
+        const puts = Array.from({ length: 4 }, () => objects.put('k', inChunks(body), { ifNoneMatch: '*' }));
         const outcomes = await Promise.allSettled(puts);
         expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
         for (const outcome of outcomes)
           if (outcome.status === 'rejected') expect(outcome.reason).toEqual(fails('conflict'));
         expect((await bucket.read('k')).equals(body)).toBe(true);
         const md5 = createHash('md5').update(body).digest('hex');
-        expect((await store.head('k'))!.etag).toBe(md5); // no parts: one request, which S3 decides on
+        expect((await objects.head('k'))!.etag).toBe(md5); // no parts: one request, which S3 decides on
         expect(await temporary()).toEqual([]);
       });
 
       test('one etag is replaced once, that of an object in parts too', async () => {
-        const { etag } = await store.put('k', inChunks(body));
+        const { etag } = await objects.put('k', inChunks(body));
         expect(etag).toMatch(/-3$/);
         const puts = Array.from({ length: 3 }, (_, at) =>
-          store.put('k', inChunks(body.subarray(at)), { ifMatch: etag }),
+          objects.put('k', inChunks(body.subarray(at)), { ifMatch: etag }),
         );
         const outcomes = await Promise.allSettled(puts);
         expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-        await expect(store.put('k', inChunks(body), { ifMatch: etag })).rejects.toEqual(fails('conflict'));
+        await expect(objects.put('k', inChunks(body), { ifMatch: etag })).rejects.toEqual(fails('conflict'));
         expect(await temporary()).toEqual([]);
       });
 
@@ -162,8 +174,8 @@ function onS3(on: S3Server): void {
           yield* inChunks(body);
           throw new Error('client left');
         };
-        await expect(store.put('k', failing(), { ifNoneMatch: '*' })).rejects.toThrow('client left');
-        expect([await temporary(), await bucket.keys()]).toEqual([[], []]);
+        await expect(objects.put('k', failing(), { ifNoneMatch: '*' })).rejects.toThrow('client left');
+        expect([await temporary(), await bucket.listKeys()]).toEqual([[], []]);
       });
     });
 
@@ -181,9 +193,9 @@ function onS3(on: S3Server): void {
               if ((sent += chunk.length) > atBytes) controller.abort(reason);
             }
           }
-          const put = store.put('k', watched(), { signal: controller.signal });
+          const put = objects.put('k', watched(), { signal: controller.signal });
           await expect(put).rejects.toBe(reason);
-          expect([await bucket.uploads(), await bucket.keys()]).toEqual([[], []]);
+          expect([await bucket.listUnfinishedUploads(), await bucket.listKeys()]).toEqual([[], []]);
         }
       });
 
@@ -192,8 +204,8 @@ function onS3(on: S3Server): void {
           yield* inChunks(body);
           throw new Error('client left');
         };
-        await expect(store.put('k', failing())).rejects.toThrow('client left');
-        expect(await bucket.uploads()).toEqual([]);
+        await expect(objects.put('k', failing())).rejects.toThrow('client left');
+        expect(await bucket.listUnfinishedUploads()).toEqual([]);
         const { promise: stalls, resolve } = Promise.withResolvers<void>();
         const stalling = async function* (): AsyncGenerator<Buffer> {
           yield* inChunks(body);
@@ -201,41 +213,41 @@ function onS3(on: S3Server): void {
           await new Promise(() => undefined);
         };
         const controller = new AbortController();
-        const put = store.put('k', stalling(), { signal: controller.signal });
+        const put = objects.put('k', stalling(), { signal: controller.signal });
         put.catch(() => undefined);
         await stalls;
         controller.abort();
         await expect(put).rejects.toThrow(/abort/i);
-        expect([await bucket.uploads(), await bucket.keys()]).toEqual([[], []]);
+        expect([await bucket.listUnfinishedUploads(), await bucket.listKeys()]).toEqual([[], []]);
       });
     });
 
     describe('the sweep', () => {
       test('takes uploads and probes that nothing was added to for so long, and no others', async () => {
-        await store.put('kept', Buffer.from('x'));
-        await bucket.eye.initiateNewMultipartUpload(bucket.bucket, 'dead/upload', {});
-        await bucket.eye.putObject(bucket.bucket, '.millrace/dead-probe', Buffer.from('x'));
-        expect(await store.sweep(60_000)).toBe(0);
-        expect(await bucket.uploads()).toEqual(['dead/upload']);
-        expect(await store.sweep(-60_000)).toBe(2); // by a clock that is a minute on
-        expect([await bucket.uploads(), await bucket.keys()]).toEqual([[], ['kept']]);
+        await objects.put('kept', Buffer.from('x'));
+        await bucket.minioClient.initiateNewMultipartUpload(bucket.bucket, 'dead/upload', {});
+        await bucket.minioClient.putObject(bucket.bucket, '.millrace/dead-probe', Buffer.from('x'));
+        expect(await objects.cleanUpUnfinished(60_000)).toBe(0);
+        expect(await bucket.listUnfinishedUploads()).toEqual(['dead/upload']);
+        expect(await objects.cleanUpUnfinished(-60_000)).toBe(2); // by a clock that is a minute on
+        expect([await bucket.listUnfinishedUploads(), await bucket.listKeys()]).toEqual([[], ['kept']]);
       });
 
       test('is done at start', async () => {
-        await bucket.eye.initiateNewMultipartUpload(bucket.bucket, 'dead/upload', {});
-        await (await openStore(bucket)).close();
-        expect(await bucket.uploads()).toEqual(['dead/upload']);
-        await (await openStore(bucket, { staleAfterMs: -60_000 })).close();
-        expect(await bucket.uploads()).toEqual([]);
+        await bucket.minioClient.initiateNewMultipartUpload(bucket.bucket, 'dead/upload', {});
+        await (await openS3Storage(bucket)).close();
+        expect(await bucket.listUnfinishedUploads()).toEqual(['dead/upload']);
+        await (await openS3Storage(bucket, { staleAfterMs: -60_000 })).close();
+        expect(await bucket.listUnfinishedUploads()).toEqual([]);
       });
 
       test('of one prefix leaves the others alone', async () => {
         for (const key of ['one/x', 'two/x'])
-          await bucket.eye.initiateNewMultipartUpload(bucket.bucket, key, {});
-        const one = await openStore(bucket, { prefix: 'one/', staleAfterMs: -60_000 });
-        expect(await bucket.uploads()).toEqual(['two/x']);
+          await bucket.minioClient.initiateNewMultipartUpload(bucket.bucket, key, {});
+        const one = await openS3Storage(bucket, { prefix: 'one/', staleAfterMs: -60_000 });
+        expect(await bucket.listUnfinishedUploads()).toEqual(['two/x']);
         await one.close();
-        await store.sweep(-60_000);
+        await objects.cleanUpUnfinished(-60_000);
       });
     });
 
@@ -244,7 +256,7 @@ function onS3(on: S3Server): void {
         const bodies = sizes.map((size) => randomBytes(size));
         const sources = await Promise.all(
           bodies.map(async (body, at) => {
-            const { key, bytes } = await store.put(`s/${at}`, body);
+            const { key, bytes } = await objects.put(`s/${at}`, body);
             return { key, bytes, lines: 0 };
           }),
         );
@@ -260,11 +272,11 @@ function onS3(on: S3Server): void {
         ['empty ones', [0, 0]],
       ])('%s', async (_, sizes) => {
         const { whole, sources } = await put(sizes);
-        const made = await store.compose!(sources, 'whole.jsonl');
+        const made = await objects.compose!(sources, 'whole.jsonl');
         expect(made).toEqual({ key: 'whole.jsonl', bytes: whole.length, etag: expect.any(String) });
         expect((await bucket.read('whole.jsonl')).equals(whole)).toBe(true);
-        expect((await store.head('whole.jsonl'))!.etag).toBe(made.etag);
-        expect((await buffer(readSegments(store, sources))).equals(whole)).toBe(true);
+        expect((await objects.head('whole.jsonl'))!.etag).toBe(made.etag);
+        expect((await buffer(readSegments(objects, sources))).equals(whole)).toBe(true);
       });
 
       test('a source that is missing or of another size is damage, and nothing is left', async () => {
@@ -279,31 +291,31 @@ function onS3(on: S3Server): void {
           with_(0, { bytes: 9 * MiB + 1 }),
           with_(2, { bytes: 10 * MiB }),
         ]) {
-          await expect(store.compose!(wrong, 'whole')).rejects.toEqual(fails('segment_damaged'));
-          expect(await store.head('whole')).toBeNull();
-          expect(await bucket.uploads()).toEqual([]);
+          await expect(objects.compose!(wrong, 'whole')).rejects.toEqual(fails('segment_damaged'));
+          expect(await objects.head('whole')).toBeNull();
+          expect(await bucket.listUnfinishedUploads()).toEqual([]);
         }
       });
 
       test('an abort ends it', async () => {
         const { sources } = await put([9 * MiB, 100, 9 * MiB]);
         const reason = new Error('shut down');
-        const aborted = store.compose!(sources, 'whole', { signal: AbortSignal.abort(reason) });
+        const aborted = objects.compose!(sources, 'whole', { signal: AbortSignal.abort(reason) });
         await expect(aborted).rejects.toBe(reason);
         const controller = new AbortController();
-        const composing = store.compose!(sources, 'whole', { signal: controller.signal });
+        const composing = objects.compose!(sources, 'whole', { signal: controller.signal });
         setTimeout(() => controller.abort(reason), 15);
         await expect(composing).rejects.toBe(reason);
-        expect(await bucket.uploads()).toEqual([]);
+        expect(await bucket.listUnfinishedUploads()).toEqual([]);
       });
     });
 
     describe('signed URLs', () => {
       test('get one object, under a name and a type, and nothing else', async () => {
-        await store.put('out/x.jsonl', Buffer.from('line\n'));
-        await store.put('out/y.jsonl', Buffer.from('other\n'));
+        await objects.put('out/x.jsonl', Buffer.from('line\n'));
+        await objects.put('out/y.jsonl', Buffer.from('other\n'));
         const filename = 'mine & "yours", für alle.jsonl';
-        const url = await store.signedUrl('out/x.jsonl', { method: 'GET', expiresInS: 60, filename });
+        const url = await objects.signedUrl('out/x.jsonl', { method: 'GET', expiresInS: 60, filename });
         const answer = await fetch(url);
         expect([answer.status, await answer.text()]).toEqual([200, 'line\n']);
         expect(answer.headers.get('content-type')).toBe('application/jsonl');
@@ -316,7 +328,7 @@ function onS3(on: S3Server): void {
       });
 
       test('put one object, of the type that was signed', async () => {
-        const url = await store.signedUrl('up/x.jsonl', {
+        const url = await objects.signedUrl('up/x.jsonl', {
           method: 'PUT',
           expiresInS: 60,
           contentType: 'application/jsonl',
@@ -325,18 +337,18 @@ function onS3(on: S3Server): void {
           fetch(url, { method: 'PUT', body: 'sent\n', headers: { 'content-type': type } });
         expect((await put('text/html')).status).toBe(403);
         expect((await put('application/jsonl')).status).toBe(200);
-        expect((await store.read('up/x.jsonl')).toString()).toBe('sent\n');
+        expect((await objects.read('up/x.jsonl')).toString()).toBe('sent\n');
         expect((await fetch(url)).status).toBe(403);
       });
 
       test('expire, and not too late', async () => {
-        await store.put('k', Buffer.from('x'));
-        const url = await store.signedUrl('k', { method: 'GET', expiresInS: 1 });
+        await objects.put('k', Buffer.from('x'));
+        const url = await objects.signedUrl('k', { method: 'GET', expiresInS: 1 });
         expect((await fetch(url)).status).toBe(200);
         await new Promise((resolve) => setTimeout(resolve, 2_100));
         expect((await fetch(url)).status).toBe(403);
         for (const expiresInS of [0, 1.5, 604_801]) {
-          await expect(store.signedUrl('k', { method: 'GET', expiresInS })).rejects.toEqual(
+          await expect(objects.signedUrl('k', { method: 'GET', expiresInS })).rejects.toEqual(
             fails('invalid_request'),
           );
         }
@@ -345,7 +357,7 @@ function onS3(on: S3Server): void {
 
     describe('a start that can not succeed says what to mend, and no secret', () => {
       const refused = async (options: object): Promise<Error & { code: string }> => {
-        const failure = await openStore(bucket, { maxAttempts: 2, ...options }).then(
+        const failure = await openS3Storage(bucket, { maxAttempts: 2, ...options }).then(
           () => null,
           (error: unknown) => error as Error & { code: string },
         );
@@ -387,14 +399,14 @@ function onS3(on: S3Server): void {
           { prefix: '../' },
           { partBytes: 5 * MiB },
         ]) {
-          await expect(openStore(bucket, options)).rejects.toMatchObject({ name: 'InvalidInput' });
+          await expect(openS3Storage(bucket, options)).rejects.toMatchObject({ name: 'InvalidInput' });
         }
       });
     });
 
     test('a bucket that goes away under a running store is unavailable, not empty', async () => {
-      const gone = await createBucket(on);
-      const other = await openStore(gone);
+      const gone = await createBucket(deps);
+      const other = await openS3Storage(gone);
       await gone.remove();
       for (const call of [
         () => other.put('k', Buffer.from('x')),
@@ -410,7 +422,7 @@ function onS3(on: S3Server): void {
 }
 
 if (server === null) {
-  test('NOT RUN: the object store on S3 (no server is named)', () => expect(findS3()).toBeNull());
+  test('NOT RUN: the object store on S3 (no server is named)', () => expect(findS3Server()).toBeNull());
 } else {
   onS3(server);
 }

@@ -1,10 +1,10 @@
 /** Who may call, which workers there are, and the scope that statements run in. */
 import { randomBytes } from 'node:crypto';
-import { idle, openHouse, type House } from './house.ts';
+import { buildIdleState, createStoresFixture, type StoresFixture } from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 
@@ -15,11 +15,11 @@ test('of many first starts at once one makes the workspace, the admin and the ke
   }));
   const made = await Promise.all(
     starts.map(({ hash, email }) =>
-      house.access.createFirst({ email, passwordHash: 'x' }, { name: 'k', prefix: 'mr_x', hash }),
+      house.access.createFirstWorkspace({ email, passwordHash: 'x' }, { name: 'k', prefix: 'mr_x', hash }),
     ),
   );
   expect(made.filter(Boolean)).toHaveLength(1);
-  const callers = await Promise.all(starts.map(({ hash }) => house.access.findCaller(hash)));
+  const callers = await Promise.all(starts.map(({ hash }) => house.access.findByKeyHash(hash)));
   expect(callers.map(Boolean)).toEqual(made);
   const caller = callers.find(Boolean)!;
   expect(caller).toEqual({
@@ -27,43 +27,39 @@ test('of many first starts at once one makes the workspace, the admin and the ke
     keyId: expect.stringMatching(/^key_/),
     operates: true,
   });
-  const [member] = await house.database.statement(
-    'select role, workspace_id as "workspaceId" from memberships',
-  );
+  const [member] = await house.database.rows('select role, workspace_id as "workspaceId" from memberships');
   expect(member).toEqual({ role: 'owner', workspaceId: caller.workspaceId });
 });
 
 test('a key that was revoked, has expired, or whose maker is disabled opens nothing', async () => {
   const workspaceId = await house.workspace();
-  await house.database.statement(
-    `insert into users (id, email, password_hash) values ('user_x', 'x@x', 'x')`,
-  );
+  await house.database.rows(`insert into users (id, email, password_hash) values ('user_x', 'x@x', 'x')`);
   const insert = async (over: string) => {
     const hash = randomBytes(32);
-    await house.database.statement(
+    await house.database.rows(
       `insert into api_keys (id, workspace_id, created_by, name, prefix, hash) values ($1, $2, 'user_x', 'k', 'mr_x', $3)`,
       [hash.toString('hex'), workspaceId, hash],
     );
-    if (over) await house.database.statement(`update api_keys set ${over} where hash = $1`, [hash]);
+    if (over) await house.database.rows(`update api_keys set ${over} where hash = $1`, [hash]);
     return hash;
   };
   const good = await insert('');
   const later = await insert(`expires_at = now() + interval '1 hour'`);
   for (const hash of [good, later])
-    expect(await house.access.findCaller(hash)).toMatchObject({ workspaceId });
+    expect(await house.access.findByKeyHash(hash)).toMatchObject({ workspaceId });
   for (const over of ['revoked_at = now()', `expires_at = now() - interval '1 second'`]) {
-    expect(await house.access.findCaller(await insert(over))).toBeNull();
+    expect(await house.access.findByKeyHash(await insert(over))).toBeNull();
   }
-  expect(await house.access.findCaller(randomBytes(32))).toBeNull();
+  expect(await house.access.findByKeyHash(randomBytes(32))).toBeNull();
   const keyId = good.toString('hex');
-  await house.access.touchKey(keyId);
+  await house.access.recordKeyUse(keyId);
   const used = () =>
-    house.database.statement<{ at: Date }>('select last_used_at as at from api_keys where id = $1', [keyId]);
+    house.database.rows<{ at: Date }>('select last_used_at as at from api_keys where id = $1', [keyId]);
   const [first] = await used();
-  await house.access.touchKey(keyId);
+  await house.access.recordKeyUse(keyId);
   expect(await used()).toEqual([first]);
-  await house.database.statement(`update users set disabled_at = now() where id = 'user_x'`);
-  expect(await house.access.findCaller(good)).toBeNull();
+  await house.database.rows(`update users set disabled_at = now() where id = 'user_x'`);
+  expect(await house.access.findByKeyHash(good)).toBeNull();
 });
 
 test('a worker is seen while it beats, told of batches that are closing, and forgotten in the end', async () => {
@@ -72,26 +68,26 @@ test('a worker is seen while it beats, told of batches that are closing, and for
   const batchId = await house.planned(workspaceId, 1);
   const [delivery] = await house.chunks.dispatch(8, 100);
   await house.chunks.claim(delivery!, self.id);
-  expect(await house.workers.beat(self, idle())).toEqual([]);
+  expect(await house.workers.recordHeartbeat(self, buildIdleState())).toEqual([]);
   await house.batches.cancel(workspaceId, batchId);
-  expect(await house.workers.beat(self, idle({ consuming: false }))).toEqual([batchId]);
-  expect(await house.workers.beat({ ...self, id: 'worker-b' }, idle())).toEqual([]);
-  expect(await house.workers.seen(10)).toEqual([
-    expect.objectContaining({ ...self, ...idle(), consuming: false }),
-    expect.objectContaining({ ...self, ...idle(), id: 'worker-b' }),
+  expect(await house.workers.recordHeartbeat(self, buildIdleState({ consuming: false }))).toEqual([batchId]);
+  expect(await house.workers.recordHeartbeat({ ...self, id: 'worker-b' }, buildIdleState())).toEqual([]);
+  expect(await house.workers.listAlive(10)).toEqual([
+    expect.objectContaining({ ...self, ...buildIdleState(), consuming: false }),
+    expect.objectContaining({ ...self, ...buildIdleState(), id: 'worker-b' }),
   ]);
-  await house.workers.leave('worker-b');
-  await house.database.statement(`update workers set seen_at = now() - interval '2 hours'`);
-  expect(await house.workers.seen(10)).toEqual([]);
-  await house.workers.forget(3_600);
-  expect(await house.database.statement('select 1 from workers')).toEqual([]);
+  await house.workers.remove('worker-b');
+  await house.database.rows(`update workers set seen_at = now() - interval '2 hours'`);
+  expect(await house.workers.listAlive(10)).toEqual([]);
+  await house.workers.deleteExpired(3_600);
+  expect(await house.database.rows('select 1 from workers')).toEqual([]);
 });
 
 test('a transaction knows its workspace, and the next on the same connection knows nothing of it', async () => {
   const scope = `select current_setting('millrace.workspace', true) as scope`;
   expect(await house.database.withWorkspace('ws_1', (tx) => tx.query(scope))).toEqual([{ scope: 'ws_1' }]);
   expect(await house.database.asSystem((tx) => tx.query(scope))).toEqual([{ scope: '*' }]);
-  for (const { scope: left } of await house.database.statement<{ scope: string | null }>(scope))
+  for (const { scope: left } of await house.database.rows<{ scope: string | null }>(scope))
     expect(left ?? '').toBe('');
 });
 
@@ -101,5 +97,5 @@ test('a transaction that throws changes nothing', async () => {
     throw new Error('no');
   });
   await expect(failing).rejects.toThrow('no');
-  expect(await house.database.statement(`select 1 from workspaces where id = 'ws_gone'`)).toEqual([]);
+  expect(await house.database.rows(`select 1 from workspaces where id = 'ws_gone'`)).toEqual([]);
 });

@@ -1,12 +1,12 @@
 /** How much may wait for a workspace: judged before anything of a new batch is written. */
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import { OverLimit } from '#domain';
-import { openHouse, resultOf, type House } from './house.ts';
+import { createStoresFixture, buildChunkResult, type StoresFixture } from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -29,7 +29,7 @@ const refused = (work: Promise<unknown>): Promise<OverLimit> =>
   );
 
 const count = async (table: string): Promise<number> => {
-  const [row] = await house.database.statement<{ n: number }>(
+  const [row] = await house.database.rows<{ n: number }>(
     `select count(*) as n from ${table} where workspace_id = $1`,
     [workspaceId],
   );
@@ -56,7 +56,7 @@ test('lines that are recorded no longer count, and the same key then makes the b
   const [delivery] = await house.chunks.dispatch(1, 1_000);
   const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
   expect(chunk.batchId).toBe(batchId);
-  await house.chunks.commit(chunk, resultOf(chunk, { failed: 4 }));
+  await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: 4 }));
   await create(290, 'later');
 });
 

@@ -1,13 +1,19 @@
 /** A batch from its request to its end: made once, cancelled or not, ended once. */
 import { randomBytes } from 'node:crypto';
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import { Conflict, InvalidInput, NotFound } from '#domain';
-import { acceptance, openHouse, planOf, resultOf, type House } from './house.ts';
+import {
+  buildAcceptedPlan,
+  createStoresFixture,
+  buildPlan,
+  buildChunkResult,
+  type StoresFixture,
+} from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -19,8 +25,9 @@ async function claimAll(batchId: string) {
   return Promise.all(deliveries.map(async (delivery) => (await house.chunks.claim(delivery, 'worker-a'))!));
 }
 
-async function runAll(batchId: string, over: Parameters<typeof resultOf>[1] = {}) {
-  for (const chunk of await claimAll(batchId)) await house.chunks.commit(chunk, resultOf(chunk, over));
+async function runAll(batchId: string, over: Parameters<typeof buildChunkResult>[1] = {}) {
+  for (const chunk of await claimAll(batchId))
+    await house.chunks.commit(chunk, buildChunkResult(chunk, over));
 }
 
 describe('made', () => {
@@ -34,9 +41,7 @@ describe('made', () => {
     const fileId = await house.file(workspaceId);
     const made = await Promise.all(Array.from({ length: 12 }, () => create(fileId, 'key')));
     expect(new Set(made.map(({ batch }) => batch.id)).size).toBe(1);
-    const rows = await house.database.statement('select 1 from batches where workspace_id = $1', [
-      workspaceId,
-    ]);
+    const rows = await house.database.rows('select 1 from batches where workspace_id = $1', [workspaceId]);
     expect(rows).toHaveLength(1);
     await expect(create(fileId, 'key', {}, 'other')).rejects.toMatchObject({
       code: 'idempotency_key_reused',
@@ -86,18 +91,18 @@ describe('planned', () => {
   test('of two planners the second holds the plan, and the first can change nothing', async () => {
     const batchId = await house.submitted(workspaceId);
     const first = (await house.plans.claim(batchId, 1))!;
-    expect(await house.plans.addChunks(first, planOf(2))).toBe(true);
+    expect(await house.plans.addChunks(first, buildPlan(2))).toBe(true);
     const second = (await house.plans.claim(batchId, 1))!;
     expect([first.attempt, second.attempt]).toEqual([1, 2]);
-    expect(await house.plans.addChunks(first, planOf(2))).toBe(false);
-    expect(await house.plans.accept(first, acceptance(2))).toBe(false);
+    expect(await house.plans.addChunks(first, buildPlan(2))).toBe(false);
+    expect(await house.plans.accept(first, buildAcceptedPlan(2))).toBe(false);
     expect(await house.plans.reject(first, [])).toBe(false);
     // What the first had written is gone.
-    expect(await house.plans.addChunks(second, planOf(3))).toBe(true);
-    expect(await house.plans.accept(second, acceptance(3))).toBe(true);
+    expect(await house.plans.addChunks(second, buildPlan(3))).toBe(true);
+    expect(await house.plans.accept(second, buildAcceptedPlan(3))).toBe(true);
     expect(await house.row(batchId)).toMatchObject({ status: 'in_progress', total: 30, chunkCount: 3 });
     expect(await house.facts(batchId)).toEqual(['batch.in_progress']);
-    expect(await house.plans.accept(second, acceptance(3))).toBe(false);
+    expect(await house.plans.accept(second, buildAcceptedPlan(3))).toBe(false);
     expect(await house.plans.claim(batchId, 1)).toBeNull();
   });
 
@@ -105,27 +110,26 @@ describe('planned', () => {
     const batchId = await house.submitted(workspaceId);
     const first = (await house.plans.claim(batchId, 1))!;
     const [added, second] = await Promise.all([
-      house.plans.addChunks(first, planOf(50)),
+      house.plans.addChunks(first, buildPlan(50)),
       house.plans.claim(batchId, 1),
     ]);
     expect(typeof added).toBe('boolean');
-    expect(await house.plans.addChunks(second!, planOf(4))).toBe(true);
-    expect(await house.plans.accept(second!, acceptance(4))).toBe(true);
-    const rows = await house.database.statement('select 1 from chunks where batch_id = $1', [batchId]);
+    expect(await house.plans.addChunks(second!, buildPlan(4))).toBe(true);
+    expect(await house.plans.accept(second!, buildAcceptedPlan(4))).toBe(true);
+    const rows = await house.database.rows('select 1 from chunks where batch_id = $1', [batchId]);
     expect(rows).toHaveLength(4);
   });
 
   test('a stale delivery plans nothing; a lost one is delivered anew once', async () => {
     const batchId = await house.submitted(workspaceId);
     expect(await house.plans.claim(batchId, 2)).toBeNull();
-    expect((await house.plans.overdue(10)).some((plan) => plan.batchId === batchId)).toBe(false);
-    await house.database.statement(
-      `update batches set created_at = now() - interval '1 minute' where id = $1`,
-      [batchId],
-    );
-    const overdue = (await house.plans.overdue(10)).filter((plan) => plan.batchId === batchId);
+    expect((await house.plans.listOverdue(10)).some((plan) => plan.batchId === batchId)).toBe(false);
+    await house.database.rows(`update batches set created_at = now() - interval '1 minute' where id = $1`, [
+      batchId,
+    ]);
+    const overdue = (await house.plans.listOverdue(10)).filter((plan) => plan.batchId === batchId);
     expect(overdue).toEqual([{ batchId, delivery: 1 }]);
-    const rounds = await Promise.all([house.plans.redeliver(overdue), house.plans.redeliver(overdue)]);
+    const rounds = await Promise.all([house.plans.requeue(overdue), house.plans.requeue(overdue)]);
     expect(rounds.flat()).toEqual([{ batchId, delivery: 2 }]);
     expect(await house.plans.claim(batchId, 1)).toBeNull();
     expect(await house.plans.claim(batchId, 2)).not.toBeNull();
@@ -134,7 +138,7 @@ describe('planned', () => {
   test('rejected, it has its errors, no chunk, and one terminal fact', async () => {
     const batchId = await house.submitted(workspaceId);
     const plan = (await house.plans.claim(batchId, 1))!;
-    await house.plans.addChunks(plan, planOf(2));
+    await house.plans.addChunks(plan, buildPlan(2));
     const errors = [
       { code: 'invalid_json_line', message: 'a', line: 7, param: null },
       { code: 'duplicate_custom_id', message: 'b', line: 9_000_000_000, param: 'custom_id' },
@@ -145,7 +149,7 @@ describe('planned', () => {
     expect(found.errors.map(({ code, message, line, param }) => ({ code, message, line, param }))).toEqual(
       errors,
     );
-    expect(await house.database.statement('select 1 from chunks where batch_id = $1', [batchId])).toEqual([]);
+    expect(await house.database.rows('select 1 from chunks where batch_id = $1', [batchId])).toEqual([]);
     expect(await house.facts(batchId)).toEqual(['batch.failed']);
     await expect(house.batches.cancel(workspaceId, batchId)).rejects.toBeInstanceOf(Conflict);
   });
@@ -164,7 +168,7 @@ describe('ended', () => {
       'batch.completed_with_errors',
       'batch.completed',
     ]);
-    const files = await house.database.statement<{ id: string; bytes: number; lines: number }>(
+    const files = await house.database.rows<{ id: string; bytes: number; lines: number }>(
       `select id, bytes, lines from files where workspace_id = $1 and purpose = 'batch_output' order by lines desc`,
       [workspaceId],
     );
@@ -172,7 +176,7 @@ describe('ended', () => {
       { id: row.outputFileId, bytes: 24 * 7, lines: 24 },
       { id: row.errorFileId, bytes: 6 * 3, lines: 6 },
     ]);
-    const segments = await house.files.segments(workspaceId, row.outputFileId!);
+    const segments = await house.files.listSegments(workspaceId, row.outputFileId!);
     expect(segments.map(({ key }) => key)).toEqual(
       [0, 1, 2].map((index) => expect.stringContaining(`/${index}-1.output`)),
     );
@@ -182,13 +186,13 @@ describe('ended', () => {
   test('not before its last chunk, and by the sweep where its finisher died', async () => {
     const batchId = await house.planned(workspaceId, 2);
     const [first, second] = await claimAll(batchId);
-    await house.chunks.commit(first!, resultOf(first!));
+    await house.chunks.commit(first!, buildChunkResult(first!));
     expect(await house.chunks.finishBatch(batchId)).toBe(false);
-    expect(await house.batches.unfinished()).not.toContain(batchId);
-    await house.chunks.commit(second!, resultOf(second!));
-    expect(await house.batches.unfinished()).toContain(batchId);
+    expect(await house.batches.listUnfinished()).not.toContain(batchId);
+    await house.chunks.commit(second!, buildChunkResult(second!));
+    expect(await house.batches.listUnfinished()).toContain(batchId);
     expect(await house.chunks.finishBatch(batchId)).toBe(true);
-    expect(await house.batches.unfinished()).not.toContain(batchId);
+    expect(await house.batches.listUnfinished()).not.toContain(batchId);
   });
 
   test('all failed: no output file', async () => {
@@ -207,13 +211,13 @@ describe('cancelled', () => {
   test('while it waits for its plan: nothing ran, and the planner is fenced out', async () => {
     const batchId = await house.submitted(workspaceId);
     const plan = (await house.plans.claim(batchId, 1))!;
-    await house.plans.addChunks(plan, planOf(2));
+    await house.plans.addChunks(plan, buildPlan(2));
     expect((await house.batches.cancel(workspaceId, batchId)).batch.status).toBe('cancelling');
-    expect(await house.plans.addChunks(plan, planOf(2))).toBe(false);
-    expect(await house.plans.accept(plan, acceptance(2))).toBe(false);
+    expect(await house.plans.addChunks(plan, buildPlan(2))).toBe(false);
+    expect(await house.plans.accept(plan, buildAcceptedPlan(2))).toBe(false);
     expect(await house.plans.claim(batchId, 1)).toBeNull();
     expect(await house.chunks.dispatch(10, 1_000)).toEqual([]);
-    expect(await house.batches.unfinished()).toContain(batchId);
+    expect(await house.batches.listUnfinished()).toContain(batchId);
     expect(await house.chunks.finishBatch(batchId)).toBe(true);
     expect(await house.row(batchId)).toMatchObject({
       status: 'cancelled',
@@ -222,22 +226,22 @@ describe('cancelled', () => {
       errorFileId: null,
     });
     expect(await house.facts(batchId)).toEqual(['batch.cancelling', 'batch.cancelled']);
-    expect(await house.database.statement('select 1 from chunks where batch_id = $1', [batchId])).toEqual([]);
+    expect(await house.database.rows('select 1 from chunks where batch_id = $1', [batchId])).toEqual([]);
   });
 
   test('in progress: its chunks go on, to be recorded as not run', async () => {
     const batchId = await house.planned(workspaceId, 3);
     const [first] = await claimAll(batchId);
-    await house.chunks.commit(first!, resultOf(first!));
+    await house.chunks.commit(first!, buildChunkResult(first!));
     await house.batches.cancel(workspaceId, batchId);
-    const rows = await house.database.statement<{ index: number; delivery: number }>(
+    const rows = await house.database.rows<{ index: number; delivery: number }>(
       `select index, delivery from chunks where batch_id = $1 and status <> 'done' order by index`,
       [batchId],
     );
-    for (const { index, delivery } of rows) {
-      const chunk = (await house.chunks.claim({ batchId, chunk: index, delivery }, 'worker-b'))!;
+    for (const { index, delivery: generation } of rows) {
+      const chunk = (await house.chunks.claim({ batchId, chunk: index, generation }, 'worker-b'))!;
       expect(chunk.closing).toBe('cancelled');
-      await house.chunks.commit(chunk, resultOf(chunk, { canceled: 10 }));
+      await house.chunks.commit(chunk, buildChunkResult(chunk, { canceled: 10 }));
     }
     expect(await house.chunks.finishBatch(batchId)).toBe(true);
     expect(await house.row(batchId)).toMatchObject({
@@ -269,9 +273,9 @@ describe('cancelled', () => {
       const [chunk] = await claimAll(batchId);
       await Promise.allSettled([
         house.batches.cancel(workspaceId, batchId),
-        house.chunks.commit(chunk!, resultOf(chunk!)),
+        house.chunks.commit(chunk!, buildChunkResult(chunk!)),
       ]);
-      expect(await house.batches.unfinished()).toContain(batchId);
+      expect(await house.batches.listUnfinished()).toContain(batchId);
       expect(await house.chunks.finishBatch(batchId)).toBe(true);
       expect(['completed', 'cancelled']).toContain((await house.row(batchId)).status);
       expect((await house.row(batchId)).completed).toBe(10);
@@ -282,9 +286,9 @@ describe('cancelled', () => {
     for (let round = 0; round < 15; round++) {
       const batchId = await house.submitted(workspaceId);
       const plan = (await house.plans.claim(batchId, 1))!;
-      await house.plans.addChunks(plan, planOf(2));
+      await house.plans.addChunks(plan, buildPlan(2));
       const [accepted] = await Promise.all([
-        house.plans.accept(plan, acceptance(2)),
+        house.plans.accept(plan, buildAcceptedPlan(2)),
         house.batches.cancel(workspaceId, batchId),
       ]);
       const row = await house.row(batchId);
@@ -296,21 +300,21 @@ describe('cancelled', () => {
 
 describe('expired', () => {
   const overdue = (batchId: string) =>
-    house.database.statement(`update batches set expires_at = now() - interval '1 second' where id = $1`, [
+    house.database.rows(`update batches set expires_at = now() - interval '1 second' where id = $1`, [
       batchId,
     ]);
 
   test('its remaining lines are recorded as such, and what was done is kept', async () => {
     const batchId = await house.planned(workspaceId, 2);
     const [first, second] = await claimAll(batchId);
-    await house.chunks.commit(first!, resultOf(first!));
+    await house.chunks.commit(first!, buildChunkResult(first!));
     expect(await house.batches.expireOverdue()).not.toContain(batchId);
     await overdue(batchId);
     const rounds = await Promise.all([house.batches.expireOverdue(), house.batches.expireOverdue()]);
     expect(rounds.flat().filter((id) => id === batchId)).toHaveLength(1);
-    const again = (await house.chunks.claim({ batchId, chunk: 1, delivery: 1 }, 'worker-b'))!;
+    const again = (await house.chunks.claim({ batchId, chunk: 1, generation: 1 }, 'worker-b'))!;
     expect([again.closing, again.attempt]).toEqual(['expired', second!.attempt + 1]);
-    await house.chunks.commit(again, resultOf(again, { expired: 10 }));
+    await house.chunks.commit(again, buildChunkResult(again, { expired: 10 }));
     expect(await house.chunks.finishBatch(batchId)).toBe(true);
     expect(await house.row(batchId)).toMatchObject({ status: 'expired', completed: 10, expired: 10 });
     expect(await house.facts(batchId)).toEqual(['batch.in_progress', 'batch.expired']);
@@ -321,7 +325,7 @@ describe('expired', () => {
     await overdue(batchId);
     expect(await house.batches.expireOverdue()).toContain(batchId);
     expect(await house.plans.claim(batchId, 1)).toBeNull();
-    expect(await house.batches.unfinished()).toContain(batchId);
+    expect(await house.batches.listUnfinished()).toContain(batchId);
     expect(await house.chunks.finishBatch(batchId)).toBe(true);
     expect(await house.row(batchId)).toMatchObject({ status: 'expired', completed: 0, expired: 0 });
     expect(await house.facts(batchId)).toEqual(['batch.expired']);
@@ -347,21 +351,21 @@ test('random work by many hands ends with every line counted once', async () => 
         if (!chunk) continue;
         const chance = randomBytes(1)[0]! / 256;
         if (chance < 0.15) await house.chunks.release(chunk, 'failed', 'chance', 0);
-        else if (chance < 0.3) await house.chunks.redeliver([delivery]);
+        else if (chance < 0.3) await house.chunks.requeue([delivery]);
         if (chance < 0.3) {
-          expect(await house.chunks.commit(chunk, resultOf(chunk))).toBeNull();
-          await house.database.statement(
+          expect(await house.chunks.commit(chunk, buildChunkResult(chunk))).toBeNull();
+          await house.database.rows(
             `update chunks set status = 'pending' where batch_id = $1 and index = $2 and status = 'queued'`,
             [batchId, chunk.index],
           );
-        } else await house.chunks.commit(chunk, resultOf(chunk, { failed: chunk.index % 3 }));
+        } else await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: chunk.index % 3 }));
       }
     }
   };
   await Promise.all(['a', 'b', 'c', 'd'].map(hand));
   expect(await house.chunks.finishBatch(batchId)).toBe(true);
   const row = await house.row(batchId);
-  const [sums] = await house.database.statement<{ lines: number; completed: number; failed: number }>(
+  const [sums] = await house.database.rows<{ lines: number; completed: number; failed: number }>(
     `select sum(lines)::int as lines, sum(completed)::int as completed, sum(failed)::int as failed
      from chunks where batch_id = $1 and status = 'done'`,
     [batchId],

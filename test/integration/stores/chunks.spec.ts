@@ -1,10 +1,15 @@
 /** A chunk in the hands of workers: whoever claimed it last holds it, and only they can end it, once. */
-import { idle, openHouse, resultOf, type House } from './house.ts';
+import {
+  buildIdleState,
+  createStoresFixture,
+  buildChunkResult,
+  type StoresFixture,
+} from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -43,7 +48,7 @@ test('claimed, it says all that a worker needs', async () => {
 test('a commit counts once, with its segments and tokens', async () => {
   const { batchId, deliveries } = await delivered();
   const chunk = (await house.chunks.claim(deliveries[0]!, 'worker-a'))!;
-  expect(await house.chunks.commit(chunk, resultOf(chunk, { failed: 3 }))).toEqual({ isLast: true });
+  expect(await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: 3 }))).toEqual({ isLast: true });
   const after = await house.row(batchId);
   expect(after).toMatchObject({
     status: 'finalizing',
@@ -52,7 +57,7 @@ test('a commit counts once, with its segments and tokens', async () => {
     chunksDone: 1,
     inputTokens: 14,
   });
-  expect(await house.chunks.commit(chunk, resultOf(chunk))).toBeNull();
+  expect(await house.chunks.commit(chunk, buildChunkResult(chunk))).toBeNull();
   expect(await house.row(batchId)).toEqual(after);
   expect(await house.attempts(batchId)).toEqual([{ chunk: 0, number: 1, outcome: 'succeeded' }]);
 });
@@ -61,7 +66,7 @@ test('of ten commits at once one counts', async () => {
   const { batchId, deliveries } = await delivered(2);
   const chunk = (await house.chunks.claim(deliveries[0]!, 'worker-a'))!;
   const committed = await Promise.all(
-    Array.from({ length: 10 }, () => house.chunks.commit(chunk, resultOf(chunk))),
+    Array.from({ length: 10 }, () => house.chunks.commit(chunk, buildChunkResult(chunk))),
   );
   expect(committed.filter(Boolean)).toEqual([{ isLast: false }]);
   expect(await house.row(batchId)).toMatchObject({ status: 'in_progress', completed: 10, chunksDone: 1 });
@@ -70,7 +75,9 @@ test('of ten commits at once one counts', async () => {
 test('the last commits of a batch at once: exactly one is the last', async () => {
   const { batchId, deliveries } = await delivered(12);
   const chunks = await Promise.all(deliveries.map((delivery) => house.chunks.claim(delivery, 'worker-a')));
-  const committed = await Promise.all(chunks.map((chunk) => house.chunks.commit(chunk!, resultOf(chunk!))));
+  const committed = await Promise.all(
+    chunks.map((chunk) => house.chunks.commit(chunk!, buildChunkResult(chunk!))),
+  );
   expect(committed.filter((commit) => commit!.isLast)).toHaveLength(1);
   expect(await house.row(batchId)).toMatchObject({ status: 'finalizing', completed: 120, chunksDone: 12 });
 });
@@ -79,43 +86,44 @@ test('an older attempt is fenced out: its commit and its release change nothing'
   const { batchId, deliveries } = await delivered();
   const frozen = (await house.chunks.claim(deliveries[0]!, 'worker-a'))!;
   const rival = (await house.chunks.claim(deliveries[0]!, 'worker-b'))!;
-  expect([frozen.attempt, rival.attempt, rival.timesLost]).toEqual([1, 2, 1]);
+  expect([frozen.attempt, rival.attempt, rival.lostAttempts]).toEqual([1, 2, 1]);
   const before = await house.row(batchId);
-  expect(await house.chunks.commit(frozen, resultOf(frozen, { failed: 10 }))).toBeNull();
+  expect(await house.chunks.commit(frozen, buildChunkResult(frozen, { failed: 10 }))).toBeNull();
   await house.chunks.release(frozen, 'failed', 'late', 0);
   expect(await house.row(batchId)).toEqual(before);
-  expect(await house.chunks.commit(rival, resultOf(rival))).toEqual({ isLast: true });
+  expect(await house.chunks.commit(rival, buildChunkResult(rival))).toEqual({ isLast: true });
   expect(await house.attempts(batchId)).toEqual([
     { chunk: 0, number: 1, outcome: 'lost' },
     { chunk: 0, number: 2, outcome: 'succeeded' },
   ]);
-  const [stored] = await house.database.statement(
-    'select output_key as key from chunks where batch_id = $1',
-    [batchId],
-  );
-  expect(stored).toEqual({ key: resultOf(rival).output!.key });
+  const [stored] = await house.database.rows('select output_key as key from chunks where batch_id = $1', [
+    batchId,
+  ]);
+  expect(stored).toEqual({ key: buildChunkResult(rival).output!.key });
 });
 
 test('a result that does not account for every line is refused', async () => {
   const { batchId, deliveries } = await delivered();
   const chunk = (await house.chunks.claim(deliveries[0]!, 'worker-a'))!;
-  expect(await house.chunks.commit(chunk, { ...resultOf(chunk), completed: 9 })).toBeNull();
-  expect(await house.chunks.commit(chunk, { ...resultOf(chunk), failed: 1 })).toBeNull();
+  expect(await house.chunks.commit(chunk, { ...buildChunkResult(chunk), completed: 9 })).toBeNull();
+  expect(await house.chunks.commit(chunk, { ...buildChunkResult(chunk), failed: 1 })).toBeNull();
   expect(await house.row(batchId)).toMatchObject({ completed: 0, failed: 0, chunksDone: 0 });
-  expect(await house.chunks.commit(chunk, resultOf(chunk))).toEqual({ isLast: true });
+  expect(await house.chunks.commit(chunk, buildChunkResult(chunk))).toEqual({ isLast: true });
 });
 
 test('a stale delivery claims nothing; of many claims of one delivery each fences those before it', async () => {
   const { batchId, deliveries } = await delivered();
   const [delivery] = deliveries as [(typeof deliveries)[number]];
   for (const number of [0, 2, 99])
-    expect(await house.chunks.claim({ ...delivery, delivery: number }, 'w')).toBeNull();
+    expect(await house.chunks.claim({ ...delivery, generation: number }, 'w')).toBeNull();
   expect(await house.chunks.claim({ ...delivery, chunk: 7 }, 'w')).toBeNull();
   const claims = await Promise.all(
     Array.from({ length: 8 }, (_, at) => house.chunks.claim(delivery, `worker-${at}`)),
   );
   expect(claims.map((claim) => claim!.attempt).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-  const committed = await Promise.all(claims.map((claim) => house.chunks.commit(claim!, resultOf(claim!))));
+  const committed = await Promise.all(
+    claims.map((claim) => house.chunks.commit(claim!, buildChunkResult(claim!))),
+  );
   expect(committed.filter(Boolean)).toHaveLength(1);
   expect(committed[claims.findIndex((claim) => claim!.attempt === 8)]).not.toBeNull();
   expect(await house.chunks.claim(delivery, 'w')).toBeNull();
@@ -127,15 +135,15 @@ test('released, it goes out again under the next delivery, after its pause', asy
   const first = (await house.chunks.claim(deliveries[0]!, 'worker-a'))!;
   await house.chunks.release(first, 'released', null, 60_000);
   expect(await house.chunks.dispatch(8, 1_000)).toEqual([]);
-  await house.database.statement('update chunks set not_before = now() where batch_id = $1', [batchId]);
+  await house.database.rows('update chunks set not_before = now() where batch_id = $1', [batchId]);
   const [again] = await house.chunks.dispatch(8, 1_000);
   expect(again).toEqual({ batchId, chunk: 0, delivery: 2, pool: 'remote' });
   expect(await house.chunks.claim(deliveries[0]!, 'worker-a')).toBeNull();
   const second = (await house.chunks.claim(again!, 'worker-b'))!;
   // Handed back on purpose: not a worker that died on it.
-  expect([second.attempt, second.timesLost]).toEqual([2, 0]);
-  expect(await house.chunks.commit(first, resultOf(first))).toBeNull();
-  expect(await house.chunks.commit(second, resultOf(second))).toEqual({ isLast: true });
+  expect([second.attempt, second.lostAttempts]).toEqual([2, 0]);
+  expect(await house.chunks.commit(first, buildChunkResult(first))).toBeNull();
+  expect(await house.chunks.commit(second, buildChunkResult(second))).toEqual({ isLast: true });
   expect(await house.attempts(batchId)).toEqual([
     { chunk: 0, number: 1, outcome: 'released' },
     { chunk: 0, number: 2, outcome: 'succeeded' },
@@ -146,9 +154,9 @@ test('a chunk whose batch is over is claimed by no one', async () => {
   const { batchId, deliveries } = await delivered(2);
   const [first, second] = deliveries;
   const chunk = (await house.chunks.claim(first!, 'worker-a'))!;
-  await house.chunks.commit(chunk, resultOf(chunk));
+  await house.chunks.commit(chunk, buildChunkResult(chunk));
   expect(await house.chunks.claim(first!, 'worker-a')).toBeNull();
-  await house.database.statement(`update batches set status = 'failed' where id = $1`, [batchId]);
+  await house.database.rows(`update batches set status = 'failed' where id = $1`, [batchId]);
   expect(await house.chunks.claim(second!, 'worker-a')).toBeNull();
 });
 
@@ -158,7 +166,7 @@ describe('the window', () => {
 
   /** What other tests left open is out of the way. */
   beforeEach(async () => {
-    await house.database.statement(`update batches set status = 'failed' where status <> 'failed'`);
+    await house.database.rows(`update batches set status = 'failed' where status <> 'failed'`);
   });
 
   test('each batch has so many chunks out, and gets the next as they end', async () => {
@@ -168,7 +176,7 @@ describe('the window', () => {
     expect(await house.chunks.dispatch(4, 1_000)).toEqual([]);
     const chunk = (await house.chunks.claim(out[2]!, 'worker-a'))!;
     expect(await house.chunks.dispatch(4, 1_000)).toEqual([]);
-    await house.chunks.commit(chunk, resultOf(chunk));
+    await house.chunks.commit(chunk, buildChunkResult(chunk));
     expect(await house.chunks.dispatch(4, 1_000)).toEqual([
       { batchId, chunk: 4, delivery: 1, pool: 'remote' },
     ]);
@@ -190,14 +198,14 @@ describe('the window', () => {
     const out = [...rounds.flat(), ...(await house.chunks.dispatch(10, 1_000))];
     expect(new Set(out.map(({ batchId, chunk }) => `${batchId} ${chunk}`)).size).toBe(out.length);
     for (const batchId of batches) expect(countOf(out, batchId)).toBe(10);
-    expect(out.every(({ delivery }) => delivery === 1)).toBe(true);
+    expect(out.every(({ generation }) => generation === 1)).toBe(true);
   });
 
   test('a batch that is not in progress has none', async () => {
     const waiting = await house.submitted(workspaceId);
     const plan = (await house.plans.claim(waiting, 1))!;
-    const { planOf } = await import('./house.ts');
-    await house.plans.addChunks(plan, planOf(3));
+    const { buildPlan } = await import('./stores-fixture.ts');
+    await house.plans.addChunks(plan, buildPlan(3));
     expect(await house.chunks.dispatch(10, 1_000)).toEqual([]);
   });
 });
@@ -206,14 +214,16 @@ describe('the sweep', () => {
   const none = { batchId: '', chunk: -1 };
   const soon = { queued: 10, workerGone: 10 };
   const age = (batchId: string) =>
-    house.database.statement(
-      `update chunks set queued_at = now() - interval '1 minute' where batch_id = $1`,
-      [batchId],
-    );
+    house.database.rows(`update chunks set queued_at = now() - interval '1 minute' where batch_id = $1`, [
+      batchId,
+    ]);
   const overdue = async (batchId: string) =>
-    (await house.chunks.overdue(soon, none, 1_000)).filter((delivery) => delivery.batchId === batchId);
+    (await house.chunks.listOverdue(soon, none, 1_000)).filter((delivery) => delivery.batchId === batchId);
   const beat = (id: string) =>
-    house.workers.beat({ id, pools: ['remote'], slots: 1, host: 'h', pid: 1, version: '' }, idle());
+    house.workers.recordHeartbeat(
+      { id, pools: ['remote'], slots: 1, host: 'h', pid: 1, version: '' },
+      buildIdleState(),
+    );
 
   test('asks after what has been queued for long, and after running chunks whose worker is gone', async () => {
     const { batchId, deliveries } = await delivered(3);
@@ -223,9 +233,7 @@ describe('the sweep', () => {
     await house.chunks.claim(deliveries[2]!, 'dead');
     await age(batchId);
     expect((await overdue(batchId)).map(({ chunk }) => chunk)).toEqual([0, 2]);
-    await house.database.statement(
-      `update workers set seen_at = now() - interval '1 minute' where id = 'alive'`,
-    );
+    await house.database.rows(`update workers set seen_at = now() - interval '1 minute' where id = 'alive'`);
     expect((await overdue(batchId)).map(({ chunk }) => chunk)).toEqual([0, 1, 2]);
   });
 
@@ -234,7 +242,7 @@ describe('the sweep', () => {
     await age(batchId);
     const found: number[] = [];
     for (let after = { batchId, chunk: -1 }; ;) {
-      const page = await house.chunks.overdue(soon, after, 2);
+      const page = await house.chunks.listOverdue(soon, after, 2);
       found.push(...page.map(({ chunk }) => chunk));
       if (page.length < 2) break;
       after = page.at(-1)!;
@@ -245,17 +253,14 @@ describe('the sweep', () => {
   test('delivers anew once, though two sweeps try, and fences whoever still runs it', async () => {
     const { batchId, deliveries } = await delivered();
     const frozen = (await house.chunks.claim(deliveries[0]!, 'dead'))!;
-    const rounds = await Promise.all([
-      house.chunks.redeliver(deliveries),
-      house.chunks.redeliver(deliveries),
-    ]);
+    const rounds = await Promise.all([house.chunks.requeue(deliveries), house.chunks.requeue(deliveries)]);
     expect(rounds.flat()).toEqual([{ batchId, chunk: 0, delivery: 2, pool: 'remote' }]);
-    expect(await house.chunks.redeliver(deliveries)).toEqual([]);
-    expect(await house.chunks.commit(frozen, resultOf(frozen))).toBeNull();
+    expect(await house.chunks.requeue(deliveries)).toEqual([]);
+    expect(await house.chunks.commit(frozen, buildChunkResult(frozen))).toBeNull();
     expect(await house.chunks.claim(deliveries[0]!, 'worker-a')).toBeNull();
     const chunk = (await house.chunks.claim(rounds.flat()[0]!, 'worker-b'))!;
-    expect(chunk.timesLost).toBe(1);
-    expect(await house.chunks.commit(chunk, resultOf(chunk))).toEqual({ isLast: true });
-    expect(await house.chunks.redeliver([{ ...deliveries[0]!, delivery: 2 }])).toEqual([]);
+    expect(chunk.lostAttempts).toBe(1);
+    expect(await house.chunks.commit(chunk, buildChunkResult(chunk))).toEqual({ isLast: true });
+    expect(await house.chunks.requeue([{ ...deliveries[0]!, generation: 2 }])).toEqual([]);
   });
 });

@@ -1,26 +1,35 @@
 /** What goes into the queue next, and what comes back out: no more than the workers begin soon, in turn by lines. */
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import type { ChunkDelivery } from '#database';
-import { acceptance, idle, openHouse, planOf, resultOf, type House } from './house.ts';
+import {
+  buildAcceptedPlan,
+  buildIdleState,
+  createStoresFixture,
+  buildPlan,
+  buildChunkResult,
+  type StoresFixture,
+} from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let a: string;
 let b: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
   queue = [];
-  await house.database.statement(`update batches set status = 'failed' where status <> 'failed'`);
-  await house.database.statement('delete from turns');
-  await house.database.statement('delete from workers');
+  await house.database.rows(`update batches set status = 'failed' where status <> 'failed'`);
+  await house.database.rows('delete from turns');
+  await house.database.rows('delete from workers');
   [a, b] = [await house.workspace(), await house.workspace()];
 });
 
 const worker = (slots: number, pools = ['remote']) => {
   const id = newId('worker');
-  return house.workers.beat({ id, pools, slots, host: 'here', pid: 1, version: '' }, idle()).then(() => id);
+  return house.workers
+    .recordHeartbeat({ id, pools, slots, host: 'here', pid: 1, version: '' }, buildIdleState())
+    .then(() => id);
 };
 
 const dispatch = (waiting = 1) => house.chunks.dispatch(1_000, 1_000, waiting);
@@ -34,10 +43,10 @@ async function batchOf(
 ): Promise<string> {
   const batchId = await house.submitted(workspaceId);
   const plan = (await house.plans.claim(batchId, 1))!;
-  const cut = planOf(chunks).map((chunk, at) => ({ ...chunk, lines, firstLine: at * lines + 1 }));
+  const cut = buildPlan(chunks).map((chunk, at) => ({ ...chunk, lines, firstLine: at * lines + 1 }));
   await house.plans.addChunks(plan, cut);
-  await house.plans.accept(plan, { ...acceptance(chunks), total: chunks * lines, pool });
-  await house.database.statement(
+  await house.plans.accept(plan, { ...buildAcceptedPlan(chunks), total: chunks * lines, pool });
+  await house.database.rows(
     'update batches set expires_at = created_at + make_interval(secs => $2) where id = $1',
     [batchId, expiresInS],
   );
@@ -47,7 +56,7 @@ async function batchOf(
 /** @returns false where the chunk was taken back, and the job finds nothing to claim. */
 async function finish(delivery: ChunkDelivery): Promise<boolean> {
   const chunk = await house.chunks.claim(delivery, 'worker-a');
-  if (chunk) await house.chunks.commit(chunk, resultOf(chunk));
+  if (chunk) await house.chunks.commit(chunk, buildChunkResult(chunk));
   return chunk !== null;
 }
 
@@ -77,9 +86,9 @@ describe('a pool’s room', () => {
     await worker(50, ['gpu']);
     expect(await dispatch()).toHaveLength(4);
     // One that no longer consumes, or is no longer seen, is not counted on; what is out stays out.
-    await house.database.statement('update workers set consuming = false where id = $1', [id]);
+    await house.database.rows('update workers set consuming = false where id = $1', [id]);
     expect(await dispatch()).toEqual([]);
-    await house.database.statement(
+    await house.database.rows(
       `update workers set consuming = true, seen_at = now() - interval '11 s' where id = $1`,
       [id],
     );
@@ -159,9 +168,9 @@ describe('turns', () => {
     // One of the two that waited makes room, the later one; asked again, nothing moves.
     expect(await house.chunks.claim(before[3]!, 'w')).toBeNull();
     expect(await dispatch()).toEqual([]);
-    await house.chunks.commit(running[0]!, resultOf(running[0]!));
+    await house.chunks.commit(running[0]!, buildChunkResult(running[0]!));
     const [again] = await dispatch();
-    expect(again).toMatchObject({ batchId: large, chunk: 3, delivery: before[3]!.delivery + 1 });
+    expect(again).toMatchObject({ batchId: large, chunk: 3, delivery: before[3]!.generation + 1 });
     expect(await house.chunks.claim(before[3]!, 'w')).toBeNull();
     expect(await house.chunks.claim(again!, 'w')).toMatchObject({ index: 3, attempt: 1 });
   });
@@ -202,7 +211,7 @@ describe('turns', () => {
     await runInTurn(20);
     await batchOf(a, 5);
     await runInTurn(5);
-    const kept = await house.database.statement<{ id: string }>(
+    const kept = await house.database.rows<{ id: string }>(
       'select workspace_id as id from turns order by started',
     );
     expect(kept.map(({ id }) => id)).toEqual([a]);
@@ -212,15 +221,15 @@ describe('turns', () => {
 test('in a workspace the highest priority goes first, also when it is changed while chunks wait', async () => {
   await worker(1);
   const background = await batchOf(a, 3, 10, { expiresInS: 3_600 });
-  await house.life.prioritize(a, background, -10);
+  await house.life.setPriority(a, background, -10);
   const usual = await batchOf(a, 2, 10);
   const ran = await runInTurn(3);
   expect(ran.map(({ batchId }) => batchId)).toEqual([usual, usual, background]);
 
   const late = await batchOf(a, 2, 10);
-  await house.life.prioritize(a, late, -20);
+  await house.life.setPriority(a, late, -20);
   expect((await runInTurn(1))[0]?.batchId).toBe(background);
-  await house.life.prioritize(a, late, 0);
+  await house.life.setPriority(a, late, 0);
   expect((await runInTurn(3)).map(({ batchId }) => batchId)).toEqual([late, late, background]);
 });
 

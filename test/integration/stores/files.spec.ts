@@ -1,11 +1,11 @@
 /** Files: their workspace's alone, gone when deleted or expired, their objects forgotten only once they may be. */
 import { Conflict, NotFound } from '#domain';
-import { openHouse, resultOf, type House } from './house.ts';
+import { createStoresFixture, buildChunkResult, type StoresFixture } from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 
 const keysOf = async (fileId: string) =>
-  (await house.files.abandonedSegments(1_000))
+  (await house.files.listAbandonedSegments(1_000))
     .filter((segment) => segment.fileId === fileId)
     .map(({ key }) => key);
 
@@ -26,8 +26,12 @@ test('bytes and lines are the sums of its segments, read in their order', async 
   }));
   const id = await house.file(workspaceId, { segments });
   expect(await house.files.get(workspaceId, id)).toMatchObject({ bytes: 60, lines: 6, status: 'processed' });
-  expect((await house.files.segments(workspaceId, id)).map(({ key }) => key)).toEqual(['k/3', 'k/1', 'k/2']);
-  expect((await house.files.lineIndex(workspaceId, id))[0]).toEqual({
+  expect((await house.files.listSegments(workspaceId, id)).map(({ key }) => key)).toEqual([
+    'k/3',
+    'k/1',
+    'k/2',
+  ]);
+  expect((await house.files.getLineIndex(workspaceId, id))[0]).toEqual({
     line: 0,
     offset: 0,
     entries: Buffer.from([3]),
@@ -44,8 +48,8 @@ test('another workspace sees nothing of it', async () => {
   const stranger = await house.workspace();
   await expect(house.files.get(stranger, id)).rejects.toBeInstanceOf(NotFound);
   await expect(house.files.delete(stranger, id)).rejects.toBeInstanceOf(NotFound);
-  expect(await house.files.segments(stranger, id)).toEqual([]);
-  expect(await house.files.lineIndex(stranger, id)).toEqual([]);
+  expect(await house.files.listSegments(stranger, id)).toEqual([]);
+  expect(await house.files.getLineIndex(stranger, id)).toEqual([]);
   expect(await house.files.list(stranger, { limit: 10, order: 'asc' })).toEqual([]);
 });
 
@@ -58,7 +62,7 @@ test('deleted, it is gone at once, and its objects are to be forgotten', async (
   expect(await house.files.list(workspaceId, { limit: 10, order: 'asc' })).toEqual([]);
   const keys = await keysOf(id);
   expect(keys).toHaveLength(1);
-  await house.files.forgetSegments(keys);
+  await house.files.deleteSegments(keys);
   expect(await keysOf(id)).toEqual([]);
 });
 
@@ -82,19 +86,17 @@ test('expired, it is gone for its owner, in the list too', async () => {
 
 test('while a batch reads it, it is neither deleted nor forgotten', async () => {
   const batchId = await house.planned(workspaceId, 1);
-  const [row] = await house.database.statement<{ id: string }>(
+  const [row] = await house.database.rows<{ id: string }>(
     'select input_file_id as id from batches where id = $1',
     [batchId],
   );
   const { id } = row!;
   await expect(house.files.delete(workspaceId, id)).rejects.toBeInstanceOf(Conflict);
-  await house.database.statement(`update files set expires_at = now() - interval '1 second' where id = $1`, [
-    id,
-  ]);
+  await house.database.rows(`update files set expires_at = now() - interval '1 second' where id = $1`, [id]);
   expect(await keysOf(id)).toEqual([]);
   const [delivery] = (await house.chunks.dispatch(8, 100)).filter((each) => each.batchId === batchId);
   const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
-  await house.chunks.commit(chunk, resultOf(chunk));
+  await house.chunks.commit(chunk, buildChunkResult(chunk));
   await house.chunks.finishBatch(batchId);
   expect(await keysOf(id)).toHaveLength(1);
 });

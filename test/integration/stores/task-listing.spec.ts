@@ -1,13 +1,13 @@
 /** Lists of tasks stay fast however many there are: each filter reads its index, and a page is where the last ended. */
-import { newId, taskListQuery } from '#contracts';
-import { openHouse, type House } from './house.ts';
+import { newId, taskListQuery } from '@millrace/contracts';
+import { createStoresFixture, type StoresFixture } from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
   workspaceId = await house.workspace();
-  await house.database.statement(
+  await house.database.rows(
     `insert into tasks (id, workspace_id, kind, model, provider, pool, status, input, metadata)
      select 'task_' || lpad(to_hex((1.7e12 + n * 1000)::bigint), 12, '0') || '70008000000000000000', $1,
        (array['translation', 'summarization', 'text-to-image'])[n % 3 + 1], 'm/' || n % 50, 'm', 'remote',
@@ -15,7 +15,7 @@ beforeAll(async () => {
      from generate_series(1, 50000) n`,
     [workspaceId],
   );
-  await house.database.statement('analyze tasks', []);
+  await house.database.rows('analyze tasks', []);
 });
 afterAll(() => house?.close());
 

@@ -1,12 +1,12 @@
 /** A task in the hands of workers: whoever claimed it last holds it, and only they or its owner can end it, once. */
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import { TaskStore, type ClaimedTask, type NewTask, type TaskResult } from '#database';
-import { freeOf, idle, openHouse, type House } from './house.ts';
+import { buildMetering, buildIdleState, createStoresFixture, type StoresFixture } from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -37,8 +37,8 @@ const newTask = (over: Partial<NewTask> = {}): NewTask => ({
 
 const created = (over: Partial<NewTask> = {}, maxPending = 100) =>
   house.tasks.create(workspaceId, newTask(over), null, maxPending);
-const claim = (taskId: string, workerId = 'worker-a', delivery = 1) =>
-  house.tasks.claim({ taskId, delivery }, workerId);
+const claim = (taskId: string, workerId = 'worker-a', generation = 1) =>
+  house.tasks.claim({ taskId, generation }, workerId);
 const succeeded: TaskResult = {
   status: 'succeeded',
   output: '{"data":[0.1,1e-7]}',
@@ -51,17 +51,17 @@ const succeeded: TaskResult = {
   storeMs: 0,
   model: 'sandbox/embeddings',
   provider: 'sandbox',
-  metering: freeOf(20),
+  metering: buildMetering(20),
 };
 const facts = async (id: string) =>
   (
-    await house.database.statement<{ type: string; terminal: boolean }>(
+    await house.database.rows<{ type: string; terminal: boolean }>(
       'select type, terminal from events where subject = $1 order by sequence',
       [id],
     )
   ).map(({ type, terminal }) => (terminal ? `${type}!` : type));
 const attempts = (id: string) =>
-  house.database.statement<{ number: number; outcome: string | null }>(
+  house.database.rows<{ number: number; outcome: string | null }>(
     'select number, outcome from attempts where task_id = $1 order by number',
     [id],
   );
@@ -79,7 +79,7 @@ test('created, claimed, finished: each with its fact, and once', async () => {
     workerId: 'worker-a',
     input,
     inputKey: null,
-    timesLost: 0,
+    lostAttempts: 0,
     upstreamRunId: null,
     timeoutMs: null,
     fallbackModels: null,
@@ -91,7 +91,7 @@ test('created, claimed, finished: each with its fact, and once', async () => {
   expect(await claim(id)).toBeNull();
   expect(await facts(id)).toEqual(['task.queued', 'task.started', 'task.succeeded!']);
   expect(await attempts(id)).toEqual([{ number: 1, outcome: 'succeeded' }]);
-  expect(await house.tasks.ended([id, newId('task')])).toEqual([
+  expect(await house.tasks.listEnded([id, newId('task')])).toEqual([
     { taskId: id, status: 'succeeded', output: succeeded.output, outputKey: null, error: null },
   ]);
   expect(await house.tasks.get(workspaceId, id)).toMatchObject({
@@ -106,9 +106,9 @@ test('created, claimed, finished: each with its fact, and once', async () => {
 test('progress never falls, and never below what an estimate has shown', async () => {
   const id = await created();
   const claimed = (await claim(id))!;
-  await house.database.statement('update tasks set estimate_ms = null where id = $1', [id]);
+  await house.database.rows('update tasks set estimate_ms = null where id = $1', [id]);
   const noted = async (progress: object) => {
-    await house.tasks.noteProgress(claimed, progress);
+    await house.tasks.recordProgress(claimed, progress);
     return (await house.tasks.get(workspaceId, id)).progress;
   };
   expect(await noted({ queuePosition: 3 })).toEqual({ queuePosition: 3 });
@@ -116,11 +116,11 @@ test('progress never falls, and never below what an estimate has shown', async (
   expect(await noted({ percent: 30 })).toEqual({ percent: 40 });
   expect(await noted({ log: 'x' })).toEqual({ percent: 40, log: 'x' });
   // A model that used to be done at once, and begins to speak late.
-  await house.database.statement('update tasks set progress = null, estimate_ms = 1 where id = $1', [id]);
+  await house.database.rows('update tasks set progress = null, estimate_ms = 1 where id = $1', [id]);
   expect(await noted({ percent: 2 })).toEqual({ percent: 2, floor: 95 });
   expect(await noted({ percent: 3 })).toEqual({ percent: 3, floor: 95 });
   await house.tasks.finish(claimed, succeeded);
-  expect(await house.tasks.noteProgress(claimed, { percent: 50 })).toBe(false);
+  expect(await house.tasks.recordProgress(claimed, { percent: 50 })).toBe(false);
 });
 
 test('progress is a fact where a webhook wants it: what is news, every five seconds', async () => {
@@ -132,7 +132,7 @@ test('progress is a fact where a webhook wants it: what is news, every five seco
   });
   const running = async (...eventTypes: string[]) => {
     const id = newId('task');
-    await created({ id, ...(eventTypes.length > 0 && { boundWebhook: bound(id, ...eventTypes) }) });
+    await created({ id, ...(eventTypes.length > 0 && { webhookEndpoint: bound(id, ...eventTypes) }) });
     return (await claim(id))!;
   };
   const [asked, other, nobody] = [
@@ -151,10 +151,10 @@ test('progress is a fact where a webhook wants it: what is news, every five seco
     [15, 40],
   ] as const) {
     now = new Date(start + afterS * 1_000);
-    for (const task of [asked, other, nobody]) await tasks.noteProgress(task, { percent });
+    for (const task of [asked, other, nobody]) await tasks.recordProgress(task, { percent });
   }
-  await tasks.noteProgress(asked, { stage: 'storing' });
-  const told = await house.database.statement<{ sequence: number; data: { progress: number } }>(
+  await tasks.recordProgress(asked, { stage: 'storing' });
+  const told = await house.database.rows<{ sequence: number; data: { progress: number } }>(
     `select sequence, data from events where subject = $1 and type = 'task.progress' order by sequence`,
     [asked.taskId],
   );
@@ -172,14 +172,14 @@ test('progress is a fact where a webhook wants it: what is news, every five seco
 
 test('progress is a fact for an endpoint of the workspace too, unless it is disabled or filters it out', async () => {
   const insert = (eventTypes: string[], over: { disabled?: boolean; filter?: object } = {}) =>
-    house.database.statement(
+    house.database.rows(
       `insert into webhook_endpoints (id, workspace_id, name, url, event_types, secret_sealed, metadata_filter, disabled_at)
        values ($1, $2, 'test', 'https://example.com/', $3, 'sealed', $4, case when $5 then now() end)`,
       [newId('endpoint'), workspaceId, eventTypes, over.filter ?? null, over.disabled ?? false],
     );
   const progressed = async () => {
     const id = await created();
-    await house.tasks.noteProgress((await claim(id))!, { percent: 10 });
+    await house.tasks.recordProgress((await claim(id))!, { percent: 10 });
     return (await facts(id)).includes('task.progress');
   };
   await insert(['batch.*']);
@@ -192,18 +192,18 @@ test('progress is a fact for an endpoint of the workspace too, unless it is disa
 
 test('a webhook of its own is written with the task, or neither is', async () => {
   const [id, endpoint] = [newId('task'), newId('endpoint')];
-  const boundWebhook = {
+  const webhookEndpoint = {
     ...{ id: endpoint, subject: id, name: 'test', url: 'https://example.com/', eventTypes: ['task.*'] },
     ...{ secretSealed: Buffer.from('sealed'), secretHint: null },
   };
-  await expect(created({ id, boundWebhook }, 0)).rejects.toMatchObject({ code: 'too_many_pending_tasks' });
-  await created({ id, boundWebhook });
+  await expect(created({ id, webhookEndpoint }, 0)).rejects.toMatchObject({ code: 'too_many_pending_tasks' });
+  await created({ id, webhookEndpoint });
   expect((await house.tasks.get(workspaceId, id)).webhook).toMatchObject({ id: endpoint, subject: id });
   const key = { key: 'once', requestHash: Buffer.alloc(32, 1), route: 'POST /v1/tasks' };
   const again = (nth: number) => {
     const own = newId('task');
-    const bound = { ...boundWebhook, id: newId('endpoint'), subject: own, name: `test ${nth}` };
-    return house.tasks.create(workspaceId, newTask({ id: own, boundWebhook: bound }), key, 100);
+    const bound = { ...webhookEndpoint, id: newId('endpoint'), subject: own, name: `test ${nth}` };
+    return house.tasks.create(workspaceId, newTask({ id: own, webhookEndpoint: bound }), key, 100);
   };
   const [first, second] = [await again(1), await again(2)];
   expect(second).toBe(first);
@@ -214,30 +214,30 @@ test('a webhook of its own is written with the task, or neither is', async () =>
 test('the next attempt is told of the run that was begun upstream, and a void one can’t tell', async () => {
   const id = await created();
   const first = (await claim(id))!;
-  expect(await house.tasks.rememberRun(first, 'run-1')).toBe(true);
+  expect(await house.tasks.saveRunId(first, 'run-1')).toBe(true);
   const second = (await claim(id, 'worker-b'))!;
   expect(second).toMatchObject({ attempt: 2, upstreamRunId: 'run-1' });
-  expect(await house.tasks.rememberRun(first, 'run-2')).toBe(false);
+  expect(await house.tasks.saveRunId(first, 'run-2')).toBe(false);
 });
 
 test('the time upstream of one that left its run to the next is known: until it was last heard of, or handed back', async () => {
   const upstreamMs = async (id: string) =>
-    (await house.tasks.attempts(workspaceId, id)).map(({ outcome, providerMs }) => [outcome, providerMs]);
+    (await house.tasks.listAttempts(workspaceId, id)).map(({ outcome, providerMs }) => [outcome, providerMs]);
   const beganAgo = (id: string, seconds: number) =>
-    house.database.statement(
+    house.database.rows(
       `update attempts set started_at = clock_timestamp() - make_interval(secs => $2)
        where task_id = $1 and outcome is null`,
       [id, seconds],
     );
   const self = { id: newId('worker'), pools: ['remote'], slots: 1, host: 'h', pid: 1, version: '' };
-  await house.workers.beat(self, idle());
+  await house.workers.recordHeartbeat(self, buildIdleState());
   const [film, answer] = [await created(), await created()];
   for (const id of [film, answer]) {
     const held = (await claim(id, self.id))!;
-    if (id === film) await house.tasks.rememberRun(held, 'run-1');
+    if (id === film) await house.tasks.saveRunId(held, 'run-1');
     await beganAgo(id, 60);
   }
-  await house.database.statement(
+  await house.database.rows(
     `update workers set seen_at = clock_timestamp() - make_interval(secs => 20) where id = $1`,
     [self.id],
   );
@@ -267,12 +267,12 @@ test('two attempts that bear one number are told apart by their workers', async 
   const id = await created();
   const forgotten = (await claim(id, 'worker-a'))!;
   // As after a crash of the server that took the claim with it.
-  await house.database.statement(`delete from attempts where task_id = $1`, [id]);
-  await house.database.statement(
+  await house.database.rows(`delete from attempts where task_id = $1`, [id]);
+  await house.database.rows(
     `update tasks set status = 'queued', attempt = 0, sequence = 1, worker_id = null where id = $1`,
     [id],
   );
-  await house.database.statement(`delete from events where subject = $1 and sequence = 2`, [id]);
+  await house.database.rows(`delete from events where subject = $1 and sequence = 2`, [id]);
   const again = (await claim(id, 'worker-b'))!;
   expect(again.attempt).toBe(forgotten.attempt);
   expect(await house.tasks.finish(forgotten, succeeded)).toBe(false);
@@ -308,7 +308,7 @@ test('its owner cancels it once and for all, wherever it is; a stranger finds no
   expect(await claim(waiting)).toBeNull();
   expect(await facts(running)).toEqual(['task.queued', 'task.started', 'task.canceled!']);
   expect(await attempts(running)).toEqual([{ number: 1, outcome: 'canceled' }]);
-  expect(await house.tasks.notHeld('worker-a', [running])).toEqual([running]);
+  expect(await house.tasks.listNotHeld('worker-a', [running])).toEqual([running]);
   await expect(house.tasks.cancel(workspaceId, over)).rejects.toMatchObject({
     status: 409,
     code: 'task_not_cancellable',
@@ -360,16 +360,14 @@ test('pages keep their order and their filters, and show no other workspace', as
 describe('what the sweep asks after', () => {
   const seconds = { queued: 10, workerGone: 10 };
   const age = (ids: string[]) =>
-    house.database.statement(`update tasks set queued_at = now() - interval '1 minute' where id = any($1)`, [
-      ids,
-    ]);
+    house.database.rows(`update tasks set queued_at = now() - interval '1 minute' where id = any($1)`, [ids]);
   const overdue = async (of: string[]) =>
-    (await house.tasks.overdue(seconds, '', 1_000)).filter(({ taskId }) => of.includes(taskId));
+    (await house.tasks.listOverdue(seconds, '', 1_000)).filter(({ taskId }) => of.includes(taskId));
 
   test('waits long, or runs on a worker that is gone; a delivery is given anew once', async () => {
     const ids = [await created(), await created(), await created()];
     const self = { id: newId('worker'), pools: ['remote'], slots: 1, host: 'h', pid: 1, version: '' };
-    await house.workers.beat(self, {
+    await house.workers.recordHeartbeat(self, {
       consuming: true,
       memoryBytes: 0,
       running: [],
@@ -382,8 +380,8 @@ describe('what the sweep asks after', () => {
     await age(ids);
     const lost = await overdue(ids);
     expect(lost.map(({ taskId }) => taskId)).toEqual([ids[0], ids[2]]);
-    const twice = await Promise.all([house.tasks.redeliver(lost), house.tasks.redeliver(lost)]);
-    expect(twice.flat().map(({ delivery }) => delivery)).toEqual([2, 2]);
+    const twice = await Promise.all([house.tasks.requeue(lost), house.tasks.requeue(lost)]);
+    expect(twice.flat().map(({ generation }) => generation)).toEqual([2, 2]);
     expect(await overdue(ids)).toEqual([]);
     expect(await claim(ids[2]!, 'worker-b', 2)).toMatchObject({ attempt: 2, timesLost: 1 });
   });
@@ -398,7 +396,7 @@ test('what a task names, or the attempt that runs may still name, is not garbage
   await claim(running.id);
   const keys = ['input.json', '1.output.json', '2.output.json', '11.output.json'].map(key);
   const old = keys.map((each) => ({ key: each, modifiedAt: new Date(Date.now() - 7_200_000) }));
-  expect((await garbage.unreferenced(old, 3_600)).sort()).toEqual([
+  expect((await garbage.listUnreferenced(old, 3_600)).sort()).toEqual([
     key('11.output.json'),
     key('2.output.json'),
   ]);
@@ -406,17 +404,17 @@ test('what a task names, or the attempt that runs may still name, is not garbage
     { taskId: running.id, attempt: 1, workerId: 'worker-a' },
     { ...succeeded, output: null, outputKey: key('1.output.json') },
   );
-  expect((await garbage.unreferenced(old, 3_600)).sort()).toEqual([
+  expect((await garbage.listUnreferenced(old, 3_600)).sort()).toEqual([
     key('11.output.json'),
     key('2.output.json'),
   ]);
 });
 
 test('a wish for a model is kept, changed and read', async () => {
-  await house.wishes.wish('local/a', true);
-  await house.wishes.wish('local/b', true);
-  await house.wishes.wish('local/a', false);
-  expect((await house.wishes.all()).map(({ model, isWanted }) => [model, isWanted])).toEqual([
+  await house.wishes.set('local/a', true);
+  await house.wishes.set('local/b', true);
+  await house.wishes.set('local/a', false);
+  expect((await house.wishes.list()).map(({ model, isDesired }) => [model, isDesired])).toEqual([
     ['local/a', false],
     ['local/b', true],
   ]);

@@ -1,12 +1,12 @@
 /** Uploads in parts: pending until their one end, their parts a file's or garbage, never both. */
-import { newId } from '#contracts';
-import { Conflict, InvalidInput, NotFound, OverLimit, PartCounter, placeParts } from '#domain';
-import { openHouse, type House } from './house.ts';
+import { newId } from '@millrace/contracts';
+import { Conflict, InvalidInput, NotFound, OverLimit, PartLineCounter, numberPartLines } from '#domain';
+import { createStoresFixture, type StoresFixture } from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -23,10 +23,10 @@ async function created(bytes: number, expiresInS = 60): Promise<string> {
 }
 
 function partOf(uploadId: string, text: string) {
-  const counter = new PartCounter();
-  counter.take(Buffer.from(text));
+  const counter = new PartLineCounter();
+  counter.add(Buffer.from(text));
   const id = newId('part');
-  return { id, key: `${workspaceId}/uploads/${uploadId}/${id}`, counted: counter.end() };
+  return { id, key: `${workspaceId}/uploads/${uploadId}/${id}`, lineCounts: counter.end() };
 }
 
 async function add(uploadId: string, text: string, over = limits): Promise<string> {
@@ -43,15 +43,17 @@ async function complete(uploadId: string, partIds: readonly string[]) {
     filename: 'a.jsonl',
     expiresInS: null,
     bytes: begun.parts.reduce((sum, { bytes }) => sum + bytes, 0),
-    placed: placeParts(begun.parts),
+    placed: numberPartLines(begun.parts),
   });
 }
 
 const abandonedOf = async (uploadId: string) =>
-  (await house.uploads.abandonedParts(1_000)).filter(({ key }) => key.includes(uploadId)).map(({ id }) => id);
+  (await house.uploads.listAbandonedParts(1_000))
+    .filter(({ key }) => key.includes(uploadId))
+    .map(({ id }) => id);
 
 const age = (uploadId: string, interval: string) =>
-  house.database.statement(`update uploads set expires_at = now() - $2::interval where id = $1`, [
+  house.database.rows(`update uploads set expires_at = now() - $2::interval where id = $1`, [
     uploadId,
     interval,
   ]);
@@ -66,10 +68,10 @@ test('its parts, in the order asked for, are the segments of a file that knows i
   const { file } = await complete(upload, ids);
   expect(file).toMatchObject({ bytes: texts.join('').length, lines: 6_002, status: 'processed' });
 
-  const segments = await house.files.segments(workspaceId, file!.id);
+  const segments = await house.files.listSegments(workspaceId, file!.id);
   expect(segments.map(({ key }) => key.split('/').at(-1))).toEqual(ids);
   expect(segments.map(({ lines }) => lines)).toEqual([0, 3_001, 0, 3_001]);
-  const index = await house.files.lineIndex(workspaceId, file!.id);
+  const index = await house.files.getLineIndex(workspaceId, file!.id);
   const at = texts[0]!.length + 4;
   expect(index.map(({ line, offset }) => [line, offset])).toEqual([
     [1, at],
@@ -111,7 +113,7 @@ test('a cancel that comes while it is completed wins', async () => {
   await expect(complete(upload, ids)).rejects.toMatchObject({ code: 'upload_cancelled' });
   expect(await house.files.list(workspaceId, { limit: 10, order: 'asc' })).toEqual([]);
   expect(await abandonedOf(upload)).toEqual(ids);
-  await house.uploads.forgetParts(ids);
+  await house.uploads.deleteParts(ids);
   expect(await abandonedOf(upload)).toEqual([]);
 });
 
@@ -156,13 +158,13 @@ test('one that is being completed does not expire under it, unless nothing comes
   await house.uploads.beginCompletion(workspaceId, upload, ids);
   await age(upload, '1 second');
   expect(await abandonedOf(upload)).toEqual([]);
-  await house.uploads.dropCompletion(upload);
+  await house.uploads.cancelCompletion(upload);
   expect(await abandonedOf(upload)).toEqual(ids);
 
   const dead = await created(1);
   const [part] = [await add(dead, 'a')];
   await house.uploads.beginCompletion(workspaceId, dead, [part]);
-  await house.database.statement(
+  await house.database.rows(
     `update uploads set completing_at = now() - interval '2 hours', expires_at = now() where id = $1`,
     [dead],
   );

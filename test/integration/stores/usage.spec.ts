@@ -1,14 +1,24 @@
 /** What attempts have used: each counted once, whoever sums and whoever dies, and read without a gap. */
-import { newId } from '#contracts';
+import { newId } from '@millrace/contracts';
 import { RetentionStore, type NewTask, type TaskResult, type UsageQuery, type UsedSums } from '#database';
-import { rollUpUsage as rollUpAll } from '../../../apps/api/src/duties/roll-up-usage.ts';
-import { readTokens, readUsage, rollUpUsage } from '../../../libs/database/statements/roll-up-usage.sql.ts';
-import { freeOf, linesPerChunk, openHouse, resultOf, type House } from './house.ts';
+import { rollUpUsage as rollUpAll } from '../../../apps/api/src/usage/roll-up-usage.ts';
+import {
+  listTokenUsage,
+  buildUsageQuery,
+  rollUpUsage,
+} from '../../../libs/database/statements/roll-up-usage.sql.ts';
+import {
+  buildMetering,
+  linesPerChunk,
+  createStoresFixture,
+  buildChunkResult,
+  type StoresFixture,
+} from './stores-fixture.ts';
 
-let house: House;
+let house: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await openHouse();
+  house = await createStoresFixture();
 });
 afterAll(() => house?.close());
 beforeEach(async () => {
@@ -20,13 +30,16 @@ beforeEach(async () => {
 const hour = 3_600;
 const thisHour = () => Math.floor(Date.now() / 1_000 / hour) * hour;
 const query = (over: Partial<UsageQuery> = {}): UsageQuery => ({
-  ...{ from: thisHour() - hour, until: thisHour() + 2 * hour, unit: 'hour', by: [] },
+  ...{ from: thisHour() - hour, until: thisHour() + 2 * hour, unit: 'hour', groupBy: [] },
   ...over,
 });
 /** One row of everything: the turn of an hour makes two of it. */
 const all = async (over: Partial<UsageQuery> = {}, of = workspaceId) => {
   const from = Math.floor(thisHour() / 86_400) * 86_400;
-  const rows = await house.usage.read(of, query({ from: from - 86_400, until: from + 2 * 86_400, ...over }));
+  const rows = await house.usage.getUsage(
+    of,
+    query({ from: from - 86_400, until: from + 2 * 86_400, ...over }),
+  );
   return rows.reduce<Partial<Record<keyof UsedSums, number>>>((sums, row) => {
     for (const [name, value] of Object.entries(row)) {
       if (typeof value === 'number' && name !== 'start')
@@ -36,13 +49,13 @@ const all = async (over: Partial<UsageQuery> = {}, of = workspaceId) => {
   }, {});
 };
 const errorsOf = async () => {
-  const rows = await house.usage.read(workspaceId, query());
+  const rows = await house.usage.getUsage(workspaceId, query());
   return rows
     .flatMap(({ errors }) => Object.entries(errors))
     .sort(([one], [other]) => (one < other ? -1 : 1));
 };
 const waiting = async () => {
-  const [row] = await house.database.statement<{ n: number }>(
+  const [row] = await house.database.rows<{ n: number }>(
     'select count(*) as n from usage_entries where workspace_id = $1',
     [workspaceId],
   );
@@ -65,7 +78,7 @@ const finished: TaskResult = {
     model: 'openai/gpt',
     provider: 'openai',
   },
-  metering: freeOf(2, {
+  metering: buildMetering(2, {
     token: 'abc',
     firstTokenMs: 7,
     reportedCost: 500,
@@ -76,7 +89,7 @@ const finished: TaskResult = {
 
 async function runTask(over: Partial<NewTask> = {}, result: Partial<TaskResult> = {}): Promise<string> {
   const id = await house.tasks.create(workspaceId, newTask(over), null, 1_000);
-  const claimed = (await house.tasks.claim({ taskId: id, delivery: 1 }, 'w'))!;
+  const claimed = (await house.tasks.claim({ taskId: id, generation: 1 }, 'w'))!;
   expect(await house.tasks.finish(claimed, { ...finished, ...result })).toBe(true);
   return id;
 }
@@ -88,7 +101,7 @@ async function runBatch(chunks: number): Promise<string> {
     const deliveries = (await house.chunks.dispatch(8, 100)).filter((out) => out.batchId === batchId);
     for (const delivery of deliveries) {
       const chunk = (await house.chunks.claim(delivery, 'w'))!;
-      await house.chunks.commit(chunk, resultOf(chunk, { failed: chunk.index === 0 ? 3 : 0 }));
+      await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: chunk.index === 0 ? 3 : 0 }));
     }
     done += deliveries.length;
   }
@@ -144,8 +157,8 @@ test('by model, provider, kind, key, token, and whether it was a batch', async (
   await runBatch(1);
   for (const rolled of [false, true]) {
     if (rolled) await house.usage.rollUp(2);
-    const by = ['model', 'provider', 'kind', 'api_key_id', 'batch', 'token'] as const;
-    const rows = await house.usage.read(workspaceId, query({ by }));
+    const groupBy = ['model', 'provider', 'kind', 'api_key_id', 'batch', 'token'] as const;
+    const rows = await house.usage.getUsage(workspaceId, query({ groupBy }));
     const told = rows.map(({ model, provider, kind, apiKeyId, isBatch, token, requests }) =>
       [model, provider, kind, apiKeyId, isBatch, token, requests].join(' '),
     );
@@ -165,12 +178,12 @@ test('by model, provider, kind, key, token, and whether it was a batch', async (
 
 test('tries that came to nothing are counted with why, and have used nothing', async () => {
   const id = await house.tasks.create(workspaceId, newTask(), null, 10);
-  const first = (await house.tasks.claim({ taskId: id, delivery: 1 }, 'w'))!;
+  const first = (await house.tasks.claim({ taskId: id, generation: 1 }, 'w'))!;
   // The queue hands it out again: its worker was lost.
-  const second = (await house.tasks.claim({ taskId: id, delivery: 1 }, 'w2'))!;
+  const second = (await house.tasks.claim({ taskId: id, generation: 1 }, 'w2'))!;
   expect(await house.tasks.finish(first, finished)).toBe(false);
   await house.tasks.release(second, 'failed', 'store_unavailable', 0);
-  const third = (await house.tasks.claim({ taskId: id, delivery: 2 }, 'w'))!;
+  const third = (await house.tasks.claim({ taskId: id, generation: 2 }, 'w'))!;
   const error = {
     message: 'm',
     type: 'server_error',
@@ -249,12 +262,12 @@ test('with two that sum, and work that ends meanwhile, nobody ever reads less th
 test('what was used stays, whatever becomes of the task and its tries', async () => {
   const [deleted, old] = [await runTask(), await runTask()];
   await house.tasks.delete(workspaceId, deleted);
-  await house.database.statement(
+  await house.database.rows(
     `update attempts set finished_at = finished_at - interval '91 days' where task_id = $1`,
     [old],
   );
-  expect(await new RetentionStore(house.database).forgetAttempts(90, 1_000)).toBe(1);
-  expect(await house.tasks.attempts(workspaceId, old)).toEqual([]);
+  expect(await new RetentionStore(house.database).deleteExpiredAttempts(90, 1_000)).toBe(1);
+  expect(await house.tasks.listAttempts(workspaceId, old)).toEqual([]);
   await rollUpAll(house.usage);
   expect(await all()).toMatchObject({ attempts: 2, requests: 2 });
 });
@@ -267,7 +280,7 @@ test('a chunk that runs again, its segments lost, was paid for twice and is coun
   expect(await all()).toMatchObject({ attempts: 1, requests: linesPerChunk });
   const [delivery] = (await house.chunks.dispatch(8, 100)).filter((out) => out.batchId === batchId);
   const chunk = (await house.chunks.claim(delivery!, 'w'))!;
-  await house.chunks.commit(chunk, resultOf(chunk));
+  await house.chunks.commit(chunk, buildChunkResult(chunk));
   expect(await all()).toMatchObject({ attempts: 2, requests: 2 * linesPerChunk });
   expect(await house.row(batchId)).toMatchObject({ completed: linesPerChunk });
 });
@@ -279,18 +292,18 @@ test('what a token was used for since a month began, by everybody', async () => 
   await rollUpAll(house.usage);
   workspaceId = await house.workspace();
   await runTask({}, { metering });
-  const tokens = await house.usage.tokens(new Date(Date.now() - 7 * 86_400_000));
+  const tokens = await house.usage.listTokenUsage(new Date(Date.now() - 7 * 86_400_000));
   expect(tokens.find((one) => one.token === token)).toMatchObject({
     ...{ provider: 'openai', requests: 2, reportedCost: 1_000, reportedRequests: 2 },
   });
-  expect(await house.usage.tokens(new Date(Date.now() + 3_600_000))).toEqual([]);
+  expect(await house.usage.listTokenUsage(new Date(Date.now() + 3_600_000))).toEqual([]);
 });
 
 test('days are of UTC, and empty ones are left out', async () => {
   const id = await house.tasks.create(workspaceId, newTask(), null, 10);
-  await house.tasks.claim({ taskId: id, delivery: 1 }, 'w');
+  await house.tasks.claim({ taskId: id, generation: 1 }, 'w');
   const at = async (time: string) =>
-    house.database.statement(
+    house.database.rows(
       `insert into usage_hours select workspace_id, $2::timestamptz, model, provider, kind, api_key_id, is_batch, token,
          1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}'
        from (select $1 as workspace_id, 'a/b' as model, 'a' as provider, 'k' as kind, '' as api_key_id, false as is_batch,
@@ -301,7 +314,7 @@ test('days are of UTC, and empty ones are left out', async () => {
     await at(time);
   const day = (text: string) => Date.parse(text) / 1_000;
   const span = { from: day('2026-01-01T00:00Z'), until: day('2026-01-04T00:00Z') };
-  const rows = await house.usage.read(workspaceId, query({ ...span, unit: 'day' }));
+  const rows = await house.usage.getUsage(workspaceId, query({ ...span, unit: 'day' }));
   expect(rows.map(({ start, requests }) => [start, requests])).toEqual([
     [day('2026-01-01T00:00Z'), 1],
     [day('2026-01-02T00:00Z'), 2],
@@ -309,21 +322,25 @@ test('days are of UTC, and empty ones are left out', async () => {
 });
 
 test('neither summing nor reading looks at the attempts, and a workspace’s hours are found by their key', async () => {
-  await house.database.statement(
+  await house.database.rows(
     `insert into usage_hours select 'ws_' || w, timestamptz '2026-01-01' + h * interval '1 hour', 'a/b', 'a', 'k', '', false, '',
        1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}'
      from generate_series(1, 20) w, generate_series(1, 1000) h`,
   );
-  await house.database.statement('analyze usage_hours');
+  await house.database.rows('analyze usage_hours');
   const explain = async (sql: string, parameters: unknown[]) => {
-    const rows = await house.database.statement<{ 'QUERY PLAN': string }>(`explain ${sql}`, parameters);
+    const rows = await house.database.rows<{ 'QUERY PLAN': string }>(`explain ${sql}`, parameters);
     return rows.map((row) => row['QUERY PLAN']).join('\n');
   };
   const none = [null, null, null, null, null];
   const page = ['ws_7', new Date('2026-01-03'), new Date('2026-01-10'), 'day', ...none];
-  const reading = await explain(readUsage(['model']), page);
+  const reading = await explain(buildUsageQuery(['model']), page);
   expect(reading).toMatch(/(Index|Bitmap).* usage_hours_pkey/);
   expect(reading).not.toMatch(/Seq Scan on usage_hours/);
-  for (const plan of [reading, await explain(rollUpUsage, [1_000]), await explain(readTokens, [new Date()])])
+  for (const plan of [
+    reading,
+    await explain(rollUpUsage, [1_000]),
+    await explain(listTokenUsage, [new Date()]),
+  ])
     expect(plan).not.toMatch(/ on (attempts|tasks|chunks|batches)/);
 });

@@ -1,14 +1,18 @@
 import { RetentionStore } from '#database';
 import { createLogger } from '#telemetry';
-import { forget } from '../../../apps/api/src/duties/forget.ts';
+import { deleteExpired } from '../../../apps/api/src/background/maintenance/delete-expired.ts';
 import { eventually } from '../../support/eventually.ts';
-import { openPostOffice, type PostOffice } from './post-office.ts';
-import { startReceiver, withStatus, type Receiver } from '../../support/receiver.ts';
+import { openWebhookHarness, type WebhookHarness } from './webhook-harness.ts';
+import {
+  startWebhookReceiver,
+  respondWithStatus,
+  type WebhookReceiver,
+} from '../../support/webhook-receiver.ts';
 
-let office: PostOffice;
-let receiver: Receiver;
+let office: WebhookHarness;
+let receiver: WebhookReceiver;
 beforeEach(async () => {
-  [office, receiver] = await Promise.all([openPostOffice(), startReceiver()]);
+  [office, receiver] = await Promise.all([openWebhookHarness(), startWebhookReceiver()]);
 });
 afterEach(async () => {
   await office.close();
@@ -16,7 +20,7 @@ afterEach(async () => {
 });
 
 const sweep = () =>
-  forget({
+  deleteExpired({
     retention: new RetentionStore(office.database),
     deliveryDays: 30,
     eventDays: 90,
@@ -24,14 +28,14 @@ const sweep = () =>
     log: createLogger('test', 'silent'),
   });
 const age = (days: number, where = 'true') =>
-  office.database.statement(
+  office.database.rows(
     `with d as (update deliveries d set finished_at = finished_at - make_interval(days => $1), created_at = d.created_at - make_interval(days => $1)
        from events f where f.id = d.event_id and (${where}))
      update events f set created_at = created_at - make_interval(days => $1) where ${where}`,
     [days],
   );
 const counts = async () => {
-  const [row] = await office.database.statement<Record<string, number>>(
+  const [row] = await office.database.rows<Record<string, number>>(
     `select (select count(*) from events) as events, (select count(*) from deliveries) as deliveries,
        (select count(*) from delivery_attempts) as attempts, (select count(*) from webhook_endpoints) as endpoints`,
   );
@@ -59,7 +63,7 @@ test('deliveries go after their time, events after theirs, and what is under way
   await age(60, 'f.feed_position <= 2');
   await sweep();
   expect(await counts()).toMatchObject({ events: 1, deliveries: 1, attempts: 1 });
-  receiver.answer(withStatus(500));
+  receiver.respondWith(respondWithStatus(500));
   await office.fact();
   await eventually('it has failed once', async () => (await office.deliveriesOf(id))[1]?.tries === 1);
   await age(200);
@@ -72,7 +76,7 @@ test('a reader from before what is kept is told so, and one from after reads on'
   await deliver(5, id);
   await age(91, 'f.feed_position <= 3');
   await sweep();
-  const read = (after: number) => office.feed.read(office.workspaceId, after, 10);
+  const read = (after: number) => office.feed.listAfter(office.workspaceId, after, 10);
   for (const after of [1, 2])
     await expect(read(after)).rejects.toMatchObject({ status: 410, code: 'feed_expired' });
   expect((await read(0)).map(({ position }) => position)).toEqual([4, 5]);
@@ -102,8 +106,8 @@ test('the webhook of a batch goes with the batch’s end', async () => {
   await sweep();
   expect(await counts()).toMatchObject({ events: 0, endpoints: 1 });
   await office.fact();
-  await eventually('the next arrives', () => receiver.received.length === 2);
-  await office.database.statement('update events set terminal = true');
+  await eventually('the next arrives', () => receiver.requests.length === 2);
+  await office.database.rows('update events set terminal = true');
   await eventually(
     'it is written down',
     async () => (await office.deliveriesOf(id))[0]!.status === 'succeeded',
@@ -117,8 +121,8 @@ test('a replay goes in order, a page at a time, and sends nothing that is not as
   const { id } = await office.endpoint(receiver.url, { eventTypes: ['batch.completed'] });
   office.startRelay();
   for (let n = 0; n < 4; n++) await office.fact(n % 2);
-  await eventually('they are stamped', async () => (await office.feed.lagMs()) === 0);
-  const all = await office.feed.read(office.workspaceId, 0, 10);
+  await eventually('they are stamped', async () => (await office.feed.getPublishLagMs()) === 0);
+  const all = await office.feed.listAfter(office.workspaceId, 0, 10);
   const replay = (over: object) =>
     office.deliveryLog.replay(office.workspaceId, id, { since: 0, include: 'missing', ...over });
   expect(await replay({})).toMatchObject({ count: 0, lastEventId: all[3]!.id });
@@ -128,7 +132,7 @@ test('a replay goes in order, a page at a time, and sends nothing that is not as
   expect(await replay({})).toMatchObject({ count: 2 });
   expect(await replay({})).toMatchObject({ count: 0 });
   office.startSender();
-  await eventually('all arrive', () => receiver.received.length === 4);
+  await eventually('all arrive', () => receiver.requests.length === 4);
   await eventually('all succeed', async () =>
     (await office.deliveriesOf(id)).every(({ status }) => status === 'succeeded'),
   );
@@ -136,8 +140,8 @@ test('a replay goes in order, a page at a time, and sends nothing that is not as
   expect(await replay({ include: 'all', until: Math.floor(Date.now() / 1_000) + 5 })).toMatchObject({
     count: 4,
   });
-  await eventually('all arrive again', () => receiver.received.length === 8);
-  expect(new Set(receiver.ids()).size).toBe(4);
+  await eventually('all arrive again', () => receiver.requests.length === 8);
+  expect(new Set(receiver.listEventIds()).size).toBe(4);
   await expect(replay({ since: undefined, after: `evt_${'0'.repeat(32)}` })).rejects.toMatchObject({
     code: 'event_not_found',
   });

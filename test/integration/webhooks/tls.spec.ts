@@ -4,15 +4,15 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { allowedHosts, createOutbound, type Outbound } from '#outbound';
-import { certificateFor } from '../../support/certificate.ts';
+import { createCertificate } from '../../support/certificate.ts';
 import { eventually } from '../../support/eventually.ts';
-import { openPostOffice, type PostOffice } from './post-office.ts';
+import { openWebhookHarness, type WebhookHarness } from './webhook-harness.ts';
 
 const trusted = getCACertificates('default');
-const [known, unknown] = [certificateFor('hook.example'), certificateFor('stranger.example')];
+const [known, unknown] = [createCertificate('hook.example'), createCertificate('stranger.example')];
 const names = ['hook.example', 'other.example', 'stranger.example', '127.0.0.1'];
 
-let office: PostOffice;
+let office: WebhookHarness;
 let server: Server;
 let outbound: Outbound;
 const asked: { name: string | false | null; host: string | undefined }[] = [];
@@ -29,7 +29,7 @@ beforeAll(async () => {
   server.addContext('stranger.example', unknown);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  office = await openPostOffice();
+  office = await openWebhookHarness();
   outbound = createOutbound({
     schemes: ['https'],
     ports: [443],

@@ -32,11 +32,11 @@ export interface Reply {
 
 export type Route = (call: UpstreamCall) => Reply | undefined;
 
-export const fieldOf = (call: UpstreamCall, name: string): unknown =>
+export const getField = (call: UpstreamCall, name: string): unknown =>
   (call.body as Record<string, unknown> | null)?.[name];
 
 /** OpenAI's error body: https://platform.openai.com/docs/guides/error-codes */
-export const refusal = (status: number, message: string, code: string | null = null): Reply => ({
+export const errorReply = (status: number, message: string, code: string | null = null): Reply => ({
   status,
   json: {
     error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param: null, code },

@@ -6,9 +6,9 @@ export interface Fault {
   readonly path?: string;
   readonly method?: string;
   /** Calls whose body, as JSON, contains this. */
-  readonly holding?: string;
+  readonly bodyContains?: string;
   /** Calls that it lets pass first. */
-  readonly after?: number;
+  readonly skip?: number;
   /** Calls that it meets. Unset: all that come. */
   readonly times?: number;
   /** Answers with this status, and the headers and body where given. */
@@ -44,11 +44,11 @@ export class Faults {
   }
 
   /** @returns the first that meets this call, which then counts. */
-  of(call: UpstreamCall): Fault | null {
+  match(call: UpstreamCall): Fault | null {
     for (const one of this.scripted) {
       const { fault } = one;
       if (one.met >= (fault.times ?? Infinity) || !meets(fault, call)) continue;
-      if (one.passed++ < (fault.after ?? 0)) continue;
+      if (one.passed++ < (fault.skip ?? 0)) continue;
       one.met++;
       return fault;
     }
@@ -56,14 +56,14 @@ export class Faults {
   }
 }
 
-function meets({ path, method, holding }: Fault, call: UpstreamCall): boolean {
+function meets({ path, method, bodyContains }: Fault, call: UpstreamCall): boolean {
   if (path !== undefined && !call.path.includes(path)) return false;
   if (method !== undefined && call.method !== method) return false;
-  return holding === undefined || JSON.stringify(call.body).includes(holding);
+  return bodyContains === undefined || JSON.stringify(call.body).includes(bodyContains);
 }
 
 /** The answer as the fault makes it. */
-export function spoil(reply: Reply, fault: Fault): Reply {
+export function applyFault(reply: Reply, fault: Fault): Reply {
   if (fault.status !== undefined) {
     const {
       status,
@@ -86,11 +86,11 @@ function spoilLast(list: unknown[] | undefined, { nan }: Fault): void {
   const vector = Array.isArray(last) ? last : last.embedding;
   const numbers = typeof vector === 'string' ? floatsOf(vector) : (vector as number[]);
   const spoilt = nan ? numbers.map((value, nth) => (nth === 0 ? NaN : value)) : numbers.slice(1);
-  const written = typeof vector === 'string' ? base64Of(spoilt) : spoilt;
+  const written = typeof vector === 'string' ? toBase64(spoilt) : spoilt;
   list[at] = Array.isArray(last) ? written : { ...last, embedding: written };
 }
 
-export const base64Of = (numbers: readonly number[]): string =>
+export const toBase64 = (numbers: readonly number[]): string =>
   Buffer.from(new Float32Array(numbers).buffer).toString('base64');
 
 function floatsOf(base64: string): number[] {
@@ -99,7 +99,7 @@ function floatsOf(base64: string): number[] {
 }
 
 /** JSON as Python's writer makes it: what is not a number is written as such, and no parser takes it. */
-export const jsonOf = (value: unknown): string =>
+export const toPythonJson = (value: unknown): string =>
   JSON.stringify(value, (_, item: unknown) => (Number.isNaN(item) ? '\u0000NaN' : item)).replaceAll(
     '"\\u0000NaN"',
     'NaN',

@@ -3,8 +3,8 @@
  * (https://huggingface.co/docs/inference-providers/hub-api) and the tasks of HF Inference behind the router
  * (https://huggingface.co/docs/inference-providers/tasks/index).
  */
-import { png, replyTo, vectorOf, wav } from './answers.ts';
-import { fieldOf, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
+import { png, buildReply, buildVector, wav } from './model-outputs.ts';
+import { getField, errorReply, type Reply, type Route, type UpstreamCall } from './call.ts';
 
 /** A model's name says its task, `owner/<task>`; `fal/` and `replicate/` before it who runs it, `nobody/` that none does. */
 export const huggingFace: Route = (call) => {
@@ -18,7 +18,7 @@ export const huggingFace: Route = (call) => {
 const served: Record<string, string> = { fal: 'fal-ai', replicate: 'replicate' };
 
 function mapping(owner: string, task: string): Reply {
-  if (owner === 'gated') return refusal(403, 'gated');
+  if (owner === 'gated') return errorReply(403, 'gated');
   const provider = served[owner] ?? 'hf-inference';
   const entry = { provider, providerId: `${provider}/${task}`, status: 'live', task };
   const inferenceProviderMapping =
@@ -39,20 +39,20 @@ const labels = [
 ];
 const box = { xmin: 1, ymin: 2, xmax: 30, ymax: 40 };
 const bytes = (type: string, data: Uint8Array): Reply => ({ headers: { 'content-type': type }, bytes: data });
-const given = (call: UpstreamCall) => fieldOf(call, 'inputs') as string & Record<string, unknown>;
+const given = (call: UpstreamCall) => getField(call, 'inputs') as string & Record<string, unknown>;
 const found = { answer: 'the mill', score: 0.8, start: 4, end: 12 };
 
 const pipelines: Record<string, ((call: UpstreamCall) => Reply) | undefined> = {
   'feature-extraction'(call) {
     const inputs = [given(call)].flat() as string[];
-    return { items: inputs.length, json: inputs.map((input) => vectorOf(input)) };
+    return { items: inputs.length, json: inputs.map((input) => buildVector(input)) };
   },
   'sentence-similarity': (call) => ({
     json: (given(call)['sentences'] as string[]).map((_, at) => 1 / (at + 1)),
   }),
   'text-classification': () => ({ json: [labels] }),
   'zero-shot-classification': (call) => {
-    const names = (fieldOf(call, 'parameters') as { candidate_labels: string[] }).candidate_labels;
+    const names = (getField(call, 'parameters') as { candidate_labels: string[] }).candidate_labels;
     return { json: names.map((label, at) => ({ label, score: 1 / (at + 2) })) };
   },
   'token-classification': () => ({
@@ -64,7 +64,7 @@ const pipelines: Record<string, ((call: UpstreamCall) => Reply) | undefined> = {
     json: { answer: '300', cells: ['300'], coordinates: [[0, 1]], aggregator: 'NONE' },
   }),
   summarization: (call) => ({ json: [{ summary_text: given(call).slice(0, 20) }] }),
-  translation: (call) => ({ json: [{ translation_text: replyTo(given(call)) }] }),
+  translation: (call) => ({ json: [{ translation_text: buildReply(given(call)) }] }),
   'image-classification': () => ({ json: labels }),
   'zero-shot-image-classification': () => ({ json: labels }),
   'object-detection': () => ({ json: [{ label: 'mill', score: 0.9, box }] }),

@@ -1,9 +1,9 @@
 /** Ollama's API, NDJSON where it streams: https://github.com/ollama/ollama/blob/main/docs/api.md */
-import { replyTo, tokensOf, vectorOf, wordsOf } from './answers.ts';
-import { fieldOf, type Reply, type Route, type UpstreamCall } from './call.ts';
+import { buildReply, countTokens, buildVector, splitWords } from './model-outputs.ts';
+import { getField, type Reply, type Route, type UpstreamCall } from './call.ts';
 
 /** What the server has on its disk and in its memory. Models named `pull-…` are not there until they are pulled. */
-export class OllamaShelf {
+export class OllamaState {
   readonly pulled = new Set(['scripted:latest']);
   readonly loaded = new Set<string>();
 
@@ -18,7 +18,7 @@ export class OllamaShelf {
 }
 
 export const ollama =
-  (shelf: OllamaShelf): Route =>
+  (shelf: OllamaState): Route =>
   (call) => {
     if (call.path === '/api/tags') return { json: { models: [...shelf.pulled].map(modelOf) } };
     if (call.path === '/api/ps') return { json: { models: [...shelf.loaded].map(modelOf) } };
@@ -26,10 +26,10 @@ export const ollama =
     const route = call.method === 'POST' ? post[call.path] : undefined;
     if (!route) return undefined;
     // The stock client pulls by `name`.
-    const name = fullName(String(fieldOf(call, 'model') ?? fieldOf(call, 'name')));
+    const name = fullName(String(getField(call, 'model') ?? getField(call, 'name')));
     if (call.path === '/api/pull') return pull(call, name, shelf);
     if (!shelf.has(name)) return { status: 404, json: { error: `model '${name}' not found` } };
-    if (fieldOf(call, 'keep_alive') === 0) {
+    if (getField(call, 'keep_alive') === 0) {
       shelf.loaded.delete(name);
       return { json: { model: name, response: '', done: true, done_reason: 'unload' } };
     }
@@ -50,8 +50,8 @@ const ndjson = (lines: readonly object[]): Reply => ({
 });
 
 /** One named `pull-nothing` is nowhere to be had. */
-function pull(call: UpstreamCall, name: string, shelf: OllamaShelf): Reply {
-  const isWhole = fieldOf(call, 'stream') === false;
+function pull(call: UpstreamCall, name: string, shelf: OllamaState): Reply {
+  const isWhole = getField(call, 'stream') === false;
   if (name.startsWith('pull-nothing')) {
     const error = 'pull model manifest: file does not exist';
     return isWhole ? { status: 500, json: { error } } : ndjson([{ status: 'pulling manifest' }, { error }]);
@@ -66,14 +66,14 @@ const post: Record<string, (call: UpstreamCall) => Reply> = {
   '/api/pull': () => ({}),
   // A server older than 0.6.4 names no capabilities.
   '/api/show'(call) {
-    const name = String(fieldOf(call, 'model'));
+    const name = String(getField(call, 'model'));
     const capabilities = name.includes('blind') ? ['completion'] : ['completion', 'vision'];
     return { json: { details: {}, ...(!name.includes('old') && { capabilities }) } };
   },
   '/api/embed': embed,
-  '/api/generate': (call) => said(call, String(fieldOf(call, 'prompt')), (response) => ({ response })),
+  '/api/generate': (call) => said(call, String(getField(call, 'prompt')), (response) => ({ response })),
   '/api/chat'(call) {
-    const messages = fieldOf(call, 'messages') as { content: string; images?: string[] }[];
+    const messages = getField(call, 'messages') as { content: string; images?: string[] }[];
     const { content = '', images = [] } = messages.at(-1) ?? {};
     const asked = [content, ...images.map(() => '[image]')].join(' ');
     return said(call, asked, (text) => ({ message: { role: 'assistant', content: text } }));
@@ -81,24 +81,24 @@ const post: Record<string, (call: UpstreamCall) => Reply> = {
 };
 
 function embed(call: UpstreamCall): Reply {
-  const inputs = [fieldOf(call, 'input') ?? []].flat() as string[];
-  const prompt_eval_count = inputs.reduce((sum, input) => sum + tokensOf(input), 0);
-  const embeddings = inputs.map((input) => vectorOf(input));
-  return { items: inputs.length, json: { model: fieldOf(call, 'model'), embeddings, prompt_eval_count } };
+  const inputs = [getField(call, 'input') ?? []].flat() as string[];
+  const prompt_eval_count = inputs.reduce((sum, input) => sum + countTokens(input), 0);
+  const embeddings = inputs.map((input) => buildVector(input));
+  return { items: inputs.length, json: { model: getField(call, 'model'), embeddings, prompt_eval_count } };
 }
 
 function said(call: UpstreamCall, asked: string, piece: (text: string) => object): Reply {
-  const text = replyTo(asked);
-  const head = { model: fieldOf(call, 'model'), created_at: '2026-01-01T00:00:00Z' };
+  const text = buildReply(asked);
+  const head = { model: getField(call, 'model'), created_at: '2026-01-01T00:00:00Z' };
   const counts = {
-    prompt_eval_count: tokensOf(asked),
-    eval_count: tokensOf(text),
+    prompt_eval_count: countTokens(asked),
+    eval_count: countTokens(text),
     total_duration: 1_000_000,
   };
   const end = { done: true, done_reason: 'stop', ...counts };
-  if (fieldOf(call, 'stream') === false) return { json: { ...head, ...piece(text), ...end } };
+  if (getField(call, 'stream') === false) return { json: { ...head, ...piece(text), ...end } };
   return ndjson([
-    ...wordsOf(text).map((word) => ({ ...head, ...piece(word), done: false })),
+    ...splitWords(text).map((word) => ({ ...head, ...piece(word), done: false })),
     { ...head, ...piece(''), ...end },
   ]);
 }

@@ -2,9 +2,9 @@
  * OpenAI's API, as its reference describes it (https://platform.openai.com/docs/api-reference) and as the servers that
  * speak it do: vLLM (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), TEI, llama.cpp.
  */
-import { png, replyTo, tokensOf, vectorOf, wav, wordsOf } from './answers.ts';
-import { fieldOf, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
-import { base64Of } from './faults.ts';
+import { png, buildReply, countTokens, buildVector, wav, splitWords } from './model-outputs.ts';
+import { getField, errorReply, type Reply, type Route, type UpstreamCall } from './call.ts';
+import { toBase64 } from './faults.ts';
 
 const post: Record<string, (call: UpstreamCall) => Reply> = {
   embeddings,
@@ -39,24 +39,24 @@ export const openai: Route = (call) => {
   return call.method === 'POST' && name !== undefined ? post[name]?.(call) : undefined;
 };
 
-const modelOf = (call: UpstreamCall) => fieldOf(call, 'model') ?? null;
+const modelOf = (call: UpstreamCall) => getField(call, 'model') ?? null;
 
 function embeddings(call: UpstreamCall): Reply {
-  const given = fieldOf(call, 'input') as string | number[] | (string | number[])[];
+  const given = getField(call, 'input') as string | number[] | (string | number[])[];
   const inputs =
     typeof given === 'string' || typeof given[0] === 'number' ? [given as string] : (given as string[]);
-  const dimensions = fieldOf(call, 'dimensions') as number | undefined;
-  if (inputs.length > 2_048) return refusal(400, "'input' has 2048 items at most");
-  const isBase64 = fieldOf(call, 'encoding_format') === 'base64';
-  const tokens = inputs.reduce((sum, input) => sum + tokensOf(String(input)), 0);
+  const dimensions = getField(call, 'dimensions') as number | undefined;
+  if (inputs.length > 2_048) return errorReply(400, "'input' has 2048 items at most");
+  const isBase64 = getField(call, 'encoding_format') === 'base64';
+  const tokens = inputs.reduce((sum, input) => sum + countTokens(String(input)), 0);
   return {
     items: inputs.length,
     json: {
       object: 'list',
       model: modelOf(call),
       data: inputs.map((input, index) => {
-        const vector = vectorOf(input, dimensions);
-        return { object: 'embedding', index, embedding: isBase64 ? base64Of(vector) : vector };
+        const vector = buildVector(input, dimensions);
+        return { object: 'embedding', index, embedding: isBase64 ? toBase64(vector) : vector };
       }),
       usage: { prompt_tokens: tokens, total_tokens: tokens, ...costOf(call) },
     },
@@ -68,17 +68,17 @@ interface Message {
 }
 
 function lastText(call: UpstreamCall): string {
-  const { content = '' } = (fieldOf(call, 'messages') as Message[]).at(-1) ?? {};
+  const { content = '' } = (getField(call, 'messages') as Message[]).at(-1) ?? {};
   if (typeof content === 'string') return content;
   return content.map(({ type, text }) => text ?? `[${type}]`).join(' ');
 }
 
 function chat(call: UpstreamCall): Reply {
   const asked = lastText(call);
-  const text = replyTo(asked);
+  const text = buildReply(asked);
   const head = { id: 'chatcmpl-scripted', created: 1_700_000_000, model: modelOf(call) };
   const usage = { ...usageOf(asked, text), ...costOf(call) };
-  if (!fieldOf(call, 'stream')) {
+  if (!getField(call, 'stream')) {
     const choice = {
       index: 0,
       message: { role: 'assistant', content: text },
@@ -96,15 +96,15 @@ function chat(call: UpstreamCall): Reply {
     });
   return stream([
     chunk({ role: 'assistant', content: '' }),
-    ...wordsOf(text).map((content) => chunk({ content })),
+    ...splitWords(text).map((content) => chunk({ content })),
     chunk({}, 'stop'),
     ...lastChunk(call, { ...head, object: 'chat.completion.chunk' }, usage),
   ]);
 }
 
 function completions(call: UpstreamCall): Reply {
-  const prompt = String(fieldOf(call, 'prompt'));
-  const text = replyTo(prompt);
+  const prompt = String(getField(call, 'prompt'));
+  const text = buildReply(prompt);
   const head = {
     id: 'cmpl-scripted',
     object: 'text_completion',
@@ -118,9 +118,9 @@ function completions(call: UpstreamCall): Reply {
     logprobs: null,
   });
   const usage = usageOf(prompt, text);
-  if (!fieldOf(call, 'stream')) return { json: { ...head, choices: [choice(text, 'stop')], usage } };
+  if (!getField(call, 'stream')) return { json: { ...head, choices: [choice(text, 'stop')], usage } };
   return stream([
-    ...wordsOf(text).map((word) => event({ ...head, choices: [choice(word, null)] })),
+    ...splitWords(text).map((word) => event({ ...head, choices: [choice(word, null)] })),
     event({ ...head, choices: [choice('', 'stop')] }),
     ...lastChunk(call, head, usage),
   ]);
@@ -128,7 +128,7 @@ function completions(call: UpstreamCall): Reply {
 
 /** With the count, where it is asked for. */
 function lastChunk(call: UpstreamCall, head: object, usage: object): string[] {
-  const options = fieldOf(call, 'stream_options') as { include_usage?: boolean } | undefined;
+  const options = getField(call, 'stream_options') as { include_usage?: boolean } | undefined;
   return options?.include_usage ? [event({ ...head, choices: [], usage })] : [];
 }
 
@@ -141,9 +141,9 @@ const costOf = (call: UpstreamCall) => {
 export const billedUsd = 0.000_25;
 
 const usageOf = (asked: string, answered: string) => ({
-  prompt_tokens: tokensOf(asked),
-  completion_tokens: tokensOf(answered),
-  total_tokens: tokensOf(asked) + tokensOf(answered),
+  prompt_tokens: countTokens(asked),
+  completion_tokens: countTokens(answered),
+  total_tokens: countTokens(asked) + countTokens(answered),
 });
 
 const event = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
@@ -154,21 +154,21 @@ const stream = (pieces: readonly string[]): Reply => ({
 });
 
 function images(call: UpstreamCall): Reply {
-  const count = Number(fieldOf(call, 'n') ?? 1);
+  const count = Number(getField(call, 'n') ?? 1);
   const image = { b64_json: png.toString('base64') };
   return { json: { created: 1_700_000_000, data: Array.from({ length: count }, () => image) } };
 }
 
 function transcription(call: UpstreamCall): Reply {
-  const text = `${(fieldOf(call, 'file') as Buffer).length} bytes were said`;
-  if (fieldOf(call, 'response_format') !== 'verbose_json') return { json: { text } };
+  const text = `${(getField(call, 'file') as Buffer).length} bytes were said`;
+  if (getField(call, 'response_format') !== 'verbose_json') return { json: { text } };
   const segments = [{ id: 0, start: 0, end: 1.5, text }];
   const words = [{ word: text, start: 0, end: 1.5 }];
   return { json: { task: 'transcribe', language: 'english', duration: 1.5, text, segments, words } };
 }
 
 function moderations(call: UpstreamCall): Reply {
-  const input = fieldOf(call, 'input');
+  const input = getField(call, 'input');
   // Several texts have a result each; parts of one message have one together.
   const inputs = Array.isArray(input) && typeof input[0] === 'string' ? input : [input];
   const results = inputs.map((one) => {
@@ -180,8 +180,8 @@ function moderations(call: UpstreamCall): Reply {
 
 /** As Cohere, Jina and vLLM have it: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#re-rank-api */
 function rerank(call: UpstreamCall): Reply {
-  const documents = fieldOf(call, 'documents') as string[];
-  const query = new Set(String(fieldOf(call, 'query')).toLowerCase().match(/\w+/g));
+  const documents = getField(call, 'documents') as string[];
+  const query = new Set(String(getField(call, 'query')).toLowerCase().match(/\w+/g));
   const results = documents
     .map((text, index) => {
       const words = text.toLowerCase().match(/\w+/g) ?? [];
@@ -189,6 +189,6 @@ function rerank(call: UpstreamCall): Reply {
       return { index, relevance_score: shared / (words.length || 1), document: { text } };
     })
     .sort((a, b) => b.relevance_score - a.relevance_score)
-    .slice(0, Number(fieldOf(call, 'top_n') ?? documents.length));
+    .slice(0, Number(getField(call, 'top_n') ?? documents.length));
   return { json: { id: 'rerank-scripted', model: modelOf(call), results, usage: { total_tokens: 9 } } };
 }

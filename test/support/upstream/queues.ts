@@ -2,9 +2,9 @@
  * The queues of the inference providers behind Hugging Face's router: fal's (https://docs.fal.ai/model-endpoints/queue)
  * and Replicate's (https://replicate.com/docs/reference/http).
  */
-import { mp4, png } from './answers.ts';
-import { refusal, type Reply, type Route } from './call.ts';
-import type { Look, Renderings } from './rendering.ts';
+import { mp4, png } from './model-outputs.ts';
+import { errorReply, type Reply, type Route } from './call.ts';
+import type { RenderStatus, RenderJobs } from './render-jobs.ts';
 
 const falStates = {
   queued: 'IN_QUEUE',
@@ -20,27 +20,27 @@ const replicateStates = {
 } as const;
 
 export const queues =
-  (on: Renderings, base: () => string): Route =>
+  (deps: RenderJobs, base: () => string): Route =>
   (call) => {
     if (call.path === '/media/video.mp4') return { headers: { 'content-type': 'video/mp4' }, bytes: mp4 };
     if (call.path === '/media/image.png') return { headers: { 'content-type': 'image/png' }, bytes: png };
     const [, model, id, verb] =
       /^\/fal-ai\/(.+?)(?:\/requests\/([^/]+)(?:\/(status|cancel))?)?$/.exec(call.path) ?? [];
-    if (model !== undefined) return fal(call.method, model, id, verb, on, base, call.body);
+    if (model !== undefined) return fal(call.method, model, id, verb, deps, base, call.body);
     const [, slug, prediction, cancel] =
       /^\/replicate\/v1\/(?:models\/(.+?)\/)?predictions(?:\/([^/]+))?(\/cancel)?$/.exec(call.path) ?? [];
     if (!call.path.startsWith('/replicate/v1/')) return undefined;
     if (prediction === undefined) {
-      const begun = on.start({ slug, ...(call.body as object) });
+      const begun = deps.start({ slug, ...(call.body as object) });
       // The stock client asks for the answer when it is done, and looks at nothing.
       const isWaitedFor = String(call.headers['prefer']).startsWith('wait');
-      if (isWaitedFor) begun.looks = on.looks;
-      const look = isWaitedFor ? on.look(begun.id)! : ({ state: 'queued', percent: 0 } as const);
+      if (isWaitedFor) begun.polls = deps.pollsUntilDone;
+      const look = isWaitedFor ? deps.poll(begun.id)! : ({ state: 'queued', percent: 0 } as const);
       return { status: 201, json: predictionOf(begun.id, look, base()) };
     }
-    if (!on.all.has(prediction)) return refusal(404, 'no such prediction');
-    if (cancel) on.cancel(prediction);
-    return { json: predictionOf(prediction, on.look(prediction)!, base()) };
+    if (!deps.all.has(prediction)) return errorReply(404, 'no such prediction');
+    if (cancel) deps.cancel(prediction);
+    return { json: predictionOf(prediction, deps.poll(prediction)!, base()) };
   };
 
 function fal(
@@ -48,23 +48,23 @@ function fal(
   model: string,
   id: string | undefined,
   verb: string | undefined,
-  on: Renderings,
+  deps: RenderJobs,
   base: () => string,
   body: unknown,
 ): Reply {
   if (id === undefined) {
-    const { id: started } = on.start({ model, ...(body as object) });
+    const { id: started } = deps.start({ model, ...(body as object) });
     const url = `https://queue.fal.run/fal-ai/${model}/requests/${started}`;
     const urls = { response_url: url, status_url: `${url}/status`, cancel_url: `${url}/cancel` };
     return { json: { request_id: started, status: 'IN_QUEUE', queue_position: 0, ...urls } };
   }
-  if (!on.all.has(id)) return refusal(404, 'Request not found');
+  if (!deps.all.has(id)) return errorReply(404, 'Request not found');
   if (verb === 'cancel')
-    return on.cancel(id) && method === 'PUT'
+    return deps.cancel(id) && method === 'PUT'
       ? { status: 202, json: { status: 'CANCELLATION_REQUESTED' } }
-      : refusal(400, 'PUT');
+      : errorReply(400, 'PUT');
   if (verb === 'status') {
-    const look = on.look(id)!;
+    const look = deps.poll(id)!;
     const logs =
       look.state === 'running' ? [{ timestamp: '', level: 'INFO', message: `${look.percent} %` }] : [];
     const position = look.state === 'queued' ? { queue_position: 2 } : {};
@@ -81,7 +81,7 @@ function fal(
   };
 }
 
-const predictionOf = (id: string, { state, percent }: Look, base: string) => ({
+const predictionOf = (id: string, { state, percent }: RenderStatus, base: string) => ({
   id,
   status: replicateStates[state],
   logs: state === 'running' ? `${percent}%|###` : '',

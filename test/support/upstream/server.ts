@@ -6,13 +6,13 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fieldOf, readBody, refusal, type Reply, type Route, type UpstreamCall } from './call.ts';
-import { Faults, jsonOf, spoil, type Fault } from './faults.ts';
+import { getField, readBody, errorReply, type Reply, type Route, type UpstreamCall } from './call.ts';
+import { Faults, toPythonJson, applyFault, type Fault } from './faults.ts';
 import { huggingFace } from './hugging-face.ts';
-import { ollama, OllamaShelf } from './ollama.ts';
+import { ollama, OllamaState } from './ollama.ts';
 import { openai } from './openai.ts';
 import { queues } from './queues.ts';
-import { Renderings } from './rendering.ts';
+import { RenderJobs } from './render-jobs.ts';
 import { videos } from './videos.ts';
 
 /** How long its models take. */
@@ -26,12 +26,12 @@ export interface Timing {
 
 export class ScriptedUpstream {
   readonly calls: UpstreamCall[] = [];
-  readonly videos = new Renderings('video_');
-  readonly predictions = new Renderings('run-');
-  readonly ollama = new OllamaShelf();
+  readonly videos = new RenderJobs('video_');
+  readonly predictions = new RenderJobs('run-');
+  readonly ollama = new OllamaState();
   timing: Timing = { callMs: 0, itemMs: 0, pieceMs: 0 };
   /** Calls that it worked on at once, at most: by model, and of all under the empty name. */
-  readonly mostAtOnce = new Map<string, number>();
+  readonly peakConcurrency = new Map<string, number>();
   private readonly atOnce = new Map<string, number>();
   private readonly faults = new Faults();
   private readonly server = createServer((request, response) => void this.serve(request, response));
@@ -61,7 +61,7 @@ export class ScriptedUpstream {
   reset(): void {
     this.faults.clear();
     this.calls.length = 0;
-    this.mostAtOnce.clear();
+    this.peakConcurrency.clear();
     this.videos.all.clear();
     this.predictions.all.clear();
     this.ollama.clear();
@@ -69,7 +69,7 @@ export class ScriptedUpstream {
   }
 
   /** Calls whose path contains this. */
-  callsOf(path: string, method = 'POST'): UpstreamCall[] {
+  findCalls(path: string, method = 'POST'): UpstreamCall[] {
     return this.calls.filter((call) => call.method === method && call.path.includes(path));
   }
 
@@ -120,12 +120,12 @@ export class ScriptedUpstream {
   }
 
   private async answer(call: UpstreamCall, response: ServerResponse): Promise<void> {
-    const fault = this.faults.of(call);
+    const fault = this.faults.match(call);
     if (fault?.hang) return;
     if (fault?.reset) return void response.destroy();
     const found = this.routes.map((route) => route(call)).find((reply) => reply !== undefined);
-    const reply = found ?? refusal(404, `nothing is served at ${call.path}`);
-    const sent = fault ? spoil(reply, fault) : reply;
+    const reply = found ?? errorReply(404, `nothing is served at ${call.path}`);
+    const sent = fault ? applyFault(reply, fault) : reply;
     const { callMs, itemMs } = this.timing;
     const ms = callMs + itemMs * (reply.items ?? 1);
     const ended = this.begun(call);
@@ -136,12 +136,12 @@ export class ScriptedUpstream {
   }
 
   private begun(call: UpstreamCall): () => void {
-    const model = fieldOf(call, 'model');
+    const model = getField(call, 'model');
     const names = new Set(['', typeof model === 'string' ? model : '']);
     for (const name of names) {
       const now = (this.atOnce.get(name) ?? 0) + 1;
       this.atOnce.set(name, now);
-      this.mostAtOnce.set(name, Math.max(this.mostAtOnce.get(name) ?? 0, now));
+      this.peakConcurrency.set(name, Math.max(this.peakConcurrency.get(name) ?? 0, now));
     }
     return () => names.forEach((name) => this.atOnce.set(name, this.atOnce.get(name)! - 1));
   }
@@ -155,7 +155,7 @@ export class ScriptedUpstream {
     const { status = 200, headers = { 'content-type': 'application/json' }, json, bytes, pieces } = reply;
     const type = json === undefined ? {} : { 'content-type': 'application/json' };
     response.writeHead(status, { ...type, ...headers, 'x-request-id': 'req_scripted' });
-    const whole = bytes ?? Buffer.from(json === undefined ? '' : jsonOf(json));
+    const whole = bytes ?? Buffer.from(json === undefined ? '' : toPythonJson(json));
     const parts: readonly (string | Uint8Array)[] = pieces ?? [whole];
     if (fault?.truncate) return this.cutOff(parts, response);
     if (fault?.dripMs !== undefined)

@@ -8,9 +8,9 @@ export const AUTHENTICATE = Symbol('authenticate');
 
 /** @throws Unauthenticated, the same for a wrong, an expired and a revoked key. */
 export function authenticateWith(access: AccessStore): Authenticate {
-  const touch = atMostOncePerKey((keyId) => access.touchKey(keyId));
+  const touch = throttlePerKey((keyId) => access.recordKeyUse(keyId));
   return async (apiKey) => {
-    const caller = isApiKey(apiKey) ? await access.findCaller(hashApiKey(apiKey)) : null;
+    const caller = isApiKey(apiKey) ? await access.findByKeyHash(hashApiKey(apiKey)) : null;
     if (!caller)
       throw new Unauthenticated(
         'This API key is not valid. The first key is in credentials.json in the data folder.',
@@ -24,7 +24,7 @@ export function authenticateWith(access: AccessStore): Authenticate {
 const touchEveryMs = 30_000;
 const remembered = 10_000;
 
-function atMostOncePerKey(touch: (keyId: string) => Promise<void>): (keyId: string) => void {
+function throttlePerKey(touch: (keyId: string) => Promise<void>): (keyId: string) => void {
   const touchedAt = new Map<string, number>();
   return (keyId) => {
     const now = performance.now();

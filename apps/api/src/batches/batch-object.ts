@@ -1,8 +1,8 @@
 /** A batch's row as it goes on the wire, with its rate and the time it still needs. */
-import type { BatchObject } from '#contracts';
+import type { BatchObject } from '@millrace/contracts';
 import type { BatchRow, BatchWithErrors } from '#database';
 import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
-import { seconds } from '../wire/time.ts';
+import { toUnixSeconds } from '../http/unix-seconds.ts';
 
 /** The secret of a webhook that was made with the batch: shown by the answer to its creation alone. */
 export type CreatedBatch = BatchWithErrors & { readonly webhookSecret?: string };
@@ -16,21 +16,21 @@ export function toBatchObject(
     object: 'batch',
     endpoint: batch.endpoint,
     model: batch.model,
-    errors: batch.status === 'failed' ? { object: 'list', data: errors.map(toError) } : null,
+    errors: batch.status === 'failed' ? { object: 'list', data: errors.map(toBatchError) } : null,
     input_file_id: batch.inputFileId,
     completion_window: batch.completionWindow,
     status: batch.status,
     output_file_id: batch.outputFileId,
     error_file_id: batch.errorFileId,
-    created_at: seconds(batch.createdAt),
-    in_progress_at: seconds(batch.inProgressAt),
-    expires_at: seconds(batch.expiresAt),
-    finalizing_at: seconds(batch.finalizingAt),
-    completed_at: seconds(batch.completedAt),
-    failed_at: seconds(batch.failedAt),
-    expired_at: seconds(batch.expiredAt),
-    cancelling_at: seconds(batch.cancellingAt),
-    cancelled_at: seconds(batch.cancelledAt),
+    created_at: toUnixSeconds(batch.createdAt),
+    in_progress_at: toUnixSeconds(batch.inProgressAt),
+    expires_at: toUnixSeconds(batch.expiresAt),
+    finalizing_at: toUnixSeconds(batch.finalizingAt),
+    completed_at: toUnixSeconds(batch.completedAt),
+    failed_at: toUnixSeconds(batch.failedAt),
+    expired_at: toUnixSeconds(batch.expiredAt),
+    cancelling_at: toUnixSeconds(batch.cancellingAt),
+    cancelled_at: toUnixSeconds(batch.cancelledAt),
     request_counts: { total: batch.total, completed: batch.completed, failed: batch.failed },
     usage: {
       input_tokens: batch.inputTokens,
@@ -40,15 +40,15 @@ export function toBatchObject(
       total_tokens: batch.inputTokens + batch.outputTokens,
     },
     metadata: batch.metadata,
-    millrace: { ...progressOf(batch, now), webhook: webhook && toBoundWebhook(webhook, webhookSecret) },
+    millrace: { ...toBatchProgress(batch, now), webhook: webhook && toBoundWebhook(webhook, webhookSecret) },
   };
 }
 
-function toError({ code, line, message, param }: BatchWithErrors['errors'][number]) {
+function toBatchError({ code, line, message, param }: BatchWithErrors['errors'][number]) {
   return { code, line, message, param };
 }
 
-function progressOf(batch: BatchRow, now: number): Omit<BatchObject['millrace'], 'webhook'> {
+function toBatchProgress(batch: BatchRow, now: number): Omit<BatchObject['millrace'], 'webhook'> {
   const done = batch.completed + batch.failed + batch.canceled + batch.expired;
   const until = batch.finalizingAt?.getTime() ?? now;
   const elapsedS = batch.inProgressAt ? (until - batch.inProgressAt.getTime()) / 1_000 : 0;

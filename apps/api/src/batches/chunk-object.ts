@@ -1,7 +1,7 @@
 /** A chunk's row as it goes on the wire. */
-import type { ChunkObject } from '#contracts';
+import type { ChunkObject } from '@millrace/contracts';
 import type { ChunkRow } from '#database';
-import { seconds } from '../wire/time.ts';
+import { toUnixSeconds } from '../http/unix-seconds.ts';
 
 export function toChunkObject(chunk: ChunkRow): ChunkObject {
   const { index, completed, failed, canceled, expired } = chunk;
@@ -14,7 +14,7 @@ export function toChunkObject(chunk: ChunkRow): ChunkObject {
     lines: chunk.lines,
     attempt: chunk.attempt,
     request_counts: { completed, failed, canceled, expired },
-    started_at: seconds(chunk.startedAt),
-    finished_at: seconds(chunk.finishedAt),
+    started_at: toUnixSeconds(chunk.startedAt),
+    finished_at: toUnixSeconds(chunk.finishedAt),
   };
 }

@@ -1,32 +1,32 @@
 /** A batch's way in: checked, written in one transaction with its idempotency key, then put in the queue. */
 import { channel } from 'node:diagnostics_channel';
 import { createHash } from 'node:crypto';
-import { idSchema, newId, type CreateBatchBody } from '#contracts';
+import { idSchema, newId, type CreateBatchBody } from '@millrace/contracts';
 import type { BatchStore, BatchWithErrors, Idempotency, NewBatch, NewFile } from '#database';
 import { InvalidInput, NotFound, Unavailable } from '#domain';
 import type { Queues } from '#queues';
 import type { ObjectStore } from '#storage';
 import type { Logger } from '#telemetry';
-import { boundEndpoint, type Webhooks } from '../webhooks/manage-endpoints.ts';
+import { buildSubjectWebhook, type WebhookTools } from '../webhooks/manage-webhook-endpoints.ts';
 import type { CreatedBatch } from './batch-object.ts';
 import { storeLines } from '../files/store-lines.ts';
-import { kindOfBatch } from './kind-of-batch.ts';
-import { validateInput, type ValidateOptions } from './validate-input.ts';
+import { findBatchKind } from './find-batch-kind.ts';
+import { validateInput, type ValidateInputDeps } from './validate-input.ts';
 
 /** Published between the commit and the queue, for tests that end the process right there. */
 const committed = channel('millrace:batch.committed');
 
-export interface CreateBatchOptions {
+export interface CreateBatchDeps {
   readonly batches: BatchStore;
-  readonly store: ObjectStore;
+  readonly objects: ObjectStore;
   readonly queues: Queues;
   /** Lines that a workspace may have waiting. */
   readonly maxPendingLines: number;
-  readonly webhooks: Webhooks;
+  readonly webhooks: WebhookTools;
   readonly log: Logger;
 }
 
-export interface HowToCreate {
+export interface BatchRequestOptions {
   readonly idempotencyKey: string | undefined;
   readonly isStrict: boolean;
   /** Whose use it is. */
@@ -37,24 +37,26 @@ export interface HowToCreate {
 export async function createBatch(
   workspaceId: string,
   body: CreateBatchBody,
-  { idempotencyKey, isStrict, apiKeyId }: HowToCreate,
-  options: CreateBatchOptions & ValidateOptions,
+  { idempotencyKey, isStrict, apiKeyId }: BatchRequestOptions,
+  options: CreateBatchDeps & ValidateInputDeps,
 ): Promise<CreatedBatch> {
-  const key = idempotencyOf(idempotencyKey, body);
+  const key = parseIdempotencyKey(idempotencyKey, body);
   const { requests, webhook, ...rest } = body;
   const earlier =
-    key && (requests || webhook || isStrict) && (await options.batches.madeWith(workspaceId, key));
+    key &&
+    (requests || webhook || isStrict) &&
+    (await options.batches.findByIdempotencyKey(workspaceId, key));
   if (earlier) return earlier;
-  const fileId = requests ? undefined : knownFile(body.input_file_id);
-  const kind = await kindOfBatch(workspaceId, body, fileId, options);
+  const fileId = requests ? undefined : parseFileId(body.input_file_id);
+  const kind = await findBatchKind(workspaceId, body, fileId, options);
   const id = newId('batch');
-  const bound = webhook && (await boundEndpoint(id, webhook, options.webhooks));
-  const inputFile = requests && (await storeRequests(workspaceId, body, options));
+  const bound = webhook && (await buildSubjectWebhook(id, webhook, options.webhooks));
+  const inputFile = requests && (await storeInlineRequests(workspaceId, body, options));
   const input_file_id = inputFile?.id ?? fileId!;
   if (isStrict) {
     const input = inputFile ?? input_file_id;
     await validateInput(workspaceId, input, body.endpoint, kind, options).catch(async (error: unknown) => {
-      await dropInput(inputFile, options.store);
+      await deleteInput(inputFile, options.objects);
       throw error;
     });
   }
@@ -70,22 +72,22 @@ export async function submitBatch(
   workspaceId: string,
   batch: NewBatch,
   idempotency: Idempotency | null,
-  { batches, store, queues, maxPendingLines, log }: CreateBatchOptions,
+  { batches, objects, queues, maxPendingLines, log }: CreateBatchDeps,
 ): Promise<BatchWithErrors> {
   let created;
   try {
     created = await batches.create(workspaceId, batch, idempotency, maxPendingLines);
   } catch (error) {
     // Where Postgres went away while it was asked, the rows may be there: their object must be too.
-    if (!(error instanceof Unavailable)) await dropInput(batch.inputFile, store);
+    if (!(error instanceof Unavailable)) await deleteInput(batch.inputFile, objects);
     throw error;
   }
   if (created.batch.id !== batch.id) {
-    await dropInput(batch.inputFile, store);
+    await deleteInput(batch.inputFile, objects);
     return created; // The same key made it before.
   }
   committed.publish({ batchId: batch.id });
-  const payload = { batchId: batch.id, delivery: created.batch.planDelivery };
+  const payload = { batchId: batch.id, generation: created.batch.planGeneration };
   await queues.add('plan', null, [{ payload }]).catch((error: unknown) => {
     log.warn(
       { err: error, batchId: batch.id },
@@ -96,12 +98,12 @@ export async function submitBatch(
 }
 
 /** Nothing refers to these objects: garbage, if they stay. */
-async function dropInput(file: NewFile | undefined, store: ObjectStore): Promise<void> {
-  await store.delete((file?.segments ?? []).map(({ key }) => key)).catch(() => undefined);
+async function deleteInput(file: NewFile | undefined, objects: ObjectStore): Promise<void> {
+  await objects.delete((file?.segments ?? []).map(({ key }) => key)).catch(() => undefined);
 }
 
 /** An id that was never ours is not found, without asking the database. */
-function knownFile(id: string | undefined): string {
+function parseFileId(id: string | undefined): string {
   if (id !== undefined && idSchema('file').safeParse(id).success) return id;
   throw new NotFound('No such file. Upload it with purpose=batch first.', {
     code: 'file_not_found',
@@ -110,23 +112,27 @@ function knownFile(id: string | undefined): string {
 }
 
 /** Lines that came with the request, as the file that they would have come in. */
-function storeRequests(
+function storeInlineRequests(
   workspaceId: string,
   { requests = [], endpoint }: CreateBatchBody,
-  on: ValidateOptions,
+  deps: ValidateInputDeps,
 ): Promise<NewFile> {
   const lines = requests.map(
     ({ custom_id, method, url = endpoint, body }) => `${JSON.stringify({ custom_id, method, url, body })}\n`,
   );
-  return storeLines(workspaceId, 'requests.jsonl', bytesOf(lines), on);
+  return storeLines(workspaceId, 'requests.jsonl', toBytes(lines), deps);
 }
 
-async function* bytesOf(lines: readonly string[]): AsyncGenerator<Uint8Array> {
+async function* toBytes(lines: readonly string[]): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < lines.length; at += 1_000) yield Buffer.from(lines.slice(at, at + 1_000).join(''));
 }
 
 /** @param route where the key is not one for creating a batch. @throws InvalidInput */
-export function idempotencyOf(key: string | undefined, body: unknown, route?: string): Idempotency | null {
+export function parseIdempotencyKey(
+  key: string | undefined,
+  body: unknown,
+  route?: string,
+): Idempotency | null {
   if (key === undefined) return null;
   if (key.length < 1 || key.length > 255) {
     throw new InvalidInput('An Idempotency-Key has 1 to 255 characters.', { param: 'Idempotency-Key' });

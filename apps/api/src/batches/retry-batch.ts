@@ -2,19 +2,19 @@
  * A new batch of the lines that another one's error file names. How many they are is known at once; they are read
  * by the batch's plan, in a worker: a million of them take longer than a request should.
  */
-import { newId, type BatchStatus, type RetryBatchBody } from '#contracts';
+import { newId, type BatchStatus, type RetryBatchBody } from '@millrace/contracts';
 import type { BatchRow, Caller, FileStore, NewEndpoint, WebhookEndpointRow } from '#database';
 import { Conflict, NotFound } from '#domain';
 import { batchFileExpiresInS } from '../files/store-lines.ts';
-import { boundEndpoint, boundLike } from '../webhooks/manage-endpoints.ts';
+import { buildSubjectWebhook, copySubjectWebhook } from '../webhooks/manage-webhook-endpoints.ts';
 import type { CreatedBatch } from './batch-object.ts';
-import { idempotencyOf, submitBatch, type CreateBatchOptions } from './create-batch.ts';
+import { parseIdempotencyKey, submitBatch, type CreateBatchDeps } from './create-batch.ts';
 
-export interface RetryOptions extends CreateBatchOptions {
+export interface RetryBatchDeps extends CreateBatchDeps {
   readonly files: FileStore;
 }
 
-const retryable: readonly BatchStatus[] = ['completed', 'expired', 'cancelled'];
+const retryableStatuses: readonly BatchStatus[] = ['completed', 'expired', 'cancelled'];
 
 /** @throws NotFound; Conflict where there is nothing to retry, or not yet. */
 export async function retryBatch(
@@ -22,16 +22,16 @@ export async function retryBatch(
   id: string,
   body: RetryBatchBody,
   idempotencyKey: string | undefined,
-  on: RetryOptions,
+  deps: RetryBatchDeps,
 ): Promise<CreatedBatch> {
-  const { batch: source, webhook: before } = await on.batches.get(workspaceId, id);
-  const key = idempotencyOf(idempotencyKey, { id, ...body }, 'POST /v1/batches/{id}/retry');
-  const earlier = key && (await on.batches.madeWith(workspaceId, key));
+  const { batch: source, webhook: before } = await deps.batches.get(workspaceId, id);
+  const key = parseIdempotencyKey(idempotencyKey, { id, ...body }, 'POST /v1/batches/{id}/retry');
+  const earlier = key && (await deps.batches.findByIdempotencyKey(workspaceId, key));
   if (earlier) return earlier;
   assertRetryable(source);
   const newBatchId = newId('batch');
-  const bound = await webhookOf(newBatchId, body, before, on);
-  await assertThere(source, on.files);
+  const bound = await buildRetryWebhook(newBatchId, body, before, deps);
+  await assertFilesExist(source, deps.files);
   const inputFile = {
     id: newId('file'),
     purpose: 'batch' as const,
@@ -57,25 +57,25 @@ export async function retryBatch(
     }),
     ...(bound && { boundWebhook: bound.endpoint }),
   };
-  const created = await submitBatch(workspaceId, batch, key, on);
+  const created = await submitBatch(workspaceId, batch, key, deps);
   const isNew = created.batch.id === newBatchId;
   return { ...created, ...(isNew && bound?.secret && { webhookSecret: bound.secret }) };
 }
 
 /** Its own; or the one of the batch that it retries, unless it asks for none. */
-async function webhookOf(
+async function buildRetryWebhook(
   id: string,
   body: RetryBatchBody,
   before: WebhookEndpointRow | null,
-  { webhooks }: RetryOptions,
+  { webhooks }: RetryBatchDeps,
 ): Promise<{ endpoint: NewEndpoint; secret?: string | undefined } | null> {
-  if (body?.webhook) return boundEndpoint(id, body.webhook, webhooks);
+  if (body?.webhook) return buildSubjectWebhook(id, body.webhook, webhooks);
   if (body?.webhook === null || !before) return null;
-  return { endpoint: boundLike(id, before, webhooks.sealer) };
+  return { endpoint: copySubjectWebhook(id, before, webhooks.sealer) };
 }
 
 function assertRetryable({ status, errorFileId }: BatchRow): void {
-  if (!retryable.includes(status)) {
+  if (!retryableStatuses.includes(status)) {
     throw new Conflict(`This batch is ${status}; its failed lines can be retried once it has run.`, {
       code: 'batch_not_retryable',
     });
@@ -84,7 +84,7 @@ function assertRetryable({ status, errorFileId }: BatchRow): void {
 }
 
 /** @throws NotFound when the input or the error file is gone. */
-async function assertThere(
+async function assertFilesExist(
   { workspaceId, inputFileId, errorFileId }: BatchRow,
   files: FileStore,
 ): Promise<void> {

@@ -6,9 +6,9 @@ import { checkInput, InvalidInput, InvalidLines, NotFound, type InputFile, type 
 import type { Providers } from '#providers';
 import { readSegments, type ObjectStore, type Segment } from '#storage';
 
-export interface ValidateOptions {
+export interface ValidateInputDeps {
   readonly files: FileStore;
-  readonly store: ObjectStore;
+  readonly objects: ObjectStore;
   readonly providers: Providers;
   readonly lineMaxBytes: number;
   readonly batchMaxLines: number;
@@ -24,9 +24,9 @@ export async function validateInput(
   input: string | NewFile,
   endpoint: string,
   kind: KindId,
-  on: ValidateOptions,
+  deps: ValidateInputDeps,
 ): Promise<void> {
-  const file = await fileOf(workspaceId, input, on);
+  const file = await findInputFile(workspaceId, input, deps);
   if (file.lines > strictMaxLines) {
     throw new InvalidInput(
       `validate=strict is for files of up to ${strictMaxLines} lines; this one has ${file.lines}. Leave it out.`,
@@ -35,10 +35,10 @@ export async function validateInput(
   }
   const rules = {
     endpoint,
-    lineMaxBytes: on.lineMaxBytes,
-    maxLines: on.batchMaxLines,
+    lineMaxBytes: deps.lineMaxBytes,
+    maxLines: deps.batchMaxLines,
     route(model: string) {
-      const { provider } = on.providers.route(model, kind);
+      const { provider } = deps.providers.route(model, kind);
       return { provider: provider.id, pool: provider.pool };
     },
   };
@@ -46,31 +46,35 @@ export async function validateInput(
   if (verdict && verdict.errors.length > 0) throw new InvalidLines(verdict.errors);
 }
 
-async function fileOf(workspaceId: string, input: string | NewFile, on: ValidateOptions): Promise<InputFile> {
+async function findInputFile(
+  workspaceId: string,
+  input: string | NewFile,
+  deps: ValidateInputDeps,
+): Promise<InputFile> {
   if (typeof input !== 'string') {
     const [segment] = input.segments;
     const lineIndex = segment?.lineIndex ? [{ line: 0, offset: 0, entries: segment.lineIndex }] : [];
-    return inputFile(segment!.lines, lineIndex, input.segments, on);
+    return buildInputFile(segment!.lines, lineIndex, input.segments, deps);
   }
-  const { lines } = await on.files.get(workspaceId, input).catch((error: unknown) => {
+  const { lines } = await deps.files.get(workspaceId, input).catch((error: unknown) => {
     if (!(error instanceof NotFound)) throw error;
     const details = { code: 'file_not_found', param: 'input_file_id' };
     throw new NotFound('No such file. Upload it with purpose=batch first.', details);
   });
-  const segments = await on.files.segments(workspaceId, input);
-  return inputFile(lines, await on.files.lineIndex(workspaceId, input), segments, on);
+  const segments = await deps.files.listSegments(workspaceId, input);
+  return buildInputFile(lines, await deps.files.getLineIndex(workspaceId, input), segments, deps);
 }
 
-function inputFile(
+function buildInputFile(
   lines: number,
   lineIndex: LineIndex,
   segments: readonly Segment[],
-  { store, signal }: ValidateOptions,
+  { objects, signal }: ValidateInputDeps,
 ): InputFile {
   return {
     lines,
     lineIndex,
-    head: () => buffer(readSegments(store, segments, { start: 0, end: 3, signal })),
-    read: (start) => readSegments(store, segments, { start, signal }) as AsyncIterable<Buffer>,
+    head: () => buffer(readSegments(objects, segments, { start: 0, end: 3, signal })),
+    read: (start) => readSegments(objects, segments, { start, signal }) as AsyncIterable<Buffer>,
   };
 }

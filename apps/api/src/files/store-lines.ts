@@ -1,5 +1,5 @@
 /** A batch's input that comes from the platform and not from an upload: streamed to the store, counted on the way. */
-import { newId, type FilePurpose } from '#contracts';
+import { newId, type FilePurpose } from '@millrace/contracts';
 import type { NewFile } from '#database';
 import { countLines, LineCounter } from '#domain';
 import type { ObjectStore } from '#storage';
@@ -8,7 +8,7 @@ import type { ObjectStore } from '#storage';
 export const batchFileExpiresInS = 30 * 86_400;
 
 /** @param seconds as asked for. @returns how long a file lives; null for one that stays until it is deleted. */
-export const expiresInS = (purpose: FilePurpose, seconds?: number | null) =>
+export const fileLifetimeS = (purpose: FilePurpose, seconds?: number | null) =>
   seconds ?? (purpose === 'batch' ? batchFileExpiresInS : null);
 
 /** @returns the file to be written in the transaction that makes its batch. */
@@ -16,12 +16,12 @@ export async function storeLines(
   workspaceId: string,
   filename: string,
   lines: AsyncIterable<Uint8Array>,
-  { store, signal }: { readonly store: ObjectStore; readonly signal: AbortSignal },
+  { objects, signal }: { readonly objects: ObjectStore; readonly signal: AbortSignal },
 ): Promise<NewFile> {
   const id = newId('file');
   const key = `${workspaceId}/files/${id}.jsonl`;
   const counter = new LineCounter();
-  await store.put(key, countLines(lines, counter), { signal });
+  await objects.put(key, countLines(lines, counter), { signal });
   const lineIndex = counter.end();
   return {
     id,

@@ -3,16 +3,16 @@
  * object store while its lines are counted, and only then is the file's row written.
  */
 import type { Multipart, MultipartFile } from '@fastify/multipart';
-import { newId, uploadFields } from '#contracts';
+import { newId, uploadFields } from '@millrace/contracts';
 import type { FileRow, FileStore } from '#database';
 import { countLines, InvalidInput, LineCounter, Unavailable } from '#domain';
 import type { ObjectStore } from '#storage';
-import { expiresInS } from './store-lines.ts';
-import { asFailure, bytesOf, isCompressed } from './upload-bytes.ts';
+import { fileLifetimeS } from './store-lines.ts';
+import { toUploadFailure, readUpload, isCompressed } from './read-upload.ts';
 
 export interface UploadOptions {
   readonly files: FileStore;
-  readonly store: ObjectStore;
+  readonly objects: ObjectStore;
   readonly maxBytes: number;
   readonly signal: AbortSignal;
 }
@@ -34,27 +34,27 @@ export async function uploadFile(
   const fields = new Map<string, unknown>();
   let stored: StoredUpload | null = null;
   try {
-    for await (const part of readable(parts)) {
+    for await (const part of readParts(parts)) {
       if (part.type === 'field') fields.set(part.fieldname, part.value);
       else if (part.fieldname !== 'file' || stored)
         throw new InvalidInput('Send one file, in the field `file`.', { param: 'file' });
       else stored = await storePart(workspaceId, part, fields.get('purpose'), options);
     }
     if (!stored) throw new InvalidInput('The field `file` is missing.', { param: 'file' });
-    return await keep(workspaceId, stored, fields, options.files);
+    return await createFileRow(workspaceId, stored, fields, options.files);
   } catch (error) {
     // Where Postgres went away while it was asked, the row may be there: its object must be too.
     const isForgotten = stored && !(error instanceof Unavailable);
-    if (isForgotten) await options.store.delete([stored!.key]).catch(() => undefined);
+    if (isForgotten) await options.objects.delete([stored!.key]).catch(() => undefined);
     throw error;
   }
 }
 
-export async function* readable(parts: AsyncIterable<Multipart>): AsyncGenerator<Multipart> {
+export async function* readParts(parts: AsyncIterable<Multipart>): AsyncGenerator<Multipart> {
   try {
     yield* parts;
   } catch (error) {
-    throw asFailure(error);
+    throw toUploadFailure(error);
   }
 }
 
@@ -62,31 +62,31 @@ async function storePart(
   workspaceId: string,
   part: MultipartFile,
   purpose: unknown,
-  { store, maxBytes, signal }: UploadOptions,
+  { objects, maxBytes, signal }: UploadOptions,
 ): Promise<StoredUpload> {
   const { filename } = part;
-  assertName(filename, purpose);
+  assertFilename(filename, purpose);
   const id = newId('file');
   const key = `${workspaceId}/files/${id}.${isJsonLines(filename) ? 'jsonl' : 'bin'}`;
   const counter = new LineCounter();
-  await store.put(key, countLines(bytesOf(part, maxBytes), counter), { signal });
+  await objects.put(key, countLines(readUpload(part, maxBytes), counter), { signal });
   return { id, key, filename, counter, lineIndex: counter.end() };
 }
 
-async function keep(
+async function createFileRow(
   workspaceId: string,
   { id, key, filename, counter, lineIndex }: StoredUpload,
   fields: ReadonlyMap<string, unknown>,
   files: FileStore,
 ): Promise<FileRow> {
   const { purpose, expires_after } = parseFields(fields);
-  assertName(filename, purpose);
+  assertFilename(filename, purpose);
   return files.create(workspaceId, {
     id,
     purpose,
-    filename: plainName(filename),
+    filename: expandedFilename(filename),
     segments: [{ key, bytes: counter.bytes, lines: counter.lines, lineIndex }],
-    expiresInS: expiresInS(purpose, expires_after?.seconds),
+    expiresInS: fileLifetimeS(purpose, expires_after?.seconds),
   });
 }
 
@@ -108,10 +108,11 @@ function parseFields(fields: ReadonlyMap<string, unknown>) {
 export const isJsonLines = (filename: string) => /\.jsonl(\.gz)?$/i.test(filename);
 
 /** A compressed file is kept expanded, under its name without the ending. */
-export const plainName = (filename: string) => (isCompressed(filename) ? filename.slice(0, -3) : filename);
+export const expandedFilename = (filename: string) =>
+  isCompressed(filename) ? filename.slice(0, -3) : filename;
 
 /** The purpose may come after the file: checked as soon as both are known. */
-export function assertName(filename: string, purpose: unknown, param = 'file'): void {
+export function assertFilename(filename: string, purpose: unknown, param = 'file'): void {
   if (purpose === 'batch' && !isJsonLines(filename)) {
     throw new InvalidInput('Invalid file format for Batch API. Must be .jsonl', {
       code: 'invalid_file_format',

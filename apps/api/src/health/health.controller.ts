@@ -5,8 +5,8 @@ import { Database, WorkerStore } from '#database';
 import type { Queues } from '#queues';
 import type { ObjectStore } from '#storage';
 import { metricsText } from '#telemetry';
-import { Public } from '../access/api-key.guard.ts';
-import { OBJECT_STORE, QUEUES } from '../tokens.ts';
+import { Public } from '../access/access.guard.ts';
+import { OBJECTS, QUEUES } from '../infrastructure/tokens.ts';
 
 interface Check {
   status: 'ok' | 'failing' | 'none';
@@ -21,13 +21,13 @@ const workerSeenS = 10;
 @Public()
 @Controller()
 export class HealthController {
-  private storeProbe: { at: number; check: Promise<Check> } | null = null;
+  private objectsProbe: { at: number; check: Promise<Check> } | null = null;
 
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(WorkerStore) private readonly workers: WorkerStore,
     @Inject(QUEUES) private readonly queues: Queues,
-    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(OBJECTS) private readonly objects: ObjectStore,
   ) {}
 
   @Get('health/live')
@@ -39,9 +39,9 @@ export class HealthController {
   @Get('health/ready')
   async ready(@Res() reply: FastifyReply): Promise<void> {
     const [postgres, queue, store, workers] = await Promise.all([
-      outcome(() => this.database.ping()),
-      outcome(() => this.queues.ping()),
-      this.checkStore(),
+      runCheck(() => this.database.ping()),
+      runCheck(() => this.queues.ping()),
+      this.checkObjects(),
       this.checkWorkers(),
     ]);
     const checks = { postgres, queue, store, workers };
@@ -55,17 +55,17 @@ export class HealthController {
     await reply.header('content-type', contentType).send(text);
   }
 
-  private checkStore(): Promise<Check> {
+  private checkObjects(): Promise<Check> {
     const now = performance.now();
-    if (!this.storeProbe || now - this.storeProbe.at > storeGoodMs) {
-      this.storeProbe = { at: now, check: outcome(() => this.store.probe()) };
+    if (!this.objectsProbe || now - this.objectsProbe.at > storeGoodMs) {
+      this.objectsProbe = { at: now, check: runCheck(() => this.objects.probe()) };
     }
-    return this.storeProbe.check;
+    return this.objectsProbe.check;
   }
 
   private async checkWorkers(): Promise<Check> {
-    let seen: Awaited<ReturnType<WorkerStore['seen']>> = [];
-    const asked = await outcome(async () => void (seen = await this.workers.seen(workerSeenS)));
+    let seen: Awaited<ReturnType<WorkerStore['listAlive']>> = [];
+    const asked = await runCheck(async () => void (seen = await this.workers.listAlive(workerSeenS)));
     if (asked.status !== 'ok') return asked;
     if (seen.length === 0)
       return { status: 'none', message: 'No worker is running: work waits until one starts.' };
@@ -75,7 +75,7 @@ export class HealthController {
   }
 }
 
-async function outcome(check: () => Promise<void>): Promise<Check> {
+async function runCheck(check: () => Promise<void>): Promise<Check> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${checkMs} ms`)), checkMs);

@@ -5,14 +5,14 @@ import { kindIds, kindOf, type KindId } from '#catalogue';
 
 @Controller('v1/kinds')
 export class KindsController {
-  private readonly list = { object: 'list', data: kindIds.map((id) => this.shown(id)) };
+  private readonly list = { object: 'list', data: kindIds.map((id) => this.toKindObject(id)) };
 
   @Get()
-  all(): object {
+  getKinds(): object {
     return this.list;
   }
 
-  private shown(id: KindId) {
+  private toKindObject(id: KindId) {
     const { title, modalities, endpoint, input, output, streams, timeoutMs, longestMs, examples } =
       kindOf(id);
     return {

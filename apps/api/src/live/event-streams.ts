@@ -3,9 +3,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '#database';
 import { OverLimit } from '#domain';
-import { bearerKey } from '../access/api-key.guard.ts';
+import { parseBearerKey } from '../access/access.guard.ts';
 import { AUTHENTICATE, type Authenticate } from '../access/authenticate.ts';
-import { EventStream } from './event-stream.ts';
+import { SseStream } from '../http/sse-stream.ts';
 import { LiveFeed } from './live-feed.ts';
 
 /** Open at once for one workspace; a page needs one. */
@@ -21,7 +21,7 @@ export class EventStreams {
   ) {}
 
   /** Starts the answer. The stream ends when either side closes it, or its key is revoked. @throws OverLimit */
-  open(request: FastifyRequest, reply: FastifyReply, { workspaceId, keyId }: Caller): EventStream {
+  open(request: FastifyRequest, reply: FastifyReply, { workspaceId, keyId }: Caller): SseStream {
     const count = this.counts.get(workspaceId) ?? 0;
     if (count >= maxStreams) {
       throw new OverLimit(`A workspace may have ${maxStreams} event streams open. Close one first.`, {
@@ -31,14 +31,14 @@ export class EventStreams {
       });
     }
     this.counts.set(workspaceId, count + 1);
-    const stream = new EventStream(reply);
-    const stop = this.live.join({
+    const stream = new SseStream(reply);
+    const stop = this.live.addConnection({
       keyId,
-      admit: () => this.authenticate(bearerKey(request)),
+      reauthenticate: () => this.authenticate(parseBearerKey(request)),
       end: () => stream.end(),
     });
-    stream.holds({ stop });
-    stream.holds({ stop: () => this.closed(workspaceId) });
+    stream.onEnd({ stop });
+    stream.onEnd({ stop: () => this.closed(workspaceId) });
     return stream;
   }
 

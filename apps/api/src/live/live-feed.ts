@@ -4,12 +4,12 @@
  * left out.
  */
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
-import type { Fact, LiveState } from '#contracts';
+import type { Fact, LiveState } from '@millrace/contracts';
 import { FeedStore } from '#database';
 import { Unauthenticated } from '#domain';
 import { Coalescer, type Bus, type Unsubscribe } from '#realtime';
 import type { Logger } from '#telemetry';
-import { BUS, LOGGER } from '../tokens.ts';
+import { BUS, LOGGER } from '../infrastructure/tokens.ts';
 import { READ_SUBJECT, type ReadSubject } from './read-subject.ts';
 
 /** At most five looks a second at one subject, however often it moves. */
@@ -22,7 +22,7 @@ const page = 500;
 export interface Connection {
   readonly keyId: string;
   /** Shows its key again. @throws Unauthenticated when it is no longer good. */
-  admit(): Promise<unknown>;
+  reauthenticate(): Promise<unknown>;
   end(): void;
 }
 
@@ -33,11 +33,11 @@ export interface Following {
 }
 
 /** A promise is waited for while older facts are read, so that a slow reader sets the pace. */
-export type TakeFact = (fact: Fact) => void | Promise<void>;
-export type TakeState = (state: LiveState) => void;
+export type OnEvent = (fact: Fact) => void | Promise<void>;
+export type OnState = (state: LiveState) => void;
 
 class FollowedFeed {
-  readonly takers = new Set<TakeFact>();
+  readonly takers = new Set<OnEvent>();
   /** Takers, and those that are still reading older facts. */
   users = 0;
   /** Facts up to here have gone to the takers. */
@@ -49,7 +49,7 @@ class FollowedFeed {
 
 interface FollowedSubject {
   readonly workspaceId: string;
-  readonly takers: Set<TakeState>;
+  readonly takers: Set<OnState>;
   looking: boolean;
   again: boolean;
 }
@@ -59,7 +59,7 @@ export class LiveFeed implements OnModuleDestroy {
   private readonly feeds = new Map<string, FollowedFeed>();
   private readonly subjects = new Map<string, FollowedSubject>();
   private readonly connections = new Set<Connection>();
-  private readonly looks = new Coalescer<null>(refreshEveryMs, (id) => void this.look(id));
+  private readonly refreshes = new Coalescer<null>(refreshEveryMs, (id) => void this.refresh(id));
   private readonly subscriptions: Promise<Unsubscribe>[];
   /** Settles when all that is announced from now on is heard; until then the clock has to find it. */
   readonly listening: Promise<void>;
@@ -73,28 +73,28 @@ export class LiveFeed implements OnModuleDestroy {
     @Inject(LOGGER) private readonly log: Logger,
   ) {
     this.subscriptions = [
-      bus.subscribeSignal('batch', ({ batchId }) => this.moved(batchId)),
-      bus.subscribeSignal('task', ({ taskId }) => this.moved(taskId)),
+      bus.subscribeUpdates('batch', ({ batchId }) => this.requestRefresh(batchId)),
+      bus.subscribeUpdates('task', ({ taskId }) => this.requestRefresh(taskId)),
       bus.subscribe(
         'task.ended',
-        ({ taskId }) => this.moved(taskId),
+        ({ taskId }) => this.requestRefresh(taskId),
         () => undefined,
       ),
       bus.subscribe(
         'facts.stamped',
-        ({ workspaceId, to }) => this.stamped(workspaceId, to),
-        () => this.lookAgain(),
+        ({ workspaceId, to }) => this.onPublished(workspaceId, to),
+        () => this.refreshAll(),
       ),
       bus.subscribe(
         'key.revoked',
-        ({ keyId }) => this.revoked(keyId),
+        ({ keyId }) => this.endRevoked(keyId),
         () => undefined, // The one above looks at everything.
       ),
     ];
     // A subscription waits for a bus that is away; it fails only when the bus is closed first.
-    this.listening = Promise.all(this.subscriptions).then(() => this.lookAgain());
+    this.listening = Promise.all(this.subscriptions).then(() => this.refreshAll());
     this.listening.catch(() => undefined);
-    this.clock = setInterval(() => void this.lookForStamped(), lookEveryMs);
+    this.clock = setInterval(() => void this.pollFeeds(), lookEveryMs);
   }
 
   async onModuleDestroy(): Promise<void> {
@@ -107,7 +107,7 @@ export class LiveFeed implements OnModuleDestroy {
   }
 
   /** Ends the connection when its key is revoked. @returns to be called when it has ended by itself. */
-  join(connection: Connection): () => void {
+  addConnection(connection: Connection): () => void {
     this.connections.add(connection);
     return () => this.connections.delete(connection);
   }
@@ -116,7 +116,7 @@ export class LiveFeed implements OnModuleDestroy {
    * Gives a taker each fact of the workspace once, in order: those after `after`, or those stamped from now on.
    * @returns once it is up to date. @throws Unavailable
    */
-  async followFacts(workspaceId: string, after: number | null, take: TakeFact): Promise<Following> {
+  async followEvents(workspaceId: string, after: number | null, take: OnEvent): Promise<Following> {
     const feed = this.feeds.get(workspaceId) ?? this.begin(workspaceId);
     feed.users++;
     let isFollowing = true;
@@ -131,7 +131,7 @@ export class LiveFeed implements OnModuleDestroy {
       let position = after ?? feed.position;
       // Nothing may come between the last look and the taker's place among the others.
       while (position < feed.position) {
-        const facts = await this.feed.read(workspaceId, position, page);
+        const facts = await this.feed.listAfter(workspaceId, position, page);
         for (const fact of facts) await take(fact);
         position = facts.at(-1)?.position ?? feed.position;
       }
@@ -144,7 +144,7 @@ export class LiveFeed implements OnModuleDestroy {
   }
 
   /** Gives a taker the subject's state each time that it moved, but for those that a newer one overtakes. */
-  followState(workspaceId: string, id: string, take: TakeState): () => void {
+  followState(workspaceId: string, id: string, take: OnState): () => void {
     let subject = this.subjects.get(id);
     if (!subject) {
       subject = { workspaceId, takers: new Set(), looking: false, again: false };
@@ -159,7 +159,7 @@ export class LiveFeed implements OnModuleDestroy {
   }
 
   private begin(workspaceId: string): FollowedFeed {
-    const head = this.feed.heads([workspaceId]);
+    const head = this.feed.getHeads([workspaceId]);
     const feed = new FollowedFeed(
       head.then((heads) => {
         feed.position = heads.get(workspaceId) ?? 0;
@@ -172,12 +172,12 @@ export class LiveFeed implements OnModuleDestroy {
     return feed;
   }
 
-  private moved(id: string): void {
-    if (this.subjects.has(id)) this.looks.put(id, null);
+  private requestRefresh(id: string): void {
+    if (this.subjects.has(id)) this.refreshes.push(id, null);
   }
 
   /** One look at a time, so that an older state never follows a newer one. */
-  private async look(id: string): Promise<void> {
+  private async refresh(id: string): Promise<void> {
     const subject = this.subjects.get(id);
     if (!subject) return;
     if (subject.looking) {
@@ -194,12 +194,12 @@ export class LiveFeed implements OnModuleDestroy {
       subject.looking = false;
       if (subject.again && !this.stopped) {
         subject.again = false;
-        this.moved(id);
+        this.requestRefresh(id);
       }
     }
   }
 
-  private stamped(workspaceId: string, to: number): void {
+  private onPublished(workspaceId: string, to: number): void {
     const feed = this.feeds.get(workspaceId);
     if (feed && feed.position < to) void this.deliver(workspaceId, feed);
   }
@@ -213,11 +213,11 @@ export class LiveFeed implements OnModuleDestroy {
       await feed.ready;
       while (feed.again && this.feeds.get(workspaceId) === feed && !this.stopped) {
         feed.again = false;
-        const facts = await this.feed.read(workspaceId, feed.position, page);
+        const facts = await this.feed.listAfter(workspaceId, feed.position, page);
         for (const fact of facts) {
           feed.position = fact.position;
           for (const take of feed.takers) void take(fact);
-          this.moved(fact.subject);
+          this.requestRefresh(fact.subject);
         }
         feed.again ||= facts.length === page;
       }
@@ -230,30 +230,30 @@ export class LiveFeed implements OnModuleDestroy {
   }
 
   /** Announcements and signals may have been missed: reads everything that someone here follows. */
-  private lookAgain(): void {
-    void this.admitAgain();
-    for (const id of this.subjects.keys()) this.looks.put(id, null);
+  private refreshAll(): void {
+    void this.reauthenticateAll();
+    for (const id of this.subjects.keys()) this.refreshes.push(id, null);
     for (const [workspaceId, feed] of this.feeds) void this.deliver(workspaceId, feed);
   }
 
-  private async lookForStamped(): Promise<void> {
+  private async pollFeeds(): Promise<void> {
     if (this.feeds.size === 0) return;
     try {
-      const heads = await this.feed.heads([...this.feeds.keys()]);
-      for (const [workspaceId, head] of heads) this.stamped(workspaceId, head);
+      const heads = await this.feed.getHeads([...this.feeds.keys()]);
+      for (const [workspaceId, head] of heads) this.onPublished(workspaceId, head);
     } catch {
       // Said elsewhere; the next tick looks again.
     }
   }
 
-  private revoked(keyId: string): void {
+  private endRevoked(keyId: string): void {
     for (const connection of this.connections) if (connection.keyId === keyId) connection.end();
   }
 
   /** Word of a revoked key may have been lost. */
-  private async admitAgain(): Promise<void> {
+  private async reauthenticateAll(): Promise<void> {
     for (const connection of [...this.connections]) {
-      await connection.admit().catch((error: unknown) => {
+      await connection.reauthenticate().catch((error: unknown) => {
         if (error instanceof Unauthenticated) connection.end();
       });
     }

@@ -9,23 +9,23 @@ import {
   type OnGatewayDisconnect,
   type OnGatewayInit,
 } from '@nestjs/websockets';
-import { subscribeMessage, type Fact, type SubscribeAck } from '#contracts';
+import { subscribeMessage, type Fact, type SubscribeAck } from '@millrace/contracts';
 import { Failure } from '#domain';
 import type { Logger } from '#telemetry';
 import { AUTHENTICATE, type Authenticate } from '../access/authenticate.ts';
-import { LOGGER } from '../tokens.ts';
+import { LOGGER } from '../infrastructure/tokens.ts';
 import { LiveFeed, type Following } from './live-feed.ts';
 import { READ_SUBJECT, type ReadSubject } from './read-subject.ts';
 import {
-  factsRoom,
+  eventsRoom,
   subjectRoom,
   workersRoom,
   workspaceRoom,
   type LiveServer,
   type LiveSocket,
 } from './rooms.ts';
-import { dropSlowSockets } from './slow-sockets.ts';
-import { READ_WORKERS, WorkersRooms, type ReadWorkers } from './workers-rooms.ts';
+import { dropSlowSockets } from './drop-slow-sockets.ts';
+import { READ_WORKERS, WorkerRooms, type ReadWorkers } from './worker-rooms.ts';
 
 const maxSubjects = 100;
 const messagesPerSecond = 50;
@@ -40,7 +40,7 @@ export class LiveGateway
     OnModuleDestroy
 {
   private server: LiveServer;
-  private workers: WorkersRooms;
+  private workers: WorkerRooms;
   private stopDropping = () => {};
   /** The feeds of workspaces that have a socket here, each told to all of its rooms at once. */
   private readonly feeds = new Map<string, Promise<Following>>();
@@ -64,7 +64,7 @@ export class LiveGateway
     });
     server.sockets.adapter.on('delete-room', (room: string) => this.emptied(room));
     this.stopDropping = dropSlowSockets(server, this.log);
-    this.workers = new WorkersRooms(server, this.readWorkers, this.log);
+    this.workers = new WorkerRooms(server, this.readWorkers, this.log);
   }
 
   onModuleDestroy(): void {
@@ -75,28 +75,28 @@ export class LiveGateway
   handleConnection(socket: LiveSocket): void {
     const { workspaceId, keyId } = socket.data;
     void socket.join(workspaceRoom(workspaceId));
-    const left = this.live.join({
+    const left = this.live.addConnection({
       keyId,
-      admit: () => this.admit(socket),
+      reauthenticate: () => this.admit(socket),
       end: () => socket.disconnect(true),
     });
     socket.once('disconnect', left);
     socket.use((packet, next) => {
       const [event, ...parts] = packet as [string, ...unknown[]];
       const ack = parts.at(-1) as ((answer: SubscribeAck) => void) | undefined;
-      if (!spend(socket)) {
+      if (!takeMessageBudget(socket)) {
         // A client that floods gets nothing out of an answer either.
         socket.disconnect(true);
       } else if (known.has(event)) {
         next();
       } else if (typeof ack === 'function') {
-        ack(refused('unknown_message', 'Messages are `subscribe` and `unsubscribe`.'));
+        ack(buildRefusal('unknown_message', 'Messages are `subscribe` and `unsubscribe`.'));
       }
     });
   }
 
   handleDisconnect(socket: LiveSocket): void {
-    socket.data.facts?.stop();
+    socket.data.events?.stop();
   }
 
   @Message('subscribe')
@@ -106,7 +106,7 @@ export class LiveGateway
   ): Promise<SubscribeAck> {
     const message = subscribeMessage.safeParse(body);
     if (!message.success) {
-      return refused(
+      return buildRefusal(
         'invalid_request',
         'Send `{ "batch": "batch_…" }`, `{ "task": "task_…" }`, `{ "workspace": true }` or `{ "workers": true }`.',
       );
@@ -115,10 +115,10 @@ export class LiveGateway
       if ('workers' in message.data) return { ok: true, state: await this.workers.enter(socket) };
       return 'workspace' in message.data
         ? await this.followWorkspace(socket, message.data.after ?? null)
-        : await this.followSubject(socket, subjectOf(message.data));
+        : await this.followSubject(socket, getSubjectId(message.data));
     } catch (error) {
       const { message: text, data } = this.refusal(error);
-      return refused(data.code, text);
+      return buildRefusal(data.code, text);
     }
   }
 
@@ -127,12 +127,12 @@ export class LiveGateway
     const message = subscribeMessage.safeParse(body);
     if (!message.success) return;
     if ('workspace' in message.data) {
-      socket.data.facts?.stop();
-      socket.data.facts = null;
-      void socket.leave(factsRoom(socket.data.workspaceId));
+      socket.data.events?.stop();
+      socket.data.events = null;
+      void socket.leave(eventsRoom(socket.data.workspaceId));
     } else if ('workers' in message.data) {
       void socket.leave(workersRoom(socket.data.workspaceId));
-    } else this.leave(socket, subjectOf(message.data));
+    } else this.leave(socket, getSubjectId(message.data));
   }
 
   /**
@@ -143,7 +143,7 @@ export class LiveGateway
     const { workspaceId, subjects } = socket.data;
     const isNew = !subjects.has(id);
     if (isNew && subjects.size >= maxSubjects) {
-      return refused(
+      return buildRefusal(
         'too_many_subscriptions',
         `A connection follows ${maxSubjects} batches and tasks at most.`,
       );
@@ -157,7 +157,7 @@ export class LiveGateway
         if (state) return { ok: true, state };
       }
       this.leave(socket, id);
-      return refused('not_found', 'No such batch or task.');
+      return buildRefusal('not_found', 'No such batch or task.');
     } catch (error) {
       if (isNew) this.leave(socket, id);
       throw error;
@@ -167,15 +167,15 @@ export class LiveGateway
   /** A socket that resumes is sent what it missed before it joins the others, so that all stays in order. */
   private async followWorkspace(socket: LiveSocket, after: number | null): Promise<SubscribeAck> {
     const { data } = socket;
-    data.facts?.stop();
-    const room = factsRoom(data.workspaceId);
+    data.events?.stop();
+    const room = eventsRoom(data.workspaceId);
     // Whoever is in this room is told by itself, and not with the rooms of its subjects again.
     void socket.join(room);
     try {
-      const following = await this.live.followFacts(data.workspaceId, after, (fact) => {
+      const following = await this.live.followEvents(data.workspaceId, after, (fact) => {
         socket.emit('fact', fact);
       });
-      data.facts = following;
+      data.events = following;
       if (!socket.connected) following.stop();
       return { ok: true, position: following.position };
     } catch (error) {
@@ -207,8 +207,8 @@ export class LiveGateway
   private async followFeed(workspaceId: string): Promise<void> {
     let following = this.feeds.get(workspaceId);
     if (!following) {
-      following = this.live.followFacts(workspaceId, null, (fact: Fact) => {
-        this.server.to(subjectRoom(fact.subject)).except(factsRoom(workspaceId)).emit('fact', fact);
+      following = this.live.followEvents(workspaceId, null, (fact: Fact) => {
+        this.server.to(subjectRoom(fact.subject)).except(eventsRoom(workspaceId)).emit('fact', fact);
       });
       this.feeds.set(workspaceId, following);
       following.catch(() => this.feeds.delete(workspaceId));
@@ -249,15 +249,15 @@ export class LiveGateway
   }
 }
 
-const subjectOf = (message: { batch: string } | { task: string }) =>
+const getSubjectId = (message: { batch: string } | { task: string }) =>
   'batch' in message ? message.batch : message.task;
 
-function refused(code: string, message: string): SubscribeAck {
+function buildRefusal(code: string, message: string): SubscribeAck {
   return { ok: false, error: { code, message } };
 }
 
 /** @returns whether the socket may still speak in this second. */
-function spend({ data }: LiveSocket): boolean {
+function takeMessageBudget({ data }: LiveSocket): boolean {
   const now = performance.now();
   if (!data.budget || now > data.budget.until) data.budget = { left: messagesPerSecond, until: now + 1_000 };
   return data.budget.left-- > 0;

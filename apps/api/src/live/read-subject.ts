@@ -1,5 +1,5 @@
 /** How what is followed is read as the API answers it, given by the module that has the stores. */
-import type { LiveState } from '#contracts';
+import type { LiveState } from '@millrace/contracts';
 
 /** @param id of a batch. @returns null when the workspace has no such subject. */
 export type ReadSubject = (workspaceId: string, id: string) => Promise<LiveState | null>;

@@ -1,12 +1,12 @@
 /** Rooms have names that only the server makes, and the types of what a socket carries. */
 import type { Server, Socket } from 'socket.io';
-import type { ClientToServer, ServerToClient } from '#contracts';
+import type { ClientToServer, ServerToClient } from '@millrace/contracts';
 import type { Caller } from '#database';
 import type { Following } from './live-feed.ts';
 
 export const subjectRoom = (id: string) => `subject:${id}`;
 /** Sockets that follow every fact of their workspace. */
-export const factsRoom = (workspaceId: string) => `facts:${workspaceId}`;
+export const eventsRoom = (workspaceId: string) => `facts:${workspaceId}`;
 /** Every socket of a workspace: as long as one is there, its feed is followed. */
 export const workspaceRoom = (workspaceId: string) => `workspace:${workspaceId}`;
 
@@ -14,16 +14,16 @@ export const workspaceRoom = (workspaceId: string) => `workspace:${workspaceId}`
 export const workersRoom = (workspaceId: string) => `workers:${workspaceId}`;
 
 /** Of whom it depends how much of the workers is shown. */
-export type Viewer = Pick<Caller, 'workspaceId' | 'operates'>;
+export type Viewer = Pick<Caller, 'workspaceId' | 'operatesInstance'>;
 
 export interface SocketData extends Viewer {
   workspaceId: string;
-  operates: boolean;
+  operatesInstance: boolean;
   keyId: string;
   /** Batches and tasks subscribed to, those being looked up included. */
   subjects: Set<string>;
   /** The workspace's facts, where they are followed. */
-  facts: Following | null;
+  events: Following | null;
   /** Messages still allowed in this second. */
   budget: { left: number; until: number };
 }

@@ -4,15 +4,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AppConfig } from '#config';
 import { NotFound } from '#domain';
 import { verifySignedUrl, type ObjectStore } from '#storage';
-import { Public } from '../access/api-key.guard.ts';
-import { sendContent } from '../files/send-content.ts';
-import { CONFIG, OBJECT_STORE } from '../tokens.ts';
+import { Public } from '../access/access.guard.ts';
+import { sendContent } from '../http/send-content.ts';
+import { CONFIG, OBJECTS } from '../infrastructure/tokens.ts';
 
 @Public()
 @Controller('v1/objects')
 export class ObjectsController {
   constructor(
-    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(OBJECTS) private readonly objects: ObjectStore,
     @Inject(CONFIG) private readonly config: AppConfig,
   ) {}
 
@@ -27,13 +27,13 @@ export class ObjectsController {
       { secret: this.config.MILLRACE_SECRET },
       { method: request.method, key, query },
     );
-    const found = await this.store.head(grant.key);
+    const found = await this.objects.head(grant.key);
     if (!found) throw new NotFound('This object is gone.');
     await sendContent(request, reply, {
       bytes: found.bytes,
       contentType: grant.contentType ?? found.contentType,
       filename: grant.filename,
-      open: async (range, signal) => (await this.store.get(grant.key, { ...range, signal })).stream,
+      open: async (range, signal) => (await this.objects.get(grant.key, { ...range, signal })).stream,
     });
   }
 }

@@ -4,14 +4,14 @@ import { kindIds, kindOf, type KindId } from '#catalogue';
 import { Failure, InvalidInput } from '#domain';
 import type { Providers } from '#providers';
 
-const fields = new Map<KindId, ReadonlySet<string>>();
+const inputFields = new Map<KindId, ReadonlySet<string>>();
 
 /** @returns the names that a kind's input has; of one that passes others on, those it knows. */
-function fieldsOf(id: KindId): ReadonlySet<string> {
-  let known = fields.get(id);
+function listInputFields(id: KindId): ReadonlySet<string> {
+  let known = inputFields.get(id);
   if (!known) {
     const { properties = {} } = z.toJSONSchema(kindOf(id).input, { io: 'input' });
-    fields.set(id, (known = new Set(Object.keys(properties))));
+    inputFields.set(id, (known = new Set(Object.keys(properties))));
   }
   return known;
 }
@@ -38,7 +38,7 @@ export function chooseKind(
   const [only] = served;
   if (served.length === 1) return only!;
   const fitting = served.filter(
-    (id) => named.every((name) => fieldsOf(id).has(name)) && kindOf(id).body.safeParse(body).success,
+    (id) => named.every((name) => listInputFields(id).has(name)) && kindOf(id).body.safeParse(body).success,
   );
   if (fitting.length === 1) return fitting[0]!;
   const could = (fitting.length > 0 ? fitting : served).join(', ');

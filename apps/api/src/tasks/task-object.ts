@@ -1,13 +1,13 @@
 /** A task's row as it goes on the wire. */
-import type { TaskAttempt, TaskObject, TaskProgress, TaskSummary } from '#contracts';
+import type { TaskAttempt, TaskObject, TaskProgress, TaskSummary } from '@millrace/contracts';
 import type { AttemptRow, QueuePlace, TaskRow, TaskWithWebhook } from '#database';
 import type { ObjectStore } from '#storage';
-import { usd } from '../usage/usd.ts';
+import { toUsd } from '../usage/to-usd.ts';
 import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
-import { seconds } from '../wire/time.ts';
+import { toUnixSeconds } from '../http/unix-seconds.ts';
 
 /** How long the signed address of an output is good. */
-export const signedForS = 3_600;
+export const signedUrlLifetimeS = 3_600;
 
 export function toTaskSummary(task: TaskRow): TaskSummary {
   const { inputTokens, outputTokens } = task;
@@ -19,11 +19,11 @@ export function toTaskSummary(task: TaskRow): TaskSummary {
     status: task.status,
     priority: task.priority,
     attempt: task.attempt,
-    created_at: seconds(task.createdAt),
-    run_at: seconds(task.runAt),
-    deadline: seconds(task.deadline),
-    started_at: seconds(task.startedAt),
-    finished_at: seconds(task.finishedAt),
+    created_at: toUnixSeconds(task.createdAt),
+    run_at: toUnixSeconds(task.runAt),
+    deadline: toUnixSeconds(task.deadline),
+    started_at: toUnixSeconds(task.startedAt),
+    finished_at: toUnixSeconds(task.finishedAt),
     error: task.error,
     usage:
       inputTokens === null
@@ -40,33 +40,33 @@ export function toTaskSummary(task: TaskRow): TaskSummary {
 /** @param place of one that is queued. @param webhookSecret shown by the answer to its creation alone. */
 export async function toTaskObject(
   task: TaskWithWebhook,
-  store: Pick<ObjectStore, 'signedUrl'>,
+  objects: Pick<ObjectStore, 'signedUrl'>,
   place: QueuePlace | null = null,
   webhookSecret?: string,
 ): Promise<TaskObject> {
   const { outputKey } = task;
-  const how = { method: 'GET', expiresInS: signedForS, filename: `${task.id}.json` } as const;
+  const how = { method: 'GET', expiresInS: signedUrlLifetimeS, filename: `${task.id}.json` } as const;
   return {
     ...toTaskSummary(task),
     retry_of: task.retryOf,
     webhook: task.webhook && toBoundWebhook(task.webhook, webhookSecret),
-    progress: progressOf(task, Date.now()),
+    progress: toTaskProgress(task, Date.now()),
     queue_position: place && place.position,
-    eta_seconds: etaOf(task, place),
-    output: await signedMedia(task, store),
-    output_url: outputKey && (await store.signedUrl(outputKey, how)),
+    eta_seconds: estimateEtaSeconds(task, place),
+    output: await signOutputMedia(task, objects),
+    output_url: outputKey && (await objects.signedUrl(outputKey, how)),
   };
 }
 
-export function toAttempt(attempt: AttemptRow): TaskAttempt {
+export function toTaskAttempt(attempt: AttemptRow): TaskAttempt {
   return {
     object: 'task.attempt',
     number: attempt.number,
     worker: attempt.workerId,
     provider: attempt.provider,
     model: attempt.model,
-    started_at: seconds(attempt.startedAt),
-    finished_at: seconds(attempt.finishedAt),
+    started_at: toUnixSeconds(attempt.startedAt),
+    finished_at: toUnixSeconds(attempt.finishedAt),
     outcome: attempt.outcome,
     error_code: attempt.errorCode,
     queue_ms: attempt.queueMs,
@@ -79,28 +79,28 @@ export function toAttempt(attempt: AttemptRow): TaskAttempt {
     output_bytes: attempt.outputBytes,
     images: attempt.images,
     media_seconds: attempt.mediaMs === null ? null : attempt.mediaMs / 1_000,
-    reported_cost_usd: usd(attempt.reportedCost),
-    estimated_cost_usd: usd(attempt.estimatedCost),
+    reported_cost_usd: toUsd(attempt.reportedCost),
+    estimated_cost_usd: toUsd(attempt.estimatedCost),
   };
 }
 
 /** An estimate never says that it is done. */
-const estimateMax = 95;
+const maxEstimatedPercent = 95;
 
 /**
  * Percent as the upstream says, once that is no less than what an estimate has shown; else by how long like tasks took, measured before this one began and fixed since, so
  * that it never falls. Null before the first try.
  */
-export function progressOf(task: TaskRow, now: number): TaskProgress | null {
-  const { progress, beganAt, estimateMs, finishedAt, status } = task;
-  if (!beganAt || status === 'scheduled') return null;
-  const elapsedMs = Math.max(0, (finishedAt?.getTime() ?? now) - beganAt.getTime());
-  const { percent: told, floor = 0 } = progress ?? {};
-  const isTold = told !== undefined && told >= floor;
-  const guess = estimateMs ? Math.min(estimateMax, Math.floor((elapsedMs / estimateMs) * 100)) : null;
+export function toTaskProgress(task: TaskRow, now: number): TaskProgress | null {
+  const { progress, runStartedAt, estimateMs, finishedAt, status } = task;
+  if (!runStartedAt || status === 'scheduled') return null;
+  const elapsedMs = Math.max(0, (finishedAt?.getTime() ?? now) - runStartedAt.getTime());
+  const { percent: told, minPercent = 0 } = progress ?? {};
+  const isTold = told !== undefined && told >= minPercent;
+  const guess = estimateMs ? Math.min(maxEstimatedPercent, Math.floor((elapsedMs / estimateMs) * 100)) : null;
   const isDone = status === 'succeeded';
   return {
-    percent: isDone ? 100 : told === undefined ? guess : Math.max(told, floor),
+    percent: isDone ? 100 : told === undefined ? guess : Math.max(told, minPercent),
     source: isDone || isTold ? 'upstream' : told === undefined && guess === null ? 'none' : 'estimate',
     elapsed_seconds: Math.round(elapsedMs / 100) / 10,
     estimated_seconds: estimateMs && Math.round(estimateMs / 100) / 10,
@@ -111,24 +111,27 @@ export function progressOf(task: TaskRow, now: number): TaskProgress | null {
 }
 
 /** When a queued task should be done: those before it, by as many as run at a time, and itself. */
-function etaOf({ status, estimateMs, beganAt, progress }: TaskRow, place: QueuePlace | null): number | null {
+function estimateEtaSeconds(
+  { status, estimateMs, runStartedAt, progress }: TaskRow,
+  place: QueuePlace | null,
+): number | null {
   if (place) {
-    const { position, running, eachMs } = place;
-    if (eachMs === 0) return null;
-    return Math.ceil((eachMs * (Math.ceil(position / Math.max(running, 1)) + 1)) / 1_000);
+    const { position, running, typicalMs } = place;
+    if (typicalMs === 0) return null;
+    return Math.ceil((typicalMs * (Math.ceil(position / Math.max(running, 1)) + 1)) / 1_000);
   }
-  if (status !== 'running' || !beganAt) return null;
-  const elapsedMs = Date.now() - beganAt.getTime();
+  if (status !== 'running' || !runStartedAt) return null;
+  const elapsedMs = Date.now() - runStartedAt.getTime();
   const percent = progress?.percent ?? 0;
   if (percent > 0) return Math.ceil((elapsedMs * (100 - percent)) / percent / 1_000);
   return estimateMs && elapsedMs < estimateMs ? Math.ceil((estimateMs - elapsedMs) / 1_000) : null;
 }
 
 /** Each reference to the output's media is given a signed address. */
-async function signedMedia(task: TaskRow, store: Pick<ObjectStore, 'signedUrl'>): Promise<unknown> {
+async function signOutputMedia(task: TaskRow, objects: Pick<ObjectStore, 'signedUrl'>): Promise<unknown> {
   const { media, output = null } = task;
   if (!media || output === null) return output;
-  const urls = await Promise.all(media.map(({ key }, at) => signedUrlOf(task.id, key, at, store)));
+  const urls = await Promise.all(media.map(({ key }, at) => signMediaUrl(task.id, key, at, objects)));
   const sign = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(sign);
     if (typeof value !== 'object' || value === null) return value;
@@ -139,12 +142,12 @@ async function signedMedia(task: TaskRow, store: Pick<ObjectStore, 'signedUrl'>)
   return sign(output);
 }
 
-export function signedUrlOf(
+export function signMediaUrl(
   taskId: string,
   key: string,
   at: number,
-  store: Pick<ObjectStore, 'signedUrl'>,
+  objects: Pick<ObjectStore, 'signedUrl'>,
 ): Promise<string> {
   const filename = `${taskId}-${at}.${key.slice(key.lastIndexOf('.') + 1)}`;
-  return store.signedUrl(key, { method: 'GET', expiresInS: signedForS, filename });
+  return objects.signedUrl(key, { method: 'GET', expiresInS: signedUrlLifetimeS, filename });
 }

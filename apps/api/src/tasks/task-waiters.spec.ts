@@ -29,7 +29,7 @@ function desk(stored: EndedTask[] = []) {
     },
   } as unknown as Bus;
   const tasks = {
-    ended: async (ids: readonly string[]) => {
+    listEnded: async (ids: readonly string[]) => {
       asked.push(ids);
       return stored.filter(({ taskId }) => ids.includes(taskId));
     },
@@ -48,26 +48,26 @@ function desk(stored: EndedTask[] = []) {
 
 test('the news that carries the end is enough; nobody else’s is', async () => {
   const { waiters, asked, say } = desk();
-  const waiting = waiters.expect('task_a');
+  const waiting = waiters.register('task_a');
   say({ taskId: 'task_b', end });
   say({ taskId: 'task_a', end });
-  expect(await waiting.within(1_000, never)).toEqual(ended('task_a'));
+  expect(await waiting.wait(1_000, never)).toEqual(ended('task_a'));
   expect(asked).toEqual([]);
 });
 
 test('news without it, and a bus that may have lost some, are looked up', async () => {
   const { waiters, say, missed } = desk([ended('task_a'), ended('task_b')]);
-  const [a, b] = [waiters.expect('task_a'), waiters.expect('task_b')];
+  const [a, b] = [waiters.register('task_a'), waiters.register('task_b')];
   say({ taskId: 'task_a' });
-  expect(await a.within(1_000, never)).toEqual(ended('task_a'));
+  expect(await a.wait(1_000, never)).toEqual(ended('task_a'));
   missed();
-  expect(await b.within(1_000, never)).toEqual(ended('task_b'));
+  expect(await b.wait(1_000, never)).toEqual(ended('task_b'));
 });
 
 test('without any news the clock looks, for all that wait at once, and only while somebody does', async () => {
   jest.useFakeTimers();
   const { waiters, asked, stored } = desk();
-  const waits = ['task_a', 'task_b'].map((id) => waiters.expect(id).within(60_000, never));
+  const waits = ['task_a', 'task_b'].map((id) => waiters.register(id).wait(60_000, never));
   await jest.advanceTimersByTimeAsync(2_500);
   expect(asked).toEqual([
     ['task_a', 'task_b'],
@@ -84,14 +84,14 @@ test('without any news the clock looks, for all that wait at once, and only whil
 test('a wait ends with its time, with its caller, and with the process', async () => {
   jest.useFakeTimers();
   const { waiters } = desk();
-  const late = waiters.expect('task_a').within(500, never);
+  const late = waiters.register('task_a').wait(500, never);
   const gone = new AbortController();
-  const left = waiters.expect('task_b').within(60_000, gone.signal);
+  const left = waiters.register('task_b').wait(60_000, gone.signal);
   gone.abort();
   expect(await left).toBeNull();
   await jest.advanceTimersByTimeAsync(500);
   expect(await late).toBeNull();
-  const held = waiters.expect('task_c').within(60_000, never);
+  const held = waiters.register('task_c').wait(60_000, never);
   const leaving = waiters.onModuleDestroy();
   await jest.advanceTimersByTimeAsync(6_000);
   expect(await held).toBeNull();

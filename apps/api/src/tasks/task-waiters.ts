@@ -6,30 +6,30 @@ import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@ne
 import { TaskStore, type EndedTask } from '#database';
 import type { Bus, Unsubscribe } from '#realtime';
 import type { Logger } from '#telemetry';
-import { BUS, LOGGER } from '../tokens.ts';
+import { BUS, LOGGER } from '../infrastructure/tokens.ts';
 
-export interface Waiting {
+export interface TaskWaiter {
   /** @returns how it ended; null when time is up, the caller has left or this process is leaving. Ends the wait. */
-  within(ms: number, left: AbortSignal): Promise<EndedTask | null>;
+  wait(ms: number, left: AbortSignal): Promise<EndedTask | null>;
   /** Nobody will wait. */
-  forget(): void;
+  cancel(): void;
 }
 
 type Listener = (end: EndedTask | null) => void;
 
-const lookEveryMs = 1_000;
+const pollIntervalMs = 1_000;
 /** How long a process that leaves lets its callers wait on. */
-const graceMs = 5_000;
+const shutdownGraceMs = 5_000;
 
 @Injectable()
 export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
-  private readonly waiting = new Map<string, Set<Listener>>();
-  private readonly subscribed: Promise<Unsubscribe>[] = [];
-  private clock: NodeJS.Timeout | undefined;
+  private readonly listeners = new Map<string, Set<Listener>>();
+  private readonly subscriptions: Promise<Unsubscribe>[] = [];
+  private pollTimer: NodeJS.Timeout | undefined;
   private onEmpty: () => void = () => undefined;
 
   constructor(
-    @Inject(TaskStore) private readonly tasks: Pick<TaskStore, 'ended'>,
+    @Inject(TaskStore) private readonly tasks: Pick<TaskStore, 'listEnded'>,
     @Inject(BUS) private readonly bus: Pick<Bus, 'subscribe'>,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
@@ -38,27 +38,27 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
     const listening = this.bus.subscribe(
       'task.ended',
       ({ taskId, end }) => {
-        if (end) this.tell({ taskId, outputKey: null, ...end });
-        else if (this.waiting.has(taskId)) void this.look([taskId]);
+        if (end) this.settle({ taskId, outputKey: null, ...end });
+        else if (this.listeners.has(taskId)) void this.poll([taskId]);
       },
-      () => void this.look(),
+      () => void this.poll(),
     );
     // It waits for a bus that is away; until then the clock alone looks.
     listening.catch(() => undefined);
-    this.subscribed.push(listening);
-    this.clock = setInterval(() => void this.look(), lookEveryMs);
+    this.subscriptions.push(listening);
+    this.pollTimer = setInterval(() => void this.poll(), pollIntervalMs);
   }
 
   async onModuleDestroy(): Promise<void> {
-    if (this.waiting.size > 0) {
+    if (this.listeners.size > 0) {
       await Promise.race([
         new Promise<void>((resolve) => (this.onEmpty = resolve)),
-        new Promise((resolve) => setTimeout(resolve, graceMs).unref()),
+        new Promise((resolve) => setTimeout(resolve, shutdownGraceMs).unref()),
       ]);
     }
-    clearInterval(this.clock);
-    for (const listeners of [...this.waiting.values()]) for (const tell of [...listeners]) tell(null);
-    const ends = this.subscribed.map(async (subscription) => (await subscription)());
+    clearInterval(this.pollTimer);
+    for (const listeners of [...this.listeners.values()]) for (const tell of [...listeners]) tell(null);
+    const ends = this.subscriptions.map(async (subscription) => (await subscription)());
     await Promise.race([
       Promise.allSettled(ends),
       new Promise((resolve) => setTimeout(resolve, 1_000).unref()),
@@ -66,20 +66,20 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
   }
 
   /** To be called before the task can have ended, or with `mayHaveEnded`. */
-  expect(taskId: string, { mayHaveEnded = false } = {}): Waiting {
+  register(taskId: string, { mayHaveEnded = false } = {}): TaskWaiter {
     const { promise, resolve } = Promise.withResolvers<EndedTask | null>();
-    const listeners = this.waiting.get(taskId) ?? new Set();
-    this.waiting.set(taskId, listeners.add(resolve));
-    const forget = () => {
+    const listeners = this.listeners.get(taskId) ?? new Set();
+    this.listeners.set(taskId, listeners.add(resolve));
+    const cancel = () => {
       listeners.delete(resolve);
-      if (listeners.size > 0 || this.waiting.get(taskId) !== listeners) return;
-      this.waiting.delete(taskId);
-      if (this.waiting.size === 0) this.onEmpty();
+      if (listeners.size > 0 || this.listeners.get(taskId) !== listeners) return;
+      this.listeners.delete(taskId);
+      if (this.listeners.size === 0) this.onEmpty();
     };
-    if (mayHaveEnded) void this.look([taskId]);
+    if (mayHaveEnded) void this.poll([taskId]);
     return {
-      forget,
-      async within(ms, left) {
+      cancel,
+      async wait(ms, left) {
         const give = () => resolve(null);
         const timer = setTimeout(give, ms);
         left.addEventListener('abort', give, { once: true });
@@ -89,20 +89,20 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
         } finally {
           clearTimeout(timer);
           left.removeEventListener('abort', give);
-          forget();
+          cancel();
         }
       },
     };
   }
 
-  private tell(end: EndedTask): void {
-    for (const tell of this.waiting.get(end.taskId) ?? []) tell(end);
+  private settle(end: EndedTask): void {
+    for (const tell of this.listeners.get(end.taskId) ?? []) tell(end);
   }
 
-  private async look(ids: readonly string[] = [...this.waiting.keys()]): Promise<void> {
+  private async poll(ids: readonly string[] = [...this.listeners.keys()]): Promise<void> {
     if (ids.length === 0) return;
     try {
-      for (const end of await this.tasks.ended(ids)) this.tell(end);
+      for (const end of await this.tasks.listEnded(ids)) this.settle(end);
     } catch (error) {
       this.log.debug({ err: error }, 'could not ask which tasks have ended');
     }

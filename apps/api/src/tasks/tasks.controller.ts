@@ -28,21 +28,31 @@ import {
   type TaskListQuery,
   type TaskObject,
   type TaskSummary,
-} from '#contracts';
+} from '@millrace/contracts';
 import { TaskStore, type Caller, type WebhookEndpointRow } from '#database';
 import { Conflict, NotFound } from '#domain';
 import type { Bus } from '#realtime';
 import type { ObjectStore } from '#storage';
-import { CallerOf } from '../access/api-key.guard.ts';
-import { idempotencyOf } from '../batches/create-batch.ts';
-import { BUS, CONFIG, OBJECT_STORE, WEBHOOKS } from '../tokens.ts';
-import { boundEndpoint, boundLike, type Webhooks } from '../webhooks/manage-endpoints.ts';
-import { leftDuring } from '../wire/aborted.ts';
-import { knownId } from '../wire/known-id.pipe.ts';
-import { parsePrefer } from './prefer.ts';
-import { SUBMIT_TASK, type SubmitTask, type MakeWebhook, type TaskLife } from './submit-task.ts';
-import { signedForS, signedUrlOf, toAttempt, toTaskObject, toTaskSummary } from './task-object.ts';
-import { letWait } from './wait.ts';
+import { CurrentCaller } from '../access/access.guard.ts';
+import { parseIdempotencyKey } from '../batches/create-batch.ts';
+import { BUS, CONFIG, OBJECTS, WEBHOOK_TOOLS } from '../infrastructure/tokens.ts';
+import {
+  buildSubjectWebhook,
+  copySubjectWebhook,
+  type WebhookTools,
+} from '../webhooks/manage-webhook-endpoints.ts';
+import { createResponseAbortSignal } from '../http/client-disconnect.ts';
+import { resourceId } from '../http/resource-id.pipe.ts';
+import { parsePrefer } from './parse-prefer.ts';
+import { SUBMIT_TASK, type SubmitTask, type BuildTaskWebhook, type TaskRunOptions } from './submit-task.ts';
+import {
+  signedUrlLifetimeS,
+  signMediaUrl,
+  toTaskAttempt,
+  toTaskObject,
+  toTaskSummary,
+} from './task-object.ts';
+import { extendSocketTimeout } from './send-task-answer.ts';
 
 @Controller('v1/tasks')
 export class TasksController {
@@ -50,40 +60,40 @@ export class TasksController {
     @Inject(TaskStore) private readonly tasks: TaskStore,
     @Inject(SUBMIT_TASK) private readonly submit: SubmitTask,
     @Inject(CONFIG) private readonly config: AppConfig,
-    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(OBJECTS) private readonly objects: ObjectStore,
     @Inject(BUS) private readonly bus: Bus,
-    @Inject(WEBHOOKS) private readonly webhooks: Webhooks,
+    @Inject(WEBHOOK_TOOLS) private readonly webhooks: WebhookTools,
   ) {}
 
   /** 202 with the task; with `Prefer: wait`, 200 once it has ended in time. */
   @Post()
   async create(
-    @CallerOf() caller: Caller,
+    @CurrentCaller() caller: Caller,
     @Body({ schema: createTaskBody }) body: CreateTaskBody,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('prefer') prefer?: string,
     @Headers('idempotency-key') key?: string,
   ): Promise<TaskObject> {
-    const { waitMs, applied } = parsePrefer(prefer, this.config.DIRECT_WAIT_SECONDS);
+    const { waitMs, appliedHeader } = parsePrefer(prefer, this.config.DIRECT_WAIT_SECONDS);
     const { kind, webhook } = body;
-    const bound = webhook && ((id: string) => boundEndpoint(id, webhook, this.webhooks));
-    const life = lifeOf(body);
+    const bound = webhook && ((id: string) => buildSubjectWebhook(id, webhook, this.webhooks));
+    const life = buildRunOptions(body);
     const wanted = { kind, body: taskBody(body), under: 'input.', life, webhook: bound ?? null };
-    const idempotency = idempotencyOf(key, body, 'POST /v1/tasks');
-    const { taskId, waiting, webhookSecret } = await this.submit(caller, wanted, idempotency);
+    const idempotency = parseIdempotencyKey(key, body, 'POST /v1/tasks');
+    const { taskId, waiter, webhookSecret } = await this.submit(caller, wanted, idempotency);
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
-    if (applied) void reply.header('preference-applied', applied);
-    letWait(request, waitMs);
-    const end = waitMs > 0 && (await waiting.within(waitMs, leftDuring(reply)));
-    waiting.forget();
+    if (appliedHeader) void reply.header('preference-applied', appliedHeader);
+    extendSocketTimeout(request, waitMs);
+    const end = waitMs > 0 && (await waiter.wait(waitMs, createResponseAbortSignal(reply)));
+    waiter.cancel();
     void reply.status(end ? 200 : 202);
-    return this.show(caller, taskId, webhookSecret);
+    return this.readTask(caller, taskId, webhookSecret);
   }
 
   @Get()
   async list(
-    @CallerOf() caller: Caller,
+    @CurrentCaller() caller: Caller,
     @Query({ schema: taskListQuery }) page: TaskListQuery,
   ): Promise<Page<TaskSummary>> {
     const rows = await this.tasks.list(caller.workspaceId, page);
@@ -91,25 +101,28 @@ export class TasksController {
   }
 
   @Get(':id')
-  async get(@CallerOf() caller: Caller, @Param('id', knownId('task')) id: string): Promise<TaskObject> {
-    return this.show(caller, id);
+  async get(
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('task')) id: string,
+  ): Promise<TaskObject> {
+    return this.readTask(caller, id);
   }
 
   /** The tries, oldest first: how long each was queued, upstream, and being stored. */
   @Get(':id/attempts')
   async attempts(
-    @CallerOf() caller: Caller,
-    @Param('id', knownId('task')) id: string,
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('task')) id: string,
   ): Promise<{ object: 'list'; data: TaskAttempt[] }> {
-    const rows = await this.tasks.attempts(caller.workspaceId, id);
-    return { object: 'list', data: rows.map(toAttempt) };
+    const rows = await this.tasks.listAttempts(caller.workspaceId, id);
+    return { object: 'list', data: rows.map(toTaskAttempt) };
   }
 
   /** The output by signed URL: its media, else its JSON. `index` names one of several. */
   @Get(':id/output')
   async output(
-    @CallerOf() caller: Caller,
-    @Param('id', knownId('task')) id: string,
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('task')) id: string,
     @Query({ schema: outputQuery }) { index }: { index: number },
     @Res() reply: FastifyReply,
   ): Promise<void> {
@@ -120,10 +133,10 @@ export class TasksController {
     const kept = task.media?.[index];
     if (index > 0 && !kept) throw new NotFound('The output has no such part.', { code: 'output_not_found' });
     if (kept) {
-      await reply.redirect(await signedUrlOf(id, kept.key, index, this.store), 302);
+      await reply.redirect(await signMediaUrl(id, kept.key, index, this.objects), 302);
     } else if (task.outputKey) {
-      const how = { method: 'GET', expiresInS: signedForS, filename: `${id}.json` } as const;
-      await reply.redirect(await this.store.signedUrl(task.outputKey, how), 302);
+      const how = { method: 'GET', expiresInS: signedUrlLifetimeS, filename: `${id}.json` } as const;
+      await reply.redirect(await this.objects.signedUrl(task.outputKey, how), 302);
     } else await reply.type('application/json; charset=utf-8').send(JSON.stringify(task.output));
   }
 
@@ -131,8 +144,8 @@ export class TasksController {
   @Post(':id/retry')
   @HttpCode(202)
   async retry(
-    @CallerOf() caller: Caller,
-    @Param('id', knownId('task')) id: string,
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('task')) id: string,
     @Body({ schema: retryTaskBody }) retry: RetryTaskBody,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('idempotency-key') key?: string,
@@ -146,44 +159,47 @@ export class TasksController {
         },
       );
     }
-    const body: unknown = inputKey ? JSON.parse((await this.store.read(inputKey)).toString()) : input;
+    const body: unknown = inputKey ? JSON.parse((await this.objects.read(inputKey)).toString()) : input;
     const { priority, timeoutMs, fallbackModels } = task;
     const life = { priority, timeoutMs, fallbackModels, retryOf: id };
-    const webhook = this.webhookOfRetry(retry, task.webhook);
-    const idempotency = idempotencyOf(key, { retry: id, ...retry }, 'POST /v1/tasks');
+    const webhook = this.buildRetryWebhook(retry, task.webhook);
+    const idempotency = parseIdempotencyKey(key, { retry: id, ...retry }, 'POST /v1/tasks');
     const wanted = { kind, body, life, webhook };
-    const { taskId, waiting, webhookSecret } = await this.submit(caller, wanted, idempotency);
-    waiting.forget();
+    const { taskId, waiter, webhookSecret } = await this.submit(caller, wanted, idempotency);
+    waiter.cancel();
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
-    return this.show(caller, taskId, webhookSecret);
+    return this.readTask(caller, taskId, webhookSecret);
   }
 
   @Post(':id/cancel')
   @HttpCode(200)
-  async cancel(@CallerOf() caller: Caller, @Param('id', knownId('task')) id: string): Promise<TaskObject> {
+  async cancel(
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('task')) id: string,
+  ): Promise<TaskObject> {
     const task = await this.tasks.cancel(caller.workspaceId, id);
-    void this.bus.announce('task.cancel', { taskId: id });
-    void this.bus.announce('task.ended', { taskId: id });
-    void this.bus.announce('facts.written', {});
-    return toTaskObject(task, this.store);
+    void this.bus.publish('task.cancel', { taskId: id });
+    void this.bus.publish('task.ended', { taskId: id });
+    void this.bus.publish('facts.written', {});
+    return toTaskObject(task, this.objects);
   }
 
   /** Its own; or the one of the task that it retries, unless it asks for none. */
-  private webhookOfRetry(body: RetryTaskBody, before: WebhookEndpointRow | null): MakeWebhook | null {
+  private buildRetryWebhook(body: RetryTaskBody, before: WebhookEndpointRow | null): BuildTaskWebhook | null {
     const { webhook } = body ?? {};
-    if (webhook) return (id) => boundEndpoint(id, webhook, this.webhooks);
+    if (webhook) return (id) => buildSubjectWebhook(id, webhook, this.webhooks);
     if (webhook === null || !before) return null;
-    return async (id) => ({ endpoint: boundLike(id, before, this.webhooks.sealer) });
+    return async (id) => ({ endpoint: copySubjectWebhook(id, before, this.webhooks.sealer) });
   }
 
-  private async show({ workspaceId }: Caller, id: string, webhookSecret?: string): Promise<TaskObject> {
+  private async readTask({ workspaceId }: Caller, id: string, webhookSecret?: string): Promise<TaskObject> {
     const task = await this.tasks.get(workspaceId, id);
-    const place = task.status === 'queued' ? await this.tasks.place(id) : null;
-    return toTaskObject(task, this.store, place, webhookSecret);
+    const place = task.status === 'queued' ? await this.tasks.findQueuePosition(id) : null;
+    return toTaskObject(task, this.objects, place, webhookSecret);
   }
 }
 
-function lifeOf(body: CreateTaskBody): TaskLife {
+function buildRunOptions(body: CreateTaskBody): TaskRunOptions {
   const { priority, run_at, deadline, start_timeout, timeout, fallback_models } = body;
   return {
     priority,

@@ -3,16 +3,16 @@
  * then is its row written. Parts come in parallel, in any order, through any API process.
  */
 import type { Multipart, MultipartFile } from '@fastify/multipart';
-import { maxParts, newId } from '#contracts';
+import { maxParts, newId } from '@millrace/contracts';
 import type { UploadPartRow, UploadRow, UploadStore } from '#database';
-import { InvalidInput, OverLimit, PartCounter, Unavailable, type PartLines } from '#domain';
+import { InvalidInput, OverLimit, PartLineCounter, Unavailable, type PartLines } from '#domain';
 import type { ObjectStore } from '#storage';
-import { asFailure } from '../files/upload-bytes.ts';
-import { readable } from '../files/upload-file.ts';
+import { toUploadFailure } from '../files/read-upload.ts';
+import { readParts } from '../files/upload-file.ts';
 
 export interface AddPartOptions {
   readonly uploads: UploadStore;
-  readonly store: ObjectStore;
+  readonly objects: ObjectStore;
   /** Of one part. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
@@ -21,35 +21,35 @@ export interface AddPartOptions {
 interface StoredPart {
   readonly id: string;
   readonly key: string;
-  readonly counted: PartLines;
+  readonly lineCounts: PartLines;
 }
 
 /** @throws InvalidInput, Conflict, OverLimit, Unavailable; nothing of the part is left behind then. */
 export async function addPart(
   upload: UploadRow,
   form: AsyncIterable<Multipart>,
-  on: AddPartOptions,
+  deps: AddPartOptions,
 ): Promise<UploadPartRow> {
   let stored: StoredPart | null = null;
   try {
-    for await (const part of readable(form)) {
+    for await (const part of readParts(form)) {
       if (part.type === 'field' && part.fieldname !== 'data') continue;
       if (part.type === 'field' || part.fieldname !== 'data' || stored)
         throw new InvalidInput('Send the bytes of one part as a file, in the field `data`.', {
           param: 'data',
         });
-      stored = await storePart(upload, part, on);
+      stored = await storePart(upload, part, deps);
     }
     if (!stored) throw new InvalidInput('The field `data` is missing.', { param: 'data' });
-    if (stored.counted.bytes === 0)
+    if (stored.lineCounts.bytes === 0)
       throw new InvalidInput('The part is empty.', { code: 'empty_part', param: 'data' });
     // Twice the file, and a part: those whose answer was lost are sent again.
-    const limits = { parts: maxParts, bytes: 2 * upload.bytes + on.maxBytes };
-    return await on.uploads.addPart(upload.workspaceId, upload.id, stored, limits);
+    const limits = { parts: maxParts, bytes: 2 * upload.bytes + deps.maxBytes };
+    return await deps.uploads.addPart(upload.workspaceId, upload.id, stored, limits);
   } catch (error) {
     // Where Postgres went away while it was asked, the row may be there: its object must be too.
     const isForgotten = stored && !(error instanceof Unavailable);
-    if (isForgotten) await on.store.delete([stored!.key]).catch(() => undefined);
+    if (isForgotten) await deps.objects.delete([stored!.key]).catch(() => undefined);
     throw error;
   }
 }
@@ -57,29 +57,29 @@ export async function addPart(
 async function storePart(
   { workspaceId, id: uploadId }: UploadRow,
   part: MultipartFile,
-  { store, maxBytes, signal }: AddPartOptions,
+  { objects, maxBytes, signal }: AddPartOptions,
 ): Promise<StoredPart> {
   const id = newId('part');
   const key = `${workspaceId}/uploads/${uploadId}/${id}`;
-  const counter = new PartCounter();
-  await store.put(key, countedBytes(part, maxBytes, counter), { signal });
-  return { id, key, counted: counter.end() };
+  const counter = new PartLineCounter();
+  await objects.put(key, countedBytes(part, maxBytes, counter), { signal });
+  return { id, key, lineCounts: counter.end() };
 }
 
 /** As they come: a part of a gzip file is none. */
 async function* countedBytes(
   { file }: MultipartFile,
   maxBytes: number,
-  counter: PartCounter,
+  counter: PartLineCounter,
 ): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of file as AsyncIterable<Buffer>) {
-      counter.take(chunk);
+      counter.add(chunk);
       if (counter.bytes > maxBytes) throw partTooLarge(maxBytes);
       yield chunk;
     }
   } catch (error) {
-    throw asFailure(error);
+    throw toUploadFailure(error);
   }
 }
 

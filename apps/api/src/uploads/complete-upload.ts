@@ -7,45 +7,45 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { newId, type CompleteUploadBody } from '#contracts';
+import { newId, type CompleteUploadBody } from '@millrace/contracts';
 import type { UploadPartRow, UploadRow, UploadStore, UploadWithFile } from '#database';
-import { Conflict, countLines, InvalidInput, LineCounter, placeParts, Unavailable } from '#domain';
+import { Conflict, countLines, InvalidInput, LineCounter, numberPartLines, Unavailable } from '#domain';
 import { readSegments, type ObjectStore } from '#storage';
-import { expiresInS } from '../files/store-lines.ts';
-import { expand, isCompressed } from '../files/upload-bytes.ts';
-import { plainName } from '../files/upload-file.ts';
+import { fileLifetimeS } from '../files/store-lines.ts';
+import { gunzip, isCompressed } from '../files/read-upload.ts';
+import { expandedFilename } from '../files/upload-file.ts';
 
 export interface CompleteUploadOptions {
   readonly uploads: UploadStore;
-  readonly store: ObjectStore;
+  readonly objects: ObjectStore;
   /** Of the file, expanded if compressed. */
   readonly maxBytes: number;
 }
 
-interface Pass {
-  readonly asked: string;
-  readonly end: Promise<UploadWithFile>;
+interface RunningCompletion {
+  readonly request: string;
+  readonly result: Promise<UploadWithFile>;
 }
 
 export class CompleteUpload {
-  private readonly running = new Map<string, Pass>();
+  private readonly running = new Map<string, RunningCompletion>();
 
-  constructor(private readonly on: CompleteUploadOptions) {}
+  constructor(private readonly deps: CompleteUploadOptions) {}
 
   /** @throws NotFound, Conflict, InvalidInput, OverLimit; the upload is as it was then, and may be completed again. */
   run(workspaceId: string, id: string, body: CompleteUploadBody): Promise<UploadWithFile> {
-    const asked = JSON.stringify([workspaceId, body]);
+    const request = JSON.stringify([workspaceId, body]);
     const running = this.running.get(id);
-    if (running?.asked === asked) return running.end;
+    if (running?.request === request) return running.result;
     if (running) {
       throw new Conflict('This upload is being completed in another way. Ask again once that has ended.', {
         code: 'upload_completing',
       });
     }
-    const end = complete(workspaceId, id, body, this.on).finally(() => this.running.delete(id));
-    end.catch(() => undefined); // Told to whoever still waits.
-    this.running.set(id, { asked, end });
-    return end;
+    const result = complete(workspaceId, id, body, this.deps).finally(() => this.running.delete(id));
+    result.catch(() => undefined); // Told to whoever still waits.
+    this.running.set(id, { request, result });
+    return result;
   }
 }
 
@@ -53,31 +53,31 @@ async function complete(
   workspaceId: string,
   id: string,
   { part_ids, md5 }: CompleteUploadBody,
-  on: CompleteUploadOptions,
+  deps: CompleteUploadOptions,
 ): Promise<UploadWithFile> {
-  const begun = await on.uploads.beginCompletion(workspaceId, id, part_ids);
-  if (!begun) return on.uploads.get(workspaceId, id);
+  const begun = await deps.uploads.beginCompletion(workspaceId, id, part_ids);
+  if (!begun) return deps.uploads.get(workspaceId, id);
   const { upload, parts } = begun;
   try {
     assertBytes(upload, parts);
-    if (isCompressed(upload.filename)) return await completeExpanded(upload, parts, part_ids, md5, on);
-    if (md5) await assertMd5(parts, md5, on);
-    return await on.uploads.complete(workspaceId, id, part_ids, {
-      ...fileOf(upload),
+    if (isCompressed(upload.filename)) return await completeExpanded(upload, parts, part_ids, md5, deps);
+    if (md5) await assertMd5(parts, md5, deps);
+    return await deps.uploads.complete(workspaceId, id, part_ids, {
+      ...buildNewFile(upload),
       bytes: upload.bytes,
-      placed: placeParts(parts),
+      placed: numberPartLines(parts),
     });
   } catch (error) {
-    await on.uploads.dropCompletion(id).catch(() => undefined);
+    await deps.uploads.cancelCompletion(id).catch(() => undefined);
     throw error;
   }
 }
 
-const fileOf = ({ purpose, filename, expiresAfterS }: UploadRow) => ({
+const buildNewFile = ({ purpose, filename, expiresAfterS }: UploadRow) => ({
   id: newId('file'),
   purpose,
-  filename: plainName(filename),
-  expiresInS: expiresInS(purpose, expiresAfterS),
+  filename: expandedFilename(filename),
+  expiresInS: fileLifetimeS(purpose, expiresAfterS),
 });
 
 function assertBytes(upload: UploadRow, parts: readonly UploadPartRow[]): void {
@@ -90,16 +90,16 @@ function assertBytes(upload: UploadRow, parts: readonly UploadPartRow[]): void {
   );
 }
 
-const segmentsOf = (parts: readonly UploadPartRow[]) =>
+const toSegments = (parts: readonly UploadPartRow[]) =>
   parts.map(({ objectKey: key, bytes, lines }) => ({ key, bytes, lines }));
 
 async function assertMd5(
   parts: readonly UploadPartRow[],
   md5: string,
-  { store }: CompleteUploadOptions,
+  { objects }: CompleteUploadOptions,
 ): Promise<void> {
   const hash = createHash('md5');
-  for await (const chunk of readSegments(store, segmentsOf(parts)) as AsyncIterable<Buffer>)
+  for await (const chunk of readSegments(objects, toSegments(parts)) as AsyncIterable<Buffer>)
     hash.update(chunk);
   assertSame(hash.digest('hex'), md5);
 }
@@ -125,27 +125,27 @@ async function completeExpanded(
   parts: readonly UploadPartRow[],
   partIds: readonly string[],
   md5: string | null | undefined,
-  { uploads, store, maxBytes }: CompleteUploadOptions,
+  { uploads, objects, maxBytes }: CompleteUploadOptions,
 ): Promise<UploadWithFile> {
   const { workspaceId } = upload;
-  const file = fileOf(upload);
+  const file = buildNewFile(upload);
   const key = `${workspaceId}/files/${file.id}.jsonl`;
   const counter = new LineCounter();
   const hash = createHash('md5');
-  const sent = hashed(readSegments(store, segmentsOf(parts)), md5 ? hash : null);
+  const sent = hashed(readSegments(objects, toSegments(parts)), md5 ? hash : null);
   let isStored = false;
   try {
-    await store.put(key, countLines(expand(Readable.from(sent, { objectMode: false }), maxBytes), counter));
+    await objects.put(key, countLines(gunzip(Readable.from(sent, { objectMode: false }), maxBytes), counter));
     isStored = true;
     if (md5) assertSame(hash.digest('hex'), md5);
     const lineIndex = counter.end();
     const segments = [{ key, bytes: counter.bytes, lines: counter.lines, lineIndex }];
     const completed = await uploads.complete(workspaceId, upload.id, partIds, { ...file, segments });
     // Another process may have been asked the same, and come first.
-    if (completed.upload.fileId !== file.id) await store.delete([key]).catch(() => undefined);
+    if (completed.upload.fileId !== file.id) await objects.delete([key]).catch(() => undefined);
     return completed;
   } catch (error) {
-    if (isStored && !(error instanceof Unavailable)) await store.delete([key]).catch(() => undefined);
+    if (isStored && !(error instanceof Unavailable)) await objects.delete([key]).catch(() => undefined);
     throw error;
   }
 }

@@ -10,16 +10,16 @@ import {
   type CreateUploadBody,
   type UploadObject,
   type UploadPartObject,
-} from '#contracts';
+} from '@millrace/contracts';
 import { UploadStore, type Caller } from '#database';
 import { InvalidInput } from '#domain';
 import type { ObjectStore } from '#storage';
-import { CallerOf } from '../access/api-key.guard.ts';
-import { tooLarge } from '../files/upload-bytes.ts';
-import { assertName } from '../files/upload-file.ts';
-import { CONFIG, OBJECT_STORE } from '../tokens.ts';
-import { abortedWith } from '../wire/aborted.ts';
-import { knownId } from '../wire/known-id.pipe.ts';
+import { CurrentCaller } from '../access/access.guard.ts';
+import { fileTooLarge } from '../files/read-upload.ts';
+import { assertFilename } from '../files/upload-file.ts';
+import { CONFIG, OBJECTS } from '../infrastructure/tokens.ts';
+import { createRequestAbortSignal } from '../http/client-disconnect.ts';
+import { resourceId } from '../http/resource-id.pipe.ts';
 import { addPart, partTooLarge } from './add-part.ts';
 import { CompleteUpload } from './complete-upload.ts';
 import { toPartObject, toUploadObject } from './upload-object.ts';
@@ -36,57 +36,60 @@ export class UploadsController {
 
   constructor(
     @Inject(UploadStore) private readonly uploads: UploadStore,
-    @Inject(OBJECT_STORE) private readonly store: ObjectStore,
+    @Inject(OBJECTS) private readonly objects: ObjectStore,
     @Inject(CONFIG) private readonly config: AppConfig,
   ) {
-    this.completion = new CompleteUpload({ uploads, store, maxBytes: config.UPLOAD_MAX_BYTES });
+    this.completion = new CompleteUpload({ uploads, objects, maxBytes: config.UPLOAD_MAX_BYTES });
   }
 
   @Post()
   @HttpCode(200)
   async create(
-    @CallerOf() caller: Caller,
+    @CurrentCaller() caller: Caller,
     @Body({ schema: createUploadBody }) body: CreateUploadBody,
   ): Promise<UploadObject> {
     const { filename, purpose, bytes, mime_type: mimeType, expires_after } = body;
     const maxBytes = this.config.UPLOAD_MAX_BYTES;
-    assertName(filename, purpose, 'filename');
-    if (bytes > maxBytes) throw tooLarge(maxBytes, 'bytes');
+    assertFilename(filename, purpose, 'filename');
+    if (bytes > maxBytes) throw fileTooLarge(maxBytes, 'bytes');
     const lifetime = { expiresAfterS: expires_after?.seconds ?? null, expiresInS: livesS };
     const upload = { id: newId('upload'), filename, purpose, bytes, mimeType, ...lifetime };
     return toUploadObject({ upload: await this.uploads.create(caller.workspaceId, upload), file: null });
   }
 
   @Get(':id')
-  async get(@CallerOf() caller: Caller, @Param('id', knownId('upload')) id: string): Promise<UploadObject> {
+  async get(
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('upload')) id: string,
+  ): Promise<UploadObject> {
     return toUploadObject(await this.uploads.get(caller.workspaceId, id));
   }
 
   @Post(':id/parts')
   @HttpCode(200)
   async addPart(
-    @CallerOf() caller: Caller,
-    @Param('id', knownId('upload')) id: string,
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('upload')) id: string,
     @Req() request: FastifyRequest,
   ): Promise<UploadPartObject> {
     if (!request.isMultipart()) {
       throw new InvalidInput('Send the part as multipart/form-data, in the field `data`.', { param: 'data' });
     }
-    const { uploads, store, config } = this;
+    const { uploads, objects, config } = this;
     const maxBytes = config.UPLOAD_PART_MAX_BYTES;
     if (Number(request.headers['content-length'] ?? 0) > maxBytes + formBytes) throw partTooLarge(maxBytes);
-    const signal = abortedWith(request);
+    const signal = createRequestAbortSignal(request);
     const upload = await uploads.getPending(caller.workspaceId, id);
     signal.throwIfAborted();
     const form = request.parts({ limits: { fileSize: maxBytes + 1, fields: 20, fieldSize: 8_192 } });
-    return toPartObject(await addPart(upload, form, { uploads, store, maxBytes, signal }));
+    return toPartObject(await addPart(upload, form, { uploads, objects, maxBytes, signal }));
   }
 
   @Post(':id/complete')
   @HttpCode(200)
   async complete(
-    @CallerOf() caller: Caller,
-    @Param('id', knownId('upload')) id: string,
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('upload')) id: string,
     @Body({ schema: completeUploadBody }) body: CompleteUploadBody,
   ): Promise<UploadObject> {
     return toUploadObject(await this.completion.run(caller.workspaceId, id, body));
@@ -95,8 +98,8 @@ export class UploadsController {
   @Post(':id/cancel')
   @HttpCode(200)
   async cancel(
-    @CallerOf() caller: Caller,
-    @Param('id', knownId('upload')) id: string,
+    @CurrentCaller() caller: Caller,
+    @Param('id', resourceId('upload')) id: string,
   ): Promise<UploadObject> {
     return toUploadObject(await this.uploads.cancel(caller.workspaceId, id));
   }

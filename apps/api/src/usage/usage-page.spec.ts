@@ -1,6 +1,6 @@
-import { usageQuery } from '#contracts';
+import { usageQuery } from '@millrace/contracts';
 import type { UsedRow } from '#database';
-import { queryOf, spanOf, toUsagePage } from './usage-page.ts';
+import { buildUsageQuery, getSpan, toUsagePage } from './usage-page.ts';
 
 const hour = 3_600;
 const day = 24 * hour;
@@ -29,21 +29,21 @@ const sums = {
     upstreamMs: 19,
     storeMs: 23,
     firstTokenMs: 30,
-    firstTokens: 2,
+    firstTokenCount: 2,
     errors: { provider_error: 1 },
   },
 };
 
 test('times are of whole buckets, and the present one is the last', () => {
-  expect(spanOf(query({ start_time: now - 2 * day }), now)).toEqual({
+  expect(getSpan(query({ start_time: now - 2 * day }), now)).toEqual({
     ...{ from: 998 * day, until: 1_001 * day, width: day, next: null },
   });
-  expect(spanOf(query({ start_time: now, bucket_width: '1h' }), now)).toEqual({
+  expect(getSpan(query({ start_time: now, bucket_width: '1h' }), now)).toEqual({
     ...{ from: now - 7, until: now - 7 + hour, width: hour, next: null },
   });
   const closed = { start_time: 997 * day, end_time: 999 * day };
-  expect(spanOf(query(closed), now)).toMatchObject({ from: 997 * day, until: 999 * day });
-  expect(spanOf(query({ start_time: now + 3 * day }), now)).toMatchObject({
+  expect(getSpan(query(closed), now)).toMatchObject({ from: 997 * day, until: 999 * day });
+  expect(getSpan(query({ start_time: now + 3 * day }), now)).toMatchObject({
     from: 1_003 * day,
     until: 1_003 * day,
   });
@@ -53,7 +53,7 @@ test('pages follow each other without a gap, to the end', () => {
   const seen: number[] = [];
   let page: string | undefined;
   do {
-    const span = spanOf(query({ start_time: 990 * day, limit: 4, ...(page && { page }) }), now);
+    const span = getSpan(query({ start_time: 990 * day, limit: 4, ...(page && { page }) }), now);
     const { data, has_more: hasMore, next_page: next } = toUsagePage([], span);
     expect(hasMore).toBe(next !== null);
     seen.push(...data.map(({ start_time: start }) => start / day));
@@ -63,7 +63,7 @@ test('pages follow each other without a gap, to the end', () => {
 });
 
 test('each bucket has its results, and the empty ones none; what is not grouped by is null', () => {
-  const span = spanOf(query({ start_time: 999 * day }), now);
+  const span = getSpan(query({ start_time: 999 * day }), now);
   const rows: UsedRow[] = [
     { ...sums, start: 1_000 * day, model: 'a/b', apiKeyId: '' },
     { ...sums, start: 1_000 * day, model: 'a/c', apiKeyId: 'key_1', isBatch: true },
@@ -95,7 +95,7 @@ test('each bucket has its results, and the empty ones none; what is not grouped 
 
 test('what is asked of the store', () => {
   const given = query({ start_time: 0, bucket_width: '1h', group_by: 'model,model', models: 'a/b,a/c' });
-  expect(queryOf(given, spanOf(given, now))).toMatchObject({
-    ...{ from: 0, until: 24 * hour, unit: 'hour', by: ['model'], models: ['a/b', 'a/c'] },
+  expect(buildUsageQuery(given, getSpan(given, now))).toMatchObject({
+    ...{ from: 0, until: 24 * hour, unit: 'hour', groupBy: ['model'], models: ['a/b', 'a/c'] },
   });
 });

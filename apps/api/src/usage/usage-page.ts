@@ -1,7 +1,7 @@
 /** Sums as buckets of time: which a page has, and what stands in each. */
-import type { UsageBucket, UsageCost, UsagePage, UsageQueryParams, UsageResult } from '#contracts';
+import type { UsageBucket, UsageCost, UsagePage, UsageQueryParams, UsageResult } from '@millrace/contracts';
 import type { UsageQuery, UsedRow, UsedSums } from '#database';
-import { usd } from './usd.ts';
+import { toUsd } from './to-usd.ts';
 
 const widths = { '1h': 3_600, '1d': 86_400 } as const;
 
@@ -15,7 +15,7 @@ export interface Span {
 }
 
 /** @param now Unix seconds: the bucket of the present is the last. */
-export function spanOf(query: UsageQueryParams, now: number): Span {
+export function getSpan(query: UsageQueryParams, now: number): Span {
   const width = widths[query.bucket_width];
   const begun = (time: number) => Math.floor(time / width) * width;
   const from = begun(query.page === undefined ? query.start_time : Number(query.page.slice('page_'.length)));
@@ -24,10 +24,10 @@ export function spanOf(query: UsageQueryParams, now: number): Span {
   return { from, until, width, next: until < end ? until : null };
 }
 
-export function queryOf(query: UsageQueryParams, { from, until, width }: Span): UsageQuery {
+export function buildUsageQuery(query: UsageQueryParams, { from, until, width }: Span): UsageQuery {
   const { group_by: by = [], models, providers, kinds, api_key_ids: apiKeyIds, batch } = query;
   const unit = width === widths['1h'] ? 'hour' : 'day';
-  return { from, until, unit, by: [...new Set(by)], models, providers, kinds, apiKeyIds, batch };
+  return { from, until, unit, groupBy: [...new Set(by)], models, providers, kinds, apiKeyIds, batch };
 }
 
 export function toUsagePage(rows: readonly UsedRow[], { from, until, width, next }: Span): UsagePage {
@@ -66,7 +66,7 @@ function toResult(row: UsedRow): UsageResult {
       queue_ms: row.queueMs,
       upstream_ms: row.upstreamMs,
       store_ms: row.storeMs,
-      first_token_ms: row.firstTokens > 0 ? Math.round(row.firstTokenMs / row.firstTokens) : null,
+      first_token_ms: row.firstTokenCount > 0 ? Math.round(row.firstTokenMs / row.firstTokenCount) : null,
     },
   };
 }
@@ -75,9 +75,9 @@ function toResult(row: UsedRow): UsageResult {
 export function toCost(sums: Pick<UsedSums, CostSums>): UsageCost {
   const { reportedCost, reportedRequests, estimatedCost, estimatedRequests } = sums;
   return {
-    reported_usd: reportedRequests > 0 ? usd(reportedCost) : null,
+    reported_usd: reportedRequests > 0 ? toUsd(reportedCost) : null,
     reported_requests: reportedRequests,
-    estimated_usd: estimatedRequests > 0 ? usd(estimatedCost) : null,
+    estimated_usd: estimatedRequests > 0 ? toUsd(estimatedCost) : null,
     estimated_requests: estimatedRequests,
   };
 }

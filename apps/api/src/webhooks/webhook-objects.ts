@@ -5,18 +5,18 @@ import type {
   DeliveryObject,
   DeliveryWithAttempts,
   WebhookEndpointObject,
-} from '#contracts';
+} from '@millrace/contracts';
 import type { DeliveryAttemptRow, ListedDelivery, WebhookEndpointRow } from '#database';
 import { payloadOf } from '#webhooks';
-import { seconds } from '../wire/time.ts';
+import { toUnixSeconds } from '../http/unix-seconds.ts';
 
 /** @param secret in the answers that show it. */
-export function toEndpointObject(row: WebhookEndpointRow, secret?: string): WebhookEndpointObject {
+export function toWebhookEndpointObject(row: WebhookEndpointRow, secret?: string): WebhookEndpointObject {
   return {
     id: row.id,
     object: 'webhook_endpoint',
-    created_at: seconds(row.createdAt),
-    updated_at: seconds(row.updatedAt),
+    created_at: toUnixSeconds(row.createdAt),
+    updated_at: toUnixSeconds(row.updatedAt),
     name: row.name,
     url: row.url,
     event_types: row.eventTypes,
@@ -24,16 +24,16 @@ export function toEndpointObject(row: WebhookEndpointRow, secret?: string): Webh
     ...(secret && { signing_secret: secret }),
     millrace: {
       status: row.disabledAt ? 'disabled' : 'enabled',
-      disabled_at: seconds(row.disabledAt),
+      disabled_at: toUnixSeconds(row.disabledAt),
       disabled_reason: row.disabledReason,
-      failing_since: seconds(row.failingSince),
+      failing_since: toUnixSeconds(row.failingSince),
       headers: row.headerNames,
       metadata_filter: row.metadataFilter,
       ordered: row.ordered,
       rate_limit: row.rateLimit,
       subject: row.subject,
       old_secret_until:
-        row.oldSecretUntil && row.oldSecretUntil > new Date() ? seconds(row.oldSecretUntil) : null,
+        row.oldSecretUntil && row.oldSecretUntil > new Date() ? toUnixSeconds(row.oldSecretUntil) : null,
     },
   };
 }
@@ -58,10 +58,10 @@ export function toDeliveryObject(row: ListedDelivery): DeliveryObject {
     event_type: row.eventType,
     subject: row.subject,
     status: row.status,
-    tries: row.tries,
-    created_at: seconds(row.createdAt),
-    next_try_at: seconds(row.nextTryAt),
-    finished_at: seconds(row.finishedAt),
+    tries: row.attemptCount,
+    created_at: toUnixSeconds(row.createdAt),
+    next_try_at: toUnixSeconds(row.nextAttemptAt),
+    finished_at: toUnixSeconds(row.finishedAt),
     error_code: row.errorCode,
   };
 }
@@ -79,7 +79,7 @@ function toAttempt(row: DeliveryAttemptRow, body: string): DeliveryAttemptObject
   return {
     object: 'webhook_delivery.attempt',
     number: row.number,
-    started_at: seconds(row.startedAt),
+    started_at: toUnixSeconds(row.startedAt),
     duration_ms: row.durationMs,
     request: { url: row.url, headers: row.requestHeaders, body },
     response:
@@ -89,9 +89,9 @@ function toAttempt(row: DeliveryAttemptRow, body: string): DeliveryAttemptObject
             status: row.status,
             headers: row.responseHeaders ?? {},
             body: row.responseBody ?? '',
-            body_is_cut: row.responseCut,
+            body_is_cut: row.responseTruncated,
           },
     error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? '' },
-    next_try_at: seconds(row.nextTryAt),
+    next_try_at: toUnixSeconds(row.nextAttemptAt),
   };
 }

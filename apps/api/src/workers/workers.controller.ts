@@ -1,9 +1,9 @@
 /** `/v1/workers`: who is there, what runs, what is held in memory. */
 import { Controller, Get, Inject } from '@nestjs/common';
-import type { Page, WorkerObject } from '#contracts';
+import type { Page, WorkerObject } from '@millrace/contracts';
 import { WorkerStore, type Caller } from '#database';
-import { CallerOf } from '../access/api-key.guard.ts';
-import { toWorkerPage, workersShownForS } from './worker-object.ts';
+import { CurrentCaller } from '../access/access.guard.ts';
+import { toWorkerPage, workerListWindowS } from './worker-object.ts';
 
 @Controller('v1/workers')
 export class WorkersController {
@@ -11,7 +11,7 @@ export class WorkersController {
 
   /** Every worker of the last minute. */
   @Get()
-  async list(@CallerOf() caller: Caller): Promise<Page<WorkerObject>> {
-    return toWorkerPage(await this.workers.look(workersShownForS), caller);
+  async list(@CurrentCaller() caller: Caller): Promise<Page<WorkerObject>> {
+    return toWorkerPage(await this.workers.getSnapshot(workerListWindowS), caller);
   }
 }

@@ -3,26 +3,26 @@
  * a failure calls for is the policy's to say (libs/domain/policy); here its verdict is carried out on the inputs.
  */
 import { packingOf, type Answer, type Kind, type KindId } from '#catalogue';
-import type { WireError } from '#contracts';
+import type { WireError } from '@millrace/contracts';
 import {
   type Failure,
-  inHalves,
+  splitUntilSettled,
   InvalidInput,
   ProviderFailure,
   type AdaptivePacking,
   type CallOptions,
-  type Refusal,
-  type TryRecord,
-  type Upstream,
+  type CallFailure,
+  type AttemptRecord,
+  type CallPolicy,
 } from '#domain';
 import { resolveMedia, type MediaSources } from '#media';
 import type { Route, Run } from '#providers';
 import type { Logger } from '#telemetry';
-import type { Release } from './device.ts';
+import type { Release } from './call-limiter.ts';
 
 export type Outcome = { readonly answer: Answer } | { readonly failure: Failure };
 
-export interface Item {
+export interface InferItem {
   readonly body: unknown;
   /** May be called again with another outcome; the first counts. */
   readonly settle: (outcome: Outcome) => void;
@@ -31,7 +31,7 @@ export interface Item {
 }
 
 /** What a call goes through, and who is told of it. */
-export interface Inference {
+export interface InferOptions {
   readonly kind: Kind;
   readonly call: (input: unknown, run: Run) => Promise<unknown>;
   /** The run of one call. */
@@ -44,54 +44,54 @@ export interface Inference {
   /** Ends everything; `infer` then rejects with its reason. */
   readonly signal: AbortSignal;
   /** Waits for the device; held for one try and not while the next waits. */
-  readonly turn: () => Promise<Release>;
+  readonly acquire: () => Promise<Release>;
   /** The policy around each call, and what this process knows of the model's provider. */
-  readonly upstream: Upstream;
+  readonly policy: CallPolicy;
   readonly packing: AdaptivePacking;
   /** Told how each try went. */
-  readonly observe: (record: TryRecord) => void;
+  readonly observe: (record: AttemptRecord) => void;
   readonly log: Logger;
 }
 
 /** The handler behind a route, bound to its model. */
-export function callOf({ provider, model }: Route, kind: KindId): Inference['call'] {
+export function bindHandler({ provider, model }: Route, kind: KindId): InferOptions['call'] {
   const handler = provider.handlers[kind]!;
   return (input, run) => handler({ model, input: input as never }, run);
 }
 
 /** Settles when every item is settled. @throws only the reason of an aborted `signal` */
-export async function infer(items: readonly Item[], on: Inference): Promise<void> {
-  await inHalves(items, (some, used) => inferTogether(some, used, on));
+export async function infer(items: readonly InferItem[], deps: InferOptions): Promise<void> {
+  await splitUntilSettled(items, (some, used) => inferTogether(some, used, deps));
 }
 
-async function inferTogether(items: readonly Item[], used: number, on: Inference) {
-  const { signal, deadline, turn, observe } = on;
+async function inferTogether(items: readonly InferItem[], used: number, deps: InferOptions) {
+  const { signal, deadline, acquire, observe } = deps;
   let wanted = items;
-  const translate = (error: unknown) => asFailure(error, wanted, on.log);
+  const translate = (error: unknown) => asFailure(error, wanted, deps.log);
   const inHand = { signal, deadline, used, inHalves: items.length > 1, translate };
-  const fetched = await fetchMedia(items, on, inHand);
+  const fetched = await fetchMedia(items, deps, inHand);
   const called =
     fetched ??
-    (await on.upstream.call({
+    (await deps.policy.call({
       ...inHand,
-      turn,
-      attempt: (alive) => callOnce((wanted = items.filter((item) => !item.signal?.aborted)), on, alive),
+      acquire,
+      execute: (alive) => callOnce((wanted = items.filter((item) => !item.signal?.aborted)), deps, alive),
       observe,
     }));
   if ('answer' in called) {
-    on.packing.grow();
+    deps.packing.grow();
     // The turn is given up by now: whoever has it next sends its call before these are written.
     if (wanted.length > 1) await new Promise(setImmediate);
     for (const [at, part] of called.answer.entries())
-      wanted[at]!.settle(answerOf(part, wanted[at]!.body, on));
+      wanted[at]!.settle(answerOf(part, wanted[at]!.body, deps));
     return { settled: true, used: 0 };
   }
-  const { failure, verdict, isOver } = called;
-  const isLate = verdict === 'overdue' && !isOver;
-  if (isLate || verdict === 'smaller') on.packing.shrink({ items: wanted.length });
-  const isSuspect = failure.suspect && (verdict === 'item' || verdict === 'transient');
-  if (wanted.length > 1 && (isLate || verdict === 'smaller' || isSuspect)) {
-    return { settled: false, used: isLate ? called.used : 0 };
+  const { failure, failureClass, isFinal } = called;
+  const isLate = failureClass === 'overdue' && !isFinal;
+  if (isLate || failureClass === 'smaller') deps.packing.shrink({ items: wanted.length });
+  const isSuspect = failure.suspect && (failureClass === 'item' || failureClass === 'transient');
+  if (wanted.length > 1 && (isLate || failureClass === 'smaller' || isSuspect)) {
+    return { settled: false, used: isLate ? called.usedAttempts : 0 };
   }
   for (const { settle } of wanted) settle({ failure });
   return { settled: true, used: 0 };
@@ -99,29 +99,33 @@ async function inferTogether(items: readonly Item[], used: number, on: Inference
 
 /** What the inputs name by URL or file comes first, under the same policy, but on no account of the provider's. */
 async function fetchMedia(
-  items: readonly Item[],
-  { kind, media, upstream, signal }: Inference,
-  inHand: Pick<CallOptions<null>, 'signal' | 'deadline' | 'used' | 'inHalves' | 'translate'>,
-): Promise<Refusal | null> {
+  items: readonly InferItem[],
+  { kind, media, policy, signal }: InferOptions,
+  inHand: Pick<CallOptions<null>, 'signal' | 'deadline' | 'usedAttempts' | 'splitsOnTimeout' | 'translate'>,
+): Promise<CallFailure | null> {
   const slots = items.flatMap(({ body, signal: own }) => (own?.aborted ? [] : (kind.media?.(body) ?? [])));
   if (slots.length === 0) return null;
-  const fetched = await upstream.apart().call({
+  const fetched = await policy.createIsolated().call({
     ...inHand,
-    turn: async () => () => undefined,
-    attempt: () => resolveMedia(slots, media, signal),
+    acquire: async () => () => undefined,
+    execute: () => resolveMedia(slots, media, signal),
     observe: () => undefined,
   });
   return 'failure' in fetched ? fetched : null;
 }
 
 /** One try. An output that does not fit what was asked is a failure of the try: it is never written. */
-async function callOnce(items: readonly Item[], on: Inference, alive: () => void): Promise<unknown[]> {
-  const { kind } = on;
+async function callOnce(
+  items: readonly InferItem[],
+  deps: InferOptions,
+  alive: () => void,
+): Promise<unknown[]> {
+  const { kind } = deps;
   const bodies = items.map(({ body }) => body);
   const packing = packingOf(kind);
-  const limit = limited(on);
+  const limit = limited(deps);
   try {
-    const output = await on.call(packing.join(bodies), toldBy(on.run(limit.signal), alive));
+    const output = await deps.call(packing.join(bodies), toldBy(deps.run(limit.signal), alive));
     return packing.split(output, bodies);
   } finally {
     limit.end();
@@ -131,22 +135,22 @@ async function callOnce(items: readonly Item[], on: Inference, alive: () => void
 /** Whatever a provider says meanwhile shows that it is there. */
 const toldBy = (run: Run, alive: () => void): Run => ({
   ...run,
-  progress(progress) {
+  reportProgress(progress) {
     alive();
-    run.progress(progress);
+    run.reportProgress(progress);
   },
   stream(delta) {
     alive();
     run.stream(delta);
   },
-  remember(id) {
+  saveRunId(id) {
     alive();
-    return run.remember(id);
+    return run.saveRunId(id);
   },
 });
 
 /** An answer that our own code can't write fails alone; thrown on, it would hold up its neighbours at every try. */
-function answerOf(output: unknown, body: unknown, { kind, log }: Inference): Outcome {
+function answerOf(output: unknown, body: unknown, { kind, log }: InferOptions): Outcome {
   try {
     return { answer: kind.answer(output, body) };
   } catch (error) {
@@ -158,7 +162,7 @@ function answerOf(output: unknown, body: unknown, { kind, log }: Inference): Out
  * A call's time, ended with the call: of `AbortSignal.timeout` and `AbortSignal.any` a million calls that failed
  * at once left as many behind, each for its whole minute: 1.4 GB.
  */
-function limited({ signal, kind, timeoutMs }: Inference): { signal: AbortSignal; end(): void } {
+function limited({ signal, kind, timeoutMs }: InferOptions): { signal: AbortSignal; end(): void } {
   const own = new AbortController();
   const stop = () => own.abort(signal.reason);
   const expire = () => own.abort(new DOMException('The call took too long.', 'TimeoutError'));
@@ -175,7 +179,7 @@ function limited({ signal, kind, timeoutMs }: Inference): { signal: AbortSignal;
 }
 
 /** A time-out of ours counts as the provider's; what a provider did not translate is a fault of ours. */
-function asFailure(error: unknown, items: readonly Item[], log: Logger): ProviderFailure {
+function asFailure(error: unknown, items: readonly InferItem[], log: Logger): ProviderFailure {
   if (error instanceof ProviderFailure) return error;
   if (error instanceof InvalidInput) {
     return new ProviderFailure(error.message, {
@@ -206,7 +210,7 @@ function faultOfOurs(error: unknown, inputs: number, log: Logger): ProviderFailu
 }
 
 /** A failure as it stands in a line's record and in a task. */
-export function wireErrorOf(failure: Failure): WireError {
+export function toWireError(failure: Failure): WireError {
   return {
     message: failure.message,
     type: failure.status < 500 ? 'invalid_request_error' : 'server_error',

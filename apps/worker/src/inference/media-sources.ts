@@ -5,30 +5,33 @@ import type { MediaSources } from '#media';
 import { OutboundFailure, type Outbound } from '#outbound';
 import { readSegments, type ObjectStore } from '#storage';
 
-export interface MediaFrom {
-  readonly files: Pick<FileStore, 'get' | 'segments'>;
-  readonly store: ObjectStore;
+export interface MediaSourceDeps {
+  readonly files: Pick<FileStore, 'get' | 'listSegments'>;
+  readonly objects: ObjectStore;
   readonly outbound: Outbound;
 }
 
 const fetchMs = 30_000;
 
-export function mediaSourcesOf(workspaceId: string, { files, store, outbound }: MediaFrom): MediaSources {
+export function createMediaSources(
+  workspaceId: string,
+  { files, objects, outbound }: MediaSourceDeps,
+): MediaSources {
   return {
-    async file(id, maxBytes, signal) {
+    async readFile(id, maxBytes, signal) {
       const { bytes } = await files.get(workspaceId, id);
       if (bytes > maxBytes) throw tooLarge();
-      const segments = await files.segments(workspaceId, id);
+      const segments = await files.listSegments(workspaceId, id);
       const parts: Buffer[] = [];
-      for await (const part of readSegments(store, segments, { signal })) parts.push(part as Buffer);
+      for await (const part of readSegments(objects, segments, { signal })) parts.push(part as Buffer);
       return Buffer.concat(parts);
     },
-    async fetch(url, maxBytes, signal) {
+    async fetchUrl(url, maxBytes, signal) {
       try {
         const answer = await outbound.send({
           ...{ url, method: 'GET', headers: { accept: '*/*' }, timeoutMs: fetchMs, maxBytes, signal },
         });
-        if (answer.isCut) throw tooLarge();
+        if (answer.isTruncated) throw tooLarge();
         if (answer.status !== 200) throw unreachable(`answered ${answer.status}`);
         return { bytes: answer.body, type: answer.headers['content-type']?.split(';')[0]?.trim() ?? null };
       } catch (error) {

@@ -1,0 +1,65 @@
+import type { UsedToken } from '#database';
+import { buildCredits, getStartOfMonth } from './credits.ts';
+
+const since = getStartOfMonth(new Date('2026-11-21T16:00:00Z'));
+const sums = {
+  ...{
+    attempts: 0,
+    requests: 0,
+    failedRequests: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    inputBytes: 0,
+    outputBytes: 0,
+  },
+  ...{ images: 0, mediaMs: 0, reportedCost: 0, reportedRequests: 0, estimatedCost: 0, estimatedRequests: 0 },
+  ...{ queueMs: 0, upstreamMs: 0, storeMs: 0, firstTokenMs: 0, firstTokenCount: 0, errors: {} },
+};
+const used = (over: Partial<UsedToken>): UsedToken => ({ ...sums, provider: 'hf', token: 'aaa', ...over });
+const providers = [{ id: 'hf', token: 'aaa' }, { id: 'sandbox' }];
+const free = new Map([['hf', 0.1]]);
+
+test('a month begins at its first midnight, by UTC', () => {
+  expect(since.toISOString()).toBe('2026-11-01T00:00:00.000Z');
+});
+
+test('a token that was not used has its whole credit', () => {
+  expect(buildCredits([], providers, free, since)).toEqual([
+    {
+      object: 'credit',
+      ...{ provider: 'hf', token: 'aaa', active: true, since: since.getTime() / 1_000, requests: 0 },
+      cost: { reported_usd: null, reported_requests: 0, estimated_usd: null, estimated_requests: 0 },
+      ...{ free_usd: 0.1, left_usd: 0.1, estimated_left_usd: 0.1 },
+    },
+  ]);
+});
+
+test('what is left is said by what was reported where all was, and by the table of prices where that has all', () => {
+  const [all] = buildCredits(
+    [used({ requests: 3, failedRequests: 1, reportedCost: 25e6, reportedRequests: 2 })],
+    ...([providers, free, since] as const),
+  );
+  // The one that failed has cost nothing.
+  expect(all).toMatchObject({ left_usd: 0.075, estimated_left_usd: null });
+  const [some] = buildCredits(
+    [
+      used({
+        requests: 3,
+        reportedCost: 25e6,
+        reportedRequests: 2,
+        estimatedCost: 300e6,
+        estimatedRequests: 3,
+      }),
+    ],
+    ...([providers, free, since] as const),
+  );
+  expect(some).toMatchObject({ left_usd: null, estimated_left_usd: -0.2 });
+});
+
+test('a token that was replaced is shown beside the one in use, and none has credit that the settings do not name', () => {
+  const credits = buildCredits([used({ token: 'old', requests: 1 })], providers, new Map(), since);
+  expect(credits.map(({ token, active, left_usd: left }) => [token, active, left])).toEqual([
+    ['aaa', true, null],
+    ['old', false, null],
+  ]);
+});

@@ -1,0 +1,4 @@
+import { billionths } from '#domain';
+
+/** Billionths of a US dollar as dollars. */
+export const toUsd = (cost: number | null): number | null => (cost === null ? null : cost / billionths);

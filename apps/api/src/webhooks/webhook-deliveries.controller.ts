@@ -1,0 +1,95 @@
+/** `/v1/webhook_endpoints/{id}/…`: the log of an endpoint's deliveries, and what to do when some did not arrive. */
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import {
+  deliveryListQuery,
+  redeliverFailedBody,
+  replayBody,
+  toPage,
+  type DeliveryListQuery,
+  type DeliveryObject,
+  type DeliveryWithAttempts,
+  type Page,
+  type RedeliverFailedBody,
+  type ReplayBody,
+  type ReplayObject,
+} from '@millrace/contracts';
+import { DeliveryLogStore, type Caller } from '#database';
+import type { Bus } from '#realtime';
+import { CurrentCaller } from '../access/access.guard.ts';
+import { BUS } from '../infrastructure/tokens.ts';
+import { resourceId } from '../http/resource-id.pipe.ts';
+import { toDeliveryObject, toDeliveryWithAttempts } from './webhook-objects.ts';
+
+@Controller('v1/webhook_endpoints/:id')
+export class WebhookDeliveriesController {
+  constructor(
+    @Inject(DeliveryLogStore) private readonly deliveries: DeliveryLogStore,
+    @Inject(BUS) private readonly bus: Bus,
+  ) {}
+
+  @Get('deliveries')
+  async list(
+    @CurrentCaller() { workspaceId }: Caller,
+    @Param('id', resourceId('endpoint')) id: string,
+    @Query({ schema: deliveryListQuery }) query: DeliveryListQuery,
+  ): Promise<Page<DeliveryObject>> {
+    const rows = await this.deliveries.list(workspaceId, id, query);
+    return toPage(rows.map(toDeliveryObject), query.limit);
+  }
+
+  @Get('deliveries/:delivery')
+  async get(
+    @CurrentCaller() { workspaceId }: Caller,
+    @Param('id', resourceId('endpoint')) id: string,
+    @Param('delivery', resourceId('delivery')) delivery: string,
+  ): Promise<DeliveryWithAttempts> {
+    const found = await this.deliveries.get(workspaceId, id, delivery);
+    return toDeliveryWithAttempts(found.delivery, found.attempts);
+  }
+
+  @Post('deliveries/:delivery/redeliver')
+  @HttpCode(200)
+  async redeliver(
+    @CurrentCaller() { workspaceId }: Caller,
+    @Param('id', resourceId('endpoint')) id: string,
+    @Param('delivery', resourceId('delivery')) delivery: string,
+  ): Promise<DeliveryObject> {
+    const again = await this.deliveries.redeliver(workspaceId, id, delivery);
+    this.due();
+    return toDeliveryObject(again);
+  }
+
+  @Post('redeliver_failed')
+  @HttpCode(200)
+  async redeliverFailed(
+    @CurrentCaller() { workspaceId }: Caller,
+    @Param('id', resourceId('endpoint')) id: string,
+    @Body({ schema: redeliverFailedBody }) body: RedeliverFailedBody,
+  ) {
+    const count = await this.deliveries.redeliverFailed(workspaceId, id, body);
+    this.due();
+    return { object: 'webhook_endpoint.redelivery', count };
+  }
+
+  @Post('replay')
+  @HttpCode(200)
+  async replay(
+    @CurrentCaller() { workspaceId }: Caller,
+    @Param('id', resourceId('endpoint')) id: string,
+    @Body({ schema: replayBody }) body: ReplayBody,
+  ): Promise<ReplayObject> {
+    const { count, hasMore, lastEventId, isTruncated } = await this.deliveries.replay(workspaceId, id, body);
+    this.due();
+    return {
+      object: 'webhook_endpoint.replay',
+      count,
+      has_more: hasMore,
+      last_event_id: lastEventId,
+      is_truncated: isTruncated,
+    };
+  }
+
+  private due(): void {
+    void this.bus.publish('deliveries.due', {});
+  }
+}

@@ -1,0 +1,8 @@
+/** Columns are snake_case in Postgres and camelCase here. */
+import { DefaultNamingStrategy } from 'typeorm';
+
+export class SnakeCaseNaming extends DefaultNamingStrategy {
+  override columnName(property: string, custom: string | undefined): string {
+    return custom ?? property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  }
+}

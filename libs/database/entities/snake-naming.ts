@@ -1,8 +1,0 @@
-/** Columns are snake_case in Postgres and camelCase here. */
-import { DefaultNamingStrategy } from 'typeorm';
-
-export class SnakeNaming extends DefaultNamingStrategy {
-  override columnName(property: string, custom: string | undefined): string {
-    return custom ?? property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  }
-}

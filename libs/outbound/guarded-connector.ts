@@ -1,0 +1,72 @@
+/**
+ * Opens sockets to judged addresses only. The judgement sits where the socket is made: whatever was asked before, and
+ * whatever the name leads to by now, what is connected to is the address that was judged, never the name again.
+ */
+import { buildConnector } from 'undici';
+import { assertPublic, parseDestination, RefusedUrl, type UrlPolicy } from './destination.ts';
+import { resolveWithSystem, resolveWithDns, type ResolveHost } from './resolve-host.ts';
+import { isIP } from 'node:net';
+
+export interface OutboundOptions extends UrlPolicy {
+  /** The DNS, for hosts that are judged. */
+  readonly resolve?: ResolveHost;
+  /** For hosts that are allowed by name. */
+  readonly resolveAllowed?: ResolveHost;
+  /** To open a socket to one address, in ms. @default 5,000 */
+  readonly connectTimeoutMs?: number;
+}
+
+/** Addresses of a host that are tried, one after the other. */
+const maxAddressAttempts = 3;
+
+/** @returns the addresses that this URL may be sent to. @throws RefusedUrl; an Error where the DNS does not answer. */
+export async function resolveAllowedAddresses(
+  text: string,
+  deps: OutboundOptions,
+): Promise<readonly string[]> {
+  const { host, isAllowed } = parseDestination(text, deps);
+  if (isIP(host)) return [host];
+  const resolve = isAllowed ? (deps.resolveAllowed ?? resolveWithSystem) : (deps.resolve ?? resolveWithDns);
+  const addresses = await resolve(host);
+  if (addresses.length === 0) {
+    throw new RefusedUrl('url_host_not_found', 'The URL names a host that does not exist.');
+  }
+  if (!isAllowed) assertPublic(addresses);
+  return addresses;
+}
+
+export function createGuardedConnector(deps: OutboundOptions): buildConnector.connector {
+  const open = buildConnector({
+    timeout: deps.connectTimeoutMs ?? 5_000,
+    allowH2: false,
+    autoSelectFamily: false,
+  });
+  const openOne = (options: buildConnector.Options) =>
+    new Promise<Parameters<buildConnector.Callback>[1] & object>((resolve, reject) => {
+      open(options, (error, socket) => (error ? reject(error) : resolve(socket)));
+    });
+  const connect = async (options: buildConnector.Options) => {
+    const { protocol, hostname, port } = options;
+    const addresses = await resolveAllowedAddresses(
+      `${protocol}//${hostname}${port ? `:${port}` : ''}/`,
+      deps,
+    );
+    const name = hostname.replace(/^\[|\]$/g, '');
+    let failure: unknown;
+    for (const address of addresses.slice(0, maxAddressAttempts)) {
+      try {
+        // TLS still asks for, and checks, the name; SNI knows none for an address (RFC 6066 §3).
+        return await openOne({ ...options, hostname: address, servername: isIP(name) ? '' : name });
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  };
+  return (options, callback) => {
+    connect(options).then(
+      (socket) => callback(null, socket),
+      (error: Error) => callback(error, null),
+    );
+  };
+}

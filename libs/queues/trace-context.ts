@@ -1,0 +1,18 @@
+/** W3C trace context through the queue: from whoever adds a job to the span of whoever runs it. */
+import { isSpanContextValid, ROOT_CONTEXT, trace, type Context } from '@opentelemetry/api';
+
+/** @returns the active span's `traceparent`, or undefined where nothing is traced. */
+export function getTraceparent(): string | undefined {
+  const span = trace.getActiveSpan()?.spanContext();
+  if (!span || !isSpanContextValid(span)) return undefined;
+  const flags = span.traceFlags.toString(16).padStart(2, '0');
+  return `00-${span.traceId}-${span.spanId}-${flags}`;
+}
+
+/** The context in which a job's span is a child of the one that added it. */
+export function toTraceContext(traceparent: string | undefined): Context {
+  const [, traceId, spanId, flags] = traceparent?.split('-') ?? [];
+  if (!traceId || !spanId || !flags) return ROOT_CONTEXT;
+  const span = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  return isSpanContextValid(span) ? trace.setSpanContext(ROOT_CONTEXT, span) : ROOT_CONTEXT;
+}

@@ -1,0 +1,33 @@
+/** Where a process gets its bus: the backend is chosen by a value, and everything above it is the same. */
+import type { Logger } from '#telemetry';
+import type { Bus } from './bus.ts';
+import { MessageBus } from './message-bus.ts';
+import { PostgresTransport } from './postgres/postgres-transport.ts';
+import { RedisTransport } from './redis/redis-transport.ts';
+
+export interface BusBackend {
+  readonly kind: 'redis' | 'postgres';
+  readonly url: string;
+}
+
+export interface BusOptions {
+  readonly log: Logger;
+  /** How the connection shows in the server's own lists. */
+  readonly name?: string;
+  /** How often a silent connection is asked whether it lives. @default 10_000 */
+  readonly heartbeatMs?: number;
+}
+
+/** Opens the process's bus: two connections on Redis, one on Postgres. @throws Unavailable */
+export async function connectBus(
+  backend: BusBackend,
+  { log, name = 'millrace-bus', heartbeatMs = 10_000 }: BusOptions,
+): Promise<Bus> {
+  const options = { url: backend.url, name, heartbeatMs, log };
+  const bus = new MessageBus(
+    backend.kind === 'redis' ? new RedisTransport(options) : new PostgresTransport(options),
+    log,
+  );
+  await bus.start();
+  return bus;
+}

@@ -1,0 +1,178 @@
+/** The collection of garbage on the disk store, judged by listing: what no row names goes, all else stays. */
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { newId } from '@millrace/contracts';
+import { GarbageStore } from '#database';
+import { PartLineCounter } from '#domain';
+import { createDiskStore, type ObjectStore } from '#storage';
+import {
+  collectGarbage,
+  type GarbageOptions,
+} from '../../../apps/api/src/background/maintenance/collect-garbage.ts';
+import { createStoresFixture, buildChunkResult, type StoresFixture } from '../stores/stores-fixture.ts';
+
+const day = 86_400;
+const body = Buffer.from('{"a":1}\n');
+
+let house: StoresFixture;
+let root: string;
+let objects: ObjectStore;
+let workspaceId: string;
+beforeAll(async () => {
+  house = await createStoresFixture();
+});
+afterAll(() => house?.close());
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'millrace-garbage-'));
+  objects = await createDiskStore({
+    root,
+    signing: { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' },
+  });
+  await house.database.rows('delete from collections');
+  workspaceId = await house.workspace();
+});
+afterEach(async () => {
+  await objects.close();
+  await rm(root, { recursive: true });
+});
+
+const options = (over: Partial<GarbageOptions> = {}): GarbageOptions => ({
+  garbage: new GarbageStore(house.database),
+  objects,
+  ageS: day,
+  everyS: 0,
+  log: pino({ level: 'silent' }),
+  ...over,
+});
+
+async function put(key: string, ageS = 2 * day): Promise<string> {
+  await objects.put(key, body);
+  const at = new Date(Date.now() - ageS * 1_000);
+  await utimes(join(root, key), at, at);
+  return key;
+}
+
+function lineCounts(bytes: Uint8Array) {
+  const counter = new PartLineCounter();
+  counter.add(bytes);
+  return counter.end();
+}
+
+async function listed(): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of objects.list('')) keys.push(key);
+  return keys;
+}
+
+test('what void attempts and cut uploads left goes; what rows name and what is young stays', async () => {
+  const batchId = await house.planned(workspaceId, 3);
+  const deliveries = (await house.chunks.dispatch(1_000, 10_000)).filter((out) => out.batchId === batchId);
+  const [lost, frozen] = await Promise.all(
+    deliveries.slice(0, 2).map((delivery) => house.chunks.claim(delivery, 'worker-a')),
+  );
+  const won = (await house.chunks.claim(deliveries[0]!, 'worker-b'))!;
+  const result = buildChunkResult(won, { failed: 2 });
+  await house.chunks.commit(won, result);
+  const prefix = `${workspaceId}/batches/${batchId}`;
+  const input = `${workspaceId}/files/${await house.file(workspaceId)}.jsonl`;
+
+  const upload = newId('upload');
+  const announced = { id: upload, filename: 'a.jsonl', mimeType: 'x', purpose: 'batch' as const, bytes: 8 };
+  await house.uploads.create(workspaceId, { ...announced, expiresAfterS: null, expiresInS: 60 });
+  const part = {
+    id: newId('part'),
+    key: `${workspaceId}/uploads/${upload}/part`,
+    lineCounts: lineCounts(body),
+  };
+  await house.uploads.addPart(workspaceId, upload, part, { parts: 1, bytes: 8 });
+
+  const stay = [
+    await put(part.key),
+    await put(result.output!.key),
+    await put(result.errors!.key),
+    await put(input),
+    // An attempt that still holds its chunk may commit what it has stored, however long it was frozen.
+    await put(`${prefix}/${frozen!.index}-${frozen!.attempt}.output.jsonl`),
+    await put(`${prefix}/2-1.output.jsonl`, day - 600),
+    await put(`${workspaceId}/files/file_young.jsonl`, 60),
+    await put('ws_of-another-deployment/files/file_x.jsonl'),
+  ];
+  await put(buildChunkResult(lost!).output!.key);
+  await put(`${prefix}/${frozen!.index}-${frozen!.attempt + 1}0.output.jsonl`);
+  await put(`${workspaceId}/files/file_cut-off.jsonl`);
+  await put(`${workspaceId}/batches/batch_gone/0-1.output.jsonl`);
+
+  expect(await collectGarbage(options())).toBe(4);
+  expect(await listed()).toEqual(stay.sort());
+  expect(await collectGarbage(options())).toBe(0);
+});
+
+test('a finished batch keeps its files; a deleted file is left to its own sweep', async () => {
+  const batchId = await house.planned(workspaceId, 1);
+  const [delivery] = (await house.chunks.dispatch(1_000, 10_000)).filter((out) => out.batchId === batchId);
+  const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
+  const { output } = buildChunkResult(chunk);
+  await house.chunks.commit(chunk, buildChunkResult(chunk));
+  await house.chunks.finishBatch(batchId);
+  await put(output!.key);
+  await collectGarbage(options());
+  expect(await listed()).toEqual([output!.key]);
+
+  const { outputFileId } = await house.row(batchId);
+  await house.files.delete(workspaceId, outputFileId!);
+  await collectGarbage(options());
+  // Its segments still name it, until the sweep has deleted both.
+  expect(await listed()).toEqual([output!.key]);
+});
+
+test('an upload that runs meanwhile loses nothing, though its row comes last', async () => {
+  const slow = async function* () {
+    for (let part = 0; part < 20; part++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      yield body;
+    }
+  };
+  const uploads = Array.from({ length: 5 }, async (_, at) => {
+    const key = `${workspaceId}/files/file_running-${at}.jsonl`;
+    await objects.put(key, slow());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await house.file(workspaceId, { segments: [{ key, bytes: 20 * body.length, lines: 20 }] });
+    return key;
+  });
+  await put(`${workspaceId}/files/file_old.jsonl`);
+  let going = true;
+  const uploaded = Promise.all(uploads).finally(() => (going = false));
+  let deleted = 0;
+  while (going) deleted += await collectGarbage(options());
+  deleted += await collectGarbage(options());
+  expect(await listed()).toEqual((await uploaded).sort());
+  expect(deleted).toBe(1);
+});
+
+test('a pass goes in steps over all workspaces, and goes on where a process stopped', async () => {
+  const workspaces = [workspaceId, await house.workspace(), await house.workspace()];
+  for (const id of workspaces) {
+    for (let at = 0; at < 7; at++) await put(`${id}/files/file_${at}.jsonl`);
+  }
+  const asked: number[] = [];
+  const garbage = new GarbageStore(house.database);
+  const counting = Object.assign(Object.create(garbage) as GarbageStore, {
+    unreferenced: (...[objects, ageS]: Parameters<GarbageStore['listUnreferenced']>) => {
+      asked.push(objects.length);
+      return garbage.listUnreferenced(objects, ageS);
+    },
+  });
+  const deleted: number[] = [];
+  // Each step stands for a process of its own: what is kept between them is in the database.
+  for (let step = 0; step < 8; step++)
+    deleted.push(await collectGarbage(options({ garbage: counting, step: 4, everyS: 3_600 })));
+  expect(await listed()).toEqual([]);
+  expect(deleted).toEqual([4, 7, 7, 3, 0, 0, 0, 0]);
+  expect(asked).toEqual([4, 3, 4, 3, 4, 3]);
+  // The pass has ended; the next one is not due.
+  await put(`${workspaceId}/files/file_later.jsonl`);
+  expect(await collectGarbage(options({ everyS: 3_600 }))).toBe(0);
+  expect(await collectGarbage(options())).toBe(1);
+});

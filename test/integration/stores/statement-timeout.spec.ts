@@ -1,0 +1,50 @@
+/** A Postgres whose packets vanish: a statement fails in time, and the next one goes by another connection. */
+import { Database } from '#database';
+import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+
+let server: TestDatabase;
+let proxy: TcpProxy;
+let database: Database;
+beforeEach(async () => {
+  server = await createDatabase();
+  const at = new URL(server.url);
+  proxy = await startTcpProxy({ host: at.hostname, port: Number(at.port || 5432) });
+  at.port = String(proxy.port);
+  at.hostname = '127.0.0.1';
+  database = await Database.connect({
+    url: at.href,
+    poolMax: 2,
+    applicationName: 'half-open-test',
+    statementTimeoutMs: 500,
+  });
+});
+afterEach(async () => {
+  await proxy.close();
+  await database.close();
+  await server.drop();
+});
+
+const unavailable = expect.objectContaining({ code: 'database_unavailable' });
+
+test('statements and transactions on it fail in time, and none is left with a dead connection', async () => {
+  await Promise.all([database.ping(), database.ping()]); // both connections are open
+  proxy.dropPackets();
+  const work = [
+    database.ping(),
+    database.asSystem(async (tx) => void (await tx.query('select 1'))),
+    database.rows('select 1'),
+  ];
+  for (const each of await Promise.allSettled(work)) {
+    expect(each).toEqual({ status: 'rejected', reason: unavailable });
+  }
+  proxy.passNewConnections();
+  await Promise.all(Array.from({ length: 6 }, () => database.ping()));
+  await database.asSystem(async (tx) => void (await tx.query('select 1')));
+});
+
+test('what takes its time within the limit is answered', async () => {
+  await expect(database.rows(`select 1 as one from pg_sleep(0.2)`)).resolves.toEqual([{ one: 1 }]);
+  await expect(database.rows('select pg_sleep(5)')).rejects.toEqual(unavailable);
+  await expect(database.rows('select 1 as one')).resolves.toEqual([{ one: 1 }]);
+});

@@ -1,0 +1,158 @@
+/** Facts to receivers, all of it but HTTP's edge: a database, the relay, senders, and a clock in the test's hand. */
+import { newId } from '@millrace/contracts';
+import {
+  DeliveryLogStore,
+  DeliveryStore,
+  EndpointStore,
+  FeedStore,
+  LeaseStore,
+  type NewEndpoint,
+  type WebhookEndpointRow,
+} from '#database';
+import { allowedHosts, createOutbound, type Outbound } from '#outbound';
+import { connectBus } from '#realtime';
+import { createLogger } from '#telemetry';
+import { createSealer, newSigningSecret, secretHint } from '#webhooks';
+import { startRelay } from '../../../apps/api/src/live/relay.ts';
+import { sealHeaders, sealSecret } from '../../../apps/api/src/webhooks/seal-webhook-endpoint.ts';
+import {
+  startWebhookSender,
+  type WebhookSender,
+  type WebhookSenderOptions,
+} from '../../../apps/api/src/webhooks/send-deliveries.ts';
+import { createSubjects, writeEvent, type Subject } from '../feed-writers.ts';
+import { createStoresFixture } from '../stores/stores-fixture.ts';
+import { getServerUrl } from '../../support/postgres.ts';
+
+export type WebhookHarness = Awaited<ReturnType<typeof openWebhookHarness>>;
+
+export const sealer = createSealer('a test’s own secret of 32 characters');
+const log = createLogger('test', 'silent');
+
+export interface CreatedWebhookEndpoint {
+  readonly id: string;
+  readonly secret: string;
+  readonly row: WebhookEndpointRow;
+}
+
+export async function openWebhookHarness() {
+  const house = await createStoresFixture();
+  const { database } = house;
+  const [{ name } = { name: '' }] = await database.rows<{ name: string }>(
+    'select current_database() as name',
+  );
+  const at = new URL(getServerUrl());
+  at.pathname = `/${name}`;
+  const bus = await connectBus({ kind: 'postgres', url: at.href }, { log });
+  const endpoints = new EndpointStore(database);
+  const deliveryLog = new DeliveryLogStore(database);
+  const feed = new FeedStore(database);
+  const running: { stop(): Promise<void> }[] = [];
+  const outbound = createOutbound({
+    schemes: ['https'],
+    ports: [443],
+    allowHosts: allowedHosts(['127.0.0.1']),
+  });
+  let clock: Date | null = null;
+  let subjects: Subject[] = await createSubjects(database, 1, 4);
+  const { workspaceId } = subjects[0]!;
+  const now = () => clock ?? new Date();
+  const stop = async (one: { stop(): Promise<void> }) => {
+    running.splice(running.indexOf(one), 1);
+    await one.stop();
+  };
+
+  const office = {
+    ...house,
+    bus,
+    endpoints,
+    deliveryLog,
+    feed,
+    workspaceId,
+    get subjects() {
+      return subjects;
+    },
+    async otherWorkspace(): Promise<Subject> {
+      const [other] = await createSubjects(database, 1, 1);
+      subjects = [...subjects, other!];
+      return other!;
+    },
+    /** From now on it is this time, until the next call; null lets it run again. */
+    setClock: (time: Date | null) => void (clock = time),
+    now,
+
+    startRelay() {
+      const relay = startRelay({ feed, leases: new LeaseStore(database), bus, log });
+      running.push(relay);
+      return { stop: () => stop(relay) };
+    },
+    startSender(
+      over: Partial<WebhookSenderOptions> & { outbound?: Pick<Outbound, 'send'> } = {},
+    ): WebhookSender {
+      const deliveries = new DeliveryStore(database, { now });
+      const sender = startWebhookSender({
+        deliveries,
+        outbound,
+        sealer,
+        bus,
+        log,
+        now,
+        timeoutMs: 2_000,
+        ...over,
+      });
+      running.push(sender);
+      return { stop: () => stop(sender) };
+    },
+
+    async endpoint(
+      url: string,
+      {
+        headers,
+        ...over
+      }: Partial<NewEndpoint> & { workspaceId?: string; headers?: Record<string, string> } = {},
+    ): Promise<CreatedWebhookEndpoint> {
+      const [id, secret] = [newId('endpoint'), newSigningSecret()];
+      const row = await endpoints.create(over.workspaceId ?? workspaceId, {
+        id,
+        name: 'test',
+        url,
+        eventTypes: ['*'],
+        secretSealed: sealSecret(sealer, id, secret),
+        secretHint: secretHint(secret),
+        ...sealHeaders(sealer, id, headers),
+        ...over,
+      });
+      return { id, secret, row };
+    },
+
+    /** Commits a fact about the subject of that number. */
+    async fact(subject = 0): Promise<void> {
+      await writeEvent(database, subjects[subject]!);
+      void bus.publish('facts.written', {});
+    },
+
+    async deliveriesOf(endpointId: string) {
+      return database.rows<{
+        id: string;
+        eventId: string;
+        status: string;
+        tries: number;
+        step: number;
+        nextAttemptAt: Date | null;
+        errorCode: string | null;
+      }>(
+        `select id, event_id as "eventId", status, tries, step, next_try_at as "nextAttemptAt", error_code as "errorCode"
+         from deliveries where endpoint_id = $1 order by position`,
+        [endpointId],
+      );
+    },
+
+    async close() {
+      await Promise.all(running.splice(0).map((one) => one.stop()));
+      await outbound.close();
+      await bus.close();
+      await house.close();
+    },
+  };
+  return office;
+}

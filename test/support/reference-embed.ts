@@ -1,0 +1,17 @@
+/** What a stock transformers.js call answers, to hold ours against. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const script = fileURLToPath(new URL('./reference-embed-process.ts', import.meta.url));
+
+/** @param folder holds the model as a folder of its name. */
+export async function embedWithReference(
+  folder: string,
+  model: string,
+  texts: readonly string[],
+): Promise<number[][]> {
+  const running = promisify(execFile)(process.execPath, [script, folder, model], { maxBuffer: 2 ** 28 });
+  running.child.stdin!.end(JSON.stringify(texts));
+  return JSON.parse((await running).stdout) as number[][];
+}
