@@ -1,35 +1,34 @@
 /**
- * The one connection to Postgres of a process, and the two scopes that statements run in: a workspace's
- * (`withWorkspace`) or, for duties and claims that serve all of them, the system's.
+ * A process's connection to Postgres, and the two scopes of a transaction: one workspace (`withWorkspace`) or, for
+ * background jobs and claims that serve all workspaces, the system (`asSystem`).
  */
 import pg from 'pg';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { Unavailable } from '#domain';
+import { DisconnectingClient } from './disconnecting-client.ts';
 import { entities } from './entities/index.ts';
 import { SnakeCaseNaming } from './entities/snake-case-naming.ts';
+import { migrationNames, migrations } from './migrations/index.ts';
 import type { PreparedStatement } from './prepared-statement.ts';
-import { DisconnectingClient } from './disconnecting-client.ts';
-import { migrations } from './migrations/index.ts';
-
-/** What statements run on: a transaction that knows its scope. */
-export type Transaction = Pick<EntityManager, 'query' | 'getRepository'>;
+import { Transaction } from './transaction.ts';
 
 export interface DatabaseOptions {
   readonly url: string;
-  /** Connections this process may open; the deployment's budget is in docs/architecture.md. */
+  /** Maximum number of connections of this process; the deployment's budget is in docs/architecture.md. */
   readonly poolMax: number;
   readonly applicationName: string;
   /**
-   * How long one statement may take, in ms; 0: for ever. A server whose packets vanish answers never.
-   * @default 60,000: ten times what the longest of ours takes on ten million lines
+   * Time limit of one statement, in ms; 0 for none. Without a limit, a statement to a server whose packets are dropped
+   * waits forever.
+   * @default 60,000: ten times what our longest statement takes on ten million lines
    */
   readonly statementTimeoutMs?: number;
 }
 
-const statementMs = 60_000;
+const defaultStatementTimeoutMs = 60_000;
 
 const int8 = 20;
-/** bigint columns are counts, bytes and sequences, all below 2^53: numbers, not strings. */
+/** Parses bigint columns as numbers, not strings: they are counts, bytes and sequences, all below 2^53. */
 const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary'): ((value: string) => unknown) =>
     oid === int8 && format !== 'binary'
@@ -53,67 +52,72 @@ export class Database {
         keepAlive: true,
         idleTimeoutMillis: 30_000,
         Client: DisconnectingClient,
-        query_timeout: options.statementTimeoutMs ?? statementMs,
+        query_timeout: options.statementTimeoutMs ?? defaultStatementTimeoutMs,
       },
       entities,
       namingStrategy: new SnakeCaseNaming(),
-      migrations,
+      migrations: [...migrations],
       migrationsTableName: 'migrations',
-      // An idle connection that dies with its server is replaced by the pool; the statement that meets it says so.
+      // The pool replaces an idle connection that dies; a statement that meets a dead one throws its own error.
       poolErrorHandler: () => {},
     });
-    await available(source.initialize());
+    await translateErrors(source.initialize());
     return new Database(source);
   }
 
-  /** Runs `work` in one transaction that is bound to a workspace. */
-  withWorkspace<T>(workspaceId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  /** Runs `work` in one transaction in the scope of a workspace. */
+  withWorkspace<T>(workspaceId: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return this.inScope(workspaceId, work);
   }
 
-  /** Runs `work` in one transaction across workspaces: for elected duties, claims by id, and sign-in. */
-  asSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  /** Runs `work` in one transaction across workspaces: for background jobs, claims by id, and sign-in. */
+  asSystem<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return this.inScope('*', work);
   }
 
-  private inScope<T>(scope: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return available(
-      this.source.transaction(async (tx) => {
-        await tx.query(`select set_config('millrace.workspace', $1, true)`, [scope]);
-        return work(tx);
+  private inScope<T>(scope: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return translateErrors(
+      this.source.transaction(async (manager) => {
+        const transaction = new Transaction(manager);
+        await transaction.rows(`select set_config('millrace.workspace', $1, true)`, [scope]);
+        return work(transaction);
       }),
     );
   }
 
-  /** One statement on its own, without a transaction's three extra round trips. */
-  rows<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    return available(this.source.query<Row[]>(sql, parameters));
-  }
-
-  /** A hot statement: parsed and planned once for each connection. Alone, or in `tx`. */
-  async prepared<Row>(
-    { name, text }: PreparedStatement,
-    values: unknown[],
-    tx?: Transaction,
-  ): Promise<Row[]> {
-    if (tx) return tx.query<Row[]>(text, values);
-    const { rows } = await available(this.pool.query<Row & pg.QueryResultRow>({ name, text, values }));
+  /** Runs one statement outside a transaction, which saves three round trips. @returns its rows. */
+  async rows<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    const { rows } = await translateErrors(this.pool.query<Row & pg.QueryResultRow>(sql, parameters));
     return rows;
   }
 
-  /** TypeORM's own pool, past its query runners: they know no prepared statements. */
+  /**
+   * Runs a prepared statement, which each connection parses and plans once. In `transaction` it is sent as text: TypeORM's
+   * connection of a transaction does not support prepared statements.
+   */
+  async prepared<Row>(
+    { name, text }: PreparedStatement,
+    values: unknown[],
+    transaction?: Transaction,
+  ): Promise<Row[]> {
+    if (transaction) return transaction.rows<Row>(text, values);
+    const { rows } = await translateErrors(this.pool.query<Row & pg.QueryResultRow>({ name, text, values }));
+    return rows;
+  }
+
+  /** TypeORM's own connection pool. Its query runners support no prepared statements. */
   private get pool(): pg.Pool {
     return (this.source.driver as unknown as { master: pg.Pool }).master;
   }
 
-  /** Answers when Postgres does. */
+  /** @throws Unavailable when the server does not answer. */
   async ping(): Promise<void> {
     await this.rows('select 1');
   }
 
-  /** Applies what is missing. @returns the names of the migrations applied. */
+  /** Applies the missing migrations. @returns the names of those applied. */
   async migrate(): Promise<string[]> {
-    // Two processes may start at once: the second waits here, and then finds nothing to do.
+    // Two processes may start at once: the second waits for this lock, and then finds nothing to do.
     const lock = this.source.createQueryRunner();
     try {
       await lock.query(`select pg_advisory_lock(hashtext('millrace.migrate'))`);
@@ -125,14 +129,14 @@ export class Database {
     }
   }
 
-  /** Migrations in the database that this release does not know: it was written by a newer one. */
+  /** @returns applied migrations that this release does not know: a newer release has migrated the database. */
   async listUnknownMigrations(): Promise<string[]> {
     const [table] = await this.rows<{ name: string | null }>(
       `select to_regclass('migrations')::text as name`,
     );
     if (!table?.name) return [];
     const applied = await this.rows<{ name: string }>('select name from migrations order by id');
-    const known = new Set(migrations.map((migration) => migration.name));
+    const known = new Set(migrationNames);
     return applied.map(({ name }) => name).filter((name) => !known.has(name));
   }
 
@@ -142,16 +146,16 @@ export class Database {
 }
 
 /** Classes of SQLSTATE that mean the server, not the statement: connection, resources, operator, system. */
-const serverTrouble = /^(08|53|57|58)/;
+const serverErrors = /^(08|53|57|58)/;
 
-/** Turns the loss of the server into `Unavailable`; every other error stays as it is. */
-async function available<T>(work: Promise<T>): Promise<T> {
+/** Turns errors of the connection or the server into `Unavailable`; other errors stay as they are. */
+async function translateErrors<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     const { code = '', message = '' } = error as { code?: string; message?: string };
     if (
-      serverTrouble.test(code) ||
+      serverErrors.test(code) ||
       /^E(CONN|PIPE|HOST|TIMEDOUT|AI_)/.test(code) ||
       /connect|terminat|read timeout/i.test(message)
     ) {

@@ -1,10 +1,10 @@
 /**
- * pg's client, but one that gives its connection up when an answer is overdue. pg alone fails the statement and keeps
- * the connection: the pool would hand it out again and again, though its packets vanish.
+ * pg's client, but it closes its connection when a query times out. pg alone fails the query and keeps the connection, so
+ * the pool would lend it out again although its packets are dropped.
  */
 import pg from 'pg';
 
-const overdue = 'Query read timeout';
+const timeoutMessage = 'Query read timeout';
 
 type Query = (...args: unknown[]) => unknown;
 
@@ -12,18 +12,18 @@ export class DisconnectingClient extends pg.Client {
   static {
     const base = pg.Client.prototype as unknown as { query: Query };
     const query: Query = function (this: DisconnectingClient, ...args) {
-      const answer = base.query.apply(this, args);
-      if (answer instanceof Promise) {
-        answer.catch((error: Error) => {
-          if (error.message === overdue) this.giveUp(error);
+      const result = base.query.apply(this, args);
+      if (result instanceof Promise) {
+        result.catch((error: Error) => {
+          if (error.message === timeoutMessage) this.disconnect(error);
         });
       }
-      return answer;
+      return result;
     };
     Object.defineProperty(DisconnectingClient.prototype, 'query', { value: query });
   }
 
-  private giveUp(error: Error): void {
+  private disconnect(error: Error): void {
     const { connection } = this as unknown as { connection: { stream: { destroy(error: Error): void } } };
     connection.stream.destroy(error);
   }

@@ -1,12 +1,13 @@
-export { Database, type DatabaseOptions, type Transaction as Tx } from './database.ts';
+export { Database, type DatabaseOptions } from './database.ts';
+export type { Transaction } from './transaction.ts';
 export type {
   AttemptRow,
   BatchErrorRow,
   BatchRow,
   ChunkRow,
   DeliveryAttemptRow,
+  DesiredModelRow,
   FileRow,
-  DesiredModelRow as ModelWishRow,
   StoredMedia,
   StoredProgress,
   TaskRow,
@@ -14,85 +15,60 @@ export type {
   UploadRow,
   WebhookEndpointRow,
 } from './entities/index.ts';
-export {
-  appendEvent as appendFact,
-  FeedStore,
-  type NewEvent as NewFact,
-  type PublishResult as Stamped,
-  type PublishedRange as StampedRange,
-} from './stores/feed.store.ts';
-export type { Idempotency } from './transactions/idempotency-keys.ts';
-export {
-  GarbageCollectionStore as GarbageStore,
-  type ListedObject,
-} from './stores/garbage-collection.store.ts';
-export { LeaseStore, type Lease } from './stores/lease.store.ts';
 export { AccessStore, type Caller } from './stores/access.store.ts';
-export { BatchControlStore as BatchLifeStore } from './stores/batch-control.store.ts';
-export { BatchStore, type BatchWithErrors, type NewBatch } from './stores/batch.store.ts';
-export { RetentionStore } from './stores/retention.store.ts';
+export { BatchCompletionStore } from './stores/batch-completion.store.ts';
+export { BatchControlStore } from './stores/batch-control.store.ts';
+export { BatchStore, type NewBatch } from './stores/batch.store.ts';
 export { CheckpointStore } from './stores/checkpoint.store.ts';
+export { ChunkQueueStore, type QueuedChunk } from './stores/chunk-queue.store.ts';
+export { ChunkStore, type ChunkResult, type ClaimedChunk, type StoredSegment } from './stores/chunk.store.ts';
 export { CompositionStore } from './stores/composition.store.ts';
-export {
-  ResultStore,
-  type FailedChunk,
-  type AvailableResults as ResultsSoFar,
-} from './stores/result.store.ts';
-export {
-  ChunkStore,
-  type QueuedChunk as ChunkDelivery,
-  type ChunkResult,
-  type ClaimedChunk,
-  type StoredSegment,
-} from './stores/chunk.store.ts';
-export {
-  DeliveryStore,
-  type DeliveryAttempt as DeliveryTry,
-  type LeasedDelivery,
-} from './stores/delivery.store.ts';
-export {
-  DeliveryLogStore,
-  type ListedDelivery,
-  type ReplayResult as Replay,
-} from './stores/delivery-log.store.ts';
-export {
-  WebhookEndpointStore as EndpointStore,
-  type WebhookEndpointSettings as EndpointSettings,
-  type NewWebhookEndpoint as NewEndpoint,
-} from './stores/webhook-endpoint.store.ts';
-export { FileStore, type NewFile, type Segment } from './stores/file.store.ts';
-export { UploadStore, type UploadWithFile } from './stores/upload.store.ts';
+export { DeliveryLogStore, type ListedDelivery, type ReplayResult } from './stores/delivery-log.store.ts';
+export { DeliveryStore, type DeliveryAttempt, type LeasedDelivery } from './stores/delivery.store.ts';
+export { DesiredModelStore } from './stores/desired-model.store.ts';
+export { FeedStore, type PublishedRange, type PublishResult } from './stores/feed.store.ts';
+export { FileStore } from './stores/file.store.ts';
+export { GarbageCollectionStore, type ListedObject } from './stores/garbage-collection.store.ts';
+export { LeaseStore, type Lease } from './stores/lease.store.ts';
 export {
   PlanStore,
   type AcceptedPlan,
   type Plan,
-  type QueuedPlan as PlanDelivery,
   type PlannedChunk,
+  type QueuedPlan,
 } from './stores/plan.store.ts';
+export { ResultStore, type AvailableResults, type FailedChunk } from './stores/result.store.ts';
+export { RetentionStore } from './stores/retention.store.ts';
+export { TaskQueueStore, type QueuedTask } from './stores/task-queue.store.ts';
+export { TaskRunStore, type ClaimedTask, type TaskResult } from './stores/task-run.store.ts';
 export {
   TaskStore,
-  type ClaimedTask,
   type EndedTask,
   type NewTask,
+  type QueuePosition,
   type TaskWithWebhook,
-  type QueuePosition as QueuePlace,
-  type QueuedTask as TaskDelivery,
-  type TaskResult,
 } from './stores/task.store.ts';
-export type { Metering } from './statements/metering.sql.ts';
+export { UploadCompletionStore } from './stores/upload-completion.store.ts';
+export { UploadStore, type UploadWithFile } from './stores/upload.store.ts';
 export {
   UsageStore,
+  type TokenUsage,
   type UsageGroup,
   type UsageQuery,
-  type UsageRow as UsedRow,
-  type UsageSums as UsedSums,
-  type TokenUsage as UsedToken,
+  type UsageRow,
+  type UsageSums,
 } from './stores/usage.store.ts';
-export { DesiredModelStore as ModelWishStore } from './stores/desired-model.store.ts';
+export { WebhookEndpointStore } from './stores/webhook-endpoint.store.ts';
 export {
   WorkerStore,
-  type AliveWorker as SeenWorker,
-  type WorkerSnapshot as SeenWorkers,
-  type WorkerIdentity as WorkerSelf,
+  type AliveWorker,
+  type WorkerIdentity,
+  type WorkerSnapshot,
   type WorkerState,
 } from './stores/worker.store.ts';
+export type { Metering } from './statements/metering.sql.ts';
+export { appendEvent, type NewEvent } from './transactions/append-event.ts';
+export type { Idempotency } from './transactions/idempotency-keys.ts';
+export type { NewFile, Segment } from './transactions/insert-file.ts';
+export type { BatchWithErrors } from './transactions/load-batch.ts';
+export type { NewWebhookEndpoint, WebhookEndpointSettings } from './transactions/webhook-endpoints.ts';

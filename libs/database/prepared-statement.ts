@@ -1,17 +1,20 @@
-/** Statements that are sent so often that parsing and planning them anew would show. */
+/** Statements that are sent so often that each connection should parse and plan them only once. */
 
 export interface PreparedStatement {
-  /** Under which a connection remembers it. */
+  /** The name under which a connection keeps it. */
   readonly name: string;
   readonly text: string;
 }
 
-/** @param name one text's alone. */
+/** @param name unique per text: a connection keeps the first text that it gets under a name. */
 export const prepareStatement = (name: string, text: string): PreparedStatement => ({
   name: `millrace-${name}`,
   text,
 });
 
-/** For the `where` of a statement that is a transaction of its own: what `withWorkspace` sets, set by itself. */
+/**
+ * A condition that is always true and sets the workspace scope, as `withWorkspace` does. For the `where` of a statement
+ * that is its own transaction.
+ */
 export const setWorkspaceScope = (parameter: string): string =>
   `set_config('millrace.workspace', ${parameter}, true) is not null`;

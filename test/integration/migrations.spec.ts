@@ -1,14 +1,15 @@
-/** The schema: made from nothing, brought forward under rows that are there, and read whole by its entities. */
+/** The schema: migrated from an empty database and from one with rows, and compared with the entities. */
 import { jest } from '@jest/globals';
 import pg from 'pg';
-import { Database } from '#database';
+import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { ChunkStore, Database, TaskStore } from '#database';
 import { Unavailable } from '#domain';
 import { entities } from '../../libs/database/entities/index.ts';
 import { SnakeCaseNaming } from '../../libs/database/entities/snake-case-naming.ts';
-import { migrations } from '../../libs/database/migrations/index.ts';
+import { migrationNames, migrations } from '../../libs/database/migrations/index.ts';
 import { createDatabase, getServerUrl, type TestDatabase } from '../support/postgres.ts';
-import { createStoresFixture, buildChunkResult } from './stores/stores-fixture.ts';
-import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { insertOldRows, migratedRows, readMigratedRows } from './migrations-fixture.ts';
+import { buildChunkResult, createStoresFixture } from './stores/stores-fixture.ts';
 
 let server: TestDatabase;
 let database: Database;
@@ -21,40 +22,41 @@ afterEach(async () => {
   await server.drop();
 });
 
-const names = () => migrations.map(({ name }) => name);
-
-async function sourceOf(url: string, more: (new () => MigrationInterface)[] = []): Promise<DataSource> {
+async function connectWith(
+  url: string,
+  list: readonly (new () => MigrationInterface)[] = migrations,
+): Promise<DataSource> {
   const source = new DataSource({
     type: 'postgres',
     url,
     entities,
     namingStrategy: new SnakeCaseNaming(),
-    migrations: [...migrations, ...more],
+    migrations: [...list],
     migrationsTableName: 'migrations',
   });
   return source.initialize();
 }
 
-test('an empty database is brought to the newest schema, and a second run has nothing to do', async () => {
+test('an empty database is migrated to the newest schema, and a second run does nothing', async () => {
   expect(await database.listUnknownMigrations()).toEqual([]);
-  expect(await database.migrate()).toEqual(names());
+  expect(await database.migrate()).toEqual(migrationNames);
   expect(await database.migrate()).toEqual([]);
   expect(await database.listUnknownMigrations()).toEqual([]);
 });
 
-test('two processes that migrate at once end with one schema', async () => {
+test('two processes that migrate at once apply each migration once', async () => {
   const other = await Database.connect({ url: server.url, poolMax: 2, applicationName: 'migrations-test' });
   try {
     const both = await Promise.all([database.migrate(), other.migrate()]);
-    expect(both.flat()).toEqual(names());
+    expect(both.flat()).toEqual(migrationNames);
     const applied = await database.rows<{ name: string }>('select name from migrations order by id');
-    expect(applied.map(({ name }) => name)).toEqual(names());
+    expect(applied.map(({ name }) => name)).toEqual(migrationNames);
   } finally {
     await other.close();
   }
 });
 
-/** As the next release might bring one: a column that every row there is must get. */
+/** A migration of a later release: it adds a column and sets it in every row. */
 class Later9999999999999 implements MigrationInterface {
   readonly name = 'Later9999999999999';
   async up(runner: QueryRunner): Promise<void> {
@@ -75,23 +77,18 @@ class Failing9999999999999 implements MigrationInterface {
   async down(): Promise<void> {}
 }
 
-describe('a database with rows in it', () => {
-  test('is brought forward with them, and is then told from one that this release knows', async () => {
-    const house = await createStoresFixture();
+describe('a database with rows', () => {
+  test('keeps them in a later release’s migration, which this release then reports as unknown', async () => {
+    const fixture = await createStoresFixture();
     try {
-      const workspaceId = await house.workspace();
-      const batchId = await house.planned(workspaceId, 2);
-      const [delivery] = await house.chunks.dispatch(1, 10);
-      const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
-      await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: 1 }));
-      const before = await house.batches.get(workspaceId, batchId);
+      const workspaceId = await fixture.createWorkspace();
+      const batchId = await fixture.createPlannedBatch(workspaceId, 2);
+      const [queued] = await fixture.chunkQueue.dispatch(1, 10);
+      const chunk = (await fixture.chunks.claim(queued!, 'worker-a'))!;
+      await fixture.chunks.commit(chunk, buildChunkResult(chunk, { failed: 1 }));
+      const before = await fixture.batches.get(workspaceId, batchId);
 
-      const [{ url }] = (await house.database.rows<{ url: string }>('select current_database() as url')) as [
-        { url: string },
-      ];
-      const address = new URL(getServerUrl());
-      address.pathname = `/${url}`;
-      const newer = await sourceOf(address.href, [Later9999999999999]);
+      const newer = await connectWith(fixture.url, [...migrations, Later9999999999999]);
       const applied = await newer.runMigrations({ transaction: 'each' });
       expect(applied.map(({ name }) => name)).toEqual(['Later9999999999999']);
       expect(await newer.query('select id, note from batches')).toEqual([
@@ -99,18 +96,44 @@ describe('a database with rows in it', () => {
       ]);
       await newer.destroy();
 
-      expect(await house.database.listUnknownMigrations()).toEqual(['Later9999999999999']);
-      // This release still reads what it knows of.
-      expect(await house.batches.get(workspaceId, batchId)).toEqual(before);
+      expect(await fixture.database.listUnknownMigrations()).toEqual(['Later9999999999999']);
+      // This release can still read the columns that it knows.
+      expect(await fixture.batches.get(workspaceId, batchId)).toEqual(before);
     } finally {
-      await house.close();
+      await fixture.close();
     }
   });
 
-  test('keeps its schema when a migration fails half-way', async () => {
+  test('at the schema before the names changed keeps its values under the new names', async () => {
+    const source = await connectWith(server.url, migrations.slice(0, -1));
+    try {
+      await source.runMigrations({ transaction: 'each' });
+      await insertOldRows(source);
+      expect(await database.listUnknownMigrations()).toEqual([]);
+      expect(await database.migrate()).toEqual(['PlainNames1763720000000']);
+      expect(await readMigratedRows(source)).toEqual(migratedRows);
+
+      const task = await new TaskStore(database).get('ws_1', 'task_1');
+      expect(task).toMatchObject({
+        generation: 2,
+        progress: { percent: 50, minPercent: 12, publishedPercent: 50, publishedAt: '2026-01-01T00:00:00Z' },
+      });
+      const chunks = new ChunkStore(database);
+      expect(await chunks.claim({ batchId: 'batch_1', chunk: 0, generation: 1 }, 'w')).toBeNull();
+      // Its second attempt is lost, after the split in its first: only that one counts.
+      expect(await chunks.claim({ batchId: 'batch_1', chunk: 0, generation: 2 }, 'w')).toMatchObject({
+        attempt: 3,
+        lostAttempts: 1,
+      });
+    } finally {
+      await source.destroy();
+    }
+  });
+
+  test('keeps its schema when a migration fails after its first statement', async () => {
     await database.migrate();
-    const source = await sourceOf(server.url, [Failing9999999999999]);
-    const said = jest.spyOn(console, 'log').mockReturnValue();
+    const source = await connectWith(server.url, [...migrations, Failing9999999999999]);
+    const log = jest.spyOn(console, 'log').mockReturnValue();
     try {
       await expect(source.runMigrations({ transaction: 'each' })).rejects.toThrow('division by zero');
       const columns = await database.rows(
@@ -119,15 +142,15 @@ describe('a database with rows in it', () => {
       expect(columns).toEqual([]);
       expect(await database.listUnknownMigrations()).toEqual([]);
     } finally {
-      said.mockRestore();
+      log.mockRestore();
       await source.destroy();
     }
   });
 });
 
-test('every table has an entity, and every entity has the columns of its table: all, and of their type', async () => {
+test('every table has an entity with all of its columns and their types', async () => {
   await database.migrate();
-  const source = await sourceOf(server.url);
+  const source = await connectWith(server.url);
   try {
     for (const { tableName, target } of source.entityMetadatas) {
       await expect(source.getRepository(target).find()).resolves.toEqual([]);
@@ -151,12 +174,12 @@ test('every table has an entity, and every entity has the columns of its table: 
   }
 });
 
-/** TypeORM's short names for what the catalogue spells out. */
+/** TypeORM's type names, where they differ from the catalog's. */
 const types: Record<string, string> = { int: 'integer', timestamptz: 'timestamp with time zone' };
 
-test('going back leaves nothing', async () => {
+test('reverting all migrations leaves no table', async () => {
   await database.migrate();
-  const source = await sourceOf(server.url);
+  const source = await connectWith(server.url);
   try {
     for (const _ of migrations) await source.undoLastMigration({ transaction: 'each' });
     const tables = await database.rows<{ name: string }>(
@@ -168,14 +191,14 @@ test('going back leaves nothing', async () => {
   }
 });
 
-test('a server that is not there is unavailable, not a riddle', async () => {
+test('connecting to a server that does not exist throws Unavailable', async () => {
   const url = new URL(getServerUrl());
   url.port = '1';
   const connecting = Database.connect({ url: url.href, poolMax: 2, applicationName: 'migrations-test' });
   await expect(connecting).rejects.toBeInstanceOf(Unavailable);
 });
 
-test('a connection that the server ends is replaced', async () => {
+test('a connection that the server terminates is replaced', async () => {
   const client = new pg.Client({ connectionString: server.url });
   await client.connect();
   await database.ping();
@@ -183,6 +206,6 @@ test('a connection that the server ends is replaced', async () => {
     `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'migrations-test'`,
   );
   await client.end();
-  for (let tries = 0; tries < 3; tries++) await database.ping().catch(() => undefined);
+  for (let attempt = 0; attempt < 3; attempt++) await database.ping().catch(() => undefined);
   await expect(database.ping()).resolves.toBeUndefined();
 });

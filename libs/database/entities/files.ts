@@ -1,4 +1,4 @@
-/** A file is an ordered list of segments, each an object in the store; one that comes in parts is an upload first. */
+/** Files, their segments, and uploads. A file is an ordered list of segments; each segment is an object. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { FilePurpose, UploadStatus } from '@millrace/contracts';
 
@@ -24,9 +24,9 @@ export class FileSegmentRow {
   @Column('text') objectKey: string;
   @Column('bigint') bytes: number;
   @Column('bigint') lines: number;
-  /** Where every so many lines begin; see `LineRun` in libs/domain. Null for outputs, and where none begins. */
+  /** Sampled line offsets; see `LineIndexPart` in libs/domain. Null for outputs, and if no line begins in this segment. */
   @Column('bytea', { nullable: true, select: false }) lineIndex: Buffer | null;
-  /** The first line that begins in it, counted from 0 in the file, and where: bytes from the segment's start. */
+  /** The first line that begins in it, counted from 0 in the file, and its byte offset in the segment. */
   @Column('bigint', { default: 0 }) firstLine: number;
   @Column('bigint', { default: 0 }) firstStart: number;
 }
@@ -38,24 +38,24 @@ export class UploadRow {
   @Column('text') filename: string;
   @Column('text') mimeType: string;
   @Column('text') purpose: FilePurpose;
-  /** As announced: the parts of its file must have as many together. */
+  /** Size of the file as declared: the parts that it is completed with must add up to it. */
   @Column('bigint') bytes: number;
   @Column('int', { nullable: true }) expiresAfterS: number | null;
   @Column('text', { default: 'pending' }) status: UploadStatus;
-  /** What was stored for it, parts that its file will not have included. */
+  /** Number and bytes of all stored parts, including parts that the file will not use. */
   @Column('int', { default: 0 }) parts: number;
   @Column('bigint', { default: 0 }) partBytes: number;
-  /** What it was completed with: the same again gets the same answer. */
+  /** The parts that it was completed with: completing it again with the same parts returns the same file. */
   @Column('text', { array: true, nullable: true }) partIds: string[] | null;
   @Column('text', { nullable: true }) fileId: string | null;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
   @Column('timestamptz') expiresAt: Date;
-  /** Its parts are being read, and are not to expire meanwhile. */
+  /** Set while its parts are assembled: the upload does not expire meanwhile. */
   @Column('timestamptz', { nullable: true }) completingAt: Date | null;
   @Column('timestamptz', { nullable: true }) endedAt: Date | null;
 }
 
-/** A part that no file has taken over; see `PartLines` in libs/domain. Where its upload is over, its object may go. */
+/** A part that is not a segment of a file; see `PartLines` in libs/domain. Its object is deleted after its upload has ended. */
 @Entity('upload_parts')
 export class UploadPartRow {
   @PrimaryColumn('text') id: string;

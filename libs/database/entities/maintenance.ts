@@ -1,8 +1,8 @@
-/** What the duties themselves remember between two rounds. */
+/** State of background jobs between two runs. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** A pass over the whole object store, and how far it has come. */
-@Entity('collections')
+/** A garbage collection: a pass over all objects, and the last key that it has checked. */
+@Entity('garbage_collections')
 export class GarbageCollectionRow {
   @PrimaryColumn('text') name: string;
   @Column('text', { default: '' }) afterKey: string;
@@ -10,17 +10,17 @@ export class GarbageCollectionRow {
   @Column('timestamptz', { nullable: true }) endedAt: Date | null;
 }
 
-/** How many lines of a pool's work a workspace was served up to: what the dispatcher's turns go by. */
-@Entity('turns')
+/** A workspace's tags in a pool's fair queue (start-time fair queueing, dispatch-chunks.sql.ts). Both count lines. */
+@Entity('fair_queue_tags')
 export class FairQueueTagRow {
   @PrimaryColumn('text') pool: string;
   @PrimaryColumn('text') workspaceId: string;
-  /** Where its newest chunk began; the greatest of a pool is the pool's clock. */
+  /** Of its last claimed chunk. The maximum of a pool is the pool's virtual time. */
   @Column('bigint') startTag: number;
   @Column('bigint') finishTag: number;
 }
 
-/** Records of a chunk's finished lines, kept while the others still run. */
+/** An object with the records of a chunk's finished lines, kept while its other lines run. */
 @Entity('checkpoints')
 export class CheckpointRow {
   @PrimaryColumn('text') batchId: string;
@@ -29,7 +29,7 @@ export class CheckpointRow {
   @Column('bigint') bytes: number;
 }
 
-/** A file of many segments that is to become one of few. */
+/** A file whose many segments will be composed into one. */
 @Entity('compositions')
 export class CompositionRow {
   @PrimaryColumn('text') fileId: string;
@@ -37,11 +37,11 @@ export class CompositionRow {
   @Column('timestamptz', { default: () => 'now()' }) dueAt: Date;
 }
 
-/** An object that no row refers to any more, and that readers may still be given until it is due. */
+/** An object that no row references any more. It is deleted when it is due: until then readers may hold its key. */
 @Entity('retired_objects')
 export class RetiredObjectRow {
   @PrimaryColumn('text') objectKey: string;
-  /** The file that it was a segment of: with it, it goes at once. */
+  /** The file that it was a segment of: if the file is deleted, the object is deleted at once. */
   @Column('text', { nullable: true }) fileId: string | null;
   @Column('timestamptz') dueAt: Date;
 }

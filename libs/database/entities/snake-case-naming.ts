@@ -1,4 +1,4 @@
-/** Columns are snake_case in Postgres and camelCase here. */
+/** Column names are snake_case in Postgres and camelCase in TypeScript. */
 import { DefaultNamingStrategy } from 'typeorm';
 
 export class SnakeCaseNaming extends DefaultNamingStrategy {

@@ -1,4 +1,4 @@
-/** Who owns what: people, workspaces, and the keys that act for them. */
+/** Workspaces, their members, and their API keys. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 @Entity('users')
@@ -6,7 +6,7 @@ export class UserRow {
   @PrimaryColumn('text') id: string;
   @Column('text') email: string;
   @Column('text', { nullable: true }) name: string | null;
-  /** argon2id, as the PHC string that carries its own parameters. */
+  /** argon2id, as a PHC string, which includes its parameters. */
   @Column('text') passwordHash: string;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
   @Column('timestamptz', { nullable: true }) disabledAt: Date | null;
@@ -16,7 +16,7 @@ export class UserRow {
 export class WorkspaceRow {
   @PrimaryColumn('text') id: string;
   @Column('text') name: string;
-  /** It runs the deployment: its keys may look at all workers, and load and unload models. */
+  /** Its keys may see all workers, and load and unload models. */
   @Column('boolean', { default: false }) operatesInstance: boolean;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
 }
@@ -35,9 +35,9 @@ export class ApiKeyRow {
   @Column('text') workspaceId: string;
   @Column('text', { nullable: true }) createdBy: string | null;
   @Column('text') name: string;
-  /** The key's public beginning, to tell keys apart in a list. */
+  /** The key's first characters, shown in lists to distinguish keys. */
   @Column('text') prefix: string;
-  /** SHA-256 of the whole key; the key itself is stored nowhere. */
+  /** SHA-256 of the whole key. The key itself is not stored. */
   @Column('bytea') hash: Buffer;
   @Column('text', { array: true, default: () => `'{}'` }) scopes: string[];
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;

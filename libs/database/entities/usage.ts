@@ -1,7 +1,7 @@
-/** What attempts have used: what waits to be summed, and the sums of each hour. Costs in billionths of a US dollar. */
+/** Usage of attempts: entries that wait to be summed, and sums by the hour. Costs are in billionths of a US dollar. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-abstract class Sums {
+abstract class UsageMeasures {
   @Column('bigint') attempts: number;
   @Column('bigint') requests: number;
   @Column('bigint') failedRequests: number;
@@ -24,20 +24,20 @@ abstract class Sums {
 }
 
 @Entity('usage_hours')
-export class UsageHourRow extends Sums {
+export class UsageHourRow extends UsageMeasures {
   @PrimaryColumn('text') workspaceId: string;
   @PrimaryColumn('timestamptz') hour: Date;
   @PrimaryColumn('text') model: string;
   @PrimaryColumn('text') provider: string;
   @PrimaryColumn('text') kind: string;
-  /** Empty: none, as for tokens. */
+  /** Empty if there was none. */
   @PrimaryColumn('text') apiKeyId: string;
   @PrimaryColumn('boolean') isBatch: boolean;
   @PrimaryColumn('text') token: string;
 }
 
 @Entity('usage_entries')
-export class UsageEntryRow extends Sums {
+export class UsageEntryRow extends UsageMeasures {
   @PrimaryColumn('bigint') attemptId: number;
   @Column('text') workspaceId: string;
   @Column('timestamptz') hour: Date;

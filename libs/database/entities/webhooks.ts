@@ -1,4 +1,4 @@
-/** Where webhooks go, what is on its way there, and every try. */
+/** Webhook endpoints, deliveries to them, and every attempt at a delivery. */
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 @Entity('webhook_endpoints')
@@ -16,23 +16,22 @@ export class WebhookEndpointRow {
   @Column('bytea', { nullable: true }) headersSealed: Buffer | null;
   @Column('jsonb', { nullable: true }) metadataFilter: Record<string, string> | null;
   @Column('text', { nullable: true }) ordered: 'subject' | 'feed' | null;
-  /** Deliveries a second, and what is left of them: a bucket that holds one second's. */
+  /** Deliveries per second. The token bucket holds one second's deliveries; `rateTokens` remained at `rateUpdatedAt`. */
   @Column('int', { nullable: true }) rateLimit: number | null;
   @Column('double precision', { default: 0 }) rateTokens: number;
   @Column('timestamptz', { nullable: true }) rateUpdatedAt: Date | null;
-  /** What alone it is for: a batch. Null: the whole workspace. */
+  /** The task or batch whose events it gets. Null: all events of the workspace. */
   @Column('text', { nullable: true }) subject: string | null;
-  /** Number of its newest fact. */
+  /** Sequence of its last event. */
   @Column('int', { default: 0 }) sequence: number;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
   @Column('timestamptz', { default: () => 'now()' }) updatedAt: Date;
   @Column('timestamptz', { nullable: true }) disabledAt: Date | null;
   @Column('text', { nullable: true }) disabledReason: 'gone' | 'failing' | 'request' | null;
-  /** Tries that failed since the last that did not. */
   @Column('int', { default: 0 }) consecutiveFailures: number;
   @Column('timestamptz', { nullable: true }) failingSince: Date | null;
   @Column('timestamptz', { nullable: true }) lastFailedAt: Date | null;
-  /** Its breaker is open until then: nothing is sent. */
+  /** Nothing is sent until then: its breaker is open, or the receiver asked for a pause. */
   @Column('timestamptz', { nullable: true }) pausedUntil: Date | null;
 }
 
@@ -43,14 +42,14 @@ export class DeliveryRow {
   @Column('text') endpointId: string;
   @Column('text') eventId: string;
   @Column('text', { default: '' }) subject: string;
-  /** Of its event, in the feed. */
+  /** Of its event. */
   @Column('bigint', { default: 0 }) feedPosition: number;
   @Column('text', { default: 'pending' }) status: 'pending' | 'succeeded' | 'failed';
   @Column('int', { default: 0 }) attemptCount: number;
-  /** How far it is in the schedule: tries since it was last asked for. */
+  /** Step in the retry schedule: attempts since it was created or last redelivered. */
   @Column('int', { default: 0 }) scheduleStep: number;
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
-  /** The process that is trying, and until when the others leave it alone. */
+  /** The process that is sending it, and until when no other process may. */
   @Column('text', { nullable: true }) leasedBy: string | null;
   @Column('timestamptz', { nullable: true }) leasedUntil: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;

@@ -1,4 +1,4 @@
-/** The first schema: tenants, files, tasks, batches and chunks, the event feed, webhooks' tables. */
+/** The first schema: workspaces and users, files, tasks, batches and chunks, the event feed, webhooks. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class InitialSchema1763600000000 implements MigrationInterface {

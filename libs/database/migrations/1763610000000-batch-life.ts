@@ -1,11 +1,11 @@
-/** A batch's later life: paused or not, what it retries, how fast it is, in which order its chunks were done. */
+/** Batches: pause, retry of failed lines, speed, and the completion order of chunks. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class BatchLife1763610000000 implements MigrationInterface {
   readonly name = 'BatchLife1763610000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    // Constant defaults: no row is rewritten, whatever the table's size.
+    // Constant defaults: Postgres rewrites no row, however large the table is.
     await runner.query(`
       alter table batches
         add column paused boolean not null default false,
@@ -30,7 +30,7 @@ export class BatchLife1763610000000 implements MigrationInterface {
   }
 }
 
-/** Chunks that are done already get the places that they would have taken. */
+/** Numbers the chunks that are done already in the order in which they ended. */
 const numberEnds = `
   update attempts a
   set done_as = numbered.place

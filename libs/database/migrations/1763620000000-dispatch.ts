@@ -1,4 +1,4 @@
-/** Fair dispatch, the collection of garbage, and chunks that are halved when workers die of them. */
+/** Fair queueing of chunks, garbage collection, and the split of chunks whose workers crash. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Dispatch1763620000000 implements MigrationInterface {

@@ -1,4 +1,4 @@
-/** Files that come in parts, and batches whose results are kept compressed. */
+/** Uploads in parts, and batches with compressed results. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Uploads1763630000000 implements MigrationInterface {

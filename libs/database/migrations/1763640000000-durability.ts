@@ -1,11 +1,11 @@
-/** Checkpoints of paid lines, chunks whose segments were lost and run again, and outputs composed of many objects. */
+/** Checkpoints of paid lines, reopened chunks, and the composition of output files. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Durability1763640000000 implements MigrationInterface {
   readonly name = 'Durability1763640000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    // Constant defaults: no row is rewritten, whatever the table's size.
+    // Constant defaults: Postgres rewrites no row, however large the table is.
     await runner.query(`
       alter table batches
         add column reserved int not null default 0,

@@ -1,11 +1,11 @@
-/** Direct requests: tasks as the wire has them, what workers say of themselves, and which models are wanted loaded. */
+/** Direct requests: columns of tasks, the state in workers' heartbeats, and the models that should be loaded. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Direct1763660000000 implements MigrationInterface {
   readonly name = 'Direct1763660000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    // json and not jsonb: it keeps text as it came (jsonb refuses NUL and lone surrogates) and costs no parsing.
+    // json, not jsonb: it stores the text unchanged (jsonb rejects NUL and lone surrogates) and without parsing it.
     await runner.query(`
       alter table tasks
         alter column input type json, alter column input drop not null,

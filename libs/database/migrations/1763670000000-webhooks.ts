@@ -1,4 +1,4 @@
-/** Webhooks grown up: what an endpoint may ask for, every try at a delivery, and how far a feed has been forgotten. */
+/** Webhooks: settings and health of endpoints, the log of attempts, and the deletion of expired events. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Webhooks1763670000000 implements MigrationInterface {
@@ -48,7 +48,7 @@ const endpoints = `
     add column failing_since timestamptz,
     add column failed_at timestamptz,
     add column paused_until timestamptz;
-  -- Those of one batch are many, and are looked up by it alone.
+  -- Endpoints of single batches are many, and are only looked up by their batch.
   drop index webhook_endpoints_workspace;
   create index webhook_endpoints_workspace on webhook_endpoints (workspace_id, id) where subject is null;
   create unique index webhook_endpoints_subject on webhook_endpoints (subject) where subject is not null;`;
@@ -63,7 +63,7 @@ const deliveries = `
     add column error_code text;
   drop index deliveries_due;
   create index deliveries_due on deliveries (endpoint_id, next_try_at, position) where status = 'pending';
-  -- Leasing changes no column of an index: with room on its page a row is updated in place.
+  -- Leasing changes no indexed column: with free space on its page, a row gets a heap-only update.
   alter table deliveries set (fillfactor = 70);
   create index deliveries_order on deliveries (endpoint_id, position) where status = 'pending';
   create index deliveries_listing on deliveries (endpoint_id, id);
@@ -88,7 +88,7 @@ const deliveries = `
     primary key (delivery_id, number)
   );
 
-  -- As newId makes them: a UUIDv7 (RFC 9562 §5.7) in hex behind the prefix. Postgres has it by itself from 18 on.
+  -- The same format as createId: a prefix and a UUIDv7 (RFC 9562 §5.7) in hex. Postgres has uuidv7() from version 18.
   create function delivery_id() returns text language sql volatile as $$
     select 'del_' || encode(
       set_bit(set_bit(

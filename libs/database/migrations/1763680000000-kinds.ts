@@ -1,4 +1,4 @@
-/** Tasks of every kind: when they may run and until when, their media, how far they are, and how they are listed. */
+/** Tasks of all kinds: schedule and deadlines, media, progress, and the indexes of their lists. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Kinds1763680000000 implements MigrationInterface {

@@ -1,4 +1,4 @@
-/** Which of a workspace's batches goes first. */
+/** The priority of a batch among the batches of its workspace. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Priority1763685000000 implements MigrationInterface {

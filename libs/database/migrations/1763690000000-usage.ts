@@ -1,4 +1,4 @@
-/** What every attempt has used, where that waits to be summed, and the sums by the hour. */
+/** Usage: what every attempt used, the entries that wait to be summed, and the sums by the hour. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class Usage1763690000000 implements MigrationInterface {
@@ -25,7 +25,7 @@ export class Usage1763690000000 implements MigrationInterface {
   }
 }
 
-/** Without defaults that would rewrite rows; a key may be deleted, what it has used stays its own. */
+/** Without defaults, which would rewrite rows, and without a foreign key: usage is kept when its API key is deleted. */
 const columns = `
   alter table tasks add column api_key_id text;
   alter table batches add column api_key_id text;
@@ -45,7 +45,7 @@ const columns = `
     add column estimated_cost bigint;
   create index attempts_age on attempts (finished_at) where task_id is not null and outcome is not null;`;
 
-/** Counts by name: `{"a": 1}` and `{"a": 2, "b": 1}` are `{"a": 3, "b": 1}`. */
+/** Adds counts by name: `{"a": 1}` and `{"a": 2, "b": 1}` give `{"a": 3, "b": 1}`. */
 const counts = `
   create function add_counts(one jsonb, other jsonb) returns jsonb language sql immutable strict parallel safe as $$
     select case when one = '{}' then other when other = '{}' then one else (
@@ -56,7 +56,7 @@ const counts = `
   $$;
   create aggregate sum_counts(jsonb) (sfunc = add_counts, stype = jsonb, initcond = '{}');`;
 
-/** No foreign keys: a workspace that is deleted in between must not stop the sums of the others. */
+/** Without foreign keys: a workspace that is deleted during a roll-up must not fail the sums of the others. */
 const sums = `
   create table usage_hours (
     workspace_id text not null,
@@ -96,9 +96,9 @@ const sums = `
   );`;
 
 /**
- * An attempt that ends, by whichever statement, leaves an entry in the same transaction: none is missed, none is
- * there twice, and what becomes of the attempt's row later does not matter. Summing moves entries; it never reads the
- * attempts. An attempt's end is written once: the trigger's condition is false for what is changed of it afterwards.
+ * The trigger writes an entry in the transaction that ends an attempt, whichever statement ends it. So each attempt has one
+ * entry, which stays when the attempt's row is deleted. Roll-ups move entries and never read attempts. An attempt ends
+ * once: the trigger's condition is false for later changes.
  */
 const entering = `
   create function enter_usage() returns trigger language plpgsql as $$

@@ -1,4 +1,4 @@
-/** Why batches were paused, where it was not their owner who did it. */
+/** Why Millrace paused a batch; null if its owner did. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export class PauseReason1763700000000 implements MigrationInterface {

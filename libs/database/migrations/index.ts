@@ -1,4 +1,8 @@
-/** Every migration, oldest first. One that has been released is never changed again. */
+/**
+ * All migrations, oldest first. A released migration is never changed, except for the names of its class and file. The
+ * database records its `name`, so the `name` property of a released migration never changes.
+ */
+import type { MigrationInterface } from 'typeorm';
 import { InitialSchema1763600000000 } from './1763600000000-initial-schema.ts';
 import { BatchLife1763610000000 } from './1763610000000-batch-life.ts';
 import { Dispatch1763620000000 } from './1763620000000-dispatch.ts';
@@ -11,8 +15,9 @@ import { Priority1763685000000 } from './1763685000000-priority.ts';
 import { Usage1763690000000 } from './1763690000000-usage.ts';
 import { PauseReason1763700000000 } from './1763700000000-pause-reason.ts';
 import { MetadataStatistics1763710000000 } from './1763710000000-metadata-statistics.ts';
+import { PlainNames1763720000000 } from './1763720000000-plain-names.ts';
 
-export const migrations = [
+export const migrations: readonly (new () => MigrationInterface & { readonly name: string })[] = [
   InitialSchema1763600000000,
   BatchLife1763610000000,
   Dispatch1763620000000,
@@ -25,4 +30,8 @@ export const migrations = [
   Usage1763690000000,
   PauseReason1763700000000,
   MetadataStatistics1763710000000,
+  PlainNames1763720000000,
 ];
+
+/** The names that the database records, in the order of the migrations. */
+export const migrationNames: readonly string[] = migrations.map((Migration) => new Migration().name);

@@ -1,18 +1,18 @@
 import { prepareStatement } from '../prepared-statement.ts';
 
 /**
- * What a chunk costs its workspace: its lines and 25 more, for its round trips. A workspace of one-line batches would
- * else be handed 4,000 chunks for each of its neighbour's.
+ * What a chunk costs its workspace in the fair queue: its lines, and 25 more for its round trips. Without the 25, a
+ * workspace of one-line batches would get 4,000 chunks for each chunk of its neighbour.
  */
 export const chunkCost = (lines: string) => `${lines} + 25`;
 
 /**
- * A worker takes a chunk: the compare-and-set that makes every later statement of an older attempt void.
- * A running chunk may be claimed again, by the same delivery: the queue hands a job out a second time only
- * when its first holder has lost its lock. Stale deliveries, finished chunks and closed batches match nothing.
- * What the claim costs is counted to its workspace in the same statement: the dispatcher's turns go by it.
+ * A worker claims a chunk. This compare-and-set makes every later statement of an older attempt match nothing.
+ * A running chunk may be claimed again by the same generation: the queue delivers a job a second time only when its
+ * first holder has lost its lock. A stale generation, a finished chunk and a batch that has ended match nothing.
+ * The same statement adds the chunk's cost to its workspace's tags, by which the dispatcher orders workspaces.
  *
- * $1 batch, $2 chunk index, $3 delivery, $4 worker.
+ * $1 batch, $2 chunk index, $3 generation, $4 worker.
  */
 export const claimChunk = prepareStatement(
   'claim-chunk',
@@ -21,21 +21,21 @@ export const claimChunk = prepareStatement(
     update chunks c
     set status = 'running', attempt = c.attempt + 1, worker_id = $4, started_at = clock_timestamp()
     from batches b
-    where c.batch_id = $1 and c.index = $2 and c.delivery = $3 and c.status in ('queued', 'running')
+    where c.batch_id = $1 and c.index = $2 and c.generation = $3 and c.status in ('queued', 'running')
       and b.id = c.batch_id and b.status in ('in_progress', 'cancelling')
     returning c.batch_id, c.index, c.attempt, c.workspace_id, c.first_line, c.lines, c.byte_start, c.byte_length,
-      c.queued_at, c.halved_at, b.pool, b.kind, b.model, b.api_key_id, b.endpoint, b.closing, b.input_file_id, b.output_format
-  ), turn as (
-    insert into turns as turn (pool, workspace_id, started, served)
-    select c.pool, c.workspace_id, begun.start, begun.start + ${chunkCost('c.lines')}
+      c.queued_at, c.split_attempt, b.pool, b.kind, b.model, b.api_key_id, b.endpoint, b.closing, b.input_file_id, b.output_format
+  ), tagged as (
+    insert into fair_queue_tags as tag (pool, workspace_id, start_tag, finish_tag)
+    select c.pool, c.workspace_id, next.start, next.start + ${chunkCost('c.lines')}
     from claimed c
     cross join lateral (
-      select greatest((select t.served from turns t where t.pool = c.pool and t.workspace_id = c.workspace_id),
-        (select max(t.started) from turns t where t.pool = c.pool), 0) as start
-    ) begun
+      select greatest((select t.finish_tag from fair_queue_tags t where t.pool = c.pool and t.workspace_id = c.workspace_id),
+        (select max(t.start_tag) from fair_queue_tags t where t.pool = c.pool), 0) as start
+    ) next
     on conflict (pool, workspace_id) do update
-    set started = greatest(turn.served, excluded.started),
-      served = greatest(turn.served, excluded.started) + excluded.served - excluded.started
+    set start_tag = greatest(tag.finish_tag, excluded.start_tag),
+      finish_tag = greatest(tag.finish_tag, excluded.start_tag) + excluded.finish_tag - excluded.start_tag
   ), lost as (
     update attempts a
     set outcome = 'lost', finished_at = clock_timestamp()
@@ -55,6 +55,6 @@ export const claimChunk = prepareStatement(
     c.input_file_id as "inputFileId", c.output_format as "outputFormat",
     (select count(*) from lost) + (
       select count(*) from attempts a
-      where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.halved_at and a.outcome = 'lost') as "timesLost"
+      where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.split_attempt and a.outcome = 'lost') as "lostAttempts"
   from claimed c`,
 );

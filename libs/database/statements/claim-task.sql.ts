@@ -1,19 +1,19 @@
 import { prepareStatement } from '../prepared-statement.ts';
 
 /**
- * A worker takes a task: the compare-and-set that makes every later statement of an older attempt void. A running
- * task may be claimed again by the same delivery, as a chunk may (claim-chunk.sql.ts).
+ * A worker claims a task. This compare-and-set makes every later statement of an older attempt match nothing. A running
+ * task may be claimed again by the same generation, as a chunk may (claim-chunk.sql.ts).
  *
- * Its commit does not wait for the disk: what is lost with the server is a claim, the task is then queued again, and
- * the sweep delivers it. Two attempts might then bear one number; the worker's id tells them apart, so every later
- * statement names both.
+ * The commit does not wait for the disk. If the server crashes, the claim may be undone: the task is then queued again,
+ * and the reconciler requeues it. Two attempts may then have the same number; the worker's id tells them apart, so every
+ * later statement names both.
  *
- * One that has missed its times is left to the sweep, which ends it.
+ * A task that is past its deadline or start_by is not claimed: the reconciler expires it.
  *
- * An attempt that is lost while its run goes on upstream was there until its worker was last heard of: the attempt that
- * follows the run to its end knows its own time alone.
+ * When an attempt is lost while its run continues upstream, its provider time ends at its worker's last heartbeat. The
+ * attempt that follows the run to its end counts only its own time.
  *
- * $1 task, $2 delivery, $3 worker, $4 event.
+ * $1 task, $2 generation, $3 worker, $4 event.
  */
 export const claimTask = prepareStatement(
   'claim-task',
@@ -21,14 +21,14 @@ export const claimTask = prepareStatement(
   with claimed as (
     update tasks t
     set status = 'running', attempt = t.attempt + 1, worker_id = $3, started_at = clock_timestamp(),
-      began_at = coalesce(t.began_at, clock_timestamp()),
+      run_started_at = coalesce(t.run_started_at, clock_timestamp()),
       estimate_ms = coalesce(t.estimate_ms, (
         select percentile_cont(0.5) within group (order by ms)::int from (
           select provider_ms / a.work * t.work as ms from attempts a
           where a.model = t.model and a.outcome = 'succeeded' and a.task_id is not null
           order by a.id desc limit 20) recent)),
       sequence = t.sequence + case t.attempt when 0 then 1 else 0 end
-    where t.id = $1 and t.delivery = $2 and t.status in ('queued', 'running')
+    where t.id = $1 and t.generation = $2 and t.status in ('queued', 'running')
       and (t.deadline is null or t.deadline > clock_timestamp())
       and (t.start_by is null or t.attempt > 0 or t.start_by > clock_timestamp())
       and set_config('synchronous_commit', 'off', true) = 'off'
@@ -48,7 +48,7 @@ export const claimTask = prepareStatement(
     select workspace_id, id, attempt, $3, provider, model, kind, api_key_id, work, octet_length(input::text),
       greatest(0, extract(epoch from clock_timestamp() - queued_at)::float8 * 1000)
     from claimed
-  ), told as (
+  ), event as (
     insert into events (id, workspace_id, subject, sequence, type, data)
     select $4, workspace_id, id, sequence, 'task.started', json_build_object('id', id, 'kind', kind, 'model', model)
     from claimed where attempt = 1
@@ -57,6 +57,6 @@ export const claimTask = prepareStatement(
     input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs", priority, deadline,
     fallback_models as "fallbackModels",
     case attempt when 1 then 0 else (select count(*) from lost) + (
-      select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "timesLost"
+      select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "lostAttempts"
   from claimed`,
 );

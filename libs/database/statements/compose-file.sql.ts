@@ -1,9 +1,9 @@
 /**
- * A file's many segments become one: the composed object takes their place in its list, its batch's chunks name their
- * part of it, and the old objects are to be deleted once readers that were given the old list are through. All at
- * once, and only for a file that is still there and has not been composed by another.
+ * Replaces a file's many segments by one composed object: the file lists the composed object, its batch's chunks point
+ * to their parts of it, and the old objects are retired. They are deleted later, because readers may still hold the old
+ * list. All changes happen together, and only for a file that still exists and that no other process has composed.
  *
- * $1 file, $2 key and $3 bytes of the composed object, $4 seconds until the old ones go.
+ * $1 file, $2 key and $3 bytes of the composed object, $4 seconds until the old objects are deleted.
  */
 export const composeFile = `
   with work as materialized (

@@ -1,33 +1,33 @@
 import { chunkCost } from './claim-chunk.sql.ts';
 
 /**
- * The dispatcher: which chunks go into the queue next, and which come back out of it. The queue hands out what came
- * first, so what is fair is decided here, and as late as it can be: a pool's queue holds what its workers will begin
- * next, and no more; what waits there is ranked anew with what is pending, and makes room for what has come to stand
- * before it. A chunk that is taken back is pending again; the job that it leaves behind finds nothing to claim.
+ * The dispatcher: chooses the chunks that enter the queue next, and the queued chunks that leave it. The queue is first
+ * in, first out, so fairness is decided here, and as late as possible: a pool's queue holds only what its workers start
+ * next. Queued chunks are ranked again together with pending ones, and make room for chunks that now rank before them.
+ * A chunk that is taken out of the queue is pending again; its job finds nothing to claim.
  *
- * - Each open batch may have `$1` chunks in the queue or running.
- * - A pool may have one chunk running and one waiting for each slot of the workers that were seen consuming in
- *   the last `$3` seconds, and `$2` waiting at least: so no slot idles while the next chunk is on its way, and
- *   a newcomer's first chunk waits for a slot to end what it runs, whoever else has millions of lines. What a worker
- *   has beyond its slots has run and is being stored: it takes nobody's room.
- * - Workspaces take turns by lines, not by chunks: start-time fair queueing (P. Goyal, H. Vin, H. Cheng,
- *   SIGCOMM 1996). A workspace's next chunk starts at the line count that it was served up to (`claim-chunk.sql.ts`
- *   counts); the smallest start goes first. Who comes new, or back, starts where the pool's clock is (the last start
- *   that was claimed), so that nobody saves up turns; whom the clock has passed is forgotten.
- * - Within a workspace the highest priority goes first, then the earliest deadline, then the oldest batch; batches that are being cancelled
- *   only have records to write.
+ * - Each open batch may have `$1` chunks queued or running.
+ * - A pool may have one chunk running and one waiting for each slot of its live workers (seen in the last `$3` seconds
+ *   and consuming), and at least `$2` waiting. So no slot idles while its next chunk is on the way, and a new
+ *   workspace's first chunk waits only until a slot finishes its current chunk, even if others have millions of lines.
+ *   A worker's chunks beyond its slots have run and are being stored: they take no room in the pool.
+ * - Workspaces share a pool by lines, not by chunks: start-time fair queueing (P. Goyal, H. Vin, H. Cheng, SIGCOMM
+ *   1996). A workspace's next chunk has the workspace's last finish tag as its start tag (`claim-chunk.sql.ts` advances
+ *   it); the smallest start tag goes first. A workspace that is new, or that was idle, starts at the pool's virtual time
+ *   (the last start tag claimed), so that idle time earns no credit. Tags behind the virtual time are deleted.
+ * - Within a workspace the highest priority goes first, then the earliest deadline, then the oldest batch. Batches that
+ *   are being cancelled only have records to write.
  *
- * A batch's pending chunks are its count less those done, out or delayed, so only as many batches of a workspace
- * are looked into as fill the pool's room, and the index `chunks_pending` gives their next chunks without reading
- * those behind them. `skip locked` and the status guard make two dispatchers harmless: from one snapshot both
- * choose the same chunks.
+ * A batch's pending chunks are its chunk count less the done, queued, running and delayed ones, so the statement reads
+ * only as many batches of a workspace as fill the pool's room, and the index `chunks_pending` gives their next chunks
+ * without reading the later ones. `skip locked` and the status guard make two dispatchers at once harmless: from one
+ * snapshot both choose the same chunks.
  *
- * 50 workspaces with 1,000 open batches of 2,500 pending chunks each, 8 slots (2 busy cores, Postgres 15): 8 ms the
- * median call; 75 ms where the first chunks of every batch are read, 80 ms with a lateral join a workspace.
- * Rejected: priorities in the queue (a start has no upper bound, a priority has).
+ * 50 workspaces with 1,000 open batches of 2,500 pending chunks each, 8 slots (2 busy cores, Postgres 15): median call
+ * 8 ms; 75 ms when the first chunks of every batch are read, 80 ms with a lateral join per workspace.
+ * Rejected: priorities in the queue (a start tag has no upper limit, a priority has).
  *
- * `$4`: chunks at most a call.
+ * `$4`: maximum number of chunks per call.
  */
 export const dispatchChunks = `
   with flight as materialized (
@@ -56,24 +56,24 @@ export const dispatchChunks = `
   ), pools as materialized (
     select p.pool, s.slots + greatest(s.slots, $2::int)
       - coalesce((select t.slots from taken t where t.pool = p.pool), 0) as room,
-      coalesce((select max(t.started) from turns t where t.pool = p.pool), 0) as clock
+      coalesce((select max(t.start_tag) from fair_queue_tags t where t.pool = p.pool), 0) as virtual_time
     from (select distinct pool from open) p
     cross join lateral (
       select coalesce(sum(w.slots), 0) as slots from workers w
       where p.pool = any(w.pools) and w.consuming and w.seen_at > clock_timestamp() - make_interval(secs => $3::float8)
     ) s
-  ), looked_into as (
-    select o.*, pools.room as room_of_pool, pools.clock,
+  ), considered as (
+    select o.*, pools.room as room_of_pool, pools.virtual_time,
       sum(o.room) over (partition by o.pool, o.workspace_id order by o.priority desc, o.expires_at, o.created_at, o.id) - o.room as ahead
     from open o
     join pools on pools.pool = o.pool and pools.room > 0
     where o.room > 0
   ), candidates as (
-    select o.pool, n.batch_id, n.index, n.is_waiting, greatest(t.served, o.clock) + sum(n.cost) over (
+    select o.pool, n.batch_id, n.index, n.is_waiting, greatest(t.finish_tag, o.virtual_time) + sum(n.cost) over (
       partition by o.pool, o.workspace_id order by o.priority desc, o.expires_at, o.created_at, o.id, n.is_waiting desc, n.index
-    ) - n.cost as start
-    from looked_into o
-    left join turns t on t.pool = o.pool and t.workspace_id = o.workspace_id
+    ) - n.cost as start_tag
+    from considered o
+    left join fair_queue_tags t on t.pool = o.pool and t.workspace_id = o.workspace_id
     cross join lateral (
       select batch_id, index, is_waiting, ${chunkCost('lines')} as cost from (
         select f.batch_id, f.index, f.lines, true as is_waiting from flight f
@@ -89,14 +89,14 @@ export const dispatchChunks = `
     ) n
     where o.ahead < o.room_of_pool
   ), ranked as (
-    select *, row_number() over (partition by pool order by start, is_waiting desc, batch_id, index) as turn
+    select *, row_number() over (partition by pool order by start_tag, is_waiting desc, batch_id, index) as rank
     from candidates
   ), next as materialized (
-    select ranked.* from ranked join pools using (pool) where turn <= room
+    select ranked.* from ranked join pools using (pool) where rank <= room
   ), chosen as (
-    select c.batch_id, c.index, n.pool, n.start
+    select c.batch_id, c.index, n.pool, n.start_tag
     from chunks c
-    join (select * from next where not is_waiting order by turn limit $4) n on n.batch_id = c.batch_id and n.index = c.index
+    join (select * from next where not is_waiting order by rank limit $4) n on n.batch_id = c.batch_id and n.index = c.index
     where c.status = 'pending'
     for update of c skip locked
   ), displaced as (
@@ -106,15 +106,16 @@ export const dispatchChunks = `
     where c.status = 'queued' and f.pool in (select pool from chosen)
       and not exists (select from next n where n.batch_id = f.batch_id and n.index = f.index)
     for update of c skip locked
-  ), taken_back as (
+  ), dequeued as (
     update chunks c set status = 'pending' from displaced d where c.batch_id = d.batch_id and c.index = d.index
-  ), forgotten as (
-    delete from turns t using pools p where t.pool = p.pool and t.served <= p.clock and t.started < p.clock
+  ), outdated as (
+    delete from fair_queue_tags t using pools p
+    where t.pool = p.pool and t.finish_tag <= p.virtual_time and t.start_tag < p.virtual_time
   ), queued as (
     update chunks c
-    set status = 'queued', delivery = c.delivery + 1, queued_at = clock_timestamp(), not_before = null
+    set status = 'queued', generation = c.generation + 1, queued_at = clock_timestamp(), not_before = null
     from chosen
     where c.batch_id = chosen.batch_id and c.index = chosen.index
-    returning c.batch_id, c.index, c.delivery, chosen.pool, chosen.start
+    returning c.batch_id, c.index, c.generation, chosen.pool, chosen.start_tag
   )
-  select batch_id as "batchId", index as chunk, delivery, pool from queued order by start, batch_id, index`;
+  select batch_id as "batchId", index as chunk, generation, pool from queued order by start_tag, batch_id, index`;

@@ -1,11 +1,11 @@
 import { prepareStatement } from '../prepared-statement.ts';
 
 /**
- * A lease says which process holds a duty. Every statement judges by the database's clock, and every change of
- * tenure raises the epoch, so that what a former holder still sends is told from what the present one sends.
+ * A lease names the process that runs an elected background job. Every statement uses the database's clock. Every new
+ * holder raises the epoch, so that statements of a former holder no longer match.
  */
 
-/** `$1` name, `$2` holder, `$3` time to live in ms. One row with the epoch when it was free; none when it is taken. */
+/** `$1` name, `$2` holder, `$3` time to live in ms. Returns the epoch if the lease was free; no row if it is held. */
 export const acquireLease = `
   insert into leases as lease (name, holder, epoch, expires_at)
   values ($1, $2, 1, clock_timestamp() + $3 * interval '1 ms')
@@ -14,10 +14,10 @@ export const acquireLease = `
   where lease.expires_at <= clock_timestamp()
   returning epoch`;
 
-/** The lease of `$1` name, `$2` holder and `$3` epoch while it runs: what a statement of its duty is fenced by. */
+/** Holds while the lease of `$1` name, `$2` holder and `$3` epoch runs. It fences the statements of its job. */
 export const heldLease = `name = $1 and holder = $2 and epoch = $3 and expires_at > clock_timestamp()`;
 
-/** `$4` time to live in ms. One row when it was still held. */
+/** `$4` time to live in ms. Returns one row if the lease was still held. */
 export const renewLease = prepareStatement(
   'renew-lease',
   `with renewed as (
@@ -26,5 +26,5 @@ export const renewLease = prepareStatement(
   select name from renewed`,
 );
 
-/** The row stays, for its epoch. */
+/** Expires the lease. The row stays, because it holds the epoch. */
 export const releaseLease = `update leases set expires_at = clock_timestamp() where ${heldLease}`;

@@ -1,6 +1,6 @@
 /**
- * The segments of a batch's chunks, in the order of its lines, become a file's: no byte is copied.
- * \`$1\` file, \`$2\` batch. One statement for the output file, one for the error file.
+ * Lists the segments of a batch's chunks, in the order of its lines, as a file's segments. No byte is copied.
+ * `$1` file, `$2` batch. One statement for the output file, one for the error file.
  */
 const listSegments = (key: string, bytes: string, lines: string) => `
   insert into file_segments (file_id, position, object_key, bytes, lines)

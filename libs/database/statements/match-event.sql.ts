@@ -1,13 +1,13 @@
 /**
- * Whether an endpoint has subscribed to an event: by one of its patterns (`*`, `batch.*`, a type's name) and, where it
- * filters, by the metadata of what the event is about.
+ * Whether a webhook endpoint subscribes to an event: by one of its patterns (`*`, `batch.*`, the name of a type) and, if
+ * it has a metadata filter, by the metadata of the event's batch or task.
  */
 export const matchesType = (patterns: string, type: string) =>
   `exists (select from unnest(${patterns}) as pattern (text)
      where ${type} like replace(replace(pattern.text, '_', '\\_'), '*', '%'))`;
 
-/** Aliases of a row of webhook_endpoints and of one of events. */
-export const wantsEvent = (endpoint: string, event: string) => `
+/** @param endpoint alias of a row of webhook_endpoints. @param event alias of a row of events. */
+export const matchesEvent = (endpoint: string, event: string) => `
   ${matchesType(`${endpoint}.event_types`, `${event}.type`)}
   and (${endpoint}.metadata_filter is null or ${endpoint}.metadata_filter <@ coalesce(
     (select metadata from batches where batches.id = ${event}.subject),

@@ -1,6 +1,6 @@
 /**
- * Lines a second of one slot, from the newest hundred chunks of a model that ran to their end within a day: the
- * index \`attempts_speed\` gives them without reading the others. \`$1\` model.
+ * Median lines per second of one slot, from the newest hundred completed chunks of a model within a day. The index
+ * `attempts_speed` gives them without reading the others. `$1` model.
  */
 export const measureSpeed = `
   select percentile_cont(0.5) within group (order by rate) as rate, count(*) as chunks

@@ -1,33 +1,33 @@
-/** What an attempt has used beside tokens and time, as its end is given it: one parameter of JSON. */
+/** What an attempt used besides tokens and time, written at its end from one JSON parameter. */
 
-/** In billionths of a US dollar. Null: nobody said, or nothing is known of its price. */
+/** In billionths of a US dollar. Null: the cost or the price is unknown. */
 type Cost = number | null;
 
 export interface Metering {
-  /** Tells the provider's token from its others; null where none was used. */
+  /** Identifies which of the provider's tokens was used; null where none was. */
   readonly token: string | null;
-  /** Null: as was counted when it was claimed. */
+  /** Null: keep the count from the claim. */
   readonly inputBytes: number | null;
   readonly outputBytes: number;
   readonly firstTokenMs: number | null;
-  /** That were made. */
+  /** Images generated. */
   readonly images: number;
-  /** Of the sound and film that was made, or listened to. */
+  /** Duration of the audio and video generated or transcribed. */
   readonly mediaMs: number;
-  /** As the provider has said. */
+  /** As the provider reported it. */
   readonly reportedCost: Cost;
-  /** Of how many requests it has said so. */
+  /** Number of requests for which the provider reported a cost. */
   readonly reportedRequests: number;
-  /** By the table of prices, of all its requests. */
+  /** Estimated from the price table, for all requests. */
   readonly estimatedCost: Cost;
 }
 
-/** For the `from` of an attempt's update. */
+/** The parameter as a record `m`, for the `from` of an attempt's update. */
 export const meteringRecord = (parameter: string): string => `jsonb_to_record(${parameter}::jsonb) as m (
       token text, "inputBytes" bigint, "outputBytes" bigint, "firstTokenMs" int, images int, "mediaMs" bigint,
       "reportedCost" bigint, "reportedRequests" int, "estimatedCost" bigint)`;
 
-/** For its `set`, where the attempt is `a`. */
+/** The assignments for the `set` of that update; the attempt's alias is `a`. */
 export const meteringColumns = `token = m.token, input_bytes = coalesce(m."inputBytes", a.input_bytes),
       output_bytes = m."outputBytes", first_token_ms = m."firstTokenMs", images = m.images, media_ms = m."mediaMs",
       reported_cost = m."reportedCost", reported_requests = m."reportedRequests", estimated_cost = m."estimatedCost"`;

@@ -1,13 +1,13 @@
 /**
- * What the sweep looks at: work that should be in the queue and may have been lost with it. Paged by key, so
- * that a flushed queue of any size is rebuilt in bounded steps. A running chunk is left to its worker while
- * that worker is seen; once it isn't, the chunk is suspect like a queued one.
+ * What the reconciler compares with the queue: work that should have a job there. Paged by key, so that a flushed queue
+ * of any size is rebuilt in bounded steps. A running chunk belongs to its worker while the worker sends heartbeats; when
+ * they stop, the chunk is suspect like a queued one.
  *
- * $1 seconds after which a queued chunk is suspect, $2 seconds after which a worker counts as gone, $3/$4 the
- * last key seen, $5 page size.
+ * $1 seconds after which a queued chunk is suspect, $2 seconds after which a worker counts as dead, $3/$4 the
+ * last key read, $5 page size.
  */
 export const listOverdueChunks = `
-  select c.batch_id as "batchId", c.index as chunk, c.delivery, b.pool
+  select c.batch_id as "batchId", c.index as chunk, c.generation, b.pool
   from chunks c
   join batches b on b.id = c.batch_id and b.status in ('in_progress', 'cancelling')
   left join workers w on w.id = c.worker_id and w.seen_at > clock_timestamp() - make_interval(secs => $2)
@@ -18,28 +18,28 @@ export const listOverdueChunks = `
   order by c.batch_id, c.index
   limit $5`;
 
-/** A job that is gone is delivered anew under the next number. $1 batches, $2 indexes, $3 deliveries as they were. */
+/** Gives chunks whose job is missing the next generation. $1 batches, $2 indexes, $3 generations as they were read. */
 export const requeueChunks = `
   update chunks c
-  set status = 'queued', delivery = c.delivery + 1, queued_at = clock_timestamp()
-  from unnest($1::text[], $2::int[], $3::int[]) as gone (batch_id, index, delivery), batches b
-  where c.batch_id = gone.batch_id and c.index = gone.index and c.delivery = gone.delivery
+  set status = 'queued', generation = c.generation + 1, queued_at = clock_timestamp()
+  from unnest($1::text[], $2::int[], $3::int[]) as missing (batch_id, index, generation), batches b
+  where c.batch_id = missing.batch_id and c.index = missing.index and c.generation = missing.generation
     and c.status in ('queued', 'running') and b.id = c.batch_id
-  returning c.batch_id as "batchId", c.index as chunk, c.delivery, b.pool`;
+  returning c.batch_id as "batchId", c.index as chunk, c.generation, b.pool`;
 
-/** $1 seconds. */
+/** Plans that are overdue by `$1` seconds. */
 export const listOverduePlans = `
-  select id as "batchId", plan_delivery as delivery
+  select id as "batchId", plan_generation as generation
   from batches
   where status = 'validating'
     and coalesce(planned_at, created_at) < clock_timestamp() - make_interval(secs => $1)
   order by id
   limit 1000`;
 
-/** $1 batches, $2 deliveries as they were. */
+/** Gives plans whose job is missing the next generation. $1 batches, $2 generations as they were read. */
 export const requeuePlans = `
   update batches b
-  set plan_delivery = b.plan_delivery + 1, planned_at = clock_timestamp()
-  from unnest($1::text[], $2::int[]) as gone (id, delivery)
-  where b.id = gone.id and b.plan_delivery = gone.delivery and b.status = 'validating'
-  returning b.id as "batchId", b.plan_delivery as delivery`;
+  set plan_generation = b.plan_generation + 1, planned_at = clock_timestamp()
+  from unnest($1::text[], $2::int[]) as missing (id, generation)
+  where b.id = missing.id and b.plan_generation = missing.generation and b.status = 'validating'
+  returning b.id as "batchId", b.plan_generation as generation`;

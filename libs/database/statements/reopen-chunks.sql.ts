@@ -1,21 +1,21 @@
 /**
- * Chunks whose segments the store has lost are run again: what they had added to their batch's counters is taken
- * back, and they wait to be dispatched. Only for the attempt whose result it was, and only while the batch is open.
- * The chunks' rows are locked before the batch's, as by a commit.
+ * Reopens chunks whose segments are missing from object storage: what they added to their batch's counters is
+ * subtracted, and they wait to be dispatched. Only for the attempt whose result it was, and only while the batch is
+ * open. The chunks' rows are locked before the batch's, in the same order as a commit.
  *
- * A chunk keeps its place among the batch's ends: its next commit fills the gap, and readers of results wait there.
- * Tenths that were told are not told again. One that was lost so often (\`$4\` times) is left as it is: a store that
- * loses whatever it is given would else be filled, and its lines paid for, without end.
+ * A chunk keeps its completion order: its next commit fills the gap, and readers of results wait there. Milestones that
+ * were published are not published again. A chunk that was reopened `$4` times stays as it is: otherwise an object
+ * storage that drops every object would be written to, and the lines paid for, without end.
  *
- * $1 batch, $2 indexes, $3 attempts, $4 losses.
+ * $1 batch, $2 indexes, $3 attempts, $4 limit of reopenings.
  */
 export const reopenChunks = `
   with held as materialized (
     select c.batch_id, c.index, c.attempt, c.lines, c.completed, c.failed, c.canceled, c.expired,
-      coalesce(c.place, a.done_as) as place, coalesce(a.input_tokens, 0) as input_tokens,
+      coalesce(c.completion_order, a.completion_order) as completion_order, coalesce(a.input_tokens, 0) as input_tokens,
       coalesce(a.output_tokens, 0) as output_tokens
     from chunks c
-    join unnest($2::int[], $3::int[]) as gone (index, attempt) on gone.index = c.index and gone.attempt = c.attempt
+    join unnest($2::int[], $3::int[]) as damaged (index, attempt) on damaged.index = c.index and damaged.attempt = c.attempt
     join attempts a on a.batch_id = c.batch_id and a.chunk = c.index and a.number = c.attempt
     where c.batch_id = $1 and c.status = 'done' and $4 > (
       select count(*) from attempts x
@@ -31,19 +31,19 @@ export const reopenChunks = `
     set completed = b.completed - s.completed, failed = b.failed - s.failed, canceled = b.canceled - s.canceled,
       expired = b.expired - s.expired, input_tokens = b.input_tokens - s.input_tokens,
       output_tokens = b.output_tokens - s.output_tokens, chunks_done = b.chunks_done - s.chunks,
-      reserved = b.reserved + s.chunks,
-      told_tenths = greatest(b.told_tenths, least(9,
+      chunks_reopened = b.chunks_reopened + s.chunks,
+      published_tenths = greatest(b.published_tenths, least(9,
         (b.completed + b.failed + b.canceled + b.expired) * 10 / greatest(b.total, 1))::int),
       status = case b.status when 'finalizing' then 'in_progress' else b.status end, finalizing_at = null
     from sums s
     where b.id = $1 and s.chunks > 0 and b.status in ('in_progress', 'finalizing', 'cancelling')
     returning b.id
-  ), void as (
-    update attempts a set outcome = 'failed', error_code = 'segment_damaged', done_as = null
+  ), invalidated as (
+    update attempts a set outcome = 'failed', error_code = 'segment_damaged', completion_order = null
     from held, counted where a.batch_id = held.batch_id and a.chunk = held.index and a.number = held.attempt
   )
   update chunks c
-  set status = 'pending', not_before = null, finished_at = null, place = held.place,
+  set status = 'pending', not_before = null, finished_at = null, completion_order = held.completion_order,
     completed = 0, failed = 0, canceled = 0, expired = 0,
     output_key = null, output_bytes = null, error_key = null, error_bytes = null
   from held, counted

@@ -1,13 +1,14 @@
 /**
- * What attempts have used: moved from their entries into sums by the hour, and read from both.
+ * Usage of attempts: a trigger writes an entry when an attempt ends (`usage_entries`), and a background job moves entries
+ * into hourly sums (`usage_hours`).
  *
- * An entry is in the one table or in the other, in every snapshot: moving is one statement, so that a process that
- * dies in it has moved nothing, and two at once (`skip locked`) move each entry once. Reading is one statement too. So
- * what is read is never late, and nothing is in it twice. Sums are taken up in the order of their keys: two that meet
- * wait for each other and don't lock up.
+ * In every snapshot an entry is in exactly one of the two tables. Moving is one statement: a process that crashes in it
+ * has moved nothing, and two at once (`skip locked`) move each entry once. Reading is one statement too, so the result
+ * is never late and counts nothing twice. Sums are written in the order of their keys, so that two roll-ups cannot
+ * deadlock.
  */
 
-/** By what usage is told apart, beside the hour. */
+/** The dimensions of usage. */
 const keys = ['workspace_id', 'hour', 'model', 'provider', 'kind', 'api_key_id', 'is_batch', 'token'];
 
 const measures = [
@@ -21,12 +22,12 @@ const measures = [
     'output_bytes',
   ],
   ...['images', 'media_ms', 'reported_cost', 'reported_requests', 'estimated_cost', 'estimated_requests'],
-  ...['queue_ms', 'upstream_ms', 'store_ms', 'first_token_ms', 'first_tokens'],
+  ...['queue_ms', 'upstream_ms', 'store_ms', 'first_token_ms', 'first_token_count'],
 ];
 const columns = [...keys, ...measures, 'errors'].join(', ');
 const list = (names: readonly string[], each: (name: string) => string) => names.map(each).join(', ');
 
-/** `$1` entries at most. One row: how many were moved. */
+/** `$1` maximum number of entries. Returns one row: how many were moved. */
 export const rollUpUsage = `
   with page as materialized (
     select attempt_id from usage_entries order by attempt_id limit $1 for update skip locked
@@ -35,7 +36,7 @@ export const rollUpUsage = `
   ), summed as (
     select ${keys.join(', ')}, ${list(measures, (name) => `sum(${name}) as ${name}`)}, sum_counts(errors) as errors
     from moved group by ${keys.join(', ')} order by ${keys.join(', ')}
-  ), rolled as (
+  ), rolled_up as (
     insert into usage_hours as total (${columns}) select ${columns} from summed
     on conflict (${keys.join(', ')}) do update
     set ${list(measures, (name) => `${name} = total.${name} + excluded.${name}`)},
@@ -43,17 +44,17 @@ export const rollUpUsage = `
   )
   select count(*) as n from moved`;
 
-/** Both tables as one. @param where judged in each, so that neither is read whole. */
+/** Both tables as one. @param where applied to each table, so that neither is read whole. */
 const usage = (where: string) => `(
     select ${columns} from usage_hours where ${where}
     union all
     select ${columns} from usage_entries where ${where}
   ) used`;
 
-/** Sums named as the rows of a bucket have them. A mean's parts are summed apart. */
+/** The sums of a bucket. For a mean, its sum and its count are returned. */
 const summed = `${list(measures, (name) => `sum(${name})::bigint as ${name}`)}, sum_counts(errors) as errors`;
 
-/** What may be grouped by, as its column. */
+/** What usage can be grouped by, and the column of each. */
 export const usageGroupColumns = {
   model: 'model',
   provider: 'provider',
@@ -65,11 +66,11 @@ export const usageGroupColumns = {
 export type UsageGroup = keyof typeof usageGroupColumns;
 
 /**
- * `$1` workspace, `$2` from, `$3` until, `$4` hour or day, `$5` models, `$6` providers, `$7` kinds, `$8` keys, `$9` batches
- * alone or none; null: any. A row for each bucket and group that has anything.
+ * `$1` workspace, `$2` from, `$3` until, `$4` hour or day, `$5` models, `$6` providers, `$7` kinds, `$8` keys, `$9` true for
+ * batches only, false for no batches; null matches all. Returns a row for each bucket and group that has usage.
  */
-export function buildUsageQuery(by: readonly UsageGroup[]): string {
-  const named = by.map((group) => usageGroupColumns[group]);
+export function buildUsageQuery(groupBy: readonly UsageGroup[]): string {
+  const named = groupBy.map((group) => usageGroupColumns[group]);
   return `
   select extract(epoch from date_trunc($4, hour, 'UTC'))::bigint as start, ${[...named, summed].join(', ')}
   from ${usage(`workspace_id = $1 and hour >= $2 and hour < $3
@@ -80,7 +81,7 @@ export function buildUsageQuery(by: readonly UsageGroup[]): string {
   order by ${['start', ...named].join(', ')}`;
 }
 
-/** What each provider's token was used for since `$1`, by all workspaces. */
+/** Usage of each provider token since `$1`, by all workspaces. */
 export const listTokenUsage = `
   select provider, token, ${summed}
   from ${usage(`hour >= $1 and token <> ''`)}

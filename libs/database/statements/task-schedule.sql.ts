@@ -1,7 +1,7 @@
-/** What moves tasks besides their workers' ends: time, and what is known of them meanwhile. */
+/** Time-driven changes of tasks, and what is known of a task while it waits or runs. */
 import { prepareStatement } from '../prepared-statement.ts';
 
-/** Scheduled tasks whose time has come. `$1` page size. */
+/** Queues scheduled tasks whose time has come. `$1` page size. */
 export const queueDueTasks = `
   with due as (
     select id from tasks where status = 'scheduled' and run_at <= clock_timestamp()
@@ -10,16 +10,16 @@ export const queueDueTasks = `
     update tasks t
     set status = 'queued', queued_at = clock_timestamp(), sequence = sequence + 1
     from due where t.id = due.id and t.status = 'scheduled'
-    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.delivery, t.pool, t.priority
-  ), told as (
+    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.generation, t.pool, t.priority
+  ), event as (
     insert into events (id, workspace_id, subject, sequence, type, data)
     select 'evt_' || replace(gen_random_uuid()::text, '-', ''), workspace_id, id, sequence, 'task.queued',
       json_build_object('id', id, 'kind', kind, 'model', model)
     from queued
   )
-  select id as "taskId", delivery, pool, priority from queued`;
+  select id as "taskId", generation, pool, priority from queued`;
 
-/** Tasks that have not begun in time, or not ended. `$1` page size. */
+/** Expires tasks that did not start by `start_by`, or did not end by their deadline. `$1` page size. */
 export const expireTasks = `
   with late as (
     select id from tasks
@@ -31,7 +31,7 @@ export const expireTasks = `
     set status = 'expired', finished_at = clock_timestamp(), sequence = sequence + 1,
       error = json_build_object('message',
         case when t.deadline <= clock_timestamp() then 'This task did not end before its deadline.'
-          else 'This task did not begin within its start_timeout.' end,
+          else 'This task did not start within its start_timeout.' end,
         'type', 'invalid_request_error', 'param', null,
         'code', case when t.deadline <= clock_timestamp() then 'deadline_passed' else 'start_timeout' end,
         'status', 408)
@@ -40,7 +40,7 @@ export const expireTasks = `
   ), attempt as (
     update attempts a set outcome = 'canceled', finished_at = clock_timestamp()
     from ended e where a.task_id = e.id and a.outcome is null
-  ), told as (
+  ), event as (
     insert into events (id, workspace_id, subject, sequence, type, terminal, data)
     select 'evt_' || replace(gen_random_uuid()::text, '-', ''), workspace_id, id, sequence, 'task.expired', true,
       json_build_object('id', id, 'kind', kind, 'model', model)
@@ -48,23 +48,23 @@ export const expireTasks = `
   )
   select id as "taskId" from ended`;
 
-/** The upstream's run, durable before it is polled. `$1` task, `$2` attempt, `$3` worker, `$4` run. */
+/** Saves the id of the upstream's run before it is polled. `$1` task, `$2` attempt, `$3` worker, `$4` run id. */
 export const saveRunId = prepareStatement(
-  'remember-run',
+  'save-run-id',
   `
   update tasks set upstream_run_id = $4
   where id = $1 and attempt = $2 and worker_id = $3 and status = 'running'
   returning 1`,
 );
 
-/** What a task that has ended without its worker had begun upstream. `$1` task. */
+/** The upstream run of a task that was cancelled or has expired: it may still be running. `$1` task. */
 export const findOrphanedRun = `
-  select kind, model, upstream_run_id as run from tasks
+  select workspace_id as "workspaceId", kind, model, upstream_run_id as "runId" from tasks
   where id = $1 and status in ('canceled', 'expired') and upstream_run_id is not null`;
 
 /**
- * Who stands before a queued task, and how soon a worker should be free. `$1` task. What waits is counted up to
- * 1,000: a place beyond that is "far".
+ * A queued task's position, the number of running tasks of its pool, and the typical duration of one task of its model.
+ * `$1` task. The position is counted up to 1,000.
  */
 export const findQueuePosition = `
   select
@@ -75,5 +75,5 @@ export const findQueuePosition = `
     (select coalesce(percentile_cont(0.5) within group (order by ms), 0)::int from (
       select provider_ms / work * t.work as ms from attempts a
       where a.model = t.model and a.outcome = 'succeeded' and a.task_id is not null
-      order by a.id desc limit 20) recent) as "eachMs"
+      order by a.id desc limit 20) recent) as "typicalMs"
   from tasks t where t.id = $1 and t.status = 'queued'`;

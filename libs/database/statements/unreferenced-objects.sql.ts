@@ -1,18 +1,19 @@
 /**
- * Of a page of stored objects, those that are garbage: written longer than \`$3\` seconds ago by the database's
- * clock, and named by no row. Whatever begins to refer to objects has to be added here.
+ * Of a page of listed objects, returns those that are garbage: written more than `$3` seconds ago by the database's clock,
+ * and not referenced by any row. Every new reference to objects must be added here.
  *
- * - A file's segments, of uploads and of results, name theirs; so do the parts that are not yet, or never, a
- *   file's: the sweep takes those away. A chunk names what its commit has shown.
- * - A task names its input, its output and that output's media, and the attempt that holds a running one may still
- *   name what it has stored.
- * - The attempt that holds a running chunk may still commit what it has stored: a worker that was frozen for
- *   longer than the safe age, where nobody took its chunk over.
- * - A checkpoint names what was kept of a chunk; an object that is retired goes when it is due, not before.
+ * - A file's segments reference their objects. So do upload parts that are not, or will never be, part of a file: the
+ *   clean-up of abandoned parts deletes those. A chunk references what its commit has written.
+ * - A task references its input, its output and its media. The attempt that holds a running task may still reference
+ *   what it has stored.
+ * - The attempt that holds a running chunk may still commit what it has stored: its worker may have been frozen for
+ *   longer than the safe age while no other worker took over the chunk.
+ * - A checkpoint references its object. A retired object is deleted when it is due, not before.
  *
- * All chunks of the page's batches are read once: two dozen pages of a 10,000,000-line batch read 2,500 rows each.
+ * The statement reads the chunks of the page's batches once: two dozen pages of a 10,000,000-line batch read 2,500 rows
+ * each.
  *
- * \`$1\` keys, \`$2\` when each was written, \`$3\` seconds.
+ * `$1` keys, `$2` when each was written, `$3` seconds.
  */
 export const listUnreferencedObjects = `
   with old as materialized (
@@ -26,7 +27,7 @@ export const listUnreferencedObjects = `
   except select input_key from tasks where id in (select subject from old)
   except select output_key from tasks where id in (select subject from old)
   except
-  select kept ->> 'key' from tasks t, jsonb_array_elements(t.media) kept where t.id in (select subject from old)
+  select stored ->> 'key' from tasks t, jsonb_array_elements(t.media) stored where t.id in (select subject from old)
   except
   select old.key from old join tasks t on t.id = old.subject
   where t.status = 'running' and starts_with(old.key, concat(t.workspace_id, '/tasks/', t.id, '/', t.attempt, '.'))

@@ -1,12 +1,17 @@
-/** Who may call: the first workspace with its admin and key, and the look-up of a key at each request. */
-import { newId } from '@millrace/contracts';
+/** API keys, and the first workspace with its owner. */
+import { createId } from '@millrace/contracts';
 import type { Database } from '../database.ts';
+import type { MembershipRow } from '../entities/index.ts';
 import { prepareStatement } from '../prepared-statement.ts';
 
 export interface Caller {
   readonly workspaceId: string;
   readonly keyId: string;
-  /** Its workspace runs the deployment (see docs/decisions/0009). */
+  /** The user who created the key; null for a key without a creator. */
+  readonly userId: string | null;
+  /** That user's role in the workspace; null if the user is no member. */
+  readonly role: MembershipRow['role'] | null;
+  /** The key's workspace operates the instance (see docs/decisions/0009). */
   readonly operatesInstance: boolean;
 }
 
@@ -22,10 +27,12 @@ export interface NewKey {
   readonly hash: Buffer;
 }
 
-const findCaller = prepareStatement(
-  'find-caller',
-  `select k.workspace_id as "workspaceId", k.id as "keyId", w.operates
+const findByKeyHash = prepareStatement(
+  'find-by-key-hash',
+  `select k.workspace_id as "workspaceId", k.id as "keyId", k.created_by as "userId", m.role,
+     w.operates_instance as "operatesInstance"
    from api_keys k join workspaces w on w.id = k.workspace_id left join users u on u.id = k.created_by
+     left join memberships m on m.workspace_id = k.workspace_id and m.user_id = k.created_by
    where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
      and u.disabled_at is null`,
 );
@@ -33,42 +40,43 @@ const findCaller = prepareStatement(
 export class AccessStore {
   constructor(private readonly database: Database) {}
 
-  /** Makes the first workspace, its owner and a key. @returns false where a user exists already. */
+  /** Creates the first workspace, its owner and an API key. @returns false if a user exists already. */
   createFirstWorkspace(admin: FirstAdmin, key: NewKey): Promise<boolean> {
-    return this.database.asSystem(async (tx) => {
-      // Two API processes may start at once; the second waits here and then finds the first one's user.
-      await tx.query(`select pg_advisory_xact_lock(hashtext('millrace.first'))`);
-      const [found] = await tx.query<{ n: number }[]>('select count(*) as n from users');
+    return this.database.asSystem(async (transaction) => {
+      // Two API processes may start at once: the second waits here, and then finds the first one's user.
+      await transaction.rows(`select pg_advisory_xact_lock(hashtext('millrace.first'))`);
+      const [found] = await transaction.rows<{ n: number }>('select count(*) as n from users');
       if (found!.n > 0) return false;
-      const workspaceId = newId('workspace');
-      const userId = newId('user');
-      await tx.query(`insert into workspaces (id, name, operates) values ($1, 'Default', true)`, [
-        workspaceId,
-      ]);
-      await tx.query('insert into users (id, email, password_hash) values ($1, $2, $3)', [
+      const workspaceId = createId('workspace');
+      const userId = createId('user');
+      await transaction.execute(
+        `insert into workspaces (id, name, operates_instance) values ($1, 'Default', true)`,
+        [workspaceId],
+      );
+      await transaction.execute('insert into users (id, email, password_hash) values ($1, $2, $3)', [
         userId,
         admin.email,
         admin.passwordHash,
       ]);
-      await tx.query(`insert into memberships (workspace_id, user_id, role) values ($1, $2, 'owner')`, [
-        workspaceId,
-        userId,
-      ]);
-      await tx.query(
+      await transaction.execute(
+        `insert into memberships (workspace_id, user_id, role) values ($1, $2, 'owner')`,
+        [workspaceId, userId],
+      );
+      await transaction.execute(
         'insert into api_keys (id, workspace_id, created_by, name, prefix, hash) values ($1, $2, $3, $4, $5, $6)',
-        [newId('apiKey'), workspaceId, userId, key.name, key.prefix, key.hash],
+        [createId('apiKey'), workspaceId, userId, key.name, key.prefix, key.hash],
       );
       return true;
     });
   }
 
-  /** @returns whose key this is; null where it is unknown, expired or revoked, or its maker is disabled. */
+  /** @returns the key's owner; null if the key is unknown, expired or revoked, or its creator is disabled. */
   async findByKeyHash(hash: Buffer): Promise<Caller | null> {
-    const [caller] = await this.database.prepared<Caller>(findCaller, [hash]);
+    const [caller] = await this.database.prepared<Caller>(findByKeyHash, [hash]);
     return caller ?? null;
   }
 
-  /** Notes that a key was used, to the minute: more would cost a write at each request. */
+  /** Records when a key was used, at most once a minute: more would cost a write per request. */
   async recordKeyUse(keyId: string): Promise<void> {
     await this.database.rows(
       `update api_keys set last_used_at = now()

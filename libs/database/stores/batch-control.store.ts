@@ -1,32 +1,32 @@
-/** A batch between its beginning and its end, beside cancelling it: pause and resume, its priority, and a look at its chunks. */
+/** A running batch's controls: pause, resume and priority; and the list of its chunks. */
 import { MoreThan } from 'typeorm';
-import type { ChunkListQuery } from '@millrace/contracts';
+import type { ErrorCode, ChunkListQuery } from '@millrace/contracts';
 import { Conflict } from '#domain';
 import type { Database } from '../database.ts';
 import { ChunkRow } from '../entities/index.ts';
-import { loadBatch, type BatchWithErrors } from './batch.store.ts';
+import { loadBatch, type BatchWithErrors } from '../transactions/load-batch.ts';
 
-/** States in which a batch may be held back: it still has lines to run, and was not told to end. */
-const running = `status in ('validating', 'in_progress') and closing is null`;
+/** The batch has lines left to run, and is not being cancelled. */
+const isRunning = `status in ('validating', 'in_progress') and closing is null`;
 
 export class BatchControlStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * From here on no chunk of it is dispatched; chunks that run finish. Twice is once.
-   * @throws NotFound; Conflict when nothing of it is left to hold back.
+   * Pauses a batch: no more of its chunks are dispatched; running chunks finish. Idempotent.
+   * @throws NotFound; Conflict if it has nothing left to pause.
    */
   pause(workspaceId: string, id: string): Promise<BatchWithErrors> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      await tx.query(
-        `update batches set paused = true, pause_reason = null where id = $1 and workspace_id = $2 and ${running} and not paused`,
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      await transaction.execute(
+        `update batches set paused = true, pause_reason = null where id = $1 and workspace_id = $2 and ${isRunning} and not paused`,
         [id, workspaceId],
       );
-      const found = await loadBatch(tx, workspaceId, id);
+      const found = await loadBatch(transaction, workspaceId, id);
       if (!found.batch.paused) throw notRunning(found, 'paused', 'batch_not_pausable');
-      // What waits in the queue waits here instead; its job is stale then. A row that is locked is being claimed:
-      // waiting for it could wait for a commit that waits for this batch.
-      await tx.query(
+      // Queued chunks become pending; their jobs are stale. A locked row is being claimed: waiting for it could wait for
+      // a commit that waits for this batch.
+      await transaction.execute(
         `update chunks c set status = 'pending'
          from (select batch_id, index from chunks where batch_id = $1 and status = 'queued'
                for update skip locked) waiting
@@ -37,42 +37,41 @@ export class BatchControlStore {
     });
   }
 
-  /** @throws NotFound; Conflict when the batch is over or was told to end. */
+  /** @throws NotFound; Conflict if the batch has ended or is being cancelled. */
   resume(workspaceId: string, id: string): Promise<BatchWithErrors> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      const [rows] = await tx.query<[unknown[], number]>(
-        // The time of the pause is no part of the speed.
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      const resumed = await transaction.execute(
+        // Restart the rate measurement, so that the time of the pause does not count.
         `update batches
          set paused = false, pause_reason = null, rate_measured_at = case when paused then clock_timestamp() else rate_measured_at end
-         where id = $1 and workspace_id = $2 and ${running}
-         returning 1`,
+         where id = $1 and workspace_id = $2 and ${isRunning}`,
         [id, workspaceId],
       );
-      const found = await loadBatch(tx, workspaceId, id);
-      if (!rows[0]) throw notRunning(found, 'resumed', 'batch_not_resumable');
+      const found = await loadBatch(transaction, workspaceId, id);
+      if (resumed === 0) throw notRunning(found, 'resumed', 'batch_not_resumable');
       return found;
     });
   }
 
-  /** What waits in the queue is ranked anew by the next dispatch. @throws NotFound; Conflict when the batch is over. */
+  /** The next dispatch ranks the batch's queued chunks again. @throws NotFound; Conflict if the batch has ended. */
   setPriority(workspaceId: string, id: string, priority: number): Promise<BatchWithErrors> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      const [rows] = await tx.query<[unknown[], number]>(
-        `update batches set priority = $3 where id = $1 and workspace_id = $2 and ${running} returning 1`,
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      const updated = await transaction.execute(
+        `update batches set priority = $3 where id = $1 and workspace_id = $2 and ${isRunning}`,
         [id, workspaceId, priority],
       );
-      const found = await loadBatch(tx, workspaceId, id);
-      if (!rows[0]) throw notRunning(found, 'given another priority', 'batch_not_running');
+      const found = await loadBatch(transaction, workspaceId, id);
+      if (updated === 0) throw notRunning(found, 'given another priority', 'batch_not_running');
       return found;
     });
   }
 
-  /** One row more than `limit` where there are more; none before the whole plan is accepted. @throws NotFound */
+  /** @returns at most `limit` + 1 chunks, so that the caller knows if there are more; none before the plan is accepted. @throws NotFound */
   listChunks(workspaceId: string, id: string, { after = -1, limit }: ChunkListQuery): Promise<ChunkRow[]> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      const { batch } = await loadBatch(tx, workspaceId, id);
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      const { batch } = await loadBatch(transaction, workspaceId, id);
       if (batch.chunkCount === 0) return [];
-      return tx.getRepository(ChunkRow).find({
+      return transaction.repository(ChunkRow).find({
         where: { batchId: id, workspaceId, index: MoreThan(after) },
         order: { index: 'asc' },
         take: limit + 1,
@@ -81,7 +80,7 @@ export class BatchControlStore {
   }
 }
 
-function notRunning({ batch }: BatchWithErrors, what: string, code: string): Conflict {
+function notRunning({ batch }: BatchWithErrors, action: string, code: ErrorCode): Conflict {
   const state = batch.closing === 'expired' ? 'past its completion window' : batch.status;
-  return new Conflict(`This batch is ${state}; only one that still runs can be ${what}.`, { code });
+  return new Conflict(`This batch is ${state}; only a running batch can be ${action}.`, { code });
 }

@@ -1,4 +1,4 @@
-/** What is kept of chunks that are not done yet, and the objects that are to be deleted once nobody needs them. */
+/** Checkpoints of running chunks, and retired objects. */
 import type { Database } from '../database.ts';
 import { retireCheckpoints, saveCheckpoint } from '../statements/checkpoints.sql.ts';
 import type { ClaimedChunk, StoredSegment } from './chunk.store.ts';
@@ -6,7 +6,7 @@ import type { ClaimedChunk, StoredSegment } from './chunk.store.ts';
 export class CheckpointStore {
   constructor(private readonly database: Database) {}
 
-  /** @returns false where another attempt holds the chunk now. */
+  /** @returns false if another attempt holds the chunk now. */
   async save(
     { batchId, index, attempt }: Pick<ClaimedChunk, 'batchId' | 'index' | 'attempt'>,
     { key, bytes }: StoredSegment,
@@ -15,7 +15,7 @@ export class CheckpointStore {
     return rows.length > 0;
   }
 
-  /** What earlier attempts have kept, of this chunk or of the one that it is a half of. */
+  /** @returns the checkpoints of earlier attempts, including those from before the chunk was split. */
   list({ batchId, index }: Pick<ClaimedChunk, 'batchId' | 'index'>): Promise<StoredSegment[]> {
     return this.database.rows<StoredSegment>(
       'select object_key as key, bytes from checkpoints where batch_id = $1 and chunk = $2 order by object_key',
@@ -23,12 +23,12 @@ export class CheckpointStore {
     );
   }
 
-  /** Those of chunks that are done become objects to be deleted. */
+  /** Retires the checkpoints of chunks that are done. */
   async retireFinished(): Promise<void> {
     await this.database.rows(retireCheckpoints);
   }
 
-  /** Keys of objects that may be deleted now: those that are due, and those whose file was deleted. */
+  /** @returns keys of retired objects to delete now: those that are due, and those of deleted files. */
   async listRetiredObjects(limit: number): Promise<string[]> {
     const rows = await this.database.rows<{ key: string }>(
       `select r.object_key as key
@@ -40,7 +40,7 @@ export class CheckpointStore {
     return rows.map(({ key }) => key);
   }
 
-  /** To be called once the objects are gone. */
+  /** Call it after the objects are deleted. */
   async deleteRetiredObjects(keys: readonly string[]): Promise<void> {
     await this.database.rows('delete from retired_objects where object_key = any($1)', [keys]);
   }

@@ -1,10 +1,11 @@
-/** Deliveries as an endpoint's owner sees them: listed with their tries, asked for again, made for events of the past. */
+/** Webhook deliveries as an endpoint's owner sees them: list, get, redeliver, and replay of past events. */
 import type { DeliveryListQuery, ReplayBody } from '@millrace/contracts';
 import { Conflict, NotFound } from '#domain';
-import type { Database, Transaction } from '../database.ts';
+import type { Database } from '../database.ts';
 import { DeliveryAttemptRow, type DeliveryRow, type WebhookEndpointRow } from '../entities/index.ts';
-import { matchesType, wantsEvent } from '../statements/match-event.sql.ts';
-import { loadWebhookEndpoint } from './webhook-endpoint.store.ts';
+import { redelivery, replayEvents } from '../statements/replay-events.sql.ts';
+import type { Transaction } from '../transaction.ts';
+import { loadWebhookEndpoint } from '../transactions/webhook-endpoints.ts';
 
 export type ListedDelivery = Pick<
   DeliveryRow,
@@ -31,27 +32,24 @@ export interface ReplayResult {
   readonly isTruncated: boolean;
 }
 
-const columns = `d.id, d.endpoint_id as "endpointId", d.event_id as "eventId", d.subject, d.status, d.tries,
-  d.created_at as "createdAt", d.next_try_at as "nextTryAt", d.finished_at as "finishedAt", d.error_code as "errorCode",
-  f.type as "eventType", f.created_at as "eventAt", f.data as "eventData"`;
-const source = 'deliveries d join events f on f.id = d.event_id';
+const columns = `d.id, d.endpoint_id as "endpointId", d.event_id as "eventId", d.subject, d.status,
+  d.attempt_count as "attemptCount", d.created_at as "createdAt", d.next_attempt_at as "nextAttemptAt",
+  d.finished_at as "finishedAt", d.error_code as "errorCode",
+  e.type as "eventType", e.created_at as "eventAt", e.data as "eventData"`;
+const source = 'deliveries d join events e on e.id = d.event_id';
 
-/** A delivery is asked for again: its schedule begins anew; its number of tries goes on. */
-const anew = `status = 'pending', step = 0, next_try_at = clock_timestamp(), finished_at = null, error_code = null,
-  leased_by = null, leased_until = null`;
-
-/** Events that one replay looks at. */
-const page = 10_000;
+/** Maximum number of events per replay. */
+const replayPageSize = 10_000;
 
 export class DeliveryLogStore {
   constructor(private readonly database: Database) {}
 
-  /** One row more than `limit` where there are more. @throws NotFound where there is no such endpoint. */
+  /** @returns at most `limit` + 1 deliveries, so that the caller knows if there are more. @throws NotFound for an unknown endpoint. */
   list(workspaceId: string, endpointId: string, query: DeliveryListQuery): Promise<ListedDelivery[]> {
     const beyond = query.order === 'asc' ? '>' : '<';
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      await loadWebhookEndpoint(tx, workspaceId, endpointId);
-      return tx.query(
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      await loadWebhookEndpoint(transaction, workspaceId, endpointId);
+      return transaction.rows<ListedDelivery>(
         `select ${columns} from ${source}
          where d.endpoint_id = $1 and ($2::text is null or d.id ${beyond} $2) and ($3::text is null or d.status = $3)
          order by d.id ${query.order} limit $4`,
@@ -60,127 +58,111 @@ export class DeliveryLogStore {
     });
   }
 
-  /** With its tries, oldest first. @throws NotFound */
+  /** @returns a delivery with its attempts, oldest first. @throws NotFound */
   get(
     workspaceId: string,
     endpointId: string,
     id: string,
   ): Promise<{ delivery: ListedDelivery; attempts: DeliveryAttemptRow[] }> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      const delivery = await load(tx, workspaceId, endpointId, id);
-      const attempts = await tx
-        .getRepository(DeliveryAttemptRow)
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      const delivery = await loadDelivery(transaction, workspaceId, endpointId, id);
+      const attempts = await transaction
+        .repository(DeliveryAttemptRow)
         .find({ where: { deliveryId: id }, order: { number: 'asc' } });
       return { delivery, attempts };
     });
   }
 
-  /** Sends one again, now. @throws NotFound; Conflict where its endpoint is disabled. */
+  /** Sends a delivery again, now. @throws NotFound; Conflict if its endpoint is disabled. */
   redeliver(workspaceId: string, endpointId: string, id: string): Promise<ListedDelivery> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      assertEnabled(await loadWebhookEndpoint(tx, workspaceId, endpointId));
-      // One that is being tried at this moment is left to that.
-      await tx.query(
-        `update deliveries set ${anew}
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      assertEnabled(await loadWebhookEndpoint(transaction, workspaceId, endpointId));
+      // A delivery that is leased is being sent already.
+      await transaction.execute(
+        `update deliveries set ${redelivery}
          where id = $1 and endpoint_id = $2 and (status <> 'pending' or leased_until is null or leased_until < clock_timestamp())`,
         [id, endpointId],
       );
-      return load(tx, workspaceId, endpointId, id);
+      return loadDelivery(transaction, workspaceId, endpointId, id);
     });
   }
 
-  /** Sends again what failed and was created in this time. @returns how many. @throws NotFound, Conflict */
+  /** Sends failed deliveries that were created in this time again. @returns how many. @throws NotFound, Conflict */
   redeliverFailed(
     workspaceId: string,
     endpointId: string,
     { since, until }: { since: number; until?: number | undefined },
   ): Promise<number> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      assertEnabled(await loadWebhookEndpoint(tx, workspaceId, endpointId));
-      const [, count] = await tx.query<[unknown, number]>(
-        `update deliveries set ${anew}
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      assertEnabled(await loadWebhookEndpoint(transaction, workspaceId, endpointId));
+      return transaction.execute(
+        `update deliveries set ${redelivery}
          where endpoint_id = $1 and status = 'failed' and created_at >= to_timestamp($2)
            and ($3::float8 is null or created_at < to_timestamp($3))`,
         [endpointId, since, until ?? null],
       );
-      return count;
     });
   }
 
   /**
-   * Makes deliveries for events of the past that the endpoint is subscribed to. An event that it was sent before keeps
-   * its delivery, and so its `webhook-id`; it is sent again where it failed or where all are asked for.
-   * @throws NotFound where there is no such endpoint, or no such event to go on from; Conflict
+   * Creates deliveries for past events that the endpoint subscribes to. An event with a delivery keeps it, and so its
+   * `webhook-id`; it is sent again if it failed, or if `range.include` is `all`.
+   * @throws NotFound for an unknown endpoint, or an unknown event in `range.after`; Conflict if the endpoint is disabled.
    */
   replay(workspaceId: string, endpointId: string, range: ReplayBody): Promise<ReplayResult> {
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      assertEnabled(await loadWebhookEndpoint(tx, workspaceId, endpointId));
-      const after = await positionOf(tx, workspaceId, range.after);
-      const [feed] = await tx.query<{ truncated: boolean }[]>(
-        `select $2 < forgotten and coalesce(to_timestamp($3::float8) < forgotten_until, true) as truncated
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      assertEnabled(await loadWebhookEndpoint(transaction, workspaceId, endpointId));
+      const after = await findFeedPosition(transaction, workspaceId, range.after);
+      const [feed] = await transaction.rows<{ truncated: boolean }>(
+        `select $2 < deleted_up_to_position
+           and coalesce(to_timestamp($3::float8) < deleted_up_to_time, true) as truncated
          from feeds where workspace_id = $1`,
         [workspaceId, after, range.since ?? null],
       );
-      const [done] = await tx.query<{ count: number; seen: number; last: string | null }[]>(replayed, [
-        workspaceId,
-        endpointId,
-        after,
-        range.since ?? null,
-        range.until ?? null,
-        range.event_types ?? null,
-        range.include === 'all' ? ['succeeded', 'failed'] : ['failed'],
-        page,
-      ]);
+      const [done] = await transaction.rows<{ count: number; seen: number; last: string | null }>(
+        replayEvents,
+        [
+          workspaceId,
+          endpointId,
+          after,
+          range.since ?? null,
+          range.until ?? null,
+          range.event_types ?? null,
+          range.include === 'all' ? ['succeeded', 'failed'] : ['failed'],
+          replayPageSize,
+        ],
+      );
       const { count, seen, last } = done!;
-      return { count, hasMore: seen === page, lastEventId: last, isTruncated: feed?.truncated ?? false };
+      const isTruncated = feed?.truncated ?? false;
+      return { count, hasMore: seen === replayPageSize, lastEventId: last, isTruncated };
     });
   }
 }
 
-const replayed = `
-  with range as materialized (
-    select f.id, f.workspace_id, f.subject, f.type, f.feed_position
-    from events f
-    where f.workspace_id = $1 and f.feed_position > $3
-      and ($4::float8 is null or f.created_at >= to_timestamp($4))
-      and ($5::float8 is null or f.created_at < to_timestamp($5))
-    order by f.feed_position
-    limit $8
-  ), made as (
-    insert into deliveries as d (id, workspace_id, endpoint_id, event_id, subject, position, next_try_at)
-    select delivery_id(), f.workspace_id, e.id, f.id, f.subject, f.feed_position, clock_timestamp()
-    from range f join webhook_endpoints e on e.id = $2 and (e.subject is null or e.subject = f.subject)
-    where ${wantsEvent('e', 'f')} and ($6::text[] is null or ${matchesType('$6::text[]', 'f.type')})
-    on conflict (endpoint_id, event_id) do update set ${anew} where d.status = any($7::text[])
-    returning 1
-  )
-  select (select count(*) from made) as count, (select count(*) from range) as seen,
-    (select id from range order by feed_position desc limit 1) as last`;
-
-async function positionOf(
-  tx: Transaction,
+async function findFeedPosition(
+  transaction: Transaction,
   workspaceId: string,
   eventId: string | undefined,
 ): Promise<number> {
   if (eventId === undefined) return 0;
-  const [event] = await tx.query<{ position: number }[]>(
+  const [event] = await transaction.rows<{ position: number }>(
     'select feed_position as position from events where id = $1 and workspace_id = $2 and feed_position is not null',
     [eventId, workspaceId],
   );
   if (event) return event.position;
-  throw new NotFound('No such event, or it is no longer kept. Say from when on instead (since).', {
+  throw new NotFound('No such event, or it has expired. Give a start time in `since` instead.', {
     code: 'event_not_found',
     param: 'after',
   });
 }
 
-async function load(
-  tx: Transaction,
+async function loadDelivery(
+  transaction: Transaction,
   workspaceId: string,
   endpointId: string,
   id: string,
 ): Promise<ListedDelivery> {
-  const [found] = await tx.query<ListedDelivery[]>(
+  const [found] = await transaction.rows<ListedDelivery>(
     `select ${columns} from ${source} where d.id = $1 and d.endpoint_id = $2 and d.workspace_id = $3`,
     [id, endpointId, workspaceId],
   );

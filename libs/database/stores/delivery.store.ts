@@ -1,24 +1,24 @@
-/** Deliveries on their way: leased by whoever sends, ended or put off by what came of it. For the sender alone. */
+/** Webhook deliveries as the sender handles them: lease, record attempts, disable an endpoint. */
 import type { Database } from '../database.ts';
 import { leaseDeliveries } from '../statements/lease-deliveries.sql.ts';
 import { recordAttempts, recordHealth } from '../statements/record-attempts.sql.ts';
-import { failPendingDeliveries } from './webhook-endpoint.store.ts';
-import { appendEvent } from './feed.store.ts';
+import { appendEvent } from '../transactions/append-event.ts';
+import { failPendingDeliveries } from '../transactions/webhook-endpoints.ts';
 
 export interface LeasedDelivery {
   readonly id: string;
   readonly workspaceId: string;
   readonly endpointId: string;
   readonly attemptCount: number;
-  /** Tries since it was last asked for: its place in the schedule. */
+  /** Step in the retry schedule: attempts since it was created or last redelivered. */
   readonly scheduleStep: number;
   readonly feedPosition: number;
   readonly event: { readonly id: string; readonly type: string; readonly data: { readonly id: string } };
   readonly eventAt: Date;
   readonly url: string;
-  /** The endpoint's, in a row. */
+  /** Of the endpoint. */
   readonly consecutiveFailures: number;
-  /** Its end lets another one of the endpoint go. */
+  /** The endpoint gets its events in order: the next delivery waits for this one. */
   readonly isOrdered: boolean;
   readonly secretSealed: Buffer;
   readonly oldSecretSealed: Buffer | null;
@@ -31,7 +31,7 @@ export interface DeliveryAttempt {
   readonly startedAt: Date;
   readonly durationMs: number;
   readonly url: string;
-  /** As they may be shown. */
+  /** Without secrets: owners can read them in the log. */
   readonly requestHeaders: Readonly<Record<string, string>>;
   readonly status: number | null;
   readonly responseHeaders: Readonly<Record<string, string>> | null;
@@ -39,39 +39,42 @@ export interface DeliveryAttempt {
   readonly responseTruncated: boolean;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
-  /** pending: it is tried again, at `nextTryAt`. */
+  /** pending: the delivery is retried at `nextAttemptAt`. */
   readonly outcome: 'succeeded' | 'failed' | 'pending';
   readonly nextAttemptAt: Date | null;
-  /** The receiver asked for so many seconds without deliveries. */
+  /** Seconds without deliveries that the receiver asked for. */
   readonly pauseS: number;
 }
 
 export interface LeaseRequest {
   readonly holder: string;
   readonly leaseS: number;
-  /** Deliveries in all, and of those for endpoints that failed lately. */
+  /** Maximum number of deliveries in total, and for endpoints that failed recently. */
   readonly limit: number;
   readonly failingLimit: number;
-  /** Deliveries of one endpoint. */
+  /** Maximum number of deliveries in progress per endpoint. */
   readonly endpointCapacity: number;
-  /** Of endpoints that the holder sends to already: what room is left. */
+  /** The remaining capacity of endpoints that the holder already sends to. */
   readonly remainingCapacity: ReadonlyMap<string, number>;
 }
 
 export interface DeliveryOptions {
-  /** A test's clock; the database's otherwise. */
+  /** A test's clock; the database's clock by default. */
   readonly now?: () => Date;
-  /** Failures in a row after which an endpoint's breaker opens. */
+  /** Consecutive failures that open an endpoint's breaker. */
   readonly breakerThreshold?: number;
   readonly breakerMaxS?: number;
 }
 
-/** The longest wait of the schedule and some hours: an endpoint that gets few events is not failing in between. */
-const failingAnewS = 30 * 3_600;
+/**
+ * Seconds without a failure after which `failing_since` starts again: the longest wait of the retry schedule and some
+ * hours, so that an endpoint with few events counts as failing between them.
+ */
+const failingResetS = 30 * 3_600;
 
 export class DeliveryStore {
   private readonly now: () => Date | null;
-  private readonly breakerAfter: number;
+  private readonly breakerThreshold: number;
   private readonly breakerMaxS: number;
 
   constructor(
@@ -79,19 +82,14 @@ export class DeliveryStore {
     { now, breakerThreshold = 5, breakerMaxS = 30 }: DeliveryOptions = {},
   ) {
     this.now = now ?? (() => null);
-    this.breakerAfter = breakerThreshold;
+    this.breakerThreshold = breakerThreshold;
     this.breakerMaxS = breakerMaxS;
   }
 
-  async lease({
-    holder,
-    leaseS,
-    limit,
-    failingLimit,
-    endpointCapacity,
-    remainingCapacity,
-  }: LeaseRequest): Promise<LeasedDelivery[]> {
-    const [rows] = (await this.database.rows(leaseDeliveries, [
+  /** Leases deliveries that are due. */
+  lease(request: LeaseRequest): Promise<LeasedDelivery[]> {
+    const { holder, leaseS, limit, failingLimit, endpointCapacity, remainingCapacity } = request;
+    return this.database.rows<LeasedDelivery>(leaseDeliveries, [
       holder,
       this.now(),
       leaseS,
@@ -100,57 +98,57 @@ export class DeliveryStore {
       endpointCapacity,
       [...remainingCapacity.keys()],
       [...remainingCapacity.values()],
-      this.breakerAfter,
-    ])) as unknown as [LeasedDelivery[], number];
-    return rows;
+      this.breakerThreshold,
+    ]);
   }
 
-  /** @returns the endpoints that failed, and since when each has. */
+  /** Records attempts and updates their endpoints' breakers. @returns the endpoints that failed, and since when each fails. */
   async recordAttempts(
     holder: string,
-    tries: readonly DeliveryAttempt[],
+    attempts: readonly DeliveryAttempt[],
   ): Promise<{ id: string; failingSince: Date }[]> {
-    // A receiver's bytes may hold what Postgres's text can't.
-    const json = JSON.stringify(tries).replaceAll('\\u0000', '');
+    // A response may contain NUL, which Postgres cannot store in text.
+    const json = JSON.stringify(attempts).replaceAll('\\u0000', '');
     await this.database.rows(recordAttempts, [json, holder]);
-    const fared = [...Map.groupBy(tries, ({ endpointId }) => endpointId)].map(([id, of]) => ({
+    const health = [...Map.groupBy(attempts, ({ endpointId }) => endpointId)].map(([id, ofEndpoint]) => ({
       id,
-      succeeded: of.some(({ outcome }) => outcome === 'succeeded'),
-      failed: of.filter(({ outcome }) => outcome !== 'succeeded').length,
-      pause: Math.max(...of.map(({ pauseS }) => pauseS)),
+      succeeded: ofEndpoint.some(({ outcome }) => outcome === 'succeeded'),
+      failed: ofEndpoint.filter(({ outcome }) => outcome !== 'succeeded').length,
+      pause: Math.max(...ofEndpoint.map(({ pauseS }) => pauseS)),
     }));
-    const [rows] = (await this.database.rows(recordHealth, [
-      fared.map(({ id }) => id),
-      fared.map(({ succeeded }) => succeeded),
-      fared.map(({ failed }) => failed),
+    return this.database.rows<{ id: string; failingSince: Date }>(recordHealth, [
+      health.map(({ id }) => id),
+      health.map(({ succeeded }) => succeeded),
+      health.map(({ failed }) => failed),
       this.now(),
-      this.breakerAfter,
+      this.breakerThreshold,
       this.breakerMaxS,
-      failingAnewS,
-      fared.map(({ pause }) => pause),
-    ])) as unknown as [{ id: string; failingSince: Date }[], number];
-    return rows;
+      failingResetS,
+      health.map(({ pause }) => pause),
+    ]);
   }
 
   /**
-   * No more deliveries to an endpoint; those that wait end as failed, and its owner's feed says so.
-   * @returns false where it was disabled already, or is gone.
+   * Disables an endpoint, fails its pending deliveries, and appends an event to its owner's feed.
+   * @returns false if it was disabled already, or does not exist.
    */
   disableEndpoint(endpointId: string, reason: 'gone' | 'failing'): Promise<boolean> {
-    return this.database.asSystem(async (tx) => {
-      const [rows] = await tx.query<
-        [{ workspaceId: string; sequence: number; name: string; since: Date | null }[], number]
-      >(
+    return this.database.asSystem(async (transaction) => {
+      const [endpoint] = await transaction.rows<{
+        workspaceId: string;
+        sequence: number;
+        name: string;
+        since: Date | null;
+      }>(
         `update webhook_endpoints
          set disabled_at = coalesce($3::timestamptz, clock_timestamp()), disabled_reason = $2, sequence = sequence + 1
          where id = $1 and disabled_at is null
          returning workspace_id as "workspaceId", sequence, name, failing_since as since`,
         [endpointId, reason, this.now()],
       );
-      const endpoint = rows[0];
       if (!endpoint) return false;
-      await failPendingDeliveries(tx, endpointId, this.now());
-      await appendEvent(tx, {
+      await failPendingDeliveries(transaction, endpointId, this.now());
+      await appendEvent(transaction, {
         workspaceId: endpoint.workspaceId,
         subject: endpointId,
         sequence: endpoint.sequence,
@@ -167,7 +165,7 @@ export class DeliveryStore {
     });
   }
 
-  /** Gives back what is leased and will not be sent: the others need not wait for the leases' end. */
+  /** Releases a holder's leases, so that other processes need not wait until they expire. */
   async release(holder: string): Promise<void> {
     await this.database.rows(
       `update deliveries set leased_by = null, leased_until = null where leased_by = $1 and status = 'pending'`,

@@ -1,22 +1,22 @@
-/** Which models are to be held in memory: what was asked for outlives the workers that do it. */
+/** The desired state of models in memory. Workers reconcile their loaded models with it. */
 import type { Database } from '../database.ts';
 import { DesiredModelRow } from '../entities/index.ts';
 
 export class DesiredModelStore {
   constructor(private readonly database: Database) {}
 
-  /** Says that a model is to be loaded, or no longer. */
-  async set(model: string, isWanted: boolean): Promise<void> {
+  /** Sets whether a model should be loaded. */
+  async set(model: string, isDesired: boolean): Promise<void> {
     await this.database.rows(
-      `insert into model_wishes (model, is_wanted) values ($1, $2)
-       on conflict (model) do update set is_wanted = excluded.is_wanted, changed_at = clock_timestamp()`,
-      [model, isWanted],
+      `insert into desired_models (model, is_desired) values ($1, $2)
+       on conflict (model) do update set is_desired = excluded.is_desired, changed_at = clock_timestamp()`,
+      [model, isDesired],
     );
   }
 
   list(): Promise<DesiredModelRow[]> {
-    return this.database.asSystem((tx) =>
-      tx.getRepository(DesiredModelRow).find({ order: { model: 'asc' } }),
+    return this.database.asSystem((transaction) =>
+      transaction.repository(DesiredModelRow).find({ order: { model: 'asc' } }),
     );
   }
 }

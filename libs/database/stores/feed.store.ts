@@ -1,37 +1,12 @@
-/** Facts: appended in the transaction that makes them true, stamped by the relay, read by feed position. */
-import { newId, type Fact, type FactType } from '@millrace/contracts';
+/** The workspaces' feeds: events are published by the relay, and read by feed position. */
+import type { EventObject, EventType } from '@millrace/contracts';
 import { Gone } from '#domain';
-import type { Database, Transaction } from '../database.ts';
+import type { Database } from '../database.ts';
 import type { EventRow } from '../entities/index.ts';
-import type { Lease } from './lease.store.ts';
 import { publishEvents } from '../statements/publish-events.sql.ts';
+import type { Lease } from './lease.store.ts';
 
-export interface NewEvent {
-  readonly workspaceId: string;
-  readonly subject: string;
-  /** Taken from the subject's row, under its lock. */
-  readonly sequence: number;
-  readonly type: FactType;
-  readonly terminal: boolean;
-  readonly data: { readonly id: string } & Record<string, unknown>;
-}
-
-export async function appendEvent(tx: Transaction, fact: NewEvent): Promise<void> {
-  await tx.query(
-    `insert into events (id, workspace_id, subject, sequence, type, terminal, data) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [
-      newId('event'),
-      fact.workspaceId,
-      fact.subject,
-      fact.sequence,
-      fact.type,
-      fact.terminal,
-      JSON.stringify(fact.data),
-    ],
-  );
-}
-
-/** Positions `from` to `to`, both included, of one workspace's feed. */
+/** Positions `from` to `to`, both inclusive, of one workspace's feed. */
 export interface PublishedRange {
   readonly workspaceId: string;
   readonly from: number;
@@ -40,25 +15,24 @@ export interface PublishedRange {
 
 export interface PublishResult {
   readonly ranges: PublishedRange[];
-  /** Webhook deliveries that were made for these facts. */
+  /** Number of webhook deliveries created for these events. */
   readonly deliveries: number;
 }
 
-type StampedRow = Pick<EventRow, 'id' | 'type' | 'subject' | 'sequence' | 'terminal' | 'data'> & {
-  workspaceId: string;
-  createdAt: Date;
-  position: number;
-};
+type PublishedRow = Pick<
+  EventRow,
+  'id' | 'workspaceId' | 'type' | 'subject' | 'sequence' | 'terminal' | 'data' | 'createdAt'
+> & { position: number };
 
-const factColumns = `id, workspace_id as "workspaceId", subject, sequence, type, terminal, data, created_at as "createdAt",
+const columns = `id, workspace_id as "workspaceId", subject, sequence, type, terminal, data, created_at as "createdAt",
   feed_position as position`;
 
 export class FeedStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Stamps up to `limit` facts. For the relay alone.
-   * @returns null when the lease is no longer held: nothing was stamped. @throws Unavailable
+   * Publishes up to `limit` events. Only the relay calls it.
+   * @returns null if the lease is no longer held: nothing was published. @throws Unavailable
    */
   async publish({ name, holder, epoch }: Lease, limit: number): Promise<PublishResult | null> {
     const [row] = await this.database.rows<PublishResult & { held: boolean }>(publishEvents, [
@@ -71,57 +45,62 @@ export class FeedStore {
   }
 
   /**
-   * @param after 0: from the oldest that is kept. @returns the workspace's facts after it, in the feed's order.
-   * @throws Gone where facts after that position are no longer kept: the reader has to look at the state anew.
+   * @param after 0 for the oldest event. @returns the workspace's events after this position, in the feed's order.
+   * @throws Gone if events after this position have expired: the client must read the current state.
    */
-  async listAfter(workspaceId: string, after: number, limit: number): Promise<Fact[]> {
-    const sql = `select ${factColumns} from events
+  async listAfter(workspaceId: string, after: number, limit: number): Promise<EventObject[]> {
+    const sql = `select ${columns} from events
       where workspace_id = $1 and feed_position > $2 order by feed_position limit $3`;
-    const facts = await this.facts(workspaceId, sql, [workspaceId, after, limit]);
-    // A feed has no holes: what follows at once shows that nothing is missing.
-    if (facts[0]?.position === after + 1) return facts;
+    const events = await this.list(workspaceId, sql, [workspaceId, after, limit]);
+    // A feed has no gaps: if the next position is there, no event has expired.
+    if (events[0]?.position === after + 1) return events;
     await this.assertNotExpired(workspaceId, after);
-    return facts;
+    return events;
   }
 
-  /** @throws Gone where facts after that position are no longer kept. */
+  /** @throws Gone if events after this position have expired. */
   async assertNotExpired(workspaceId: string, after: number): Promise<void> {
     if (after === 0) return;
-    const [feed] = await this.database.rows<{ forgotten: number }>(
-      'select forgotten from feeds where workspace_id = $1 and forgotten > $2',
+    const [feed] = await this.database.rows<{ position: number }>(
+      'select deleted_up_to_position as position from feeds where workspace_id = $1 and deleted_up_to_position > $2',
       [workspaceId, after],
     );
     if (!feed) return;
     throw new Gone(
-      `Events up to position ${feed.forgotten} are no longer kept. Read the state anew and go on from there.`,
+      `Events up to position ${feed.position} have expired. Read the current state, then continue from that position.`,
       { code: 'feed_expired' },
     );
   }
 
-  /** @returns one subject's facts after a sequence number, as far as they are stamped. */
-  listSubject(workspaceId: string, subject: string, afterSequence: number, limit: number): Promise<Fact[]> {
-    const sql = `select ${factColumns} from events
+  /** @returns one subject's published events after a sequence number. */
+  listSubject(
+    workspaceId: string,
+    subject: string,
+    afterSequence: number,
+    limit: number,
+  ): Promise<EventObject[]> {
+    const sql = `select ${columns} from events
       where workspace_id = $1 and subject = $2 and sequence > $3 and feed_position is not null
       order by sequence limit $4`;
-    return this.facts(workspaceId, sql, [workspaceId, subject, afterSequence, limit]);
+    return this.list(workspaceId, sql, [workspaceId, subject, afterSequence, limit]);
   }
 
-  /** @returns the position of the subject's last fact; null until its end is stamped. */
+  /** @returns the position of the subject's terminal event; null until it is published. */
   async findTerminalPosition(workspaceId: string, subject: string): Promise<number | null> {
     const sql = `select feed_position as position from events where workspace_id = $1 and subject = $2 and terminal`;
-    const [end] = await this.database.rows<{ position: number | null }>(sql, [workspaceId, subject]);
-    return end?.position ?? null;
+    const [event] = await this.database.rows<{ position: number | null }>(sql, [workspaceId, subject]);
+    return event?.position ?? null;
   }
 
-  /** @returns the newest position of each of these workspaces' feeds; 0 where nothing was ever stamped. */
+  /** @returns the last position of each of these workspaces' feeds; 0 if nothing was published. */
   async getHeads(workspaceIds: readonly string[]): Promise<Map<string, number>> {
-    const sql = `select wanted.id, coalesce(position, 0) as position
-      from unnest($1::text[]) as wanted (id) left join feeds on workspace_id = wanted.id`;
+    const sql = `select requested.id, coalesce(position, 0) as position
+      from unnest($1::text[]) as requested (id) left join feeds on workspace_id = requested.id`;
     const rows = await this.database.rows<{ id: string; position: number }>(sql, [workspaceIds]);
     return new Map(rows.map(({ id, position }) => [id, position]));
   }
 
-  /** @returns for how long the oldest fact has waited to be stamped, in ms; 0 when none waits. */
+  /** @returns how long the oldest unpublished event has waited, in ms; 0 if there is none. */
   async getPublishLagMs(): Promise<number> {
     const sql = `select extract(epoch from clock_timestamp() - created_at) * 1000 as ms
       from events where feed_position is null order by number limit 1`;
@@ -129,26 +108,26 @@ export class FeedStore {
     return Math.max(0, Number(oldest?.ms ?? 0));
   }
 
-  private async facts(workspaceId: string, sql: string, parameters: unknown[]): Promise<Fact[]> {
-    const rows: StampedRow[] = await this.database.withWorkspace(workspaceId, (tx) =>
-      tx.query(sql, parameters),
+  private async list(workspaceId: string, sql: string, parameters: unknown[]): Promise<EventObject[]> {
+    const rows = await this.database.withWorkspace(workspaceId, (transaction) =>
+      transaction.rows<PublishedRow>(sql, parameters),
     );
-    return rows.map(toFact);
+    return rows.map(toEvent);
   }
 }
 
-function toFact(row: StampedRow): Fact {
+function toEvent(row: PublishedRow): EventObject {
   return {
     id: row.id,
     object: 'event',
     version: 1,
-    type: row.type as FactType,
+    type: row.type as EventType,
     created_at: Math.floor(row.createdAt.getTime() / 1_000),
     workspace: row.workspaceId,
     subject: row.subject,
     sequence: row.sequence,
     terminal: row.terminal,
     position: row.position,
-    data: row.data as Fact['data'],
+    data: row.data as EventObject['data'],
   };
 }

@@ -1,4 +1,4 @@
-/** What the collection of garbage asks and remembers: which objects no row names, and how far its pass has come. */
+/** The garbage collection of objects: its position in the pass over all objects, and which objects no row references. */
 import type { Database } from '../database.ts';
 import { listUnreferencedObjects } from '../statements/unreferenced-objects.sql.ts';
 
@@ -13,40 +13,42 @@ export class GarbageCollectionStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Begins a pass, or goes on with the one that was begun, by whichever process.
-   * @param everyS seconds between the end of a pass and the next. @returns the last key that it has looked at;
-   * null while no pass is due.
+   * Starts a pass, or resumes the current one, which another process may have started.
+   * @param everyS seconds between the end of a pass and the start of the next.
+   * @returns the last key that the pass has checked; null if no pass is due.
    */
   async startOrResume(everyS: number): Promise<string | null> {
     const rows = await this.database.rows<{ after: string }>(
-      `with begun as (
-         insert into collections as pass (name) values ($1)
+      `with started as (
+         insert into garbage_collections as pass (name) values ($1)
          on conflict (name) do update
-         set after_key = '', began_at = clock_timestamp(), ended_at = null
+         set after_key = '', started_at = clock_timestamp(), ended_at = null
          where pass.ended_at < clock_timestamp() - make_interval(secs => $2::float8)
          returning after_key)
-       select after_key as after from begun
+       select after_key as after from started
        union all
-       select after_key from collections
-       where name = $1 and ended_at is null and not exists (select from begun)`,
+       select after_key from garbage_collections
+       where name = $1 and ended_at is null and not exists (select from started)`,
       [pass, everyS],
     );
     return rows[0]?.after ?? null;
   }
 
-  /** Notes that all is looked at up to this key. */
+  /** Records that all objects up to this key are checked. */
   async advance(afterKey: string): Promise<void> {
     await this.database.rows(
-      'update collections set after_key = $2 where name = $1 and ended_at is null and after_key < $2 collate "C"',
+      'update garbage_collections set after_key = $2 where name = $1 and ended_at is null and after_key < $2 collate "C"',
       [pass, afterKey],
     );
   }
 
   async end(): Promise<void> {
-    await this.database.rows('update collections set ended_at = clock_timestamp() where name = $1', [pass]);
+    await this.database.rows('update garbage_collections set ended_at = clock_timestamp() where name = $1', [
+      pass,
+    ]);
   }
 
-  /** @returns the first workspace whose id is `from` or greater, in the order of the ids' bytes; null past the last. */
+  /** @returns the first workspace whose id is `from` or greater, in the byte order of the ids; null after the last. */
   async findNextWorkspace(from: string): Promise<string | null> {
     const [found] = await this.database.rows<{ id: string }>(
       'select id from workspaces where id collate "C" >= $1 order by id collate "C" limit 1',
@@ -55,7 +57,7 @@ export class GarbageCollectionStore {
     return found?.id ?? null;
   }
 
-  /** @returns the keys of those that nothing refers to and that are older than `ageS` seconds. */
+  /** @returns the keys of the objects that no row references and that are older than `ageS` seconds. */
   async listUnreferenced(objects: readonly ListedObject[], ageS: number): Promise<string[]> {
     const rows = await this.database.rows<{ key: string }>(listUnreferencedObjects, [
       objects.map(({ key }) => key),

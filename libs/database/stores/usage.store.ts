@@ -1,8 +1,8 @@
-/** What attempts have used, by the hour: summed by a duty, read with what is not summed yet. */
+/** Usage of attempts by the hour. A background job sums it; reads include what is not summed yet. */
 import type { Database } from '../database.ts';
 import {
-  listTokenUsage,
   buildUsageQuery,
+  listTokenUsage,
   rollUpUsage,
   type UsageGroup,
 } from '../statements/roll-up-usage.sql.ts';
@@ -12,7 +12,7 @@ export type { UsageGroup } from '../statements/roll-up-usage.sql.ts';
 /** Costs in billionths of a US dollar, times in ms. */
 export interface UsageSums {
   readonly attempts: number;
-  /** Requests and lines that were answered, well or not. */
+  /** Requests and lines that were answered, with a result or an error. */
   readonly requests: number;
   readonly failedRequests: number;
   readonly inputTokens: number;
@@ -22,7 +22,7 @@ export interface UsageSums {
   readonly images: number;
   readonly mediaMs: number;
   readonly reportedCost: number;
-  /** Of how many requests the provider has said what they cost. */
+  /** Number of requests for which the provider reported a cost. */
   readonly reportedRequests: number;
   readonly estimatedCost: number;
   readonly estimatedRequests: number;
@@ -30,15 +30,15 @@ export interface UsageSums {
   readonly upstreamMs: number;
   readonly storeMs: number;
   readonly firstTokenMs: number;
-  /** Attempts whose first token was timed. */
+  /** Number of attempts whose first token was timed. */
   readonly firstTokenCount: number;
-  /** How often each error was met, by attempts and by lines. */
+  /** Number of errors by code, of attempts and of lines. */
   readonly errors: Readonly<Record<string, number>>;
 }
 
-/** Sums of one bucket and group; what is not grouped by is not there. */
+/** The sums of one bucket and group. Dimensions that are not grouped by are absent. */
 export interface UsageRow extends UsageSums {
-  /** Of its bucket, in Unix seconds. */
+  /** Start of the bucket, in Unix seconds. */
   readonly start: number;
   readonly model?: string;
   readonly provider?: string;
@@ -54,7 +54,7 @@ export interface TokenUsage extends UsageSums {
 }
 
 export interface UsageQuery {
-  /** Whole buckets, in Unix seconds: from, until before. */
+  /** Range of whole buckets, in Unix seconds: `from` inclusive, `until` exclusive. */
   readonly from: number;
   readonly until: number;
   readonly unit: 'hour' | 'day';
@@ -66,39 +66,39 @@ export interface UsageQuery {
   readonly batch?: boolean | undefined;
 }
 
-const time = (seconds: number) => new Date(seconds * 1_000);
+const toDate = (seconds: number) => new Date(seconds * 1_000);
 
 export class UsageStore {
   constructor(private readonly database: Database) {}
 
-  /** Sums a page of what has ended. @returns how many attempts it was, `limit` at most: then there may be more. */
+  /** Sums a page of entries. @returns how many; if it is `limit`, there may be more. */
   async rollUp(limit: number): Promise<number> {
     const [row] = await this.database.rows<{ n: number }>(rollUpUsage, [limit]);
     return row!.n;
   }
 
-  /** In the order of time; buckets in which nothing ended are left out. */
+  /** @returns rows in the order of time, without empty buckets. */
   getUsage(workspaceId: string, query: UsageQuery): Promise<UsageRow[]> {
     const { from, until, unit, groupBy, models, providers, kinds, apiKeyIds, batch } = query;
     const filters = [models, providers, kinds, apiKeyIds, batch].map((filter) => filter ?? null);
-    return this.database.withWorkspace(workspaceId, async (tx) => {
-      const parameters = [workspaceId, time(from), time(until), unit, ...filters];
-      const rows = await tx.query<Record<string, unknown>[]>(buildUsageQuery(groupBy), parameters);
-      return rows.map((row) => inCamelCase<UsageRow>(row));
+    return this.database.withWorkspace(workspaceId, async (transaction) => {
+      const parameters = [workspaceId, toDate(from), toDate(until), unit, ...filters];
+      const rows = await transaction.rows<Record<string, unknown>>(buildUsageQuery(groupBy), parameters);
+      return rows.map((row) => toCamelCase<UsageRow>(row));
     });
   }
 
-  /** What every provider's tokens were used for, whoever used them. @param since the beginning of an hour. */
+  /** @returns the usage of every provider token, by all workspaces. @param since start of an hour. */
   async listTokenUsage(since: Date): Promise<TokenUsage[]> {
     const rows = await this.database.rows<Record<string, unknown>>(listTokenUsage, [since]);
-    return rows.map((row) => inCamelCase<TokenUsage>(row));
+    return rows.map((row) => toCamelCase<TokenUsage>(row));
   }
 }
 
-function inCamelCase<T>(row: Record<string, unknown>): T {
-  const named = Object.entries(row).map(([name, value]) => [
+function toCamelCase<T>(row: Record<string, unknown>): T {
+  const entries = Object.entries(row).map(([name, value]) => [
     name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
     value,
   ]);
-  return Object.fromEntries(named) as T;
+  return Object.fromEntries(entries) as T;
 }

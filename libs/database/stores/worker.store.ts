@@ -1,7 +1,8 @@
-/** Workers that are alive, as they say themselves every few seconds. */
-import type { DeviceState, HeldModelState, RunningWork } from '@millrace/contracts';
-import type { Database, Transaction } from '../database.ts';
+/** Workers that are alive. Each sends a heartbeat every few seconds. */
+import type { WorkerHardware, HostedModelState, RunningWork } from '@millrace/contracts';
+import type { Database } from '../database.ts';
 import { WorkerRow } from '../entities/index.ts';
+import type { Transaction } from '../transaction.ts';
 
 export interface WorkerIdentity {
   readonly id: string;
@@ -12,19 +13,19 @@ export interface WorkerIdentity {
   readonly version: string;
 }
 
-/** What changes from beat to beat. */
+/** What changes between heartbeats. */
 export interface WorkerState {
   readonly consuming: boolean;
   readonly memoryBytes: number;
   readonly running: readonly RunningWork[];
-  readonly models: readonly HeldModelState[];
-  readonly device: DeviceState | null;
+  readonly models: readonly HostedModelState[];
+  readonly device: WorkerHardware | null;
 }
 
 export type AliveWorker = WorkerRow;
 
 export interface WorkerSnapshot {
-  /** By the clock that their beats are written with. */
+  /** By the database's clock, which also sets the times of the heartbeats. */
   readonly takenAt: Date;
   readonly workers: readonly AliveWorker[];
 }
@@ -33,8 +34,8 @@ export class WorkerStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Says that a worker is alive, whether it takes work and what it has in hand.
-   * @returns batches it works on that were cancelled or have expired: a broadcast may have been missed.
+   * Records a worker's heartbeat and state.
+   * @returns ids of closing batches whose chunks it runs: it may have missed the message about them.
    */
   async recordHeartbeat(worker: WorkerIdentity, state: WorkerState): Promise<string[]> {
     const { consuming, memoryBytes, running, models, device } = state;
@@ -71,20 +72,20 @@ export class WorkerStore {
     await this.database.rows('delete from workers where id = $1', [id]);
   }
 
-  /** Oldest first. @param withinS seconds since the last beat. */
+  /** @returns workers, oldest first. @param withinS seconds since the last heartbeat. */
   listAlive(withinS: number): Promise<AliveWorker[]> {
-    return this.database.asSystem((tx) => loadSeen(tx, withinS));
+    return this.database.asSystem((transaction) => loadAlive(transaction, withinS));
   }
 
-  /** The same, and when it was so: a later look has a later time. */
+  /** @returns the same, with its time: a later snapshot has a later time. */
   getSnapshot(withinS: number): Promise<WorkerSnapshot> {
-    return this.database.asSystem(async (tx) => {
-      const [clock] = await tx.query<{ at: Date }[]>('select clock_timestamp() as at');
-      return { takenAt: clock!.at, workers: await loadSeen(tx, withinS) };
+    return this.database.asSystem(async (transaction) => {
+      const [clock] = await transaction.rows<{ at: Date }>('select clock_timestamp() as at');
+      return { takenAt: clock!.at, workers: await loadAlive(transaction, withinS) };
     });
   }
 
-  /** Forgets workers that died without leaving. */
+  /** Deletes workers that crashed and so did not remove themselves. @param afterS seconds since the last heartbeat. */
   async deleteExpired(afterS: number): Promise<void> {
     await this.database.rows(
       'delete from workers where seen_at < clock_timestamp() - make_interval(secs => $1)',
@@ -93,9 +94,9 @@ export class WorkerStore {
   }
 }
 
-const loadSeen = (tx: Transaction, withinS: number): Promise<AliveWorker[]> =>
-  tx
-    .getRepository(WorkerRow)
+const loadAlive = (transaction: Transaction, withinS: number): Promise<AliveWorker[]> =>
+  transaction
+    .repository(WorkerRow)
     .createQueryBuilder('worker')
     .where('worker.seen_at > clock_timestamp() - make_interval(secs => :withinS)', { withinS })
     .orderBy({ 'worker.startedAt': 'ASC', 'worker.id': 'ASC' })

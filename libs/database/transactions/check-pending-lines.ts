@@ -1,25 +1,25 @@
-/** Whether a workspace may add to what waits for it: a bound on its lines that are accepted and not yet recorded. */
 import { OverLimit } from '#domain';
-import type { Transaction } from '../database.ts';
+import type { Transaction } from '../transaction.ts';
 
-/** Asked for in seconds; the backlog of a bound that was reached is rarely gone sooner. */
+/** Retry-After of the error. A backlog that reached the limit rarely shrinks sooner. */
 const retryAfterMs = 60_000;
 
 /**
- * To be called in the transaction that creates a batch, after its file is known. Creations of one workspace wait
- * for each other here, so that two at once can't both take the last room.
- * @throws OverLimit 429 `too_many_pending_lines`, or 413 where the file alone is over the bound.
+ * Checks the workspace's limit of pending lines: lines that are accepted and have no record yet. Call it in the
+ * transaction that creates a batch, after the batch's input file exists. It takes a lock per workspace, so that two
+ * creations at once cannot both use the last free lines.
+ * @throws OverLimit 429 `too_many_pending_lines`; 413 `too_many_lines` if the file alone exceeds the limit.
  */
 export async function checkPendingLines(
-  tx: Transaction,
+  transaction: Transaction,
   workspaceId: string,
   inputFileId: string,
   maxPendingLines: number,
 ): Promise<void> {
-  await tx.query(`select pg_advisory_xact_lock(hashtextextended('millrace.admission ' || $1, 0))`, [
+  await transaction.rows(`select pg_advisory_xact_lock(hashtextextended('millrace.admission ' || $1, 0))`, [
     workspaceId,
   ]);
-  const [found] = await tx.query<{ lines: number; pending: number }[]>(
+  const [found] = await transaction.rows<{ lines: number; pending: number }>(
     // Until its plan has counted them, a batch has as many lines as its file.
     `select f.lines,
        (select coalesce(sum(case b.status when 'validating' then i.lines
@@ -31,16 +31,16 @@ export async function checkPendingLines(
   );
   const { lines, pending } = found!;
   if (pending + lines <= maxPendingLines) return;
-  const bound = maxPendingLines.toLocaleString('en');
+  const limit = maxPendingLines.toLocaleString('en');
   if (lines > maxPendingLines) {
     throw new OverLimit(
-      `The input file has ${lines.toLocaleString('en')} lines; a workspace may have ${bound} waiting. Split it.`,
+      `The input file has ${lines.toLocaleString('en')} lines; a workspace may have ${limit} pending lines. Split the file.`,
       { status: 413, code: 'too_many_lines', param: 'input_file_id' },
     );
   }
   throw new OverLimit(
-    `${pending.toLocaleString('en')} lines of this workspace wait to be run and this file has ` +
-      `${lines.toLocaleString('en')}; together they may be ${bound}. Try again when some are done.`,
+    `This workspace has ${pending.toLocaleString('en')} pending lines and the input file has ` +
+      `${lines.toLocaleString('en')}; the limit is ${limit}. Try again when some lines are done.`,
     { status: 429, code: 'too_many_pending_lines', retryAfterMs },
   );
 }

@@ -1,17 +1,27 @@
-/** The end of a batch whose chunks are all done: its files, its state and its facts, for one transaction. */
-import { newId, type FactType, type OutputFormat } from '@millrace/contracts';
-import type { Transaction } from '../database.ts';
+import { createId, type EventType, type OutputFormat } from '@millrace/contracts';
 import { listErrorSegments, listOutputSegments } from '../statements/list-batch-segments.sql.ts';
-import { appendEvent } from '../stores/feed.store.ts';
-import { markInputFailed } from '../stores/plan.store.ts';
+import type { Transaction } from '../transaction.ts';
+import { appendEvent } from './append-event.ts';
+import { markInputFailed } from './mark-input-failed.ts';
 
-/** Segments from which on a file is to become one object: of fewer nobody notices. */
-const worthComposing = 32;
+/** Number of segments from which a file is composed into one object. Fewer segments do not slow down reading. */
+const minSegmentsToCompose = 32;
 
-/** @returns whether this call ended it. */
-export async function finishBatch(tx: Transaction, batchId: string): Promise<boolean> {
-  const [batch] = await tx.query<EndingBatch[]>(
-    `select id, workspace_id as "workspaceId", status, closing, completed, failed + canceled + expired as other,
+interface FinishingBatch {
+  id: string;
+  workspaceId: string;
+  closing: 'cancelled' | 'expired' | null;
+  completed: number;
+  /** Lines that failed, were cancelled or expired. */
+  notCompleted: number;
+  expiresInS: number | null;
+  outputFormat: OutputFormat;
+}
+
+/** Finishes a batch whose chunks are all done: creates its files, ends it and appends its events. @returns whether this call finished it. */
+export async function finishBatch(transaction: Transaction, batchId: string): Promise<boolean> {
+  const [batch] = await transaction.rows<FinishingBatch>(
+    `select id, workspace_id as "workspaceId", status, closing, completed, failed + canceled + expired as "notCompleted",
          output_expires_after_s as "expiresInS", output_format as "outputFormat"
        from batches
        where id = $1 and status in ('finalizing', 'cancelling') and chunks_done >= chunk_count
@@ -19,69 +29,59 @@ export async function finishBatch(tx: Transaction, batchId: string): Promise<boo
     [batchId],
   );
   if (!batch) return false;
-  // A plan that was cancelled half-way leaves chunks that never were the batch's.
-  await tx.query(`delete from chunks where batch_id = $1 and status <> 'done'`, [batchId]);
-  const outputFileId = await fileOf(tx, batch, 'output', batch.completed, listOutputSegments);
-  const errorFileId = await fileOf(tx, batch, 'error', batch.other, listErrorSegments);
+  // A plan that was cancelled before it was accepted leaves chunks that the batch does not count.
+  await transaction.execute(`delete from chunks where batch_id = $1 and status <> 'done'`, [batchId]);
+  const outputFileId = await createFile(transaction, batch, 'output', batch.completed, listOutputSegments);
+  const errorFileId = await createFile(transaction, batch, 'error', batch.notCompleted, listErrorSegments);
   const end = batch.closing ?? 'completed';
-  const hasErrors = end === 'completed' && batch.other > 0;
-  const [rows] = await tx.query<[{ sequence: number }[], number]>(
+  const hasErrors = end === 'completed' && batch.notCompleted > 0;
+  const [updated] = await transaction.rows<{ sequence: number }>(
     `update batches
        set status = $2, ${end}_at = clock_timestamp(), finalizing_at = coalesce(finalizing_at, clock_timestamp()),
          output_file_id = $3, error_file_id = $4, sequence = sequence + $5
        where id = $1 returning sequence`,
     [batchId, end, outputFileId, errorFileId, hasErrors ? 2 : 1],
   );
-  await markInputFailed(tx, batchId);
-  const { sequence } = rows[0]!;
-  const fact = { workspaceId: batch.workspaceId, subject: batchId };
+  await markInputFailed(transaction, batchId);
+  const { sequence } = updated!;
+  const event = { workspaceId: batch.workspaceId, subject: batchId };
   if (hasErrors) {
-    // Beside the end and before it: whoever waits for `batch.completed` alone is told of every batch.
+    // An additional event before the terminal one, so that a subscriber to `batch.completed` alone hears of every batch.
     const request_counts = {
-      total: batch.completed + batch.other,
+      total: batch.completed + batch.notCompleted,
       completed: batch.completed,
-      failed: batch.other,
+      failed: batch.notCompleted,
     };
     const data = { id: batchId, request_counts };
     const type = 'batch.completed_with_errors' as const;
-    await appendEvent(tx, { ...fact, sequence: sequence - 1, type, terminal: false, data });
+    await appendEvent(transaction, { ...event, sequence: sequence - 1, type, terminal: false, data });
   }
-  const type = `batch.${end}` satisfies FactType;
-  await appendEvent(tx, { ...fact, sequence, type, terminal: true, data: { id: batchId } });
+  const type = `batch.${end}` satisfies EventType;
+  await appendEvent(transaction, { ...event, sequence, type, terminal: true, data: { id: batchId } });
   return true;
 }
 
-interface EndingBatch {
-  id: string;
-  workspaceId: string;
-  closing: 'cancelled' | 'expired' | null;
-  completed: number;
-  other: number;
-  expiresInS: number | null;
-  outputFormat: OutputFormat;
-}
-
-/** @returns the id of the file that lists these segments; null where there is no line to list. */
-async function fileOf(
-  tx: Transaction,
-  batch: EndingBatch,
+/** @returns the id of the file with these segments; null if there are no lines. */
+async function createFile(
+  transaction: Transaction,
+  batch: FinishingBatch,
   which: 'output' | 'error',
   lines: number,
-  list: string,
-) {
+  listSegments: string,
+): Promise<string | null> {
   if (lines === 0) return null;
-  const id = newId('file');
-  await tx.query(
+  const id = createId('file');
+  await transaction.execute(
     `insert into files (id, workspace_id, purpose, filename, bytes, lines, expires_at)
      select $1, $2, 'batch_output', $3, sum(${which}_bytes), $4, now() + make_interval(secs => $5)
      from chunks where batch_id = $6`,
     [id, batch.workspaceId, `${batch.id}_${which}.${batch.outputFormat}`, lines, batch.expiresInS, batch.id],
   );
-  await tx.query(list, [id, batch.id]);
-  await tx.query(
+  await transaction.execute(listSegments, [id, batch.id]);
+  await transaction.execute(
     `insert into compositions (file_id, batch_id)
      select $1, $2 where (select count(*) from file_segments where file_id = $1) >= $3`,
-    [id, batch.id, worthComposing],
+    [id, batch.id, minSegmentsToCompose],
   );
   return id;
 }

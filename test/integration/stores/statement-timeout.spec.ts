@@ -1,4 +1,4 @@
-/** A Postgres whose packets vanish: a statement fails in time, and the next one goes by another connection. */
+/** A Postgres whose packets are dropped: a statement times out, and the next one uses another connection. */
 import { Database } from '#database';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
@@ -8,14 +8,14 @@ let proxy: TcpProxy;
 let database: Database;
 beforeEach(async () => {
   server = await createDatabase();
-  const at = new URL(server.url);
-  proxy = await startTcpProxy({ host: at.hostname, port: Number(at.port || 5432) });
-  at.port = String(proxy.port);
-  at.hostname = '127.0.0.1';
+  const url = new URL(server.url);
+  proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) });
+  url.port = String(proxy.port);
+  url.hostname = '127.0.0.1';
   database = await Database.connect({
-    url: at.href,
+    url: url.href,
     poolMax: 2,
-    applicationName: 'half-open-test',
+    applicationName: 'statement-timeout-test',
     statementTimeoutMs: 500,
   });
 });
@@ -27,12 +27,12 @@ afterEach(async () => {
 
 const unavailable = expect.objectContaining({ code: 'database_unavailable' });
 
-test('statements and transactions on it fail in time, and none is left with a dead connection', async () => {
+test('statements and transactions time out, and the pool keeps no dead connection', async () => {
   await Promise.all([database.ping(), database.ping()]); // both connections are open
   proxy.dropPackets();
   const work = [
     database.ping(),
-    database.asSystem(async (tx) => void (await tx.query('select 1'))),
+    database.asSystem(async (transaction) => void (await transaction.rows('select 1'))),
     database.rows('select 1'),
   ];
   for (const each of await Promise.allSettled(work)) {
@@ -40,10 +40,10 @@ test('statements and transactions on it fail in time, and none is left with a de
   }
   proxy.passNewConnections();
   await Promise.all(Array.from({ length: 6 }, () => database.ping()));
-  await database.asSystem(async (tx) => void (await tx.query('select 1')));
+  await database.asSystem(async (transaction) => void (await transaction.rows('select 1')));
 });
 
-test('what takes its time within the limit is answered', async () => {
+test('a slow statement within the limit succeeds', async () => {
   await expect(database.rows(`select 1 as one from pg_sleep(0.2)`)).resolves.toEqual([{ one: 1 }]);
   await expect(database.rows('select pg_sleep(5)')).rejects.toEqual(unavailable);
   await expect(database.rows('select 1 as one')).resolves.toEqual([{ one: 1 }]);

@@ -1,63 +1,76 @@
-/** A database with every store on it, and batches brought to the state that a test begins from. */
-import { newId, type CreateBatchBody } from '@millrace/contracts';
+/** A migrated database with all stores, and functions that create batches in the state that a test starts from. */
+import { createId, type CreateBatchBody } from '@millrace/contracts';
 import {
   AccessStore,
-  BatchLifeStore,
+  BatchCompletionStore,
+  BatchControlStore,
   BatchStore,
   CheckpointStore,
+  ChunkQueueStore,
   ChunkStore,
   Database,
+  DesiredModelStore,
   FileStore,
   PlanStore,
-  ModelWishStore,
   ResultStore,
+  TaskQueueStore,
+  TaskRunStore,
   TaskStore,
+  UploadCompletionStore,
   UploadStore,
   UsageStore,
   WorkerStore,
-  type WorkerState,
   type BatchRow,
   type ChunkResult,
   type ClaimedChunk,
   type Metering,
+  type WorkerState,
 } from '#database';
-import { createDatabase } from '../../support/postgres.ts';
+import { createMigratedDatabase } from '../../support/migrated-database.ts';
 
 export type StoresFixture = Awaited<ReturnType<typeof createStoresFixture>>;
 
 export const linesPerChunk = 10;
 
 export async function createStoresFixture() {
-  const server = await createDatabase();
+  const server = await createMigratedDatabase();
   const database = await Database.connect({ url: server.url, poolMax: 16, applicationName: 'stores-test' });
-  await database.migrate();
   const stores = {
     access: new AccessStore(database),
     batches: new BatchStore(database),
-    life: new BatchLifeStore(database),
+    batchControl: new BatchControlStore(database),
     chunks: new ChunkStore(database),
+    chunkQueue: new ChunkQueueStore(database),
     checkpoints: new CheckpointStore(database),
+    completion: new BatchCompletionStore(database),
     files: new FileStore(database),
     plans: new PlanStore(database),
     results: new ResultStore(database),
     uploads: new UploadStore(database),
+    uploadCompletion: new UploadCompletionStore(database),
     workers: new WorkerStore(database),
     tasks: new TaskStore(database),
-    wishes: new ModelWishStore(database),
+    taskRuns: new TaskRunStore(database),
+    taskQueue: new TaskQueueStore(database),
+    desiredModels: new DesiredModelStore(database),
     usage: new UsageStore(database),
   };
-  const house = {
+  const fixture = {
+    url: server.url,
     database,
     ...stores,
 
-    async workspace(): Promise<string> {
-      const id = newId('workspace');
+    async createWorkspace(): Promise<string> {
+      const id = createId('workspace');
       await database.rows('insert into workspaces (id, name) values ($1, $1)', [id]);
       return id;
     },
 
-    async file(workspaceId: string, over: Partial<Parameters<FileStore['create']>[1]> = {}): Promise<string> {
-      const id = newId('file');
+    async createFile(
+      workspaceId: string,
+      overrides: Partial<Parameters<FileStore['create']>[1]> = {},
+    ): Promise<string> {
+      const id = createId('file');
       const segments = [{ key: `${workspaceId}/files/${id}.jsonl`, bytes: 1_000, lines: 100 }];
       await stores.files.create(workspaceId, {
         id,
@@ -65,35 +78,35 @@ export async function createStoresFixture() {
         filename: 'input.jsonl',
         segments,
         expiresInS: null,
-        ...over,
+        ...overrides,
       });
       return id;
     },
 
-    body: (inputFileId: string): CreateBatchBody & { input_file_id: string } => ({
+    buildBatchBody: (inputFileId: string): CreateBatchBody & { input_file_id: string } => ({
       input_file_id: inputFileId,
       endpoint: '/v1/embeddings',
       completion_window: '24h',
     }),
 
-    /** A batch that waits for its plan. */
-    async submitted(workspaceId: string): Promise<string> {
-      const id = newId('batch');
-      const body = house.body(await house.file(workspaceId));
+    /** Creates a batch that waits for its plan. */
+    async createBatch(workspaceId: string): Promise<string> {
+      const id = createId('batch');
+      const body = fixture.buildBatchBody(await fixture.createFile(workspaceId));
       await stores.batches.create(workspaceId, { ...body, id, kind: 'embeddings' }, null);
       return id;
     },
 
-    /** A batch in progress, none of its chunks dispatched yet. */
-    async planned(workspaceId: string, chunks: number): Promise<string> {
-      const batchId = await house.submitted(workspaceId);
+    /** Creates a batch that is in progress; none of its chunks is dispatched. */
+    async createPlannedBatch(workspaceId: string, chunks: number): Promise<string> {
+      const batchId = await fixture.createBatch(workspaceId);
       const plan = (await stores.plans.claim(batchId, 1))!;
       await stores.plans.addChunks(plan, buildPlan(chunks));
       await stores.plans.accept(plan, buildAcceptedPlan(chunks));
       return batchId;
     },
 
-    async row(batchId: string): Promise<BatchRow & { sequence: number }> {
+    async getBatchRow(batchId: string): Promise<BatchRow & { sequence: number }> {
       const [row] = await database.rows<BatchRow>(
         `select *, chunks_done as "chunksDone", chunk_count as "chunkCount", output_file_id as "outputFileId",
            error_file_id as "errorFileId", plan_attempt as "planAttempt", input_tokens as "inputTokens"
@@ -103,8 +116,8 @@ export async function createStoresFixture() {
       return row!;
     },
 
-    /** Its facts but for the milestones, which depend on how many lines each chunk has. */
-    async facts(batchId: string): Promise<string[]> {
+    /** The types of its events, without milestones: those depend on the number of lines per chunk. */
+    async listEventTypes(batchId: string): Promise<string[]> {
       const rows = await database.rows<{ type: string }>(
         `select type from events where subject = $1 and type <> 'batch.progress' order by sequence`,
         [batchId],
@@ -112,7 +125,9 @@ export async function createStoresFixture() {
       return rows.map(({ type }) => type);
     },
 
-    async attempts(batchId: string): Promise<{ chunk: number; number: number; outcome: string | null }[]> {
+    async listAttempts(
+      batchId: string,
+    ): Promise<{ chunk: number; number: number; outcome: string | null }[]> {
       return database.rows(
         'select chunk, number, outcome from attempts where batch_id = $1 order by chunk, number',
         [batchId],
@@ -124,7 +139,7 @@ export async function createStoresFixture() {
       await server.drop();
     },
   };
-  return house;
+  return fixture;
 }
 
 export const buildPlan = (chunks: number) =>
@@ -144,9 +159,9 @@ export const buildAcceptedPlan = (chunks: number) => ({
   chunkCount: chunks,
 });
 
-/** A chunk's records as the worker hands them in: all good but for what is said. */
-export function buildChunkResult(chunk: ClaimedChunk, over: Partial<ChunkResult> = {}): ChunkResult {
-  const { failed = 0, canceled = 0, expired = 0 } = over;
+/** A chunk's result as a worker commits it. All lines succeed unless `overrides` says otherwise. */
+export function buildChunkResult(chunk: ClaimedChunk, overrides: Partial<ChunkResult> = {}): ChunkResult {
+  const { failed = 0, canceled = 0, expired = 0 } = overrides;
   const completed = chunk.lines - failed - canceled - expired;
   const key = (which: string) =>
     `${chunk.workspaceId}/batches/${chunk.batchId}/${chunk.index}-${chunk.attempt}.${which}`;
@@ -164,23 +179,23 @@ export function buildChunkResult(chunk: ClaimedChunk, over: Partial<ChunkResult>
     latencyHistogram: { '20': 1 },
     errorCodes: failed > 0 ? { provider_error: failed } : {},
     metering: buildMetering(completed * 7),
-    ...over,
+    ...overrides,
   };
 }
 
-/** What an attempt has used whose provider knows no costs. */
-export const buildMetering = (outputBytes: number, over: Partial<Metering> = {}): Metering => ({
+/** The metering of an attempt whose provider reports no costs. */
+export const buildMetering = (outputBytes: number, overrides: Partial<Metering> = {}): Metering => ({
   ...{ token: null, inputBytes: null, outputBytes, firstTokenMs: null, images: 0, mediaMs: 0 },
   ...{ reportedCost: null, reportedRequests: 0, estimatedCost: null },
-  ...over,
+  ...overrides,
 });
 
-/** What a worker says at a beat: it takes work, and has nothing in hand. */
-export const buildIdleState = (over: Partial<WorkerState> = {}): WorkerState => ({
+/** The state in a heartbeat of a worker that takes jobs and runs none. */
+export const buildIdleState = (overrides: Partial<WorkerState> = {}): WorkerState => ({
   consuming: true,
   memoryBytes: 2 ** 20,
   running: [],
   models: [],
   device: null,
-  ...over,
+  ...overrides,
 });

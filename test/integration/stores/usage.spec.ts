@@ -1,6 +1,6 @@
-/** What attempts have used: each counted once, whoever sums and whoever dies, and read without a gap. */
-import { newId } from '@millrace/contracts';
-import { RetentionStore, type NewTask, type TaskResult, type UsageQuery, type UsedSums } from '#database';
+/** Usage of attempts: each attempt counts once, even with concurrent or crashing roll-ups, and reads are complete. */
+import { createId } from '@millrace/contracts';
+import { RetentionStore, type NewTask, type TaskResult, type UsageQuery, type UsageSums } from '#database';
 import { rollUpUsage as rollUpAll } from '../../../apps/api/src/usage/roll-up-usage.ts';
 import {
   listTokenUsage,
@@ -15,58 +15,64 @@ import {
   type StoresFixture,
 } from './stores-fixture.ts';
 
-let house: StoresFixture;
+let fixture: StoresFixture;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await createStoresFixture();
+  fixture = await createStoresFixture();
 });
-afterAll(() => house?.close());
+afterAll(() => fixture?.close());
 beforeEach(async () => {
-  // What another test has left would be summed with what this one leaves.
-  await rollUpAll(house.usage);
-  workspaceId = await house.workspace();
+  // Entries of another test would be summed together with those of this one.
+  await rollUpAll(fixture.usage);
+  workspaceId = await fixture.createWorkspace();
 });
 
 const hour = 3_600;
 const thisHour = () => Math.floor(Date.now() / 1_000 / hour) * hour;
-const query = (over: Partial<UsageQuery> = {}): UsageQuery => ({
+const buildQuery = (overrides: Partial<UsageQuery> = {}): UsageQuery => ({
   ...{ from: thisHour() - hour, until: thisHour() + 2 * hour, unit: 'hour', groupBy: [] },
-  ...over,
+  ...overrides,
 });
-/** One row of everything: the turn of an hour makes two of it. */
-const all = async (over: Partial<UsageQuery> = {}, of = workspaceId) => {
+/** Sums all rows: at the change of an hour there are two. */
+const sumUsage = async (overrides: Partial<UsageQuery> = {}, ofWorkspace = workspaceId) => {
   const from = Math.floor(thisHour() / 86_400) * 86_400;
-  const rows = await house.usage.getUsage(
-    of,
-    query({ from: from - 86_400, until: from + 2 * 86_400, ...over }),
+  const rows = await fixture.usage.getUsage(
+    ofWorkspace,
+    buildQuery({ from: from - 86_400, until: from + 2 * 86_400, ...overrides }),
   );
-  return rows.reduce<Partial<Record<keyof UsedSums, number>>>((sums, row) => {
+  return rows.reduce<Partial<Record<keyof UsageSums, number>>>((sums, row) => {
     for (const [name, value] of Object.entries(row)) {
       if (typeof value === 'number' && name !== 'start')
-        sums[name as keyof UsedSums] = (sums[name as keyof UsedSums] ?? 0) + value;
+        sums[name as keyof UsageSums] = (sums[name as keyof UsageSums] ?? 0) + value;
     }
     return sums;
   }, {});
 };
-const errorsOf = async () => {
-  const rows = await house.usage.getUsage(workspaceId, query());
+const listErrors = async () => {
+  const rows = await fixture.usage.getUsage(workspaceId, buildQuery());
   return rows
     .flatMap(({ errors }) => Object.entries(errors))
     .sort(([one], [other]) => (one < other ? -1 : 1));
 };
-const waiting = async () => {
-  const [row] = await house.database.rows<{ n: number }>(
+const countEntries = async () => {
+  const [row] = await fixture.database.rows<{ n: number }>(
     'select count(*) as n from usage_entries where workspace_id = $1',
     [workspaceId],
   );
   return row!.n;
 };
 
-const newTask = (over: Partial<NewTask> = {}): NewTask => ({
-  ...{ id: newId('task'), kind: 'chat-completion', model: 'openai/gpt', provider: 'openai', pool: 'remote' },
+const buildTask = (overrides: Partial<NewTask> = {}): NewTask => ({
+  ...{
+    id: createId('task'),
+    kind: 'chat-completion',
+    model: 'openai/gpt',
+    provider: 'openai',
+    pool: 'remote',
+  },
   ...{ input: '{"messages":[]}', inputKey: null, metadata: null, priority: 0, runAt: null, deadline: null },
   ...{ startBy: null, timeoutMs: null, fallbackModels: null, work: 1, retryOf: null, apiKeyId: 'key_a' },
-  ...over,
+  ...overrides,
 });
 const finished: TaskResult = {
   ...{ status: 'succeeded', output: '{}', outputKey: null, media: null, error: null },
@@ -87,52 +93,52 @@ const finished: TaskResult = {
   }),
 };
 
-async function runTask(over: Partial<NewTask> = {}, result: Partial<TaskResult> = {}): Promise<string> {
-  const id = await house.tasks.create(workspaceId, newTask(over), null, 1_000);
-  const claimed = (await house.tasks.claim({ taskId: id, generation: 1 }, 'w'))!;
-  expect(await house.tasks.finish(claimed, { ...finished, ...result })).toBe(true);
+async function runTask(overrides: Partial<NewTask> = {}, result: Partial<TaskResult> = {}): Promise<string> {
+  const id = await fixture.tasks.create(workspaceId, buildTask(overrides), null, 1_000);
+  const claimed = (await fixture.taskRuns.claim({ taskId: id, generation: 1 }, 'w'))!;
+  expect(await fixture.taskRuns.finish(claimed, { ...finished, ...result })).toBe(true);
   return id;
 }
 
-/** A batch of chunks, each committed but the last `open`. */
+/** Runs a batch of chunks. Three lines of the first chunk fail. */
 async function runBatch(chunks: number): Promise<string> {
-  const batchId = await house.planned(workspaceId, chunks);
+  const batchId = await fixture.createPlannedBatch(workspaceId, chunks);
   for (let done = 0; done < chunks;) {
-    const deliveries = (await house.chunks.dispatch(8, 100)).filter((out) => out.batchId === batchId);
-    for (const delivery of deliveries) {
-      const chunk = (await house.chunks.claim(delivery, 'w'))!;
-      await house.chunks.commit(chunk, buildChunkResult(chunk, { failed: chunk.index === 0 ? 3 : 0 }));
+    const queued = (await fixture.chunkQueue.dispatch(8, 100)).filter((each) => each.batchId === batchId);
+    for (const next of queued) {
+      const chunk = (await fixture.chunks.claim(next, 'w'))!;
+      await fixture.chunks.commit(chunk, buildChunkResult(chunk, { failed: chunk.index === 0 ? 3 : 0 }));
     }
-    done += deliveries.length;
+    done += queued.length;
   }
   return batchId;
 }
 
-test('the sums are the batch’s own counters, before they are rolled up, half-way and after', async () => {
+test('the sums equal the batch’s counters, before, during and after the roll-up', async () => {
   const batchId = await runBatch(5);
   const lines = 5 * linesPerChunk;
-  const wanted = {
+  const expected = {
     attempts: 5,
     requests: lines,
     failedRequests: 3,
     inputTokens: (lines - 3) * 2,
     inputBytes: 500,
   };
-  const { completed, failed, inputTokens } = await house.row(batchId);
-  expect(wanted).toMatchObject({ failedRequests: failed, requests: completed + failed, inputTokens });
-  expect(await all()).toMatchObject(wanted);
-  expect(await house.usage.rollUp(2)).toBe(2);
-  expect(await waiting()).toBe(3);
-  expect(await all()).toMatchObject(wanted);
-  await rollUpAll(house.usage);
-  expect(await waiting()).toBe(0);
-  expect(await all()).toMatchObject(wanted);
-  expect(await errorsOf()).toEqual([['provider_error', 3]]);
+  const { completed, failed, inputTokens } = await fixture.getBatchRow(batchId);
+  expect(expected).toMatchObject({ failedRequests: failed, requests: completed + failed, inputTokens });
+  expect(await sumUsage()).toMatchObject(expected);
+  expect(await fixture.usage.rollUp(2)).toBe(2);
+  expect(await countEntries()).toBe(3);
+  expect(await sumUsage()).toMatchObject(expected);
+  await rollUpAll(fixture.usage);
+  expect(await countEntries()).toBe(0);
+  expect(await sumUsage()).toMatchObject(expected);
+  expect(await listErrors()).toEqual([['provider_error', 3]]);
 });
 
-test('a task leaves all that is known of it', async () => {
+test('the usage of a task has all measures', async () => {
   await runTask();
-  const wanted = {
+  const expected = {
     ...{
       attempts: 1,
       requests: 1,
@@ -143,47 +149,47 @@ test('a task leaves all that is known of it', async () => {
       outputBytes: 2,
     },
     ...{ reportedCost: 500, reportedRequests: 1, estimatedCost: 600, estimatedRequests: 1 },
-    ...{ upstreamMs: 30, storeMs: 4, firstTokenMs: 7, firstTokens: 1, images: 0, mediaMs: 0 },
+    ...{ upstreamMs: 30, storeMs: 4, firstTokenMs: 7, firstTokenCount: 1, images: 0, mediaMs: 0 },
   };
-  expect(await all()).toMatchObject(wanted);
-  await rollUpAll(house.usage);
-  expect(await all()).toMatchObject(wanted);
+  expect(await sumUsage()).toMatchObject(expected);
+  await rollUpAll(fixture.usage);
+  expect(await sumUsage()).toMatchObject(expected);
 });
 
-test('by model, provider, kind, key, token, and whether it was a batch', async () => {
+test('can be grouped by model, provider, kind, key, token and batch', async () => {
   await runTask();
   await runTask({ apiKeyId: 'key_b' });
   await runTask({ model: 'openai/gpt' }, { model: 'hf/o/m', provider: 'hf' });
   await runBatch(1);
-  for (const rolled of [false, true]) {
-    if (rolled) await house.usage.rollUp(2);
+  for (const isRolledUp of [false, true]) {
+    if (isRolledUp) await fixture.usage.rollUp(2);
     const groupBy = ['model', 'provider', 'kind', 'api_key_id', 'batch', 'token'] as const;
-    const rows = await house.usage.getUsage(workspaceId, query({ groupBy }));
-    const told = rows.map(({ model, provider, kind, apiKeyId, isBatch, token, requests }) =>
+    const rows = await fixture.usage.getUsage(workspaceId, buildQuery({ groupBy }));
+    const groups = rows.map(({ model, provider, kind, apiKeyId, isBatch, token, requests }) =>
       [model, provider, kind, apiKeyId, isBatch, token, requests].join(' '),
     );
-    expect(told).toEqual([
+    expect(groups).toEqual([
       'hf/o/m hf chat-completion key_a false abc 1',
       'openai/gpt openai chat-completion key_a false abc 1',
       'openai/gpt openai chat-completion key_b false abc 1',
       'sandbox/embeddings sandbox embeddings  true  10',
     ]);
   }
-  expect(await all({ models: ['hf/o/m', 'x/y'] })).toMatchObject({ requests: 1 });
-  expect(await all({ apiKeyIds: ['key_a'] })).toMatchObject({ requests: 2 });
-  expect(await all({ kinds: ['embeddings'] })).toMatchObject({ requests: 10 });
-  expect(await all({ providers: ['openai'], batch: true })).toEqual({});
-  expect(await all({}, await house.workspace())).toEqual({});
+  expect(await sumUsage({ models: ['hf/o/m', 'x/y'] })).toMatchObject({ requests: 1 });
+  expect(await sumUsage({ apiKeyIds: ['key_a'] })).toMatchObject({ requests: 2 });
+  expect(await sumUsage({ kinds: ['embeddings'] })).toMatchObject({ requests: 10 });
+  expect(await sumUsage({ providers: ['openai'], batch: true })).toEqual({});
+  expect(await sumUsage({}, await fixture.createWorkspace())).toEqual({});
 });
 
-test('tries that came to nothing are counted with why, and have used nothing', async () => {
-  const id = await house.tasks.create(workspaceId, newTask(), null, 10);
-  const first = (await house.tasks.claim({ taskId: id, generation: 1 }, 'w'))!;
-  // The queue hands it out again: its worker was lost.
-  const second = (await house.tasks.claim({ taskId: id, generation: 1 }, 'w2'))!;
-  expect(await house.tasks.finish(first, finished)).toBe(false);
-  await house.tasks.release(second, 'failed', 'store_unavailable', 0);
-  const third = (await house.tasks.claim({ taskId: id, generation: 2 }, 'w'))!;
+test('attempts without a result count with their error, and use no tokens', async () => {
+  const id = await fixture.tasks.create(workspaceId, buildTask(), null, 10);
+  const first = (await fixture.taskRuns.claim({ taskId: id, generation: 1 }, 'w'))!;
+  // The queue delivers the job again, because its worker crashed.
+  const second = (await fixture.taskRuns.claim({ taskId: id, generation: 1 }, 'w2'))!;
+  expect(await fixture.taskRuns.finish(first, finished)).toBe(false);
+  await fixture.taskRuns.release(second, 'failed', 'store_unavailable', 0);
+  const third = (await fixture.taskRuns.claim({ taskId: id, generation: 2 }, 'w'))!;
   const error = {
     message: 'm',
     type: 'server_error',
@@ -191,54 +197,54 @@ test('tries that came to nothing are counted with why, and have used nothing', a
     code: 'provider_error',
     status: 500,
   } as const;
-  await house.tasks.finish(third, {
+  await fixture.taskRuns.finish(third, {
     ...finished,
     status: 'failed',
     error,
     inputTokens: null,
     outputTokens: null,
   });
-  const batchId = await house.planned(workspaceId, 1);
-  const [delivery] = (await house.chunks.dispatch(8, 100)).filter((out) => out.batchId === batchId);
-  const chunk = (await house.chunks.claim(delivery!, 'w'))!;
-  await house.chunks.release(chunk, 'released', null, 0);
-  for (const rolled of [false, true]) {
-    if (rolled) await rollUpAll(house.usage);
-    expect(await all()).toMatchObject({ attempts: 4, requests: 1, failedRequests: 1, inputTokens: 0 });
+  const batchId = await fixture.createPlannedBatch(workspaceId, 1);
+  const [queued] = (await fixture.chunkQueue.dispatch(8, 100)).filter((each) => each.batchId === batchId);
+  const chunk = (await fixture.chunks.claim(queued!, 'w'))!;
+  await fixture.chunks.release(chunk, 'released', null, 0);
+  for (const isRolledUp of [false, true]) {
+    if (isRolledUp) await rollUpAll(fixture.usage);
+    expect(await sumUsage()).toMatchObject({ attempts: 4, requests: 1, failedRequests: 1, inputTokens: 0 });
     const errors = [
+      ['attempt_lost', 1],
       ['provider_error', 1],
       ['store_unavailable', 1],
-      ['worker_lost', 1],
     ];
-    expect(await errorsOf()).toEqual(errors);
+    expect(await listErrors()).toEqual(errors);
   }
 });
 
-test('a process that dies while it sums has summed nothing, and who reads meanwhile sees all as it was', async () => {
+test('a process that crashes during a roll-up has moved nothing, and concurrent reads are unchanged', async () => {
   await runBatch(4);
-  const before = await all();
-  const dying = house.database.asSystem(async (tx) => {
-    await tx.query(rollUpUsage, [3]);
-    expect(await all()).toEqual(before);
+  const before = await sumUsage();
+  const crashing = fixture.database.asSystem(async (transaction) => {
+    await transaction.rows(rollUpUsage, [3]);
+    expect(await sumUsage()).toEqual(before);
     throw new Error('killed');
   });
-  await expect(dying).rejects.toThrow('killed');
-  expect(await waiting()).toBe(4);
-  expect(await all()).toEqual(before);
-  await rollUpAll(house.usage);
-  expect(await all()).toEqual(before);
+  await expect(crashing).rejects.toThrow('killed');
+  expect(await countEntries()).toBe(4);
+  expect(await sumUsage()).toEqual(before);
+  await rollUpAll(fixture.usage);
+  expect(await sumUsage()).toEqual(before);
 });
 
-test('with two that sum, and work that ends meanwhile, nobody ever reads less than before, nor more than there is', async () => {
+test('with two concurrent roll-ups and ending attempts, a reader never sees less than before, nor more than there is', async () => {
   const tasks = 60;
   let isOver = false;
-  const sum = async () => {
-    while (!isOver) await house.usage.rollUp(7);
+  const rollUp = async () => {
+    while (!isOver) await fixture.usage.rollUp(7);
   };
   const read = async () => {
     let seen = 0;
     while (!isOver) {
-      const { attempts = 0 } = await all();
+      const { attempts = 0 } = await sumUsage();
       expect(attempts).toBeGreaterThanOrEqual(seen);
       expect(attempts).toBeLessThanOrEqual(tasks);
       seen = attempts;
@@ -247,11 +253,11 @@ test('with two that sum, and work that ends meanwhile, nobody ever reads less th
   const work = async () => {
     for (let at = 0; at < tasks / 2; at++) await runTask({ apiKeyId: `key_${at % 3}` });
   };
-  const others = [sum(), sum(), read()];
+  const others = [rollUp(), rollUp(), read()];
   await Promise.all([work(), work()]).finally(() => (isOver = true));
   await Promise.all(others);
-  await rollUpAll(house.usage);
-  expect(await all()).toMatchObject({
+  await rollUpAll(fixture.usage);
+  expect(await sumUsage()).toMatchObject({
     attempts: tasks,
     requests: tasks,
     inputTokens: tasks * 10,
@@ -259,51 +265,51 @@ test('with two that sum, and work that ends meanwhile, nobody ever reads less th
   });
 });
 
-test('what was used stays, whatever becomes of the task and its tries', async () => {
+test('usage is kept when the task or its attempts are deleted', async () => {
   const [deleted, old] = [await runTask(), await runTask()];
-  await house.tasks.delete(workspaceId, deleted);
-  await house.database.rows(
+  await fixture.tasks.delete(workspaceId, deleted);
+  await fixture.database.rows(
     `update attempts set finished_at = finished_at - interval '91 days' where task_id = $1`,
     [old],
   );
-  expect(await new RetentionStore(house.database).deleteExpiredAttempts(90, 1_000)).toBe(1);
-  expect(await house.tasks.listAttempts(workspaceId, old)).toEqual([]);
-  await rollUpAll(house.usage);
-  expect(await all()).toMatchObject({ attempts: 2, requests: 2 });
+  expect(await new RetentionStore(fixture.database).deleteExpiredAttempts(90, 1_000)).toBe(1);
+  expect(await fixture.tasks.listAttempts(workspaceId, old)).toEqual([]);
+  await rollUpAll(fixture.usage);
+  expect(await sumUsage()).toMatchObject({ attempts: 2, requests: 2 });
 });
 
-test('a chunk that runs again, its segments lost, was paid for twice and is counted twice', async () => {
+test('a reopened chunk was paid for twice and counts twice', async () => {
   const batchId = await runBatch(1);
-  expect(await house.chunks.reopenDamaged(batchId, async (segments) => segments.map(({ key }) => key))).toBe(
-    1,
-  );
-  expect(await all()).toMatchObject({ attempts: 1, requests: linesPerChunk });
-  const [delivery] = (await house.chunks.dispatch(8, 100)).filter((out) => out.batchId === batchId);
-  const chunk = (await house.chunks.claim(delivery!, 'w'))!;
-  await house.chunks.commit(chunk, buildChunkResult(chunk));
-  expect(await all()).toMatchObject({ attempts: 2, requests: 2 * linesPerChunk });
-  expect(await house.row(batchId)).toMatchObject({ completed: linesPerChunk });
+  expect(
+    await fixture.completion.reopenDamaged(batchId, async (segments) => segments.map(({ key }) => key)),
+  ).toBe(1);
+  expect(await sumUsage()).toMatchObject({ attempts: 1, requests: linesPerChunk });
+  const [queued] = (await fixture.chunkQueue.dispatch(8, 100)).filter((each) => each.batchId === batchId);
+  const chunk = (await fixture.chunks.claim(queued!, 'w'))!;
+  await fixture.chunks.commit(chunk, buildChunkResult(chunk));
+  expect(await sumUsage()).toMatchObject({ attempts: 2, requests: 2 * linesPerChunk });
+  expect(await fixture.getBatchRow(batchId)).toMatchObject({ completed: linesPerChunk });
 });
 
-test('what a token was used for since a month began, by everybody', async () => {
-  const token = newId('task').slice(-12);
+test('the usage of a token since the start of a month, by all workspaces', async () => {
+  const token = createId('task').slice(-12);
   const metering = { ...finished.metering, token };
   await runTask({}, { metering });
-  await rollUpAll(house.usage);
-  workspaceId = await house.workspace();
+  await rollUpAll(fixture.usage);
+  workspaceId = await fixture.createWorkspace();
   await runTask({}, { metering });
-  const tokens = await house.usage.listTokenUsage(new Date(Date.now() - 7 * 86_400_000));
+  const tokens = await fixture.usage.listTokenUsage(new Date(Date.now() - 7 * 86_400_000));
   expect(tokens.find((one) => one.token === token)).toMatchObject({
     ...{ provider: 'openai', requests: 2, reportedCost: 1_000, reportedRequests: 2 },
   });
-  expect(await house.usage.listTokenUsage(new Date(Date.now() + 3_600_000))).toEqual([]);
+  expect(await fixture.usage.listTokenUsage(new Date(Date.now() + 3_600_000))).toEqual([]);
 });
 
-test('days are of UTC, and empty ones are left out', async () => {
-  const id = await house.tasks.create(workspaceId, newTask(), null, 10);
-  await house.tasks.claim({ taskId: id, generation: 1 }, 'w');
-  const at = async (time: string) =>
-    house.database.rows(
+test('days are in UTC, and empty days are omitted', async () => {
+  const id = await fixture.tasks.create(workspaceId, buildTask(), null, 10);
+  await fixture.taskRuns.claim({ taskId: id, generation: 1 }, 'w');
+  const insertHour = async (time: string) =>
+    fixture.database.rows(
       `insert into usage_hours select workspace_id, $2::timestamptz, model, provider, kind, api_key_id, is_batch, token,
          1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}'
        from (select $1 as workspace_id, 'a/b' as model, 'a' as provider, 'k' as kind, '' as api_key_id, false as is_batch,
@@ -311,25 +317,25 @@ test('days are of UTC, and empty ones are left out', async () => {
       [workspaceId, time],
     );
   for (const time of ['2026-01-01T23:00Z', '2026-01-02T00:00Z', '2026-01-02T23:00Z', '2026-01-04T00:00Z'])
-    await at(time);
+    await insertHour(time);
   const day = (text: string) => Date.parse(text) / 1_000;
   const span = { from: day('2026-01-01T00:00Z'), until: day('2026-01-04T00:00Z') };
-  const rows = await house.usage.getUsage(workspaceId, query({ ...span, unit: 'day' }));
+  const rows = await fixture.usage.getUsage(workspaceId, buildQuery({ ...span, unit: 'day' }));
   expect(rows.map(({ start, requests }) => [start, requests])).toEqual([
     [day('2026-01-01T00:00Z'), 1],
     [day('2026-01-02T00:00Z'), 2],
   ]);
 });
 
-test('neither summing nor reading looks at the attempts, and a workspace’s hours are found by their key', async () => {
-  await house.database.rows(
+test('roll-ups and reads do not read attempts, and a workspace’s hours are found by the primary key', async () => {
+  await fixture.database.rows(
     `insert into usage_hours select 'ws_' || w, timestamptz '2026-01-01' + h * interval '1 hour', 'a/b', 'a', 'k', '', false, '',
        1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}'
      from generate_series(1, 20) w, generate_series(1, 1000) h`,
   );
-  await house.database.rows('analyze usage_hours');
+  await fixture.database.rows('analyze usage_hours');
   const explain = async (sql: string, parameters: unknown[]) => {
-    const rows = await house.database.rows<{ 'QUERY PLAN': string }>(`explain ${sql}`, parameters);
+    const rows = await fixture.database.rows<{ 'QUERY PLAN': string }>(`explain ${sql}`, parameters);
     return rows.map((row) => row['QUERY PLAN']).join('\n');
   };
   const none = [null, null, null, null, null];
