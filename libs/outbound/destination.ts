@@ -1,4 +1,4 @@
-/** What can be said of a URL before anything is looked up: its form, its scheme, its port, and a literal address. */
+/** Checks a URL before any DNS look-up: its syntax, scheme and port, and its host when that is an address. */
 import ipaddr from 'ipaddr.js';
 import { InvalidInput } from '#domain';
 import { findNonPublicReason } from './public-address.ts';
@@ -12,14 +12,14 @@ export type RefusalCode =
   | 'url_address_refused'
   | 'url_host_not_found';
 
-/** The address is not one that a request may go to; asking again changes nothing until its owner changes it. */
+/** Requests to this URL are not allowed. A retry fails too, until the URL is changed. */
 export class RefusedUrl extends InvalidInput {
   constructor(code: RefusalCode, message: string) {
     super(message, { code, param: 'url' });
   }
 }
 
-/** A host, and where one is named its port, that may be called whatever its address and scheme. */
+/** A host, optionally with a port, that may be called with any address and scheme. */
 export interface AllowedHost {
   readonly host: string;
   readonly port: number | null;
@@ -33,25 +33,25 @@ export interface UrlPolicy {
 
 export interface Destination {
   readonly url: URL;
-  /** Canonical: lower case, punycode, no brackets, no dot at the end. */
+  /** In canonical form: lower case, punycode, without brackets and without a trailing dot. */
   readonly host: string;
   readonly port: number;
-  /** Named by the operator: not judged any further. */
+  /** The operator allows this host, so that its address is not checked. */
   readonly isAllowed: boolean;
 }
 
 const maxUrlLength = 2_048;
 
-/** Names that never lead to the public internet (RFC 6761, RFC 6762, RFC 8375, ICANN's resolution on .internal). */
+/** Names that never resolve to the public internet (RFC 6761, RFC 6762, RFC 8375, ICANN's resolution on .internal). */
 const privateHostNames = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan|corp|home|localdomain)$/;
 
-/** @param list such as `127.0.0.1,receiver.test:8080,[::1]`. @throws RangeError naming the entry that is none. */
+/** @param list for example `127.0.0.1`, `receiver.test:8080`, `[::1]`. @throws RangeError that names the invalid entry. */
 export function parseAllowedHosts(list: readonly string[]): AllowedHost[] {
   return list.map((entry) => {
     const bare = !entry.startsWith('[') && ipaddr.IPv6.isValid(entry) ? `[${entry}]` : entry;
     const [, named, port] = /^(.+?)(?::(\d{1,5}))?$/.exec(bare) ?? [];
     if (!named || !URL.canParse(`http://${named}/`) || /[/@?#\\\s]/.test(named)) {
-      throw new RangeError(`'${entry}' is not a host, nor a host and a port`);
+      throw new RangeError(`'${entry}' is neither a host nor a host and a port`);
     }
     return {
       host: toCanonicalHost(new URL(`http://${named}/`)),
@@ -60,14 +60,14 @@ export function parseAllowedHosts(list: readonly string[]): AllowedHost[] {
   });
 }
 
-/** @throws RefusedUrl; its message never repeats the URL, which may hold a secret. */
+/** @throws RefusedUrl, whose message never contains the URL: a URL may contain a secret. */
 export function parseDestination(text: string, policy: UrlPolicy): Destination {
-  // The parser would drop tabs, newlines and blanks, and read a backslash as a slash: what was checked by eye is not what is called.
-  const hasOddities = /[\s\\\u0000-\u001f\u007f]/.test(text);
-  if (text.length > maxUrlLength || hasOddities || !URL.canParse(text)) {
+  // The URL parser removes tabs, newlines and spaces, and reads a backslash as a slash: a reviewer would read another URL.
+  const hasUnsafeCharacters = /[\s\\\u0000-\u001f\u007f]/.test(text);
+  if (text.length > maxUrlLength || hasUnsafeCharacters || !URL.canParse(text)) {
     throw new RefusedUrl(
       'url_invalid',
-      `Give an absolute URL of up to ${maxUrlLength} characters, without blanks and backslashes.`,
+      `Give an absolute URL of up to ${maxUrlLength} characters, without spaces and backslashes.`,
     );
   }
   const url = new URL(text);
@@ -101,12 +101,12 @@ export function parseDestination(text: string, policy: UrlPolicy): Destination {
   return destination;
 }
 
-/** @throws RefusedUrl where any of a host's addresses is not public, so that no order of trying them finds it. */
+/** @throws RefusedUrl when any address of a host is not public, so that no order of attempts can reach it. */
 export function assertPublic(addresses: readonly string[]): void {
   if (addresses.every((address) => findNonPublicReason(address) === null)) return;
   throw new RefusedUrl(
     'url_address_refused',
-    'The URL leads to an address that is not on the public internet.',
+    'The URL resolves to an address that is not on the public internet.',
   );
 }
 

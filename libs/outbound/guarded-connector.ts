@@ -1,6 +1,6 @@
 /**
- * Opens sockets to judged addresses only. The judgement sits where the socket is made: whatever was asked before, and
- * whatever the name leads to by now, what is connected to is the address that was judged, never the name again.
+ * Opens sockets to allowed addresses only. The check is made where the socket is opened: the socket connects to the address
+ * that was checked, so that a second DNS answer for the same name (DNS rebinding) has no effect.
  */
 import { buildConnector } from 'undici';
 import { assertPublic, parseDestination, RefusedUrl, type UrlPolicy } from './destination.ts';
@@ -8,18 +8,18 @@ import { resolveWithSystem, resolveWithDns, type ResolveHost } from './resolve-h
 import { isIP } from 'node:net';
 
 export interface OutboundOptions extends UrlPolicy {
-  /** The DNS, for hosts that are judged. */
+  /** Resolves hosts whose addresses are checked. */
   readonly resolve?: ResolveHost;
-  /** For hosts that are allowed by name. */
+  /** Resolves hosts that are allowed by name. */
   readonly resolveAllowed?: ResolveHost;
-  /** To open a socket to one address, in ms. @default 5,000 */
+  /** Time limit to connect to one address, in ms. @default 5,000 */
   readonly connectTimeoutMs?: number;
 }
 
-/** Addresses of a host that are tried, one after the other. */
+/** How many addresses of a host are tried, one after the other. */
 const maxAddressAttempts = 3;
 
-/** @returns the addresses that this URL may be sent to. @throws RefusedUrl; an Error where the DNS does not answer. */
+/** Returns the addresses that a request to this URL may use. @throws RefusedUrl; an Error when the DNS does not answer. */
 export async function resolveAllowedAddresses(
   text: string,
   deps: OutboundOptions,
@@ -55,7 +55,7 @@ export function createGuardedConnector(deps: OutboundOptions): buildConnector.co
     let failure: unknown;
     for (const address of addresses.slice(0, maxAddressAttempts)) {
       try {
-        // TLS still asks for, and checks, the name; SNI knows none for an address (RFC 6066 §3).
+        // TLS verifies the name. SNI is empty when the URL contains an address (RFC 6066 §3).
         return await openOne({ ...options, hostname: address, servername: isIP(name) ? '' : name });
       } catch (error) {
         failure = error;

@@ -1,8 +1,8 @@
-export { parseAllowedHosts as allowedHosts, type UrlPolicy } from './destination.ts';
+export { parseAllowedHosts, type UrlPolicy } from './destination.ts';
 export {
   createOutbound,
   OutboundFailure,
   type Outbound,
-  type OutboundResponse as OutboundAnswer,
+  type OutboundResponse,
   type OutboundRequest,
 } from './outbound.ts';

@@ -1,5 +1,6 @@
-/** Requests to addresses that someone else named: judged, pinned, never redirected, bounded in time and size. */
+/** Requests to URLs that users provide. Addresses are checked and pinned, redirects are not followed, time and size are limited. */
 import { Agent } from 'undici';
+import { startTimeLimit, TimeoutError } from '#async';
 import {
   resolveAllowedAddresses,
   createGuardedConnector,
@@ -12,20 +13,20 @@ export interface OutboundRequest {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** From the look-up of the name to the last byte of the answer, in ms. */
+  /** From the DNS look-up to the last byte of the response, in ms. */
   readonly timeoutMs: number;
-  /** Bytes of the answer's body that are read; the connection is closed on the rest. */
+  /** Bytes of the response body that are read. The connection is closed if there are more. */
   readonly maxBytes: number;
   readonly signal?: AbortSignal;
 }
 
 export interface OutboundResponse {
-  /** Any, redirects included: none is followed. */
+  /** Any status; a redirect is not followed. */
   readonly status: number;
-  /** Names in lower case; of a header that came several times the first. */
+  /** Names in lower case. Of a repeated header the first value. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** There was more than `maxBytes`. */
+  /** The body was longer than `maxBytes`. */
   readonly isTruncated: boolean;
 }
 
@@ -39,7 +40,7 @@ export type OutboundFailureCode =
   | 'tls_failed'
   | 'answer_invalid';
 
-/** No whole answer came. The next try may fare better. */
+/** No complete response arrived. A retry may succeed. */
 export class OutboundFailure extends Error {
   constructor(
     readonly code: OutboundFailureCode,
@@ -53,13 +54,13 @@ export class OutboundFailure extends Error {
 
 export interface Outbound {
   /**
-   * Judges without a request. A name that the DNS is silent about passes: it is judged again when it is called.
+   * Checks a URL without a request. A host that the DNS does not answer for passes: `send` checks it again.
    * @throws RefusedUrl
    */
   checkUrl(url: string): Promise<void>;
   /** @throws RefusedUrl, OutboundFailure */
   send(request: OutboundRequest): Promise<OutboundResponse>;
-  /** Ends what is under way. */
+  /** Aborts running requests. */
   close(): Promise<void>;
 }
 
@@ -68,12 +69,12 @@ const maxHeaderBytes = 16_384;
 export function createOutbound(options: OutboundOptions): Outbound {
   const agent = new Agent({
     connect: createGuardedConnector(options),
-    // One request a socket: an answer that does not come holds up no other.
+    // One request per socket at a time: a slow response delays no other request.
     pipelining: 1,
     maxHeaderSize: maxHeaderBytes,
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 30_000,
-    // The whole request has one clock, below.
+    // `send` limits the time of the whole request.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
@@ -87,21 +88,23 @@ export function createOutbound(options: OutboundOptions): Outbound {
     },
     async send({ url: text, method, headers, body, timeoutMs, maxBytes, signal }) {
       const { url } = parseDestination(text, options);
-      const clock = AbortSignal.timeout(timeoutMs);
+      const limit = startTimeLimit(signal, timeoutMs);
       try {
-        const answer = await agent.request({
+        const response = await agent.request({
           origin: url.origin,
           path: url.pathname + url.search,
           method,
           headers: { 'accept-encoding': 'identity', ...headers },
           body: body ?? null,
-          signal: signal ? AbortSignal.any([clock, signal]) : clock,
+          signal: limit.signal,
         });
-        const read = await readUpTo(answer.body, maxBytes);
-        return { status: answer.statusCode, headers: takeFirstValues(answer.headers), ...read };
+        const read = await readUpTo(response.body, maxBytes);
+        return { status: response.statusCode, headers: takeFirstValues(response.headers), ...read };
       } catch (error) {
         if (error instanceof RefusedUrl) throw error;
-        throw toOutboundFailure(error, clock, timeoutMs);
+        throw toOutboundFailure(error, limit.signal, timeoutMs);
+      } finally {
+        limit.end();
       }
     },
     close: () => agent.destroy(),
@@ -116,7 +119,7 @@ async function readUpTo(body: Body, maxBytes: number): Promise<{ body: Buffer; i
   for await (const chunk of body) {
     chunks.push(chunk.subarray(0, maxBytes - bytes));
     bytes += chunk.length;
-    // Leaving the loop destroys the body, and with it the socket: the rest is never received.
+    // Leaving the loop destroys the body and its socket: the rest is not received.
     if (bytes > maxBytes) break;
   }
   return { body: Buffer.concat(chunks), isTruncated: bytes > maxBytes };
@@ -127,13 +130,13 @@ function takeFirstValues(headers: Record<string, string | string[] | undefined>)
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-function toOutboundFailure(error: unknown, clock: AbortSignal, timeoutMs: number): OutboundFailure {
+function toOutboundFailure(error: unknown, signal: AbortSignal, timeoutMs: number): OutboundFailure {
   const { code = '', name = '' } = (error ?? {}) as { code?: string; name?: string };
-  if (clock.aborted) {
-    return new OutboundFailure('timeout', `no whole answer within ${timeoutMs / 1_000} s`, error);
+  if (signal.aborted && signal.reason instanceof TimeoutError) {
+    return new OutboundFailure('timeout', `no complete response within ${timeoutMs / 1_000} s`, error);
   }
-  if (name === 'AbortError' || name === 'TimeoutError') {
-    return new OutboundFailure('aborted', 'the request was broken off', error);
+  if (signal.aborted || name === 'AbortError' || name === 'TimeoutError') {
+    return new OutboundFailure('aborted', 'the request was aborted', error);
   }
   for (const [pattern, failure, message] of failurePatterns) {
     if (pattern.test(code || name)) return new OutboundFailure(failure, message, error);
@@ -142,18 +145,22 @@ function toOutboundFailure(error: unknown, clock: AbortSignal, timeoutMs: number
 }
 
 const failurePatterns: readonly (readonly [RegExp, OutboundFailureCode, string])[] = [
-  [/^(UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT)$/, 'timeout', 'no connection within the time for one'],
+  [/^(UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT)$/, 'timeout', 'no connection within its time limit'],
   [
     /^(ENOTFOUND|EAI_|ESERVFAIL|EREFUSED|ETIMEOUT|ENODATA|ECANCELLED)/,
     'dns_failed',
-    'the DNS gave no answer',
+    'the DNS did not answer',
   ],
   [/^ECONNREFUSED$/, 'connection_refused', 'the host refused the connection'],
-  [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/, 'connection_reset', 'the connection ended before the answer did'],
+  [
+    /^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/,
+    'connection_reset',
+    'the connection was closed before the response was complete',
+  ],
   [
     /^(HPE_|HTTPParserError|UND_ERR_HEADERS|UND_ERR_RES)/,
     'answer_invalid',
-    'what came back is not HTTP, or its headers are too large',
+    'the response is not HTTP, or its headers are too large',
   ],
   [
     /^(ERR_(TLS|SSL)|CERT_|DEPTH_|SELF_|UNABLE_|EPROTO)/,

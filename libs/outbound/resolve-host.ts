@@ -1,12 +1,12 @@
-/** Names to addresses, asked of the DNS itself: never a file of the machine's, nor a thread that a slow server holds. */
+/** Resolves host names to addresses, with the DNS directly: without /etc/hosts, and without blocking a thread. */
 import { lookup, Resolver } from 'node:dns/promises';
 
-/** @returns every address of a host; none where there is no such host. @throws where the DNS does not answer. */
+/** Returns all addresses of a host; none when the host does not exist. @throws when the DNS does not answer. */
 export type ResolveHost = (host: string) => Promise<readonly string[]>;
 
 /**
- * c-ares, with its own sockets. `getaddrinfo` would run on the process's four threads, and four hosts whose DNS
- * hangs would stop every other request's (and the disk's) work.
+ * Uses c-ares, which has its own sockets. `getaddrinfo` runs on the four threads of libuv's pool: four hosts whose DNS
+ * hangs would stop all file operations and all other look-ups of the process.
  */
 export const resolveWithDns: ResolveHost = async (host) => {
   const resolver = new Resolver({ timeout: 1_500, tries: 2 });
@@ -17,7 +17,7 @@ export const resolveWithDns: ResolveHost = async (host) => {
   return found;
 };
 
-/** For hosts that the operator allows by name: they may stand in /etc/hosts. */
+/** For hosts that the operator allows by name: they may be defined in /etc/hosts. */
 export const resolveWithSystem: ResolveHost = async (host) => {
   try {
     return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);

@@ -1,4 +1,4 @@
-/** What the two backends have in common beyond BullMQ's own classes: how to ask one, and how to leave it. */
+/** What the Redis and Postgres backends provide beyond BullMQ's own classes. */
 import type { BackendFactory, QueueOptions, WorkerOptions } from 'bullmq';
 
 export const backendKinds = ['redis', 'postgres'] as const;
@@ -6,10 +6,11 @@ export const backendKinds = ['redis', 'postgres'] as const;
 export interface QueueBackend {
   readonly kind: (typeof backendKinds)[number];
   readonly factory: BackendFactory;
-  /** Given to a BullMQ `Queue` and `Worker`: their connection, and where their names live. */
+  /** Options for BullMQ's `Queue`: the connection and the key prefix. */
   readonly queueOptions: QueueOptions;
+  /** The same for BullMQ's `Worker`. */
   readonly workerOptions: WorkerOptions;
-  /** Of at most 1,000 ids, those whose job is still there in whatever state. One round trip. */
+  /** Returns which of at most 1,000 ids have a job, in any state. One round trip. */
   findExistingJobs(queue: string, ids: readonly string[]): Promise<Set<string>>;
   /** Resolves when the server answers. */
   ping(): Promise<void>;

@@ -1,29 +1,29 @@
 /**
- * The queues, as data: what each carries, whom it serves and how long a lock on its jobs lasts. A job carries
- * ids and nothing else; what they stand for is read from Postgres by whoever runs it.
+ * The queues, as data: the payload of each, its scope and how long a lock on its jobs lasts. A job carries ids
+ * and nothing else. The worker reads the rows that they name from Postgres.
  */
 import { z } from 'zod';
 import { idSchema } from '@millrace/contracts';
 
 const chunk = z.int().nonnegative();
 
-/** Counts how often this piece of work was put in a queue; a row whose number differs makes the job stale. */
+/** Counts how often this work was put in a queue. A job whose number differs from its row's is stale. */
 const generation = z.int().nonnegative();
 
-/** W3C trace context of whoever asked for the work, so that one trace spans request and run. */
+/** W3C trace context of the request, so that one trace spans the request and the run. */
 const traceparent = z
   .string()
   .regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
   .optional();
 
 interface QueueDefinition<P extends z.ZodType> {
-  /** `shared`: one queue for the deployment. `pool`: one for each pool of workers. */
+  /** `shared`: one queue for the deployment. `pool`: one queue for each pool of workers. */
   readonly scope: 'shared' | 'pool';
-  /** Strict, so that nothing but ids can travel. */
+  /** Strict, so that a job can carry nothing but ids. */
   readonly payload: P;
-  /** Unique per delivery: BullMQ silently swallows an `add` whose id still exists. */
+  /** Unique per generation: BullMQ silently ignores an `add` whose id still exists. */
   readonly jobId: (payload: z.output<P>) => string;
-  /** A job whose worker has not renewed its lock for so long is given to another. */
+  /** A job whose worker has not renewed its lock for this long is given to another worker. */
   readonly lockMs: number;
 }
 
@@ -53,7 +53,7 @@ export const queueCatalogue = {
 export type QueueName = keyof typeof queueCatalogue;
 export type QueuePayload<Q extends QueueName> = z.output<(typeof queueCatalogue)[Q]['payload']>;
 
-/** The id under which a payload's job is found again, for `existing` and `remove`. */
+/** The job id of a payload, for `findMissing` and `remove`. */
 export function buildJobId<Q extends QueueName>(name: Q, payload: QueuePayload<Q>): string {
   const { jobId } = queueCatalogue[name] as unknown as { jobId: (payload: QueuePayload<Q>) => string };
   return jobId(payload);
@@ -62,10 +62,10 @@ export function buildJobId<Q extends QueueName>(name: Q, payload: QueuePayload<Q
 const poolPattern = /^[a-z0-9][a-z0-9-]{0,47}$/;
 
 /**
- * The queue's name in the backend: `plan`, `<pool>-batch`, `<pool>-direct`.
+ * Builds the queue's name in the backend: `plan`, `<pool>-batch`, `<pool>-direct`.
  *
  * @param pool ignored for a shared queue.
- * @throws TypeError when the pool's name could not stand in a key or a channel.
+ * @throws TypeError when the pool's name is not safe in a Redis key or a Postgres channel.
  */
 export function buildQueueName(name: QueueName, pool: string | null): string {
   if (queueCatalogue[name].scope === 'shared') return name;
@@ -75,7 +75,7 @@ export function buildQueueName(name: QueueName, pool: string | null): string {
   return `${pool}-${name}`;
 }
 
-/** @throws TypeError on an id that BullMQ would misread: one with ":" is a key, an integer is one of its own. */
+/** @throws TypeError on an id that BullMQ misreads: it takes ":" for a key separator and an integer for an id of its own. */
 export function assertJobId(id: string): void {
   if (!/^[A-Za-z0-9_.-]{1,128}$/.test(id) || /^\d+$/.test(id)) {
     throw new TypeError('a job id is letters, digits, "_", "." and "-", and not an integer');

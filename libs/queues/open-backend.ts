@@ -1,4 +1,4 @@
-/** Opens the backend that an address names: the one place where the two are told apart. */
+/** Opens the backend of an address. This is the only place that distinguishes Redis from Postgres. */
 import type { Logger } from '#telemetry';
 import type { QueueBackend } from './backend.ts';
 import { openPostgresBackend, type PostgresAddress } from './postgres/backend.ts';

@@ -1,6 +1,7 @@
 /**
- * The queue's own priorities begin at 1, come after what has none, and the least is first.
- * @param priority a task's: 0, or less where it may wait.
+ * Converts a task's priority to BullMQ's, which starts at 1: the lowest number runs first, and jobs without one run before
+ * all others.
+ * @param priority a task's priority: 0, or negative for a task that may wait.
  */
 export const toQueuePriority = (priority: number): { priority?: number } =>
   priority < 0 ? { priority: -priority } : {};

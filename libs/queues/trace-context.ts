@@ -1,7 +1,7 @@
-/** W3C trace context through the queue: from whoever adds a job to the span of whoever runs it. */
+/** Passes the W3C trace context through the queue: from the span that adds a job to the span that runs it. */
 import { isSpanContextValid, ROOT_CONTEXT, trace, type Context } from '@opentelemetry/api';
 
-/** @returns the active span's `traceparent`, or undefined where nothing is traced. */
+/** @returns the active span's `traceparent`, or undefined when no span is active. */
 export function getTraceparent(): string | undefined {
   const span = trace.getActiveSpan()?.spanContext();
   if (!span || !isSpanContextValid(span)) return undefined;
@@ -9,7 +9,7 @@ export function getTraceparent(): string | undefined {
   return `00-${span.traceId}-${span.spanId}-${flags}`;
 }
 
-/** The context in which a job's span is a child of the one that added it. */
+/** Returns the context in which a job's span is a child of the span that added the job. */
 export function toTraceContext(traceparent: string | undefined): Context {
   const [, traceId, spanId, flags] = traceparent?.split('-') ?? [];
   if (!traceId || !spanId || !flags) return ROOT_CONTEXT;

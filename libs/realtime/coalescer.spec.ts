@@ -4,7 +4,7 @@ import { Coalescer } from './coalescer.ts';
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-test('the first at once, then the newest of each window, the last always', () => {
+test('sends the first value at once, then the newest of each window, and always the last', () => {
   const sent: number[] = [];
   const coalescer = new Coalescer<number>(100, (_, value) => sent.push(value));
   coalescer.push('a', 1);
@@ -21,7 +21,7 @@ test('the first at once, then the newest of each window, the last always', () =>
   expect(sent).toEqual([1, 3, 4]);
 });
 
-test('keys do not hold each other up, and leave no timer behind', () => {
+test('keys do not delay each other, and leave no timer behind', () => {
   const sent: string[] = [];
   const coalescer = new Coalescer<number>(100, (key) => sent.push(key));
   coalescer.push('a', 1);
@@ -31,7 +31,7 @@ test('keys do not hold each other up, and leave no timer behind', () => {
   expect(jest.getTimerCount()).toBe(0);
 });
 
-test('flush sends what waits, once', () => {
+test('flush sends the waiting value once', () => {
   const sent: number[] = [];
   const coalescer = new Coalescer<number>(100, (_, value) => sent.push(value));
   coalescer.push('a', 1);

@@ -1,4 +1,4 @@
-/** Thins a flow per key: the first value goes at once, then the newest one per window, the last one always. */
+/** Limits values per key: sends the first one at once, then the newest one of each window. The last one is always sent. */
 export class Coalescer<Value> {
   private readonly windows = new Map<string, { timer: NodeJS.Timeout; waiting?: { value: Value } }>();
 
@@ -13,7 +13,7 @@ export class Coalescer<Value> {
     else this.emit(key, value);
   }
 
-  /** Sends what waits now, and forgets every window. */
+  /** Sends all waiting values now and clears every window. */
   flush(): void {
     const windows = [...this.windows];
     this.windows.clear();

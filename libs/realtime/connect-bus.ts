@@ -1,4 +1,4 @@
-/** Where a process gets its bus: the backend is chosen by a value, and everything above it is the same. */
+/** Opens a process's bus on Redis or Postgres. This is the only place that distinguishes the two. */
 import type { Logger } from '#telemetry';
 import type { Bus } from './bus.ts';
 import { MessageBus } from './message-bus.ts';
@@ -12,9 +12,9 @@ export interface BusBackend {
 
 export interface BusOptions {
   readonly log: Logger;
-  /** How the connection shows in the server's own lists. */
+  /** The connection's name in the server's lists. */
   readonly name?: string;
-  /** How often a silent connection is asked whether it lives. @default 10_000 */
+  /** How often each connection is checked. @default 10_000 */
   readonly heartbeatMs?: number;
 }
 

@@ -1,4 +1,4 @@
-/** The bus on any transport: coalesces signals, numbers streams, checks what comes in, and tells of losses. */
+/** The bus on any transport: coalesces updates, numbers streams, validates messages, and reports dropped messages. */
 import { Unavailable } from '#domain';
 import type { Logger } from '#telemetry';
 import type { Bus, StreamItem, StreamWriter, Unsubscribe } from './bus.ts';
@@ -19,11 +19,11 @@ interface Subscriber {
   onMissed(): void;
 }
 
-/** m: a message; missed: its speaker could not send some, and says so now that it can. */
+/** m: a message. missed: the publisher could not send some messages of this channel while it was disconnected. */
 type Envelope = { m: unknown } | { missed: true };
 
 const updateWindowMs = 100;
-/** Channels whose listeners are owed word of a loss; beyond these a loss shows at the next reconnect only. */
+/** The most channels for which dropped messages are reported. Subscribers of others notice at their next reconnect. */
 const maxMissedChannels = 10_000;
 const missedIntervalMs = 100;
 
@@ -53,42 +53,45 @@ export class MessageBus implements Bus {
     if (!coalescer) {
       coalescer = new Coalescer(
         updateWindowMs,
-        (_, value) => void this.send(`signal:${topic}`, value, false),
+        (_, value) => void this.send(toUpdateChannel(topic), value, false),
       );
       this.coalescers.set(topic, coalescer);
     }
-    coalescer.push((updates[topic].subject as (signal: Update<T>) => string)(payload), payload);
+    coalescer.push((updates[topic].getSubject as (update: Update<T>) => string)(payload), payload);
   }
 
-  subscribeUpdates<T extends UpdateTopic>(topic: T, on: (payload: Update<T>) => void): Promise<Unsubscribe> {
-    return this.addSubscriber(`signal:${topic}`, {
-      onMessage: (body) => on(updates[topic].payload.parse(body) as Update<T>),
+  subscribeUpdates<T extends UpdateTopic>(
+    topic: T,
+    onUpdate: (payload: Update<T>) => void,
+  ): Promise<Unsubscribe> {
+    return this.addSubscriber(toUpdateChannel(topic), {
+      onMessage: (body) => onUpdate(updates[topic].payload.parse(body) as Update<T>),
       onMissed: () => {},
     });
   }
 
   publish<T extends MessageTopic>(topic: T, payload: Message<T>): Promise<boolean> {
-    return this.send(`announce:${topic}`, payload, true);
+    return this.send(toMessageChannel(topic), payload, true);
   }
 
   subscribe<T extends MessageTopic>(
     topic: T,
-    on: (payload: Message<T>) => void,
-    resync: () => void,
+    onMessage: (payload: Message<T>) => void,
+    onResync: () => void,
   ): Promise<Unsubscribe> {
-    return this.addSubscriber(`announce:${topic}`, {
-      onMessage: (body) => on(messages[topic].parse(body) as Message<T>),
-      onMissed: resync,
+    return this.addSubscriber(toMessageChannel(topic), {
+      onMessage: (body) => onMessage(messages[topic].parse(body) as Message<T>),
+      onMissed: onResync,
     });
   }
 
   openStream(subject: string, attempt: number): StreamWriter {
-    return createStreamWriter(attempt, (message) => void this.send(`stream:${subject}`, message, true));
+    return createStreamWriter(attempt, (message) => void this.send(toStreamChannel(subject), message, true));
   }
 
-  subscribeStream(subject: string, on: (item: StreamItem) => void): Promise<Unsubscribe> {
-    const reader = new StreamReader(on);
-    return this.addSubscriber(`stream:${subject}`, {
+  subscribeStream(subject: string, onItem: (item: StreamItem) => void): Promise<Unsubscribe> {
+    const reader = new StreamReader(onItem);
+    return this.addSubscriber(toStreamChannel(subject), {
       onMessage: (body) => reader.read(body as StreamMessage),
       onMissed: () => reader.onMissed(),
     });
@@ -104,22 +107,26 @@ export class MessageBus implements Bus {
     this.subscribers.clear();
   }
 
-  /** Never rejects. @returns whether the backend took it. */
-  private async send(channel: string, body: unknown, owed: boolean): Promise<boolean> {
+  /**
+   * Never rejects.
+   * @param reportsLoss whether subscribers are informed later when the message could not be sent.
+   * @returns whether the backend accepted the message.
+   */
+  private async send(channel: string, body: unknown, reportsLoss: boolean): Promise<boolean> {
     try {
       const json = JSON.stringify({ m: body } satisfies Envelope);
       const bytes = Buffer.byteLength(json);
       if (bytes > maxMessageBytes)
         throw new RangeError(`a message of ${bytes} bytes: send a reference instead`);
       await this.transport.publish(channel, json);
-      // What was refused for another reason than an outage (a backlog) is told of as soon as something goes again.
+      // Messages that a full backlog rejected are reported as soon as a message is accepted again.
       if (this.missedChannels.size > 0 && performance.now() - this.missedPublishedAt > missedIntervalMs)
         this.publishMissed();
       return true;
     } catch (error) {
-      // That the backend is away was logged once, by the transport; what is left is a mistake of the caller's.
+      // The transport logs an outage once. Any other error is a mistake of the caller.
       if (!(error instanceof Unavailable)) this.log.error({ err: error, channel }, 'bus: message not sent');
-      if (owed && this.missedChannels.size < maxMissedChannels) this.missedChannels.add(channel);
+      if (reportsLoss && this.missedChannels.size < maxMissedChannels) this.missedChannels.add(channel);
       return false;
     }
   }
@@ -128,14 +135,14 @@ export class MessageBus implements Bus {
     this.missedPublishedAt = performance.now();
     for (const channel of [...this.missedChannels]) {
       this.missedChannels.delete(channel);
-      const told = this.transport.publish(channel, JSON.stringify({ missed: true } satisfies Envelope));
-      told.catch(() => this.missedChannels.add(channel));
+      const published = this.transport.publish(channel, JSON.stringify({ missed: true } satisfies Envelope));
+      published.catch(() => this.missedChannels.add(channel));
     }
   }
 
   private async addSubscriber(channel: string, subscriber: Subscriber): Promise<Unsubscribe> {
-    const present = this.subscribers.get(channel);
-    if (present) present.add(subscriber);
+    const subscribers = this.subscribers.get(channel);
+    if (subscribers) subscribers.add(subscriber);
     else this.subscribers.set(channel, new Set([subscriber]));
     try {
       await this.transport.subscribe(channel);
@@ -147,8 +154,8 @@ export class MessageBus implements Bus {
   }
 
   private async removeSubscriber(channel: string, subscriber: Subscriber): Promise<void> {
-    const present = this.subscribers.get(channel);
-    if (!present?.delete(subscriber) || present.size > 0) return;
+    const subscribers = this.subscribers.get(channel);
+    if (!subscribers?.delete(subscriber) || subscribers.size > 0) return;
     this.subscribers.delete(channel);
     await this.transport.unsubscribe(channel);
   }
@@ -159,9 +166,13 @@ export class MessageBus implements Bus {
         if ('missed' in envelope) subscriber.onMissed();
         else subscriber.onMessage(envelope.m);
       } catch (error) {
-        // One listener's mistake, or a message of another release, must not stop the others' traffic.
-        this.log.error({ err: error, channel }, 'bus: a listener failed');
+        // An error of one subscriber, or a message of another release, must not stop the other subscribers.
+        this.log.error({ err: error, channel }, 'bus: a subscriber failed');
       }
     }
   }
 }
+
+const toMessageChannel = (topic: MessageTopic) => `message:${topic}`;
+const toUpdateChannel = (topic: UpdateTopic) => `update:${topic}`;
+const toStreamChannel = (subject: string) => `stream:${subject}`;

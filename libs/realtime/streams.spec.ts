@@ -13,7 +13,7 @@ function read(messages: StreamMessage[]): StreamItem[] {
   return items;
 }
 
-test('what the writer sent is read in order, with its end', () => {
+test('the reader gets the deltas in order, and the end', () => {
   const { writer, sent } = stream();
   writer.send('a');
   writer.send('b');
@@ -25,7 +25,7 @@ test('what the writer sent is read in order, with its end', () => {
   ]);
 });
 
-test('missing deltas are told before what follows, at the start and at the end too', () => {
+test('a gap is reported before the next delta, also at the start and before the end', () => {
   const { writer, sent } = stream();
   for (const delta of ['a', 'b', 'c', 'd', 'e', 'f']) writer.send(delta);
   writer.end();
@@ -40,12 +40,12 @@ test('missing deltas are told before what follows, at the start and at the end t
   ]);
 });
 
-test('a newer attempt starts afresh and silences the older one; repeats are dropped', () => {
-  const [old, young] = [stream(1), stream(2)];
-  old.writer.send('old 1');
-  old.writer.send('old 2');
-  young.writer.send('new 1');
-  const items = read([old.sent[0]!, young.sent[0]!, old.sent[1]!, young.sent[0]!]);
+test('a newer attempt restarts the stream; deltas of the older attempt and duplicates are dropped', () => {
+  const [older, newer] = [stream(1), stream(2)];
+  older.writer.send('old 1');
+  older.writer.send('old 2');
+  newer.writer.send('new 1');
+  const items = read([older.sent[0]!, newer.sent[0]!, older.sent[1]!, newer.sent[0]!]);
   expect(items.map((item) => item.kind === 'delta' && item.delta)).toEqual(['old 1', 'new 1']);
 });
 
@@ -57,7 +57,7 @@ test('nothing is sent after the end', () => {
   expect(sent).toHaveLength(1);
 });
 
-test('word of a loss says how far this reader is', () => {
+test('a resync contains the number of the last delta that was read', () => {
   const items: StreamItem[] = [];
   const reader = new StreamReader((item) => items.push(item));
   reader.read({ a: 3, n: 1, d: 'x' });

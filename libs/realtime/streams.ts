@@ -1,7 +1,7 @@
-/** Numbered deltas: the writer counts, the reader notices what is missing. */
+/** Numbered deltas: the writer numbers them, the reader detects gaps. */
 import type { StreamItem, StreamWriter } from './bus.ts';
 
-/** a: attempt; n: number of the delta, or of the last one in the closing message; d: the delta. */
+/** a: attempt. n: number of the delta; in the end message, number of the last delta. d: the delta. */
 export type StreamMessage = { a: number; n: number; d: unknown } | { a: number; n: number; end: true };
 
 export function createStreamWriter(attempt: number, publish: (message: StreamMessage) => void): StreamWriter {
@@ -19,7 +19,7 @@ export function createStreamWriter(attempt: number, publish: (message: StreamMes
   };
 }
 
-/** One reader's place in a stream. A newer attempt starts it afresh; older attempts and repeats are dropped. */
+/** One reader's position in a stream. A newer attempt restarts it; older attempts and duplicates are dropped. */
 export class StreamReader {
   private attempt = 0;
   private last = 0;
@@ -33,8 +33,8 @@ export class StreamReader {
     if (attempt > this.attempt) Object.assign(this, { attempt, last: 0, ended: false });
     const isEnd = 'end' in message;
     if (!isEnd && number <= this.last) return;
-    const reached = isEnd ? number : number - 1;
-    if (reached > this.last) this.emit({ kind: 'gap', attempt, from: this.last + 1, to: reached });
+    const previous = isEnd ? number : number - 1;
+    if (previous > this.last) this.emit({ kind: 'gap', attempt, from: this.last + 1, to: previous });
     this.last = number;
     this.ended = isEnd;
     this.emit(

@@ -1,4 +1,4 @@
-/** What may be said on the bus: every topic with the schema that both ends hold it to. */
+/** The topics of the bus, each with its schema. Publisher and subscriber are checked against it. */
 import { z } from 'zod';
 import { idSchema, taskStatuses } from '@millrace/contracts';
 
@@ -8,7 +8,7 @@ const position = z.int().positive();
 
 const taskEnd = z.object({
   status: z.enum(taskStatuses),
-  /** The answer as JSON text. */
+  /** The result as JSON text. */
   output: z.string().nullable(),
   error: z
     .object({
@@ -21,35 +21,36 @@ const taskEnd = z.object({
     .nullable(),
 });
 
-/** Said once to whoever listens; a listener that may have missed one is told to read the truth again. */
+/** Messages are sent once. A subscriber that may have missed one is asked to read the state from Postgres again. */
 export const messages = {
-  /** It was cancelled, or has expired: stop its chunks wherever they run. */
+  /** The batch was cancelled or has expired: stop its chunks. */
   'batch.closing': z.object({ batchId }),
-  /** Its chunk rows are written: the dispatcher may start. */
+  /** The batch's chunk rows exist: the dispatcher may start. */
   'batch.planned': z.object({ batchId }),
-  /** A place in the batch's window is free. */
+  /** A chunk of the batch ended, so that the dispatcher may add another one. */
   'chunk.done': z.object({ batchId }),
-  /** Facts were committed: the relay may stamp them without waiting for its next look. */
-  'facts.written': z.object({}),
-  /** Positions `from` to `to` of this workspace's feed can now be read. */
-  'facts.stamped': z.object({ workspaceId: idSchema('workspace'), from: position, to: position }),
-  /** Stop this task wherever it runs. */
+  /** Events were committed: the relay publishes them now instead of at its next poll. */
+  'events.committed': z.object({}),
+  /** Positions `from` to `to` of this workspace's feed can be read. */
+  'events.published': z.object({ workspaceId: idSchema('workspace'), from: position, to: position }),
+  /** The task was cancelled: stop it. */
   'task.cancel': z.object({ taskId }),
-  /** Whoever waits for it may go on: with its end, where that is small, else with what Postgres says. */
+  /** The task ended. `end` is set when the result is small; otherwise read it from Postgres. */
   'task.ended': z.object({ taskId, end: taskEnd.optional() }),
-  /** A model is wanted in memory or no longer: `model_wishes` has changed. */
-  'models.wished': z.object({}),
-  /** Webhook deliveries are due: whoever sends them need not wait for its next look. */
+  /** A row of `desired_models` was added or removed. */
+  'desired_models.changed': z.object({}),
+  /** Webhook deliveries are due: the senders lease them now instead of at their next poll. */
   'deliveries.due': z.object({}),
-  /** Connections that this key opened must end. */
+  /** The key was revoked: close the connections that were opened with it. */
   'key.revoked': z.object({ keyId: idSchema('apiKey') }),
 } as const;
 
-/** Coalesced by `subject`: of several in a tenth of a second the newest is sent, and any may be lost. */
+/** Updates are coalesced by subject: the newest of each tenth of a second is sent. Any update may be dropped. */
 export const updates = {
-  batch: { payload: z.object({ batchId }), subject: (signal: { batchId: string }) => signal.batchId },
-  /** It moved: its progress, or its place in the queue. */
-  task: { payload: z.object({ taskId }), subject: (signal: { taskId: string }) => signal.taskId },
+  /** The batch's progress changed. */
+  batch: { payload: z.object({ batchId }), getSubject: (update: { batchId: string }) => update.batchId },
+  /** The task's progress or its position in the queue changed. */
+  task: { payload: z.object({ taskId }), getSubject: (update: { taskId: string }) => update.taskId },
 } as const;
 
 export type MessageTopic = keyof typeof messages;

@@ -1,11 +1,12 @@
-/** What the bus needs of a backend: texts on named channels, in order, and word of every interruption. */
+/** What the bus needs from a backend: ordered texts on named channels, and a callback after each interruption. */
+import { withTimeout } from '#async';
 import { Unavailable } from '#domain';
 import type { Logger } from '#telemetry';
 
 export interface TransportEvents {
-  /** A message came on a channel that is listened to. */
+  /** A message arrived on a subscribed channel. */
   onMessage(channel: string, value: unknown): void;
-  /** Listening works again after an interruption: messages may have been missed. */
+  /** Subscriptions work again after an interruption: messages may have been missed. */
   onSubscriptionsRestored(): void;
   /** Publishing works again after an interruption. */
   onPublisherRestored(): void;
@@ -14,9 +15,12 @@ export interface TransportEvents {
 export interface Transport {
   /** Connects. @throws Unavailable when the backend does not answer. */
   start(events: TransportEvents): Promise<void>;
-  /** @param json one JSON value. Messages of one process on one channel arrive in order. Rejects when it was not taken. */
+  /**
+   * Messages of one process on one channel arrive in order. Rejects when the backend did not accept the message.
+   * @param json one JSON value.
+   */
   publish(channel: string, json: string): Promise<void>;
-  /** Settles when messages published from then on will arrive, be that after a reconnect. */
+  /** Resolves when messages published from then on will arrive; during an outage, after the reconnect. */
   subscribe(channel: string): Promise<void>;
   unsubscribe(channel: string): Promise<void>;
   ping(): Promise<void>;
@@ -25,20 +29,20 @@ export interface Transport {
 
 export interface TransportOptions {
   readonly url: string;
-  /** How the connections show in the server's own lists. */
+  /** The connections' name in the server's lists. */
   readonly name: string;
-  /** How often a silent connection is asked whether it lives. */
+  /** How often each connection is checked. */
   readonly heartbeatMs: number;
   readonly log: Logger;
 }
 
-/** One message may be this large, in bytes of JSON; what is larger belongs in the store, with a reference here. */
+/** The largest message, in bytes of JSON. Put larger data in object storage and send its key. */
 export const maxMessageBytes = 1 << 20;
 
-/** Delay before reconnect attempt `tries` (from 0): exponential from 100 ms to 5 s, half of it jitter. */
-export function reconnectDelayMs(tries: number): number {
-  const ceiling = Math.min(5_000, 100 * 2 ** Math.min(tries, 10));
-  return ceiling * (0.5 + Math.random() / 2);
+/** Returns the delay before a reconnect attempt (counted from 0): exponential from 100 ms to 5 s, half of it jitter. */
+export function getReconnectDelayMs(attempt: number): number {
+  const maxDelay = Math.min(5_000, 100 * 2 ** Math.min(attempt, 10));
+  return maxDelay * (0.5 + Math.random() / 2);
 }
 
 export function busUnavailable(cause?: unknown): Unavailable {
@@ -49,24 +53,16 @@ export function busUnavailable(cause?: unknown): Unavailable {
 }
 
 /**
- * Finds a connection that died without a word (packets vanish): asks every `everyMs`, and calls `dead` when no
- * answer came in as long, or in 5 s. @returns the stop function.
+ * Detects a dead connection whose packets are dropped: runs `check` every `intervalMs`, and calls `onDead` when it fails
+ * or does not answer within `intervalMs` or 5 s, whichever is shorter. @returns the stop function.
  */
-export function startHeartbeat(everyMs: number, ask: () => Promise<unknown>, dead: () => void): () => void {
-  const timer = setInterval(() => void answerInTime(Math.min(everyMs, 5_000), ask()).catch(dead), everyMs);
+export function startHeartbeat(
+  intervalMs: number,
+  check: () => Promise<unknown>,
+  onDead: () => void,
+): () => void {
+  const timeoutMs = Math.min(intervalMs, 5_000);
+  const timer = setInterval(() => void withTimeout(check(), timeoutMs).catch(onDead), intervalMs);
   timer.unref();
   return () => clearInterval(timer);
-}
-
-/** @throws Unavailable when `work` has not settled in time. */
-export async function answerInTime<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(busUnavailable()), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

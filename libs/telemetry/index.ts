@@ -1,13 +1,13 @@
 export { createLogger, type Logger } from './logger.ts';
 export {
-  feedLagSeconds as feedLag,
-  httpRequestSeconds as httpRequests,
-  batchLinesTotal as linesDone,
-  renderMetrics as metricsText,
-  queueRunSeconds as queueRun,
-  queueWaitSeconds as queueWait,
-  taskResponseSeconds as taskAnswer,
-  taskRunSeconds as taskRun,
-  webhookDelaySeconds as webhookDelay,
-  webhookAttemptsTotal as webhookTries,
+  feedLagSeconds,
+  httpRequestSeconds,
+  batchLinesTotal,
+  renderMetrics,
+  queueRunSeconds,
+  queueWaitSeconds,
+  taskResponseSeconds,
+  taskRunSeconds,
+  webhookDelaySeconds,
+  webhookAttemptsTotal,
 } from './metrics.ts';

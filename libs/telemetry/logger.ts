@@ -1,9 +1,9 @@
-/** Structured logs: JSON lines on stdout, one logger a process, children carry request, task and batch ids. */
+/** Structured logs: JSON lines on stdout. Each process has one logger; child loggers add request, task and batch ids. */
 import { pino, type Logger } from 'pino';
 
 export type { Logger };
 
-/** What must never reach a log line, wherever it stands in a logged object. */
+/** Properties that are removed from logged objects, down to the third level. */
 const redact = {
   paths: ['authorization', 'apiKey', 'api_key', 'password', 'secret', 'token'].flatMap((name) => [
     name,

@@ -1,6 +1,6 @@
-/** An event as its receivers get it: thin, so that what it is about is read where access is checked. */
+/** Builds the body of a webhook. It has little data: the receiver reads the rest from the API, which checks access. */
 
-/** Bytes of a body, at most. */
+/** Largest body, in bytes. */
 export const maxPayloadBytes = 20_000;
 
 export interface WebhookEvent {
@@ -10,16 +10,16 @@ export interface WebhookEvent {
   readonly data: { readonly id: string } & Readonly<Record<string, unknown>>;
 }
 
-/** @returns the same text for every try, so that it is signed as it is shown. Data that would be too long is its id alone. */
+/** Returns the same text for every attempt, since the text is signed. Data that would exceed the limit is reduced to its id. */
 export function buildPayload({ id, type, createdAt, data }: WebhookEvent): string {
-  const bodyWith = (shown: object) =>
+  const toBody = (included: object) =>
     JSON.stringify({
       id,
       object: 'event',
       created_at: Math.floor(createdAt.getTime() / 1_000),
       type,
-      data: shown,
+      data: included,
     });
-  const body = bodyWith(data);
-  return Buffer.byteLength(body) <= maxPayloadBytes ? body : bodyWith({ id: data.id });
+  const body = toBody(data);
+  return Buffer.byteLength(body) <= maxPayloadBytes ? body : toBody({ id: data.id });
 }

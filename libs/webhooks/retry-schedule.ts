@@ -1,8 +1,8 @@
-/** When a delivery is tried again. */
+/** The retry schedule of webhook deliveries. */
 
 const [second, minute, hour] = [1_000, 60_000, 3_600_000];
 
-/** Before each try, in ms, counted from the end of the one before it: ten tries in a little over three days. */
+/** Delay before each attempt, in ms, from the end of the previous one: ten attempts in a little over three days. */
 export const retryDelaysMs: readonly number[] = [
   0,
   5 * second,
@@ -16,34 +16,37 @@ export const retryDelaysMs: readonly number[] = [
   24 * hour,
 ];
 
-/** Of each wait, up to so much is added: what failed together does not come back together. */
+/** Up to this part of each delay is added to it, so that deliveries that failed together are not retried together. */
 const jitter = 0.1;
 
-/** What a receiver may ask for by `Retry-After`. */
-const [leastMs, mostMs] = [second, 24 * hour];
+/** Limits of the delay that a receiver may request with `Retry-After`. */
+const [minRetryAfterMs, maxRetryAfterMs] = [second, 24 * hour];
 
 /**
- * @param tries made so far, this one included. @param retryAfter as the answer has it, seconds or a date (RFC 9110
- * §10.2.3); what is no such thing is not heeded. @returns null when that was the last one.
+ * @param attempts number of attempts made so far. @param retryAfter the response header, seconds or a date (RFC 9110
+ * §10.2.3); an invalid value is ignored. @returns null after the last attempt.
  */
 export function getNextAttemptAt(
-  tries: number,
+  attempts: number,
   at: Date,
   retryAfter?: string,
   random = Math.random,
 ): Date | null {
-  const wait = retryDelaysMs[tries];
-  if (wait === undefined) return null;
-  const asked = parseRetryAfter(retryAfter, at);
-  const ms = asked === null ? wait * (1 + jitter * random()) : Math.min(mostMs, Math.max(leastMs, asked));
-  return new Date(at.getTime() + ms);
+  const delayMs = retryDelaysMs[attempts];
+  if (delayMs === undefined) return null;
+  const requestedMs = parseRetryAfter(retryAfter, at);
+  const waitMs =
+    requestedMs === null
+      ? delayMs * (1 + jitter * random())
+      : Math.min(maxRetryAfterMs, Math.max(minRetryAfterMs, requestedMs));
+  return new Date(at.getTime() + waitMs);
 }
 
-/** @returns ms; null where nothing sensible is asked for. */
+/** @returns the delay in ms; null when the header is absent or invalid. */
 export function parseRetryAfter(text: string | undefined, now: Date): number | null {
   if (text === undefined) return null;
   if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * second;
-  // Only what looks like a date: Date.parse makes one of almost anything.
+  // Accepts only text that looks like a date: Date.parse accepts almost anything.
   if (!/^\s*[A-Z][a-z]{2,8},? .*\d{2}:\d{2}:\d{2}/.test(text)) return null;
   const until = Date.parse(text);
   return Number.isNaN(until) || until < now.getTime() ? null : until - now.getTime();

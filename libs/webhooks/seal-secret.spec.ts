@@ -6,14 +6,14 @@ const sealer = createSealer('0123456789abcdef0123456789abcdef');
 
 describe('a sealed text', () => {
   const sealed = sealer.seal('whsec_secret', 'for one');
-  test('opens for what it was sealed for', () => {
+  test('opens for its purpose', () => {
     expect(sealer.open(sealed, 'for one')).toBe('whsec_secret');
     expect(sealed.toString('latin1')).not.toContain('secret');
   });
-  test('is never the same twice', () => {
+  test('is different each time', () => {
     expect(sealer.seal('whsec_secret', 'for one').equals(sealed)).toBe(false);
   });
-  test('does not open for another purpose, under another secret, changed, or cut', () => {
+  test('does not open for another purpose, under another key, changed, or truncated', () => {
     expect(() => sealer.open(sealed, 'for another')).toThrow(UnsealFailed);
     expect(() => createSealer('another secret of thirty-two chars').open(sealed, 'for one')).toThrow(
       UnsealFailed,
@@ -25,12 +25,12 @@ describe('a sealed text', () => {
       expect(() => sealer.open(sealed.subarray(0, at), 'for one')).toThrow(UnsealFailed);
     }
   });
-  test('an error names the purpose and no secret', () => {
+  test('has an error that names the purpose', () => {
     expect(() => sealer.open(sealed, 'for another')).toThrow(/for another.*MILLRACE_SECRET/);
   });
 });
 
-test('a hint tells secrets apart and gives none away', () => {
+test('a hint shows the last four characters of a secret', () => {
   const secret = createSigningSecret();
   expect(buildSecretHint(secret)).toMatch(/^whsec_….{4}$/);
   expect(secret).toContain(buildSecretHint(secret).slice(-4));
@@ -38,7 +38,7 @@ test('a hint tells secrets apart and gives none away', () => {
 
 describe('a payload', () => {
   const event = { id: 'evt_1', type: 'batch.progress', createdAt: new Date(1_700_000_000_900) };
-  test('has the event’s id, its time in seconds, and its data', () => {
+  test("has the event's id, its time in seconds, and its data", () => {
     const body = buildPayload({ ...event, data: { id: 'batch_1', progress: 10 } });
     expect(JSON.parse(body)).toEqual({
       id: 'evt_1',
@@ -48,7 +48,7 @@ describe('a payload', () => {
       data: { id: 'batch_1', progress: 10 },
     });
   });
-  test('stays under 20 kB: what would be longer is the id alone', () => {
+  test('stays below 20 kB: longer data is reduced to its id', () => {
     const body = buildPayload({ ...event, data: { id: 'batch_1', message: 'é'.repeat(10_000) } });
     expect(Buffer.byteLength(body)).toBeLessThan(maxPayloadBytes);
     expect(JSON.parse(body)).toMatchObject({ id: 'evt_1', data: { id: 'batch_1' } });

@@ -1,6 +1,6 @@
 /**
- * Secrets at rest: AES-256-GCM (NIST SP 800-38D) under a key derived from the machine's own secret (HKDF, RFC 5869).
- * A sealed text names what it is for as associated data: one that is copied to another row does not open.
+ * Encrypts secrets at rest with AES-256-GCM (NIST SP 800-38D), under a key derived from `MILLRACE_SECRET` (HKDF, RFC
+ * 5869). The purpose is authenticated as associated data: a sealed secret that is copied to another row does not open.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
@@ -11,12 +11,12 @@ export interface Sealer {
   open(sealed: Buffer, purpose: string): string;
 }
 
-/** It was sealed under another secret, for something else, or was changed. */
+/** The secret was sealed under another key or for another purpose, or was changed. */
 export class UnsealFailed extends Error {
   override readonly name = 'SealBroken';
 }
 
-/** Form 1: this byte, nonce, tag, cipher text. Another key or cipher gets another number. */
+/** Version 1: this byte, nonce, tag, ciphertext. Another key or cipher gets another number. */
 const formatVersion = 1;
 const [nonceBytes, tagBytes] = [12, 16];
 
@@ -33,7 +33,7 @@ export function createSealer(secret: string): Sealer {
     open(sealed, purpose) {
       const [nonceEnd, tagEnd] = [1 + nonceBytes, 1 + nonceBytes + tagBytes];
       try {
-        if (sealed[0] !== formatVersion) throw new RangeError('unknown form');
+        if (sealed[0] !== formatVersion) throw new RangeError('unknown format version');
         const nonce = sealed.subarray(1, nonceEnd);
         const cipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
           .setAAD(Buffer.from(purpose))

@@ -1,4 +1,4 @@
-/** One try at a delivery: signed, sent, and judged. Where it is sent through is the caller's: this decides, and records. */
+/** Makes one attempt at a webhook delivery: signs the event, sends it, and decides the outcome. The caller provides `send`. */
 import { buildPayload, type WebhookEvent } from './build-payload.ts';
 import { getNextAttemptAt, parseRetryAfter } from './retry-schedule.ts';
 import { buildSignatureHeaders } from './sign-webhook.ts';
@@ -6,11 +6,11 @@ import { buildSignatureHeaders } from './sign-webhook.ts';
 export interface AttemptRequest {
   readonly event: WebhookEvent;
   readonly url: string;
-  /** The newest first. */
+  /** Newest first. */
   readonly secrets: readonly string[];
-  /** The owner's own. */
+  /** Custom headers of the webhook endpoint. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Tries of this round of the schedule, this one included. */
+  /** 1-based number of this attempt within the retry schedule. */
   readonly scheduleStep: number;
 }
 
@@ -22,7 +22,7 @@ export interface ReceiverResponse {
 }
 
 export interface AttemptDeps {
-  /** What it throws is a failed try; an error's `code` and `message` are shown to the endpoint's owner. */
+  /** An error is a failed attempt. Its `code` and `message` are shown to the owner of the webhook endpoint. */
   readonly send: (request: {
     url: string;
     method: 'POST';
@@ -50,13 +50,13 @@ export interface WebhookAttemptRecord {
   readonly errorMessage: string | null;
   readonly outcome: 'succeeded' | 'failed' | 'pending';
   readonly nextAttemptAt: Date | null;
-  /** Seconds in which the receiver wants nothing at all (429 and 503 with `Retry-After`). */
+  /** Seconds for which the receiver asks for no deliveries at all (429 and 503 with `Retry-After`). */
   readonly pauseS: number;
-  /** 410: the receiver wants nothing ever again. */
+  /** The receiver answered 410: it wants no more deliveries. */
   readonly isGone: boolean;
 }
 
-/** Bytes of an answer that are kept. */
+/** Bytes of a response body that are stored. */
 const maxResponseBytes = 20_000;
 const maxResponseHeaders = 32;
 const maxPauseS = 60;
@@ -67,9 +67,9 @@ export async function sendAttempt(
   deps: AttemptDeps,
 ): Promise<WebhookAttemptRecord> {
   const startedAt = deps.now();
-  const began = performance.now();
+  const startMs = performance.now();
   const body = buildPayload(event);
-  const signed = {
+  const ownHeaders = {
     ...buildSignatureHeaders({ id: event.id, at: startedAt, body, secrets }),
     'content-type': 'application/json',
     'user-agent': 'Millrace-Webhooks/1',
@@ -81,14 +81,14 @@ export async function sendAttempt(
     timeoutMs: deps.timeoutMs ?? 15_000,
     maxBytes: maxResponseBytes,
   };
-  const result = await deps.send({ ...request, headers: { ...headers, ...signed } }).catch(toError);
-  const durationMs = Math.round(performance.now() - began);
-  const requestHeaders = { ...maskHeaders(headers), ...signed };
+  const result = await deps.send({ ...request, headers: { ...headers, ...ownHeaders } }).catch(toError);
+  const durationMs = Math.round(performance.now() - startMs);
+  const requestHeaders = { ...maskHeaders(headers), ...ownHeaders };
   const record = { startedAt, durationMs, url, requestHeaders };
   if ('errorCode' in result)
     return { ...record, ...noResponse, ...result, ...scheduleNext(scheduleStep, deps), isGone: false };
   const { status } = result;
-  const answered = {
+  const response = {
     status,
     responseHeaders: Object.fromEntries(Object.entries(result.headers).slice(0, maxResponseHeaders)),
     responseBody: result.body.toString('utf8'),
@@ -96,15 +96,16 @@ export async function sendAttempt(
     isGone: status === 410,
   };
   if (status >= 200 && status < 300) {
-    return { ...record, ...answered, ...noError, outcome: 'succeeded', nextAttemptAt: null, pauseS: 0 };
+    return { ...record, ...response, ...noError, outcome: 'succeeded', nextAttemptAt: null, pauseS: 0 };
   }
   const error = { errorCode: toErrorCode(status), errorMessage: `the receiver answered ${status}` };
-  if (answered.isGone)
-    return { ...record, ...answered, ...error, outcome: 'failed', nextAttemptAt: null, pauseS: 0 };
+  if (response.isGone)
+    return { ...record, ...response, ...error, outcome: 'failed', nextAttemptAt: null, pauseS: 0 };
   const retryAfter = result.headers['retry-after'];
-  const wants = status === 429 || status === 503 ? (parseRetryAfter(retryAfter, deps.now()) ?? 0) / 1_000 : 0;
+  const asksForPause = status === 429 || status === 503;
+  const pauseS = asksForPause ? (parseRetryAfter(retryAfter, deps.now()) ?? 0) / 1_000 : 0;
   const next = scheduleNext(scheduleStep, deps, retryAfter);
-  return { ...record, ...answered, ...error, ...next, pauseS: Math.min(maxPauseS, wants) };
+  return { ...record, ...response, ...error, ...next, pauseS: Math.min(maxPauseS, pauseS) };
 }
 
 const noError = { errorCode: null, errorMessage: null };
@@ -115,7 +116,7 @@ function scheduleNext(step: number, { now, random }: AttemptDeps, retryAfter?: s
   return { outcome: nextAttemptAt ? ('pending' as const) : ('failed' as const), nextAttemptAt, pauseS: 0 };
 }
 
-/** Why an answer is no success: a redirect is not followed, whatever it leads to. */
+/** Returns the error code of a status that is not 2xx. Redirects are never followed. */
 function toErrorCode(status: number): string {
   if (status === 410) return 'gone';
   return status >= 300 && status < 400 ? 'redirect_refused' : 'status_not_2xx';

@@ -1,25 +1,25 @@
-/** Signatures by Standard Webhooks 1.0 (https://github.com/standard-webhooks/standard-webhooks, spec). */
+/** Signs webhooks as Standard Webhooks 1.0 specifies (https://github.com/standard-webhooks/standard-webhooks). */
 import { createHmac, randomBytes } from 'node:crypto';
 
 const secretPrefix = 'whsec_';
 
-/** @returns `whsec_` and 32 random bytes in base64. */
+/** Returns `whsec_` and 32 random bytes in base64. */
 export function createSigningSecret(): string {
   return secretPrefix + randomBytes(32).toString('base64');
 }
 
-/** Enough to tell secrets apart, too little to find one. */
+/** Returns the last four characters: enough to distinguish secrets, too few to guess one. */
 export function buildSecretHint(secret: string): string {
   return `${secretPrefix}…${secret.replace(/=+$/, '').slice(-4)}`;
 }
 
 export interface SignatureInput {
-  /** The event's id: the same on every try, which is what a receiver knows a repetition by. */
+  /** The event's id. It is the same for every attempt, so that a receiver can detect duplicates. */
   readonly id: string;
-  /** Of this try: receivers refuse what is older than five minutes. */
+  /** Time of the attempt. Receivers reject signatures that are older than five minutes. */
   readonly at: Date;
   readonly body: string;
-  /** The newest first; during a rotation the one before it too. */
+  /** Newest first. During a rotation the previous secret signs too. */
   readonly secrets: readonly string[];
 }
 

@@ -1,13 +1,14 @@
 /**
- * BullMQ on PostgreSQL (`createPostgresBackend`'s parts, put together so that a process keeps to its budget).
+ * BullMQ on PostgreSQL, built from the parts of `createPostgresBackend` so that a process keeps to its connection
+ * budget.
  *
- * Connections of one process, whatever number of queues it adds to or works on: a pool of at most `poolMax`,
- * opened as needed and let go when idle; and, in a process that works on queues, one more for LISTEN. BullMQ
- * by itself opens a pool of ten and a LISTEN connection for each queue and each worker.
+ * One process uses a pool of at most `poolMax` connections, for any number of queues; they are opened when needed and
+ * closed when idle. A process that consumes queues uses one more for LISTEN. BullMQ alone opens a pool of ten and a
+ * LISTEN connection for each queue and each worker.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { BackendFactory, ConnectionOptions } from 'bullmq';
+import { waitAtMost } from '#async';
 import type { Logger } from '#telemetry';
 import type { QueueBackend } from '../backend.ts';
 import { throttleErrorLog } from '../errors.ts';
@@ -16,9 +17,9 @@ import { quoteSchema, buildConnectionConfig } from './schema.ts';
 
 export interface PostgresAddress {
   readonly url: string;
-  /** BullMQ's tables live in a schema of their own. @default 'bullmq' */
+  /** The schema of BullMQ's tables. @default 'bullmq' */
   readonly schema?: string;
-  /** Connections for queries, at most. 2 do for a process that only adds jobs, 4 for a worker. */
+  /** The most connections for queries. 2 are enough for a process that only adds jobs, 4 for a worker. */
   readonly poolMax: number;
 }
 
@@ -35,25 +36,25 @@ export function openPostgresBackend(
     ...config,
     max: poolMax,
     connectionTimeoutMillis: 2_000,
-    // A connection whose packets vanish is dropped by the query that waits on it.
+    // Finds a connection whose packets are dropped: the query that waits on it fails and closes it.
     query_timeout: 10_000,
     idleTimeoutMillis: 30_000,
   });
-  const complain = throttleErrorLog(log, 'the queue on Postgres does not answer');
-  pool.on('error', complain);
+  const logError = throttleErrorLog(log, 'the queue on Postgres does not answer');
+  pool.on('error', logError);
   const open = new Set<pg.PoolClient>();
   pool.on('connect', (client) => {
     open.add(client);
     client.once('end', () => open.delete(client));
   });
-  // Each BullMQ object on the pool adds a listener for errors.
+  // Each BullMQ object on the pool adds an error listener.
   pool.setMaxListeners(0);
-  const listener = new ListenConnection({ ...config, keepAliveInitialDelayMillis: 10_000 }, complain);
+  const listener = new ListenConnection({ ...config, keepAliveInitialDelayMillis: 10_000 }, logError);
 
   const factory: BackendFactory = (name, opts) =>
     new PollingBackend(new SharedPoolConnection(pool, schema, listener), name, opts as never);
   const connection = pool as unknown as ConnectionOptions;
-  const present = `select id from ${quoteSchema(schema)}.job where queue = $1 and id = any($2::text[])`;
+  const existingJobs = `select id from ${quoteSchema(schema)}.job where queue = $1 and id = any($2::text[])`;
 
   return {
     kind: 'postgres',
@@ -61,17 +62,14 @@ export function openPostgresBackend(
     queueOptions: { connection },
     workerOptions: { connection },
     async findExistingJobs(queue, ids) {
-      const { rows } = await pool.query<{ id: string }>(present, [queue, ids]);
+      const { rows } = await pool.query<{ id: string }>(existingJobs, [queue, ids]);
       return new Set(rows.map(({ id }) => id));
     },
     async ping() {
       await pool.query('select 1');
     },
     async close() {
-      await Promise.race([
-        Promise.all([listener.close(), pool.end()]),
-        sleep(1_000, undefined, { ref: false }),
-      ]);
+      await waitAtMost(1_000, Promise.all([listener.close(), pool.end()]));
       for (const client of open) destroySocket(client);
     },
   };

@@ -1,24 +1,24 @@
 /**
- * BullMQ's connection to Postgres, with three changes: the pool and the LISTEN connection are the process's
- * and shared; a failed first contact is tried again (BullMQ remembers its rejection for good); and a wait
- * for work is never longer than a poll.
+ * BullMQ's connection to Postgres, with three changes: all queues of a process share one pool and one LISTEN
+ * connection; a failed first connection is retried (BullMQ keeps its rejection forever); and a worker waits for a
+ * notification no longer than one poll interval.
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { assertSchemaCompatibility, PostgresConnection, PostgresQueueBackend } from 'bullmq';
 import pg from 'pg';
+import { waitAtMost } from '#async';
 
 type ListenClient = Awaited<ReturnType<PostgresConnection['getListenClient']>>;
 
-/** `end` waits for the server's good-bye, which a dead network never brings. */
+/** `client.end()` waits for the server's answer, which never arrives over a dead network. */
 export function destroySocket(client: pg.ClientBase): void {
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
 /**
- * Workers share the LISTEN connection, and `pg` wants one query at a time on it; BullMQ's own listeners come
- * and go with each wait.
+ * Runs queries one after the other: workers share the LISTEN connection, each wait for a job adds and removes a
+ * listener on it, and `pg` accepts one query at a time.
  */
 function serializeQueries(client: pg.Client): ListenClient {
   let last: Promise<unknown> = Promise.resolve();
@@ -40,18 +40,18 @@ function serializeQueries(client: pg.Client): ListenClient {
   return shared as unknown as ListenClient;
 }
 
-/** One LISTEN connection for all workers of the process; emits `lost` when it breaks, and opens anew when asked. */
-export class ListenConnection extends EventEmitter<{ lost: [] }> {
+/** One LISTEN connection for all workers of the process. Emits `disconnected`; the next `getClient` connects again. */
+export class ListenConnection extends EventEmitter<{ disconnected: [] }> {
   private readonly config: pg.ClientConfig;
-  private readonly complain: (error: unknown) => void;
+  private readonly logError: (error: unknown) => void;
   private opening: Promise<ListenClient> | undefined;
-  private listening: pg.Client | undefined;
+  private current: pg.Client | undefined;
   private closed = false;
 
-  constructor(config: pg.ClientConfig, complain: (error: unknown) => void) {
+  constructor(config: pg.ClientConfig, logError: (error: unknown) => void) {
     super();
     this.config = config;
-    this.complain = complain;
+    this.logError = logError;
     this.setMaxListeners(0);
   }
 
@@ -64,16 +64,16 @@ export class ListenConnection extends EventEmitter<{ lost: [] }> {
   private open(): Promise<ListenClient> {
     const client = new pg.Client({ ...this.config, connectionTimeoutMillis: 3_000, query_timeout: 10_000 });
     client.setMaxListeners(0);
-    this.listening = client;
+    this.current = client;
     const opening = client.connect().then(() => serializeQueries(client));
     const drop = (): void => {
       if (this.opening !== opening) return;
       this.opening = undefined;
       destroySocket(client);
-      this.emit('lost');
+      this.emit('disconnected');
     };
     client.on('error', (error) => {
-      this.complain(error);
+      this.logError(error);
       drop();
     });
     client.on('end', drop);
@@ -84,9 +84,9 @@ export class ListenConnection extends EventEmitter<{ lost: [] }> {
   async close(): Promise<void> {
     this.closed = true;
     this.opening = undefined;
-    const client = this.listening;
+    const client = this.current;
     if (!client) return;
-    await Promise.race([client.end().catch(() => undefined), sleep(500, undefined, { ref: false })]);
+    await waitAtMost(500, client.end());
     destroySocket(client);
   }
 }
@@ -94,19 +94,19 @@ export class ListenConnection extends EventEmitter<{ lost: [] }> {
 export class SharedPoolConnection extends PostgresConnection {
   override readonly schema: string;
   private readonly listener: ListenConnection;
-  private readonly forwardLoss = (): boolean => this.emit('listenerinvalidated');
-  private readonly onPool: pg.Pool;
-  private readonly ofBullMq: ((error: Error) => void)[];
+  private readonly forwardDisconnect = (): boolean => this.emit('listenerinvalidated');
+  private readonly sharedPool: pg.Pool;
+  private readonly bullMqListeners: ((error: Error) => void)[];
   private checked: Promise<void> | undefined;
 
   constructor(pool: pg.Pool, schema: string, listener: ListenConnection) {
     const before = pool.listeners('error');
     super(pool);
-    this.onPool = pool;
-    this.ofBullMq = pool.listeners('error').filter((added) => !before.includes(added)) as never;
+    this.sharedPool = pool;
+    this.bullMqListeners = pool.listeners('error').filter((added) => !before.includes(added)) as never;
     this.schema = schema;
     this.listener = listener;
-    listener.on('lost', this.forwardLoss);
+    listener.on('disconnected', this.forwardDisconnect);
   }
 
   override waitUntilReady(): Promise<void> {
@@ -126,17 +126,17 @@ export class SharedPoolConnection extends PostgresConnection {
     return this.listener.getClient();
   }
 
-  /** Leaves the shared pool and LISTEN connection to whoever opened them. */
+  /** Leaves the pool and the LISTEN connection open: the backend that opened them closes them. */
   override close(): Promise<void> {
-    this.listener.off('lost', this.forwardLoss);
-    for (const forward of this.ofBullMq) this.onPool.off('error', forward);
+    this.listener.off('disconnected', this.forwardDisconnect);
+    for (const listener of this.bullMqListeners) this.sharedPool.off('error', listener);
     return super.close();
   }
 }
 
 /**
- * A worker that could not LISTEN for a moment would otherwise wait for the next notification for up to an
- * hour, beside jobs that were announced meanwhile.
+ * Limits the wait for a notification to 5 s. A worker whose LISTEN failed for a moment would otherwise wait up to an
+ * hour, although jobs were added in the meantime.
  */
 export class PollingBackend extends PostgresQueueBackend {
   override get maximumBlockTimeout(): number {

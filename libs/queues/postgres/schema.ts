@@ -1,38 +1,45 @@
-/** Where BullMQ's tables live in Postgres: their schema, and the migrations that make them. */
+/** The Postgres schema of BullMQ's tables, and the migrations that create them. */
 import { quoteSchemaName, runMigrations } from 'bullmq';
 import pg from 'pg';
 
-/** @throws Error on a name that is not a plain identifier; it is written into SQL. */
+/** @throws Error on a name that is not a plain identifier: the name becomes part of an SQL statement. */
 export const quoteSchema = (schema: string): string => quoteSchemaName(schema);
 
 /**
- * BullMQ's SQL names its tables without a schema: each connection is pinned to the right one. Its commits don't wait
- * for the disk: what a crash of the server takes from the queue, the sweep rebuilds. With them a NOTIFY, which holds a
- * lock of the whole database until its commit is over, would make every job wait for the fsync of the one before.
+ * Sets the search path, since BullMQ's SQL names its tables without a schema, and turns off synchronous commit. Jobs that
+ * a crash of the server removes are requeued by the reconcile job. With synchronous commit every job would wait for the
+ * fsync of the one before it: a NOTIFY holds a lock on the whole database until its commit is done.
  */
 export function buildConnectionConfig(
   url: string,
   schema: string,
 ): { connectionString: string; options: string } {
   const address = new URL(url);
-  const already = address.searchParams.get('options');
-  // An option in the address would win over the one that is set here.
+  const givenOptions = address.searchParams.get('options');
+  // An option in the URL would override the one that is set here.
   address.searchParams.delete('options');
-  const pinned = `-c search_path=${quoteSchema(schema)} -c synchronous_commit=off`;
-  return { connectionString: address.href, options: already ? `${already} ${pinned}` : pinned };
+  const ourOptions = `-c search_path=${quoteSchema(schema)} -c synchronous_commit=off`;
+  const options = givenOptions ? `${givenOptions} ${ourOptions}` : ourOptions;
+  return { connectionString: address.href, options };
 }
 
 /**
- * Creates BullMQ's schema or brings it forward, in one transaction under a lock of its own: any number of
- * processes may call it at once. Leaves tables of a newer, compatible version alone.
+ * Creates or updates BullMQ's schema, in one transaction under an advisory lock: any number of processes may call it at
+ * once. Does not change tables of a newer, compatible version.
  *
  * @returns the schema's version.
  */
-export async function migrateQueues(at: { readonly url: string; readonly schema?: string }): Promise<number> {
-  const client = new pg.Client({ connectionString: at.url, application_name: 'millrace-queues-migrate' });
+export async function migrateQueues({
+  url,
+  schema = 'bullmq',
+}: {
+  readonly url: string;
+  readonly schema?: string;
+}): Promise<number> {
+  const client = new pg.Client({ connectionString: url, application_name: 'millrace-queues-migrate' });
   await client.connect();
   try {
-    return await runMigrations(client, at.schema ?? 'bullmq');
+    return await runMigrations(client, schema);
   } finally {
     await client.end();
   }

@@ -1,6 +1,6 @@
 /**
- * BullMQ on Redis (6.2 or newer, `noeviction`, AOF). Connections of one process: 1 for all producers, and 2
- * for each queue it works on (one blocks while it waits for a job).
+ * BullMQ on Redis (6.2 or newer, `noeviction`, AOF). One process uses 1 connection for all producers, and 2 for each
+ * queue that it consumes (one of them blocks while it waits for a job).
  */
 import { createRedisBackend, type BackendFactory } from 'bullmq';
 import type { RedisOptions } from 'ioredis';
@@ -12,23 +12,23 @@ import { RedisWithTimeout } from './connection.ts';
 export interface RedisAddress {
   /** `redis://` or `rediss://`, with user, password and database number where they apply. */
   readonly url: string;
-  /** Stands before every key. @default 'millrace' */
+  /** Prefix of every key. @default 'millrace' */
   readonly prefix?: string;
 }
 
-/** A blocking read is silent for so long at most; BullMQ's own limit is 10 s. */
+/** Longest blocking read. BullMQ's default is 10 s. */
 const maxBlockSeconds = 5;
-/** A socket that owes an answer for longer is dead. Two in a row may have to be found out, one after the other. */
+/** A socket without an answer for this long is dead. After a network failure two connections may be found dead in turn. */
 const socketTimeoutMs = 8_000;
 
 const reconnectOptions = {
   connectTimeout: 3_000,
   disconnectTimeout: 200,
   keepAlive: 10_000,
-  retryStrategy: (tries: number) => Math.min(100 * tries, 1_000),
+  retryStrategy: (attempts: number) => Math.min(100 * attempts, 1_000),
 } satisfies RedisOptions;
 
-/** A request is waiting: what can't be sent by the second reconnect fails instead of hanging. */
+/** A request waits for a producer's command: it fails at the second reconnect instead of hanging. */
 const producerOptions = {
   ...reconnectOptions,
   maxRetriesPerRequest: 1,
@@ -36,7 +36,7 @@ const producerOptions = {
   socketTimeout: 2_500,
 } satisfies RedisOptions;
 
-/** Nobody is waiting: a worker's command outlives any outage; a socket that fell silent is replaced. */
+/** No request waits for a worker's command: it is retried through any outage, and a silent socket is replaced. */
 const workerOptions = {
   ...reconnectOptions,
   maxRetriesPerRequest: null,
@@ -51,32 +51,32 @@ export function openRedisBackend({ url, prefix = 'millrace' }: RedisAddress, log
     kind?.withBlockingConnection ? forWorker(name, opts, kind) : createRedisBackend(name, opts, kind);
 
   const forWorker: BackendFactory = (name, opts, kind) => {
-    const own = new RedisWithTimeout(url, workerOptions);
-    // BullMQ listens until it has closed; an error after that is nobody's.
-    own.on('error', () => undefined);
-    const backend = createRedisBackend(name, { ...opts, connection: own }, kind);
+    const connection = new RedisWithTimeout(url, workerOptions);
+    // BullMQ removes its error listener when it closes. An error after that would end the process.
+    connection.on('error', () => undefined);
+    const backend = createRedisBackend(name, { ...opts, connection }, kind);
     Object.defineProperty(backend, 'maximumBlockTimeout', { value: maxBlockSeconds });
     const close = backend.close.bind(backend);
-    // BullMQ leaves a connection that it was given open.
-    backend.close = (force) => close(force).finally(() => own.disconnect());
+    // BullMQ does not close a connection that it did not open.
+    backend.close = (force) => close(force).finally(() => connection.disconnect());
     return backend;
   };
 
   return {
     kind: 'redis',
     factory,
-    // The version check is one INFO at start; were it to fail, the producer would be dead for good.
+    // The version check is one INFO at start. If it failed, the producer would never work again.
     queueOptions: { connection: client, prefix, skipVersionCheck: true },
-    // Replaced by a connection of each worker's own, in the factory.
+    // The factory replaces this connection with one of the worker's own.
     workerOptions: { connection: client, prefix },
     async findExistingJobs(queue, ids) {
       const pipeline = client.pipeline();
       for (const id of ids) pipeline.exists(`${prefix}:${queue}:${id}`);
       const found = new Set<string>();
-      for (const [at, [error, there]] of ((await pipeline.exec()) ?? []).entries()) {
+      for (const [index, [error, exists]] of ((await pipeline.exec()) ?? []).entries()) {
         if (error) throw error;
-        const id = ids[at];
-        if (there === 1 && id !== undefined) found.add(id);
+        const id = ids[index];
+        if (exists === 1 && id !== undefined) found.add(id);
       }
       return found;
     },

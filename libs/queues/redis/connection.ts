@@ -1,9 +1,9 @@
-/** A connection to Redis that notices when the other side has fallen silent, and only then. */
+/** A Redis connection with a working `socketTimeout`: it closes when the server stops answering, and only then. */
 import { Redis, type RedisOptions } from 'ioredis';
 
 /**
- * ioredis 5.11 leaves the timer of `socketTimeout` running when its socket closes: some seconds later it
- * would destroy the next socket, which is well, or keep a process alive that has closed everything.
+ * ioredis 5.11 does not clear the timer of `socketTimeout` when the socket closes. Some seconds later the timer destroys
+ * the next socket, which is healthy, or keeps a process alive that has closed everything.
  */
 export class RedisWithTimeout extends Redis {
   constructor(url: string, options: RedisOptions & { readonly socketTimeout: number }) {
@@ -12,14 +12,14 @@ export class RedisWithTimeout extends Redis {
   }
 
   private clearTimerOnClose(): void {
-    const self = this as unknown as { socketTimeoutTimer: NodeJS.Timeout | undefined };
+    const internals = this as unknown as { socketTimeoutTimer: NodeJS.Timeout | undefined };
     this.on('close', () => {
-      clearTimeout(self.socketTimeoutTimer);
-      self.socketTimeoutTimer = undefined;
+      clearTimeout(internals.socketTimeoutTimer);
+      internals.socketTimeoutTimer = undefined;
     });
   }
 
-  /** BullMQ makes its blocking connection so. */
+  /** BullMQ creates its blocking connection with `duplicate`. */
   override duplicate(options?: Partial<RedisOptions>): Redis {
     const copy = super.duplicate(options);
     RedisWithTimeout.prototype.clearTimerOnClose.call(copy);

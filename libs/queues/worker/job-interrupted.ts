@@ -1,18 +1,18 @@
-/** Why a running job's signal was aborted; a handler finds one as `signal.reason`. */
+/** Why a running job's signal was aborted. A handler finds it as `signal.reason`. */
 
 export type InterruptReason =
-  /** `cancel` named it. */
+  /** `cancel` matched the job. */
   | 'canceled'
-  /** Its lock is gone, so another worker may be running it already. */
+  /** The job's lock expired, so another worker may be running the job already. */
   | 'lock_lost'
-  /** The process is leaving and its deadline has passed: hand the work back. */
+  /** The process shuts down and its deadline has passed: release the work. */
   | 'draining';
 
 export class JobInterrupted extends Error {
   readonly reason: InterruptReason;
-  constructor(why: InterruptReason) {
-    super(`the job was interrupted: ${why}`);
-    this.name = 'Interrupted';
-    this.reason = why;
+  constructor(reason: InterruptReason) {
+    super(`the job was interrupted: ${reason}`);
+    this.name = 'JobInterrupted';
+    this.reason = reason;
   }
 }

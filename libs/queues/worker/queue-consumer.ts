@@ -1,6 +1,7 @@
-/** One queue that this process works on: its BullMQ worker, and the watchdog that replaces one gone deaf. */
+/** Consumes one queue: owns its BullMQ worker and replaces a worker that stopped claiming jobs. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker, type IQueueBackend, type Job } from 'bullmq';
+import { onAbort, waitAtMost } from '#async';
 import type { QueueBackend } from '../backend.ts';
 import { buildQueueName, queueCatalogue, type QueueName } from '../catalogue.ts';
 import { throttleErrorLog } from '../errors.ts';
@@ -8,23 +9,22 @@ import { observeClaims, type ClaimObserver } from './observe-claims.ts';
 import { JobInterrupted } from './job-interrupted.ts';
 import { runJob, type RunContext, type RunningJob } from './run-job.ts';
 
-/** Two passes of the check find a stalled job: 6 s of lock and at most 4 s more. */
+/** Two passes of the check find a stalled job: at most 4 s after its lock of 6 s expired. */
 const stalledIntervalMs = 2_000;
-/** BullMQ would fail a job after so many stalls; Postgres alone judges poison. */
+/** BullMQ would fail a job after this many stalls. Postgres alone decides when a job fails. */
 const unlimitedStalls = 1_000_000;
-/** An idle worker asks for work at least so often, whatever became of its notifications. */
+/** An idle worker polls for jobs at least this often, even when notifications are lost. */
 const idlePollSeconds = 5;
-/** An idle worker claims every 5 s, or 10 s beside a delayed job; a longer silence is suspicious. */
+/** An idle worker claims every 5 s, or every 10 s while a job is delayed. After a longer silence it is checked. */
 const suspiciousAfterMs = 15_000;
 const unhealthyAfterMs = 30_000;
 const strikesToReplace = 3;
 
 class StoppableWorker extends Worker<unknown, void, string, IQueueBackend> {
-  /** `close` has no time-out: this lets go of locks and connections, whatever still runs or hangs. */
+  /** Stops renewing locks and closes the connections, even when a job still runs or hangs: `close` has no time limit. */
   async abandon(): Promise<void> {
     await this.lockManager.close();
-    const gone = [this.backend.close(true), this.backend.disconnect()];
-    await Promise.race([Promise.allSettled(gone), sleep(1_000, undefined, { ref: false })]);
+    await waitAtMost(1_000, Promise.allSettled([this.backend.close(true), this.backend.disconnect()]));
   }
 }
 
@@ -36,13 +36,13 @@ interface WorkerInstance {
 
 export interface QueueHealth {
   readonly queue: QueueName;
-  /** False when the worker has claimed nothing, nor asked for anything, for 30 s although it has a free slot. */
+  /** False when the backend answered no claim of the worker for 30 s although it has a free slot. */
   readonly isConsuming: boolean;
   /** When the backend last answered one of its claims. */
   readonly lastAnsweredAt: Date;
   readonly running: number;
   readonly concurrency: number;
-  /** How often the watchdog put a new worker in place of a deaf one. */
+  /** How many unresponsive workers were replaced. */
   readonly replacements: number;
 }
 
@@ -60,18 +60,16 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
   private readonly retiring = new Map<WorkerInstance, Promise<void>>();
   private lastAnswerAt: number;
   private strikes = 0;
-  private replaced = 0;
+  private replacements = 0;
   private replacedAt = 0;
   private stopping = false;
 
-  constructor(deps: QueueConsumerOptions<Q>) {
-    this.options = deps;
-    this.queue = deps.queue;
-    this.logError = throttleErrorLog(
-      deps.log.child({ queue: deps.queue }),
-      'a queue worker reports an error',
-    );
-    this.lastAnswerAt = deps.now();
+  constructor(options: QueueConsumerOptions<Q>) {
+    const { queue, log, now } = options;
+    this.options = options;
+    this.queue = queue;
+    this.logError = throttleErrorLog(log.child({ queue }), 'a queue worker reports an error');
+    this.lastAnswerAt = now();
     this.current = this.start();
   }
 
@@ -86,11 +84,11 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
       lastAnsweredAt: new Date(this.lastAnswerAt),
       running: this.listRunning().length,
       concurrency: this.options.concurrency,
-      replacements: this.replaced,
+      replacements: this.replacements,
     };
   }
 
-  /** One round of the watchdog: a worker that is silent while the backend answers others is replaced. */
+  /** Replaces the worker when it made no claim for a while although the backend answers. Called every 3 s. */
   async checkLiveness(): Promise<void> {
     if (this.stopping || !this.looksUnresponsive()) {
       this.strikes = 0;
@@ -99,20 +97,21 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
     try {
       await this.options.backend.ping();
     } catch {
-      // The backend is down: nobody consumes, and a new worker would not either.
+      // The backend is down: a new worker could not consume either.
       this.strikes = 0;
       return;
     }
     if (++this.strikes >= strikesToReplace && !this.stopping) this.replace();
   }
 
-  /** Takes no more work. Resolves when all that runs has ended and every connection is closed, if ever. */
+  /** Takes no more jobs. Resolves when all running jobs have ended and every connection is closed, if ever. */
   async stop(): Promise<void> {
     this.stopping = true;
     this.current.claims.stopped = true;
     await Promise.all([this.current.worker.close(), ...this.retiring.values()]);
   }
 
+  /** Closes by force. Running jobs keep running; their locks expire. */
   async abandon(): Promise<void> {
     await Promise.all([this.current, ...this.retiring.keys()].map(({ worker }) => worker.abandon()));
   }
@@ -130,7 +129,7 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
       this.process(job, signal, running);
     const worker = new StoppableWorker(
       buildQueueName(queue, pool),
-      // BullMQ makes a signal only for a processor that declares three parameters.
+      // BullMQ creates a signal only for a processor that declares three parameters.
       (job, _token, signal) => process(job, signal),
       {
         ...backend.workerOptions,
@@ -146,14 +145,12 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
       observeClaims(backend.factory, claims),
     );
     worker.on('error', this.logError);
-    worker.on('stalled', (jobId) =>
-      this.options.log.warn({ queue, jobId }, 'a stalled job is delivered again'),
-    );
+    worker.on('stalled', (jobId) => this.options.log.warn({ queue, jobId }, 'a stalled job is redelivered'));
     worker.on('lockRenewalFailed', (jobIds) => {
       for (const job of running)
         if (jobIds.includes(job.jobId)) job.interrupt(new JobInterrupted('lock_lost'));
     });
-    // With every slot taken nothing is claimed; a renewed lock is the proof then.
+    // A worker without a free slot claims no job: a renewed lock proves that it is alive.
     worker.on('locksRenewed', () => running.size >= concurrency && this.recordAnswer());
     return { worker, claims, running };
   }
@@ -162,10 +159,9 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
     this.recordAnswer();
     await runJob(job, this.options, (started) => {
       running.add(started);
-      const forward = (): void => started.interrupt(new JobInterrupted('canceled'));
-      signal?.addEventListener('abort', forward, { once: true });
+      const removeListener = onAbort(signal, () => started.interrupt(new JobInterrupted('canceled')));
       return () => {
-        signal?.removeEventListener('abort', forward);
+        removeListener();
         running.delete(started);
         this.recordAnswer();
       };
@@ -183,13 +179,13 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
     return this.options.now() - Math.max(this.lastAnswerAt, this.replacedAt) > suspiciousAfterMs;
   }
 
-  /** The deaf worker keeps the locks of what it runs until that ends; the new one takes work at once. */
+  /** The old worker keeps the locks of its running jobs until they end. The new one takes jobs at once. */
   private replace(): void {
     const old = this.current;
     const silentMs = this.options.now() - this.lastAnswerAt;
-    this.options.log.warn({ queue: this.queue, silentMs }, 'a queue worker had gone deaf and is replaced');
+    this.options.log.warn({ queue: this.queue, silentMs }, 'an unresponsive queue worker is replaced');
     this.strikes = 0;
-    this.replaced++;
+    this.replacements++;
     this.replacedAt = this.options.now();
     this.current = this.start();
     const retired = retire(old).catch(this.logError);
@@ -202,7 +198,7 @@ async function retire({ worker, claims, running }: WorkerInstance): Promise<void
   claims.stopped = true;
   const closed = worker.close();
   while (running.size > 0) await sleep(250);
-  // Time for the last completion to be recorded, if the connection still carries it.
-  await Promise.race([closed, sleep(2_000, undefined, { ref: false })]);
+  // The last job's completion may still be recorded, if the connection works.
+  await waitAtMost(2_000, closed);
   await worker.abandon();
 }

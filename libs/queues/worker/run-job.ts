@@ -1,4 +1,4 @@
-/** One job, from the queue's hands into the handler's: payload parsed, traced, logged, measured, interruptible. */
+/** Runs one job: parses the payload, then calls the handler with a trace span, a logger and an abort signal. */
 import { SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import type { Job } from 'bullmq';
 import type { Logger } from '#telemetry';
@@ -9,22 +9,22 @@ import { JobInterrupted } from './job-interrupted.ts';
 
 export interface JobRun {
   readonly jobId: string;
-  /** Aborted when the job is canceled, its lock is lost or the process leaves; `reason` is an `Interrupted`. */
+  /** Aborted when the job is canceled, its lock is lost or the process drains. Its `reason` is a `JobInterrupted`. */
   readonly signal: AbortSignal;
-  /** Carries queue, job, batch and task ids. */
+  /** Adds the ids of queue, job, batch and task to each line. */
   readonly log: Logger;
-  /** True when an earlier run of this very job stalled. */
+  /** True when an earlier run of this job stalled. */
   readonly isRedelivered: boolean;
 }
 
-/** Whatever it throws is logged and the job is gone all the same: Postgres decides whether it is tried again. */
+/** An error is logged and the job is removed from the queue: Postgres decides whether the work is retried. */
 export type JobHandler<Q extends QueueName> = (payload: QueuePayload<Q>, run: JobRun) => Promise<void>;
 
 /** `dropped`: the payload could not be read. `interrupted`: it failed after its signal was aborted. */
 export type JobOutcome = 'done' | 'failed' | 'interrupted' | 'dropped';
 
 export interface QueueMetrics {
-  /** @param run.waitMs from the moment the job could have run until it did */
+  /** @param run.waitMs time from when the job was ready to run until it started */
   observe(queue: QueueName, run: { waitMs: number; runMs: number; outcome: JobOutcome }): void;
 }
 
@@ -37,12 +37,12 @@ export interface RunContext<Q extends QueueName> {
   readonly now: () => number;
 }
 
-/** A job that a worker of this process runs now. */
+/** A job that this process is running. */
 export interface RunningJob {
   readonly queue: QueueName;
   readonly jobId: string;
   readonly payload: { readonly batchId?: string; readonly taskId?: string };
-  readonly interrupt: (why: JobInterrupted) => void;
+  readonly interrupt: (reason: JobInterrupted) => void;
 }
 
 /** Never rejects, so that BullMQ has nothing to retry. */
@@ -65,8 +65,8 @@ async function parseAndRun<Q extends QueueName>(
   const jobId = job.id ?? '';
   const parsed = queueCatalogue[deps.queue].payload.safeParse(job.data);
   if (!parsed.success) {
-    const wrong = parsed.error.issues.map(({ path, code }) => `${path.join('.')}: ${code}`);
-    deps.log.error({ queue: deps.queue, jobId, wrong }, 'dropped a job whose payload can not be read');
+    const issues = parsed.error.issues.map(({ path, code }) => `${path.join('.')}: ${code}`);
+    deps.log.error({ queue: deps.queue, jobId, issues }, 'dropped a job with an invalid payload');
     return 'dropped';
   }
   const payload = parsed.data as QueuePayload<Q>;
@@ -76,7 +76,7 @@ async function parseAndRun<Q extends QueueName>(
     queue: deps.queue,
     jobId,
     payload: ids,
-    interrupt: (why) => controller.abort(why),
+    interrupt: (reason) => controller.abort(reason),
   });
   const run: JobRun = {
     jobId,
@@ -115,7 +115,7 @@ function runTraced<Q extends QueueName>(
         if (run.signal.aborted) {
           const { reason } = run.signal as { reason: unknown };
           run.log.info(
-            { why: reason instanceof JobInterrupted ? reason.reason : 'aborted' },
+            { reason: reason instanceof JobInterrupted ? reason.reason : 'aborted' },
             'job interrupted',
           );
           return 'interrupted';

@@ -13,7 +13,7 @@ test('small messages share a frame, in order', () => {
 });
 
 test.each([7_800, 7_900, 7_917, 7_918, 7_919, 7_920, 7_921, 7_922, 7_923, 7_924, 7_930, 8_000, 200_000])(
-  'a message of %i bytes fits the limit of NOTIFY and comes back whole',
+  'a message of %i bytes stays below the limit of NOTIFY and is reassembled',
   (bytes) => {
     const value = 'x'.repeat(bytes);
     const payloads = new FramePacker().pack([{ channel: 'stream:1', json: JSON.stringify(value) }]);
@@ -24,7 +24,7 @@ test.each([7_800, 7_900, 7_917, 7_918, 7_919, 7_920, 7_921, 7_922, 7_923, 7_924,
   },
 );
 
-test('frames never pass the limit, whatever sizes meet', () => {
+test('payloads stay below the limit for any combination of sizes', () => {
   const packer = new FramePacker();
   const unpacker = new FrameUnpacker(() => {});
   const entries = Array.from({ length: 500 }, (_, n) => ({
@@ -49,7 +49,7 @@ test.each([1, 2, 3, 4])('text is never cut inside a character (%i bytes each)', 
   }
 });
 
-test('equal messages make unequal payloads', () => {
+test('equal messages get different payloads', () => {
   const packer = new FramePacker();
   const [first, second] = [1, 2].map(() => packer.pack([{ channel: 'a', json: '1' }])[0]);
   expect(first).not.toBe(second);
@@ -67,19 +67,19 @@ test('parts of two publishers may interleave', () => {
   expect(out.map(([channel]) => channel)).toEqual(['x', 'y']);
 });
 
-test('a frame that stays incomplete is dropped by age and by number, and its loss is told', () => {
-  let lost = 0;
-  const unpacker = new FrameUnpacker(() => lost++, { partials: 2, ageMs: 1_000 });
+test('an incomplete frame is dropped by age or by number, and reported', () => {
+  let dropped = 0;
+  const unpacker = new FrameUnpacker(() => dropped++, { partials: 2, ageMs: 1_000 });
   const first = () =>
     new FramePacker().pack([{ channel: 'a', json: JSON.stringify('x'.repeat(20_000)) }])[0]!;
   for (let n = 0; n < 3; n++) unpacker.unpack(first(), 0);
-  expect(lost).toBe(1);
+  expect(dropped).toBe(1);
   unpacker.expire(1_001);
-  expect(lost).toBe(3);
+  expect(dropped).toBe(3);
 });
 
 test.each(['', 'garbage', 'a.0.0.99999999 x', 'a.0.5.2 x', 'a.0.-1.2 x', 'a.0.0.0 []', 'a.0.NaN.NaN []'])(
-  'a forged header (%j) is ignored',
+  'an invalid header (%j) is ignored',
   (payload) => {
     expect(new FrameUnpacker(() => {}).unpack(payload)).toEqual([]);
   },

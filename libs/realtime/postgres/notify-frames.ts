@@ -1,7 +1,8 @@
 /**
- * How messages travel as NOTIFY payloads, which Postgres limits to 7,999 bytes: small ones share a frame, large
- * ones are cut into parts. A frame is `publisher.frame.part.parts ` and then JSON `[[channel, value], …]`.
- * Numbering also keeps two equal messages apart, which Postgres would fold into one within a transaction.
+ * The format of messages as NOTIFY payloads, which Postgres limits to 7,999 bytes. Small messages share a frame; a frame
+ * with a large message is cut into parts. A payload is `publisher.frame.part.parts ` followed by JSON
+ * `[[channel, value], …]`. The numbers also keep two equal messages apart: Postgres removes duplicate notifications within
+ * a transaction.
  */
 import { randomBytes } from 'node:crypto';
 import { maxMessageBytes } from '../transport.ts';
@@ -15,12 +16,12 @@ export interface BusMessage {
   readonly json: string;
 }
 
-/** Packs messages, in order, into the payloads of one publisher. */
+/** Packs messages, in order, into payloads. */
 export class FramePacker {
   private readonly publisher = randomBytes(6).toString('base64url');
   private frame = 0;
 
-  pack(entries: readonly BusMessage[]): string[] {
+  pack(messages: readonly BusMessage[]): string[] {
     const payloads: string[] = [];
     let open: string[] = [];
     let bytes = 0;
@@ -29,7 +30,7 @@ export class FramePacker {
       open = [];
       bytes = 0;
     };
-    for (const { channel, json } of entries) {
+    for (const { channel, json } of messages) {
       const text = `[${JSON.stringify(channel)},${json}]`;
       const size = Buffer.byteLength(text) + 1;
       if (bytes + size + 1 > maxBodyBytes) close();
@@ -71,12 +72,12 @@ interface PartialFrame {
   missing: number;
 }
 
-/** Puts frames together again. Parts of a frame that stays incomplete are dropped, and `lost` is told. */
+/** Reassembles frames. A frame that stays incomplete is dropped and reported to `onDropped`. */
 export class FrameUnpacker {
   private readonly partials = new Map<string, PartialFrame>();
 
   constructor(
-    private readonly lost: () => void,
+    private readonly onDropped: () => void,
     private readonly limits = { partials: 16, ageMs: 10_000 },
   ) {}
 
@@ -118,6 +119,6 @@ export class FrameUnpacker {
 
   private drop(key: string): void {
     this.partials.delete(key);
-    this.lost();
+    this.onDropped();
   }
 }

@@ -1,12 +1,12 @@
-/** What waits to be sent over Postgres, cut into statements of a bounded size. */
+/** Messages that wait to be sent over Postgres, taken in batches of a limited size. */
 import { FramePacker, type BusMessage } from './notify-frames.ts';
 
-/** About as much as one statement should carry. */
+/** A batch ends at the message that reaches this size. */
 const statementBytes = 512 * 1024;
-/** Beyond this the server does not keep up, and what comes is refused rather than kept in memory. */
+/** With a larger backlog the server does not keep up: messages are rejected instead of held in memory. */
 const maxBacklogBytes = 16 * 1024 * 1024;
-/** Every LISTEN makes Postgres wake this process, so many channels share a few: a channel is always in the same one. */
-const buckets = 16;
+/** All bus channels share this many Postgres channels, since Postgres slows down with the number of LISTENs. */
+const postgresChannels = 16;
 
 interface QueuedMessage extends BusMessage {
   readonly bytes: number;
@@ -14,7 +14,7 @@ interface QueuedMessage extends BusMessage {
   readonly reject: (error: unknown) => void;
 }
 
-/** One statement's worth: parallel columns of Postgres channels and payloads, and who wants to know how it went. */
+/** The messages of one statement: parallel columns of Postgres channels and payloads, and the publishers' promises. */
 export interface SendBatch {
   readonly values: [channels: string[], payloads: string[]];
   resolve(): void;
@@ -30,16 +30,16 @@ export class SendQueue {
     return this.bytes > maxBacklogBytes;
   }
 
-  /** @returns a promise that tells how it went. */
-  add(entry: BusMessage): Promise<void> {
+  /** Resolves when the message was sent. */
+  add(message: BusMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      const bytes = Buffer.byteLength(entry.json);
+      const bytes = Buffer.byteLength(message.json);
       this.bytes += bytes;
-      this.waiting.push({ ...entry, bytes, resolve, reject });
+      this.waiting.push({ ...message, bytes, resolve, reject });
     });
   }
 
-  /** @returns null when nothing waits. */
+  /** @returns null when no message waits. */
   takeBatch(): SendBatch | null {
     let bytes = 0;
     let count = 0;
@@ -64,9 +64,10 @@ export class SendQueue {
   private pack(messages: readonly QueuedMessage[]): [string[], string[]] {
     const channels: string[] = [];
     const payloads: string[] = [];
-    for (const [bucket, entries] of Map.groupBy(messages, ({ channel }) => toPostgresChannel(channel))) {
-      for (const payload of this.packer.pack(entries)) {
-        channels.push(bucket);
+    const grouped = Map.groupBy(messages, ({ channel }) => toPostgresChannel(channel));
+    for (const [postgresChannel, ofChannel] of grouped) {
+      for (const payload of this.packer.pack(ofChannel)) {
+        channels.push(postgresChannel);
         payloads.push(payload);
       }
     }
@@ -74,11 +75,11 @@ export class SendQueue {
   }
 }
 
-/** @returns the Postgres channel that carries a bus channel: FNV-1a over its UTF-16 units. */
+/** Returns the Postgres channel of a bus channel, by an FNV-1a hash of its UTF-16 code units. */
 export function toPostgresChannel(channel: string): string {
   let hash = 0x811c9dc5;
   for (let index = 0; index < channel.length; index++) {
     hash = Math.imul(hash ^ channel.charCodeAt(index), 0x01000193);
   }
-  return `millrace_${(hash >>> 0) % buckets}`;
+  return `millrace_${(hash >>> 0) % postgresChannels}`;
 }

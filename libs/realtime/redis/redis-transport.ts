@@ -1,19 +1,21 @@
-/** The bus on Redis: pub/sub, on one connection that publishes and one that subscribes. */
+/** The bus on Redis: pub/sub, with one connection to publish and one to subscribe. */
 import { Redis, ReplyError } from 'ioredis';
+import { waitAtMost, withTimeout } from '#async';
 import {
   busUnavailable,
-  answerInTime,
-  reconnectDelayMs,
+  getReconnectDelayMs,
   startHeartbeat,
   type Transport,
   type TransportEvents,
   type TransportOptions,
 } from '../transport.ts';
 
-/** Redis has one space of channels for all its databases and whoever else uses it. */
+/** Channels are shared by all databases and all users of a Redis server. */
 const channelPrefix = 'millrace:';
-/** Beyond this the server does not keep up, and what comes is refused rather than kept in memory. */
+/** With a larger backlog the server does not keep up: messages are rejected instead of held in memory. */
 const maxBacklogBytes = 16 * 1024 * 1024;
+const pingMs = 5_000;
+const closeMs = 5_000;
 
 export class RedisTransport implements Transport {
   private readonly publisher: Redis;
@@ -42,10 +44,9 @@ export class RedisTransport implements Transport {
     this.publisher.on('ready', () => this.events.onPublisherRestored());
     this.subscriber.on('ready', () => void this.resubscribe());
     for (const connection of [this.publisher, this.subscriber]) {
-      const ask = async () => connection.status === 'ready' && (await connection.ping());
-      this.stopHeartbeats.push(
-        startHeartbeat(this.options.heartbeatMs, ask, () => connection.disconnect(true)),
-      );
+      const check = async () => connection.status === 'ready' && (await connection.ping());
+      const reconnect = () => connection.disconnect(true);
+      this.stopHeartbeats.push(startHeartbeat(this.options.heartbeatMs, check, reconnect));
     }
   }
 
@@ -66,28 +67,27 @@ export class RedisTransport implements Transport {
     if (this.closed) throw busUnavailable();
     this.subscribed.add(channel);
     if (this.subscriber.status === 'ready') {
-      const listening = await this.subscriber.subscribe(channelPrefix + channel).catch((error: unknown) => {
-        // A connection that dies subscribes again when it is back (and may still call itself ready); what the
-        // server itself refuses is the caller's.
+      const count = await this.subscriber.subscribe(channelPrefix + channel).catch((error: unknown) => {
+        // A connection that breaks here subscribes again after its reconnect, although its status may still be
+        // 'ready'. An error reply of the server is passed to the caller.
         if (error instanceof ReplyError) throw error;
       });
-      if (listening !== undefined) return;
+      if (count !== undefined) return;
     }
     await new Promise<void>((resolve, reject) => this.awaitingConnection.add({ resolve, reject }));
   }
 
   async unsubscribe(channel: string): Promise<void> {
     if (!this.subscribed.delete(channel) || this.subscriber.status !== 'ready') return;
-    // When the connection is gone, so is what it was subscribed to.
+    // When the connection is closed, its subscriptions are gone too.
     await this.subscriber.unsubscribe(channelPrefix + channel).catch(() => {});
   }
 
   async ping(): Promise<void> {
-    await answerInTime(5_000, Promise.all([this.publisher.ping(), this.subscriber.ping()])).catch(
-      (error: unknown) => {
-        throw busUnavailable(error);
-      },
-    );
+    const pings = Promise.all([this.publisher.ping(), this.subscriber.ping()]);
+    await withTimeout(pings, pingMs).catch((error: unknown) => {
+      throw busUnavailable(error);
+    });
   }
 
   async close(): Promise<void> {
@@ -95,9 +95,9 @@ export class RedisTransport implements Transport {
     for (const stop of this.stopHeartbeats) stop();
     for (const waiter of this.awaitingConnection) waiter.reject(busUnavailable());
     this.awaitingConnection.clear();
-    if (this.publisher.status === 'ready') await answerInTime(5_000, this.publisher.quit()).catch(() => {});
+    if (this.publisher.status === 'ready') await waitAtMost(closeMs, this.publisher.quit());
     for (const connection of [this.publisher, this.subscriber]) {
-      // On one that has ended already, ioredis would start a timer that keeps the process alive.
+      // On a connection that has ended, ioredis would start a timer that keeps the process alive.
       if (connection.status !== 'end') connection.disconnect();
     }
   }
@@ -109,23 +109,23 @@ export class RedisTransport implements Transport {
       lazyConnect: true,
       connectTimeout: 5_000,
       keepAlive: 10_000,
-      // Nothing waits for a reconnect and nothing is sent twice: who publishes is told at once, and the listeners later.
+      // No command waits for a reconnect or is sent twice: publish rejects at once, and subscribers get a resync later.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       autoResubscribe: false,
-      retryStrategy: (tries) => (this.closed ? null : reconnectDelayMs(tries - 1)),
+      retryStrategy: (attempts) => (this.closed ? null : getReconnectDelayMs(attempts - 1)),
     });
-    let down = false;
+    let isDown = false;
     connection.on('ready', () => {
-      if (down) log.info({ role }, 'bus: connected again');
-      down = false;
+      if (isDown) log.info({ role }, 'bus: reconnected');
+      isDown = false;
     });
     connection.on('close', () => {
-      if (!down && !this.closed) log.warn({ role }, 'bus: connection lost');
-      down = true;
+      if (!isDown && !this.closed) log.warn({ role }, 'bus: disconnected');
+      isDown = true;
     });
-    // Every failed try says so; the first is logged above.
+    // Every failed attempt emits an error. The first is logged above.
     connection.on('error', () => {});
     return connection;
   }
@@ -136,7 +136,7 @@ export class RedisTransport implements Transport {
       if (this.subscribed.size > 0)
         await this.subscriber.subscribe(...[...this.subscribed].map((name) => channelPrefix + name));
     } catch {
-      // The next `ready` tries again; a subscriber that is ready but refuses is ended to get there.
+      // The next `ready` retries. A connection that is ready but fails to subscribe is closed, so that it reconnects.
       if (this.subscriber.status === 'ready') this.subscriber.disconnect(true);
       return;
     }
@@ -151,7 +151,7 @@ export class RedisTransport implements Transport {
     try {
       this.events.onMessage(channel, JSON.parse(text));
     } catch (error) {
-      this.options.log.error({ err: error, channel }, 'bus: a message that is none of ours');
+      this.options.log.error({ err: error, channel }, 'bus: invalid message');
     }
   }
 }

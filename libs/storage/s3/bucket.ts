@@ -3,7 +3,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { verifyChecksums, type EtagFormat } from './checksums.ts';
-import { defaults, type S3StorageOptions } from './options.ts';
+import { defaults, type S3StorageOptions, type S3Timeouts } from './options.ts';
 
 export interface Bucket {
   readonly client: S3Client;
@@ -28,7 +28,7 @@ export function openBucket(options: S3StorageOptions): Bucket {
   const { bucket: name, prefix = '', partBytes = defaults.partBytes } = options;
   const maxAttempts = options.maxAttempts ?? defaults.maxAttempts;
   const sendsCrc32 = options.checksums === 'when_supported';
-  const timeouts = { ...defaults.timeouts, ...options.timeouts };
+  const timeouts: S3Timeouts = { ...defaults.timeouts, ...options.timeouts };
   const agents = { httpAgent: createAgent(HttpAgent), httpsAgent: createAgent(HttpsAgent) };
   const config: S3ClientConfig = {
     region: options.region,

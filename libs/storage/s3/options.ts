@@ -42,5 +42,5 @@ export const defaults = {
   partBytes: minPartBytes,
   maxAttempts: 4,
   staleAfterMs: 86_400_000,
-  timeouts: { connectMs: 3_000, idleMs: 15_000, answerMs: 120_000 },
+  timeouts: { connectMs: 3_000, idleMs: 15_000, responseMs: 120_000 },
 } as const;

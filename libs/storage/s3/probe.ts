@@ -2,6 +2,7 @@
  * A small object really written, read and removed: at start, to say clearly what is wrong with bucket or
  * credentials and to learn what the server's ETags are; afterwards for the health checks.
  */
+import type { ErrorCode } from '@millrace/contracts';
 import { createHash, randomUUID } from 'node:crypto';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Unavailable } from '#domain';
@@ -48,7 +49,7 @@ export async function assertUsable(bucket: Bucket): Promise<void> {
     const failure = toStorageError(error);
     if (!(failure instanceof Unavailable)) throw failure;
     throw new Unavailable(`The object store's bucket ${bucket.name} can't be used: ${buildAdvice(failure)}`, {
-      code: failure.code,
+      code: failure.code as ErrorCode,
       cause: failure.cause ?? failure,
     });
   }

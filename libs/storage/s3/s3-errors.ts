@@ -1,4 +1,5 @@
 /** What S3 and the network before it say, in the words of the error tree; no message carries a key or an address. */
+import type { ErrorCode } from '@millrace/contracts';
 import { Conflict, Failure, NotFound, Unavailable } from '#domain';
 import { ChecksumMismatch } from './checksums.ts';
 
@@ -175,7 +176,7 @@ function toCredentialsError(error: unknown): Unavailable {
   return buildUnavailable('storage_denied', message, error);
 }
 
-function buildUnavailable(code: string, message: string, error: unknown): Unavailable {
+function buildUnavailable(code: ErrorCode, message: string, error: unknown): Unavailable {
   return new Unavailable(message, { code, cause: buildCause(error) });
 }
 
