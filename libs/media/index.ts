@@ -1,2 +1,2 @@
-export { validateInlineMedia as judgeInline } from './validate-inline-media.ts';
 export { resolveMedia, type MediaSources } from './resolve-media.ts';
+export { validateInlineMedia } from './validate-inline-media.ts';

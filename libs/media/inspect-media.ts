@@ -1,68 +1,71 @@
-/** Whether bytes are what a kind takes: their form, their size, and for images their pixels, before any is decoded. */
+/** Checks that media is what a kind accepts: type, size and, for images, pixels. An image is checked before it is decoded. */
+import type { ErrorCode } from '@millrace/contracts';
 import sharp, { type Metadata } from 'sharp';
 import type { Media, MediaRule } from '#catalogue';
 import { InvalidInput } from '#domain';
 import { detectMimeType } from './detect-mime-type.ts';
 
-const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
+const toMegabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
 
-const refuse = (param: string, code: string, message: string) =>
+const buildError = (param: string, code: ErrorCode, message: string) =>
   new InvalidInput(`'${param}': ${message}`, { code, param });
 
-/** @param declared MIME type that came with them. @throws InvalidInput */
-export function checkMediaType(
+/** @param declared the MIME type in the request, if any. @returns the detected MIME type. @throws InvalidInput */
+export async function checkMediaType(
   bytes: Buffer,
   declared: string | null,
   rule: MediaRule,
   param: string,
-): string {
-  if (bytes.length > rule.maxBytes) throw mediaTooLarge(rule, param);
-  const type = detectMimeType(bytes);
-  const wanted = rule.is.join(' or ');
-  if (!type || !rule.is.includes(familyOf(type))) {
-    const found = type ?? 'nothing known here';
-    throw refuse(param, 'wrong_media_type', `these bytes are ${found}; send ${wanted}, SVG excepted.`);
+): Promise<string> {
+  if (bytes.length > rule.maxBytes) {
+    throw buildError(
+      param,
+      'media_too_large',
+      `the file is too large; the limit is ${toMegabytes(rule.maxBytes)}.`,
+    );
+  }
+  const type = await detectMimeType(bytes);
+  const family = type && findFamily(type);
+  if (!type || !family || !rule.types.includes(family)) {
+    const detected = type ? `the file is ${type}` : 'the format of the file is not known';
+    const accepted = rule.types.join(' or ');
+    throw buildError(param, 'wrong_media_type', `${detected}. Send ${accepted}; SVG is not accepted.`);
   }
   if (declared && declared !== 'application/octet-stream' && declared.split('/')[0] !== type.split('/')[0]) {
-    throw refuse(param, 'wrong_media_type', `it says ${declared}, and its bytes are ${type}.`);
+    throw buildError(param, 'wrong_media_type', `the declared type is ${declared}, but the file is ${type}.`);
   }
   return type;
 }
 
-export const mediaTooLarge = (rule: MediaRule, param: string) =>
-  refuse(param, 'media_too_large', `media here are ${megabytes(rule.maxBytes)} at most.`);
-
-/** @throws InvalidInput where it is no whole picture, or has too many pixels. */
+/** @throws InvalidInput if the image is damaged or has too many pixels. */
 export async function readImageMetadata(bytes: Buffer, rule: MediaRule, param: string): Promise<Metadata> {
   let metadata: Metadata;
   try {
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
   } catch {
-    throw refuse(param, 'broken_image', 'this image is damaged, or of a form that is not known here.');
+    throw buildError(param, 'broken_image', 'the image is damaged, or its format is not supported.');
   }
   const { width, height } = metadata;
   if (rule.maxPixels && width * height > rule.maxPixels) {
-    throw refuse(
-      param,
-      'too_many_pixels',
-      `this image is ${width} × ${height}; ${rule.maxPixels.toLocaleString('en')} pixels at most.`,
-    );
+    const limit = `${rule.maxPixels.toLocaleString('en')} pixels`;
+    throw buildError(param, 'too_many_pixels', `the image is ${width} × ${height}; the limit is ${limit}.`);
   }
   return metadata;
 }
 
-/** Judged, turned upright, and scaled where the rule says so. @throws InvalidInput */
+/** Checks the media. Rotates an image upright and scales it down, if the rule has a size to fit. @throws InvalidInput */
 export async function prepareMedia(
   bytes: Buffer,
   declared: string | null,
   rule: MediaRule,
   param: string,
 ): Promise<Media> {
-  const type = checkMediaType(bytes, declared, rule, param);
-  if (familyOf(type) !== 'image') return { bytes, type };
+  const type = await checkMediaType(bytes, declared, rule, param);
+  if (findFamily(type) !== 'image') return { bytes, type };
   const { width, height, orientation = 1 } = await readImageMetadata(bytes, rule, param);
   const { fitPixels, maxPixels } = rule;
   if (!fitPixels || Math.max(width, height) <= fitPixels) {
+    // EXIF orientations 5 to 8 swap width and height.
     return orientation > 4 ? { bytes, type, width: height, height: width } : { bytes, type, width, height };
   }
   try {
@@ -71,11 +74,12 @@ export async function prepareMedia(
     const { data, info } = await scaled.webp({ quality: 90 }).toBuffer({ resolveWithObject: true });
     return { bytes: data, type: 'image/webp', width: info.width, height: info.height };
   } catch {
-    throw refuse(param, 'broken_image', 'this image is damaged.');
+    throw buildError(param, 'broken_image', 'the image is damaged.');
   }
 }
 
-function familyOf(type: string): 'image' | 'audio' | 'video' | 'document' {
-  const family = type.split('/')[0];
-  return family === 'application' ? 'document' : (family as 'image');
+function findFamily(type: string): MediaRule['types'][number] | null {
+  if (type === 'application/pdf') return 'document';
+  const [family] = type.split('/');
+  return family === 'image' || family === 'audio' || family === 'video' ? family : null;
 }

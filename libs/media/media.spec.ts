@@ -1,26 +1,28 @@
 import sharp from 'sharp';
-import { kinds, type Media, type MediaRule, type MediaSlot } from '#catalogue';
-import { judgeInline, resolveMedia } from './index.ts';
+import { kinds, type Media, type MediaField, type MediaRule } from '#catalogue';
+import { detectMimeType } from './detect-mime-type.ts';
+import { resolveMedia, validateInlineMedia } from './index.ts';
 
-const rule: MediaRule = { is: ['image'], maxBytes: 2 ** 20, maxPixels: 1_000_000, fitPixels: 100 };
-const picture = (width: number, height: number) =>
+const rule: MediaRule = { types: ['image'], maxBytes: 2 ** 20, maxPixels: 1_000_000, fitPixels: 100 };
+const createImage = (width: number, height: number) =>
   sharp({ create: { width, height, channels: 3, background: 'teal' } });
 const { signal } = new AbortController();
 
-function slot(source: string, over: Partial<MediaRule> = {}) {
-  const put: Media[] = [];
-  const one: MediaSlot = {
+function createField(source: string, ruleOverrides: Partial<MediaRule> = {}) {
+  const replaced: Media[] = [];
+  const field: MediaField = {
     param: 'image',
-    rule: { ...rule, ...over },
+    rule: { ...rule, ...ruleOverrides },
     source,
-    put: (media) => put.push(media),
+    replace: (media) => replaced.push(media),
   };
-  return { one, put };
+  return { field, replaced };
 }
-const none = async () => Promise.reject(new Error('not asked for'));
+const unexpected = async () => Promise.reject(new Error('should not be called'));
+const noSources = { readFile: unexpected, fetchUrl: unexpected };
 
 test.each<[string, (bytes: Buffer) => string, string]>([
-  ['no base64', () => '$$$', 'invalid_media'],
+  ['text that is not base64', () => '$$$', 'invalid_media'],
   ['a data URI without base64', () => 'data:image/png,abc', 'invalid_media'],
   [
     'an SVG',
@@ -28,73 +30,111 @@ test.each<[string, (bytes: Buffer) => string, string]>([
     'wrong_media_type',
   ],
   [
-    'a PNG that says it is sound',
+    'a PNG that is declared as audio',
     (png) => `data:audio/wav;base64,${png.toString('base64')}`,
     'wrong_media_type',
   ],
   ['half a header', (png) => png.subarray(0, 20).toString('base64'), 'broken_image'],
-  ['sound', () => Buffer.from('RIFF0000WAVEfmt ').toString('base64'), 'wrong_media_type'],
-])('%s is refused', async (_, make, code) => {
-  const png = await picture(10, 10).png().toBuffer();
-  await expect(judgeInline([slot(make(png)).one])).rejects.toMatchObject({
+  ['audio', () => Buffer.from('RIFF0000WAVEfmt ').toString('base64'), 'wrong_media_type'],
+  ['an archive', () => Buffer.from(`PK\x03\x04${'\0'.repeat(40)}`).toString('base64'), 'wrong_media_type'],
+])('%s is refused', async (_, buildSource, code) => {
+  const png = await createImage(10, 10).png().toBuffer();
+  await expect(validateInlineMedia([createField(buildSource(png)).field])).rejects.toMatchObject({
     status: 400,
     code,
     param: 'image',
   });
 });
 
-test('a picture of a few bytes and 900 million pixels is refused before it is decoded', async () => {
-  const png = await picture(4, 4).png().toBuffer();
+test('an archive is not a document', async () => {
+  const zip = Buffer.from(`PK\x03\x04${'\0'.repeat(40)}`).toString('base64');
+  const { field } = createField(zip, { types: ['document'] });
+  await expect(validateInlineMedia([field])).rejects.toMatchObject({ code: 'wrong_media_type' });
+  const pdf = createField(Buffer.from('%PDF-1.7').toString('base64'), { types: ['document'] });
+  await expect(validateInlineMedia([pdf.field])).resolves.toEqual({ files: [], urls: [] });
+});
+
+test('an image of a few bytes and 900 million pixels is refused before it is decoded', async () => {
+  const png = await createImage(4, 4).png().toBuffer();
   png.writeUInt32BE(30_000, 16);
   png.writeUInt32BE(30_000, 20);
-  await expect(judgeInline([slot(png.toString('base64')).one])).rejects.toMatchObject({ status: 400 });
+  await expect(validateInlineMedia([createField(png.toString('base64')).field])).rejects.toMatchObject({
+    status: 400,
+  });
 });
 
-test('bytes beyond the cap are refused', async () => {
-  const png = await picture(300, 300).png().toBuffer();
-  const { one } = slot(png.toString('base64'), { maxBytes: 100 });
-  await expect(judgeInline([one])).rejects.toMatchObject({ code: 'media_too_large' });
+test('a file larger than the limit is refused', async () => {
+  const png = await createImage(300, 300).png().toBuffer();
+  const { field } = createField(png.toString('base64'), { maxBytes: 100 });
+  await expect(validateInlineMedia([field])).rejects.toMatchObject({ code: 'media_too_large' });
 });
 
-test('files and addresses are left to be asked for', async () => {
+test('file ids and URLs are returned for the caller to check', async () => {
   const id = `file_${'a'.repeat(32)}`;
-  const slots = [slot(id).one, slot('https://x.test/a.png').one];
-  expect(await judgeInline(slots)).toEqual({
+  const fields = [createField(id).field, createField('https://x.test/a.png').field];
+  expect(await validateInlineMedia(fields)).toEqual({
     files: [{ id, param: 'image' }],
     urls: [{ url: 'https://x.test/a.png', param: 'image' }],
   });
 });
 
-test('what is large is scaled to fit, what is not stays as it came', async () => {
-  const large = slot((await picture(400, 200).jpeg().toBuffer()).toString('base64url'));
-  const png = await picture(40, 20).png().toBuffer();
-  const small = slot(`data:image/png;base64,${png.toString('base64')}`);
-  await resolveMedia([large.one, small.one], { readFile: none, fetchUrl: none }, signal);
-  expect(large.put[0]).toMatchObject({ type: 'image/webp', width: 100, height: 50 });
-  expect(small.put[0]).toMatchObject({ type: 'image/png', width: 40, height: 20 });
-  expect(Buffer.from(small.put[0]!.bytes).equals(png)).toBe(true);
+test('a large image is scaled to fit, a small one is not changed', async () => {
+  const large = createField((await createImage(400, 200).jpeg().toBuffer()).toString('base64url'));
+  const png = await createImage(40, 20).png().toBuffer();
+  const small = createField(`data:image/png;base64,${png.toString('base64')}`);
+  await resolveMedia([large.field, small.field], noSources, signal);
+  expect(large.replaced[0]).toMatchObject({ type: 'image/webp', width: 100, height: 50 });
+  expect(small.replaced[0]).toMatchObject({ type: 'image/png', width: 40, height: 20 });
+  expect(Buffer.from(small.replaced[0]!.bytes).equals(png)).toBe(true);
 });
 
-test('a file’s and an address’s bytes are judged like any', async () => {
-  const png = await picture(10, 10).png().toBuffer();
-  const on = {
+test('the bytes of files and URLs are checked like inline media', async () => {
+  const png = await createImage(10, 10).png().toBuffer();
+  const sources = {
     readFile: async () => png,
     fetchUrl: async () => ({ bytes: Buffer.from('<html>'), type: 'image/png' }),
   };
-  const file = slot(`file_${'a'.repeat(32)}`);
-  await resolveMedia([file.one], on, signal);
-  expect(file.put[0]!.type).toBe('image/png');
-  await expect(resolveMedia([slot('https://x.test/a.png').one], on, signal)).rejects.toMatchObject({
+  const file = createField(`file_${'a'.repeat(32)}`);
+  await resolveMedia([file.field], sources, signal);
+  expect(file.replaced[0]!.type).toBe('image/png');
+  const url = createField('https://x.test/a.png');
+  await expect(resolveMedia([url.field], sources, signal)).rejects.toMatchObject({
     code: 'wrong_media_type',
   });
 });
 
-test('images in a chat’s messages become data URIs', async () => {
-  const png = (await picture(10, 10).png().toBuffer()).toString('base64');
+test('images in chat messages become data URIs', async () => {
+  const png = (await createImage(10, 10).png().toBuffer()).toString('base64');
   const body = kinds['chat-completion'].body.parse({
     model: 'm',
     messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: png } }] }],
   });
-  await resolveMedia(kinds['chat-completion'].media!(body), { readFile: none, fetchUrl: none }, signal);
+  await resolveMedia(kinds['chat-completion'].listMediaFields!(body), noSources, signal);
   expect(JSON.stringify(body)).toContain(`data:image/png;base64,${png}`);
+});
+
+/** An MP4 container with this brand. */
+const buildMp4 = (brand: string) => Buffer.from(`\0\0\0\x18ftyp${brand}\0\0\0\0${brand}mp42`, 'latin1');
+/** An Ogg page with the first bytes of a codec's header. */
+const buildOgg = (header: string) => Buffer.from(`OggS${'\0'.repeat(24)}${header}`, 'latin1');
+
+test.each<[string, Buffer]>([
+  ['image/gif', Buffer.from('GIF89a')],
+  ['image/bmp', Buffer.from('BM\0\0\0\0')],
+  ['image/heic', buildMp4('heic')],
+  ['image/avif', buildMp4('avif')],
+  ['application/pdf', Buffer.from('%PDF-1.7')],
+  ['audio/wav', Buffer.from('RIFF0000WAVEfmt ')],
+  ['audio/flac', Buffer.from('fLaC\0\0\0\x22')],
+  ['audio/ogg', buildOgg('OpusHead')],
+  ['audio/ogg', buildOgg('\x01vorbis\0')],
+  ['audio/ogg', buildOgg('unknown codec')],
+  ['audio/mpeg', Buffer.from([0xff, 0xfb, 0x90, 0x44, 0, 0, 0, 0])],
+  ['audio/mpeg', Buffer.from('ID3\x03\0\0\0\0\0\0\xff\xfb\x90\0', 'latin1')],
+  ['audio/mp4', buildMp4('M4A ')],
+  ['video/mp4', buildMp4('isom')],
+  ['video/quicktime', buildMp4('qt  ')],
+  ['video/webm', Buffer.from('\x1aE\xdf\xa3\x87\x42\x82\x84webm', 'latin1')],
+])('%s is detected', async (type, bytes) => {
+  expect(await detectMimeType(bytes)).toBe(type);
 });

@@ -1,20 +1,20 @@
-/** What can be said of a request's media before it is queued: of those that came with it, everything but the decoding. */
-import type { MediaSlot } from '#catalogue';
+/** Validates a request's media before the request is queued. Inline media is checked, but not decoded. */
 import { parseMediaSource } from '@millrace/contracts';
+import type { MediaField } from '#catalogue';
 import { InvalidInput } from '#domain';
-import { readImageMetadata, checkMediaType } from './inspect-media.ts';
+import { checkMediaType, readImageMetadata } from './inspect-media.ts';
 
-/** @returns the ids of files, and the URLs, that are still to be asked for. @throws InvalidInput */
+/** @returns the file ids and the URLs in the fields; the caller checks those. @throws InvalidInput */
 export async function validateInlineMedia(
-  slots: readonly MediaSlot[],
+  fields: readonly MediaField[],
 ): Promise<{ files: { id: string; param: string }[]; urls: { url: string; param: string }[] }> {
   const files = [];
   const urls = [];
-  for (const { source, param, rule } of slots) {
+  for (const { source, param, rule } of fields) {
     const parsed = parseMediaSource(source);
     if (!parsed) {
       throw new InvalidInput(
-        `'${param}': give base64, a data URI, the id of an uploaded file, or an https URL.`,
+        `'${param}': send base64, a data URI, the id of an uploaded file, or an https URL.`,
         { code: 'invalid_media', param },
       );
     }
@@ -22,7 +22,7 @@ export async function validateInlineMedia(
     else if (parsed.form === 'url') urls.push({ url: parsed.url, param });
     else {
       const bytes = Buffer.from(parsed.base64, 'base64');
-      const type = checkMediaType(bytes, parsed.type, rule, param);
+      const type = await checkMediaType(bytes, parsed.type, rule, param);
       if (type.startsWith('image/')) await readImageMetadata(bytes, rule, param);
     }
   }

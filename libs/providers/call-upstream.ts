@@ -1,13 +1,13 @@
-/** A call through a client library: an abort comes out as its own reason, whatever the library makes of it. */
+/** Makes a call through a client library. If the signal is aborted, its reason is thrown, not the library's error. */
 export async function callUpstream<T>(
   signal: AbortSignal,
   call: () => Promise<T>,
-  translate: (error: unknown) => unknown,
+  translateError: (error: unknown) => unknown,
 ): Promise<T> {
   try {
     return await call();
   } catch (error) {
     signal.throwIfAborted();
-    throw translate(error);
+    throw translateError(error);
   }
 }

@@ -1,46 +1,39 @@
 /**
- * What a server says of its models' eyes: asked for when a request first brings an image, and believed for a while, so
- * that no request without images costs a call, and few of the others do.
+ * Whether models accept images, as the server reports it. Asked when a request with images first arrives, then cached:
+ * requests without images never cost a call, and those with images rarely do.
  */
+import { LRUCache } from 'lru-cache';
+import type { ModelAccess } from './run.ts';
 
-/** @returns null where the server does not say. */
-type Ask = (model: string, signal: AbortSignal) => Promise<boolean | null>;
+/** @returns null if the server does not report it. */
+type AskServer = (access: ModelAccess, signal: AbortSignal) => Promise<boolean | null>;
 
-interface Said {
-  readonly sees: Promise<boolean | null>;
-  until: number;
-}
+const knownMs = 600_000;
+const unknownMs = 30_000;
+/** Short, because the caller's request waits for it. */
+const timeoutMs = 2_000;
+const maxModels = 1_000;
 
-const believedMs = 600_000;
-const askAgainMs = 30_000;
-/** The request waits meanwhile. */
-const answerMs = 2_000;
-const most = 1_000;
-
-/** @returns whether a model sees; true where nothing is known: the upstream will say. */
-export function cacheImageSupport(ask: Ask): (model: string) => Promise<boolean> {
-  const said = new Map<string, Said>();
-  return async (model) => {
-    let known = said.get(model);
-    if (!known || known.until < Date.now()) {
-      const asked: Said = {
-        sees: ask(model, AbortSignal.timeout(answerMs)).catch(() => null),
-        until: Date.now() + askAgainMs,
-      };
-      void asked.sees.then((sees) => {
-        if (sees !== null) asked.until += believedMs;
-      });
-      said.delete(model);
-      said.set(model, (known = asked));
-      if (said.size > most) said.delete(said.keys().next().value!);
-    }
-    return (await known.sees) ?? true;
+/** @returns a function that is true for models about which nothing is known: the upstream then decides. */
+export function cacheImageSupport(ask: AskServer): (access: ModelAccess) => Promise<boolean> {
+  const cache = new LRUCache<string, Promise<boolean | null>>({ max: maxModels, ttl: unknownMs });
+  const request = (key: string, access: ModelAccess) => {
+    const answer = ask(access, AbortSignal.timeout(timeoutMs)).catch(() => null);
+    cache.set(key, answer);
+    void answer.then((accepts) => {
+      if (accepts !== null && cache.peek(key) === answer) cache.set(key, answer, { ttl: knownMs });
+    });
+    return answer;
+  };
+  return async (access) => {
+    const key = `${access.credential.id} ${access.model}`;
+    return (await (cache.get(key) ?? request(key, access))) ?? true;
   };
 }
 
 /**
- * A model in a list as OpenRouter (https://openrouter.ai/docs/overview/models) and Hugging Face's router
- * (https://router.huggingface.co/v1/models) have it; most servers name ids alone.
+ * A model in the lists of OpenRouter (https://openrouter.ai/docs/overview/models) and of Hugging Face's router
+ * (https://router.huggingface.co/v1/models). Most other servers list ids only.
  */
 export interface ListedModel {
   readonly id: string;

@@ -1,48 +1,59 @@
-/** Which provider serves a model: the part of its name before the first slash decides, and nothing else. */
+/** Finds the provider that serves a model: the part of the model's name before the first slash decides. */
 import { kinds, type KindId } from '#catalogue';
 import { InvalidInput } from '#domain';
-import type { Provider } from './provider.ts';
-import { createHuggingFace } from './huggingface/huggingface.ts';
+import type { ProviderCredential } from './credential.ts';
 import type { HuggingFaceOptions } from './huggingface/connection.ts';
-import type { OpenAICompatibleOptions } from './openai-compatible/connection.ts';
-import { createOllama } from './ollama/ollama.ts';
+import { createHuggingFace } from './huggingface/huggingface.ts';
 import type { OllamaOptions } from './ollama/connection.ts';
+import { createOllama } from './ollama/ollama.ts';
+import type { OpenAICompatibleOptions } from './openai-compatible/connection.ts';
 import { createOpenAICompatible } from './openai-compatible/openai-compatible.ts';
-import { createTransformers } from './transformers/transformers.ts';
-import type { LocalOptions } from './transformers/options.ts';
+import type { Provider } from './provider.ts';
+import type { ModelAccess } from './run.ts';
 import { sandbox } from './sandbox/sandbox.ts';
+import type { LocalOptions } from './transformers/options.ts';
+import { createTransformers } from './transformers/transformers.ts';
 
-export interface Route {
+/** Where a call goes: the provider, the model as the provider knows it, and the credential to call it with. */
+export interface Route extends ModelAccess {
   readonly provider: Provider;
-  /** The model as the provider knows it. */
-  readonly model: string;
 }
+
+export interface RouteOptions {
+  /** The workspace that the work belongs to. null: work of the instance itself. */
+  readonly workspaceId: string | null;
+}
+
+/** @returns null if the workspace has no credential of its own for this provider. */
+export type ResolveCredential = (provider: string, workspaceId: string) => ProviderCredential | null;
 
 export interface Providers {
   readonly list: readonly Provider[];
   /**
    * @param name `provider/model-id`, as callers write it.
-   * @throws InvalidInput, code `model_not_found`, saying what would be found.
+   * @throws InvalidInput, code `model_not_found`; the message says which names are valid.
    */
-  readonly route: (name: string, kind: KindId) => Route;
-  /** Gives back what they hold: threads, models. */
+  readonly route: (name: string, kind: KindId, options: RouteOptions) => Route;
+  /** Frees threads and models. */
   close(): Promise<void>;
 }
 
 export interface ProviderOptions {
-  /** Models on this machine. Unset: none. */
+  /** Models on this machine. Absent: none. */
   readonly local?: LocalOptions;
-  /** Hugging Face's router, and endpoints of one's own. Unset: none. */
+  /** Hugging Face's router and dedicated inference endpoints. Absent: none. */
   readonly huggingFace?: HuggingFaceOptions;
-  /** An Ollama server. Unset: none. */
+  /** An Ollama server. Absent: none. */
   readonly ollama?: OllamaOptions;
-  /** Servers that speak OpenAI's API, each under its name. */
+  /** Servers with OpenAI's API. Each is a provider under its own name. */
   readonly openaiCompatible?: readonly OpenAICompatibleOptions[];
+  /** Finds a workspace's own credential. @default every workspace uses the instance's default credentials */
+  readonly resolveCredential?: ResolveCredential;
 }
 
-/** Every provider there is, as a process's settings have it. One that holds models loads them when they are called. */
+/** Creates all providers of a process from its settings. Models are loaded when they are first called. */
 export function createProviders(options: ProviderOptions = {}): Providers {
-  const { local, huggingFace, ollama, openaiCompatible = [] } = options;
+  const { local, huggingFace, ollama, openaiCompatible = [], resolveCredential = () => null } = options;
   const list: readonly Provider[] = [
     ...(local ? [createTransformers(local)] : []),
     ...(huggingFace ? [createHuggingFace(huggingFace)] : []),
@@ -52,21 +63,25 @@ export function createProviders(options: ProviderOptions = {}): Providers {
   ];
   return {
     list,
-    route: (name, kind) => routeAmong(list, name, kind),
+    route(name, kind, { workspaceId }) {
+      const { provider, model } = findProvider(list, name, kind);
+      const own = workspaceId === null ? null : resolveCredential(provider.id, workspaceId);
+      return { provider, model, credential: own ?? provider.defaultCredential };
+    },
     async close() {
       for (const { models } of list) await models?.close();
     },
   };
 }
 
-function routeAmong(providers: readonly Provider[], name: string, kind: KindId): Route {
+function findProvider(providers: readonly Provider[], name: string, kind: KindId) {
   const slash = name.indexOf('/');
   const provider = providers.find(({ id }) => id === name.slice(0, Math.max(slash, 0)));
-  const details = { code: 'model_not_found', param: 'model' };
+  const details = { code: 'model_not_found', param: 'model' } as const;
   if (!provider) {
     const known = providers.map(({ id }) => `${id}/…`).join(', ');
     throw new InvalidInput(
-      `No provider serves this model. Models are named provider/model-id; providers: ${known}.`,
+      `No provider serves this model. Models are named provider/model-id. The providers are: ${known}.`,
       details,
     );
   }

@@ -1,28 +1,18 @@
-/** Media that a provider sent: its type is read from its first bytes, since servers often name another. */
+/** Media in a provider's response. The type is detected from the bytes, because servers often report another one. */
+import { fileTypeFromBuffer } from 'file-type';
 import type { Media } from '#catalogue';
 
-const signatures: readonly (readonly [string, number, string])[] = [
-  ['89504e47', 0, 'image/png'],
-  ['ffd8ff', 0, 'image/jpeg'],
-  ['57454250', 8, 'image/webp'],
-  ['57415645', 8, 'audio/wav'],
-  ['66747970', 4, 'video/mp4'],
-  ['1a45dfa3', 0, 'video/webm'],
-  ['4f676753', 0, 'audio/ogg'],
-  ['664c6143', 0, 'audio/flac'],
-  ['494433', 0, 'audio/mpeg'],
-  ['fffb', 0, 'audio/mpeg'],
-];
-
-/** @param named what the provider says that it is, for bytes that don't tell. */
-export function toMedia(bytes: Uint8Array, named: string): Media {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 16)).toString('hex');
-  const found = signatures.find(([hex, at]) => head.startsWith(hex, at * 2));
-  return { bytes, type: found?.[2] ?? named.split(';')[0]!.trim() };
+/** @param reportedType the type that the provider reports; used if the bytes are not of a known media type. */
+export async function toMedia(bytes: Uint8Array, reportedType: string): Promise<Media> {
+  const detected = await fileTypeFromBuffer(bytes);
+  const isMedia = detected && /^(image|audio|video)\//.test(detected.mime);
+  return { bytes, type: stripParameters(isMedia ? detected.mime : reportedType) };
 }
 
-/** The whole body of an answer. */
-export async function readMedia(response: Response, usual: string): Promise<Media> {
-  const named = response.headers.get('content-type') ?? usual;
-  return toMedia(new Uint8Array(await response.arrayBuffer()), named);
+const stripParameters = (type: string) => type.split(';')[0]!.trim();
+
+/** Reads the whole body. @param defaultType used if the response has no `content-type`. */
+export async function readMedia(response: Response, defaultType: string): Promise<Media> {
+  const reportedType = response.headers.get('content-type') ?? defaultType;
+  return toMedia(new Uint8Array(await response.arrayBuffer()), reportedType);
 }

@@ -1,6 +1,6 @@
 /**
- * Tokens of each input, where a server counts those of a whole call: each input bears its share by length.
- * @param total null or undefined where it counts none: then four characters are a token.
+ * Divides the token count of a whole call among its inputs, in proportion to their lengths. The shares add up to the total.
+ * @param total null or undefined if the server reports none: then four characters count as a token.
  */
 export function shareTokens(
   total: number | null | undefined,
@@ -10,13 +10,14 @@ export function shareTokens(
     typeof input === 'string' ? Math.ceil(input.length / 4) : input.length,
   );
   if (typeof total !== 'number') return lengths;
-  const sum = lengths.reduce((all, length) => all + length, 0) || 1;
-  let [seen, given] = [0, 0];
+  const totalLength = lengths.reduce((sum, length) => sum + length, 0) || 1;
+  let lengthSoFar = 0;
+  let assigned = 0;
   return lengths.map((length) => {
-    seen += length;
-    const upTo = Math.round((total * seen) / sum);
-    const own = upTo - given;
-    given = upTo;
-    return own;
+    lengthSoFar += length;
+    const cumulative = Math.round((total * lengthSoFar) / totalLength);
+    const share = cumulative - assigned;
+    assigned = cumulative;
+    return share;
   });
 }

@@ -1,6 +1,6 @@
-import type { Run } from './provider.ts';
+import type { Run } from './run.ts';
 
-/** A run of which nobody wants to hear before its end. Where it was begun upstream is forgotten with it. */
+/** A run that reports nothing and does not store the upstream run's id: a later attempt starts a new run. */
 export function createSilentRun(signal: AbortSignal): Run {
   return {
     signal,

@@ -1,23 +1,12 @@
-/** What comes in pieces, put together: the choices of a chat and of a text. */
-import type { Run } from './provider.ts';
+/** Assembles the choices of a streamed chat or text from its chunks. */
+import type { Run } from './run.ts';
+import type { UpstreamUsage } from './usage.ts';
 
-interface ToolCallPiece {
+interface ToolCallChunk {
   readonly index: number;
   readonly id?: string;
   readonly type?: string;
   readonly function?: { readonly name?: string; readonly arguments?: string };
-}
-
-/** As OpenAI's endpoints name it, old and new, and as others add to it. */
-export interface UpstreamUsage {
-  readonly prompt_tokens?: number;
-  readonly input_tokens?: number;
-  readonly completion_tokens?: number;
-  readonly output_tokens?: number;
-  /** Where tokens are not what is counted: of the sound that was listened to. */
-  readonly seconds?: number | undefined;
-  /** US dollars: https://openrouter.ai/docs/use-cases/usage-accounting; an object: https://docs.perplexity.ai. */
-  readonly cost?: number | { readonly total_cost?: number } | null | undefined;
 }
 
 export interface ChatChunk {
@@ -27,7 +16,7 @@ export interface ChatChunk {
     readonly delta?: {
       readonly content?: string | null;
       readonly reasoning_content?: string | null;
-      readonly tool_calls?: readonly ToolCallPiece[];
+      readonly tool_calls?: readonly ToolCallChunk[];
     };
     readonly finish_reason?: string | null;
   }[];
@@ -39,27 +28,32 @@ interface ToolCall {
   function: { name: string; arguments: string };
 }
 
-interface Choice {
+interface ChatChoice {
   content: string;
   reasoning: string;
-  readonly calls: ToolCall[];
+  readonly toolCalls: ToolCall[];
   finishReason: string | null;
 }
 
 export class ChatStreamCollector {
-  private readonly gathered: Choice[] = [];
+  private readonly collected: ChatChoice[] = [];
 
   add({ choices }: ChatChunk, run: Run): boolean {
-    let hasPassed = false;
+    let hasForwarded = false;
     for (const { index, delta = {}, finish_reason: finishReason = null } of choices ?? []) {
-      const choice = (this.gathered[index] ??= { content: '', reasoning: '', calls: [], finishReason: null });
+      const choice = (this.collected[index] ??= {
+        content: '',
+        reasoning: '',
+        toolCalls: [],
+        finishReason: null,
+      });
       const { content, reasoning_content: reasoning, tool_calls: toolCalls } = delta;
       choice.content += content ?? '';
       choice.reasoning += reasoning ?? '';
-      for (const piece of toolCalls ?? []) addTo(choice.calls, piece);
+      for (const chunk of toolCalls ?? []) addToolCallChunk(choice.toolCalls, chunk);
       choice.finishReason = finishReason ?? choice.finishReason;
       if (!content && !reasoning && !toolCalls && finishReason === null) continue;
-      hasPassed = true;
+      hasForwarded = true;
       run.stream({
         index,
         ...(content && { text: content }),
@@ -68,20 +62,20 @@ export class ChatStreamCollector {
         ...(finishReason !== null && { finishReason }),
       });
     }
-    return hasPassed;
+    return hasForwarded;
   }
 
   get isComplete(): boolean {
-    return this.gathered.length > 0 && this.gathered.every((choice) => choice.finishReason !== null);
+    return this.collected.length > 0 && this.collected.every((choice) => choice.finishReason !== null);
   }
 
   get choices() {
-    return this.gathered.map(({ content, reasoning, calls, finishReason }, index) => ({
+    return this.collected.map(({ content, reasoning, toolCalls, finishReason }, index) => ({
       index,
       message: {
         role: 'assistant',
-        content: content === '' && calls.length > 0 ? null : content,
-        ...(calls.length > 0 && { tool_calls: calls }),
+        content: content === '' && toolCalls.length > 0 ? null : content,
+        ...(toolCalls.length > 0 && { tool_calls: toolCalls }),
         ...(reasoning && { reasoning_content: reasoning }),
       },
       finish_reason: finishReason,
@@ -89,8 +83,8 @@ export class ChatStreamCollector {
   }
 }
 
-/** The first piece of a call has its id and name, the others more of its arguments. */
-function addTo(calls: ToolCall[], { index, id, type, function: part }: ToolCallPiece): void {
+/** The first chunk of a tool call has its id and name. Each further chunk has more of its arguments. */
+function addToolCallChunk(calls: ToolCall[], { index, id, type, function: part }: ToolCallChunk): void {
   const call = (calls[index] ??= { id: '', type: 'function', function: { name: '', arguments: '' } });
   if (id) call.id = id;
   if (type) call.type = type;
@@ -108,27 +102,27 @@ export interface TextChunk {
 }
 
 export class TextStreamCollector {
-  private readonly gathered: { text: string; finishReason: string | null }[] = [];
+  private readonly collected: { text: string; finishReason: string | null }[] = [];
 
   add({ choices }: TextChunk, run: Run): boolean {
-    let hasPassed = false;
+    let hasForwarded = false;
     for (const { index, text = '', finish_reason: finishReason = null } of choices ?? []) {
-      const choice = (this.gathered[index] ??= { text: '', finishReason: null });
+      const choice = (this.collected[index] ??= { text: '', finishReason: null });
       choice.text += text;
       choice.finishReason = finishReason ?? choice.finishReason;
       if (text === '' && finishReason === null) continue;
-      hasPassed = true;
+      hasForwarded = true;
       run.stream({ index, ...(text && { text }), ...(finishReason !== null && { finishReason }) });
     }
-    return hasPassed;
+    return hasForwarded;
   }
 
   get isComplete(): boolean {
-    return this.gathered.length > 0 && this.gathered.every((choice) => choice.finishReason !== null);
+    return this.collected.length > 0 && this.collected.every((choice) => choice.finishReason !== null);
   }
 
   get choices() {
-    return this.gathered.map(({ text, finishReason }, index) => ({
+    return this.collected.map(({ text, finishReason }, index) => ({
       index,
       text,
       finish_reason: finishReason,

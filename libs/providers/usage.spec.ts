@@ -1,4 +1,4 @@
-import { parseUsage } from './collect-stream.ts';
+import { parseUsage } from './usage.ts';
 
 test.each([
   [

@@ -1,38 +1,38 @@
-/** Chat through the router, which chooses who serves the model, or at an endpoint; streamed where the caller reads along. */
+/** Chat through the router, which chooses the inference provider, or at a dedicated inference endpoint. */
 import type { InferenceClient } from '@huggingface/inference';
 import type { OutputOf } from '#catalogue';
+import { collectStream } from '../collect-stream.ts';
 import { invalidOutput } from '../failures.ts';
-import { collectStream, parseUsage } from '../collect-stream.ts';
-import type { Handler } from '../provider.ts';
+import type { Handler } from '../run.ts';
 import { ChatStreamCollector, type ChatChunk } from '../stream-collectors.ts';
+import { parseUsage } from '../usage.ts';
 import type { Connection } from './connection.ts';
-import type { InferenceEndpoints } from './images.ts';
-import { parseTarget } from './target.ts';
 
 export const chatCompletion =
-  (deps: Connection, endpoints: InferenceEndpoints): Handler<'chat-completion'> =>
-  async ({ model, input: { metadata: _, ...input } }, run) => {
+  (connection: Connection): Handler<'chat-completion'> =>
+  async ({ model, credential, input: { metadata: _, ...input } }, run) => {
     const { signal } = run;
-    // The router reads the suffix itself, and needs no look-up of who serves the model.
-    const { routed, endpointUrl } = parseTarget(model, endpoints);
-    const target = { model: routed, routed, provider: null, endpointUrl };
+    // The router's chat API reads the suffix itself, so the client needs no look-up of the model's provider.
+    const { modelWithSuffix, endpointUrl } = connection.parseTarget(model);
+    const target = { model: modelWithSuffix, modelWithSuffix, provider: null, endpointUrl };
     const body = input as unknown as Parameters<InferenceClient['chatCompletion']>[0];
     if (input.stream) {
-      const asked = { ...body, stream_options: { include_usage: true } };
+      const streamed = { ...body, stream_options: { include_usage: true } };
       return collectStream<ChatChunk, OutputOf<'chat-completion'>>(
         'Hugging Face',
         run,
         new ChatStreamCollector(),
-        (take) =>
-          deps.call(target, signal, async (client, { to, options }) => {
-            for await (const chunk of client.chatCompletionStream({ ...asked, ...to }, options)) take(chunk);
+        (onChunk) =>
+          connection.callTarget(target, credential, signal, async (client, { to, options }) => {
+            const chunks = client.chatCompletionStream({ ...streamed, ...to }, options);
+            for await (const chunk of chunks) onChunk(chunk);
           }),
       );
     }
-    const answer = await deps.call(target, signal, (client, { to, options }) =>
+    const answer = await connection.callTarget(target, credential, signal, (client, { to, options }) =>
       client.chatCompletion({ ...body, ...to }, options),
     );
-    if (!Array.isArray(answer.choices)) throw invalidOutput('it holds no choices');
+    if (!Array.isArray(answer.choices)) throw invalidOutput('it has no choices');
     return {
       choices: answer.choices,
       usage: parseUsage(answer.usage),

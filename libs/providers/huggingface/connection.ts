@@ -1,6 +1,7 @@
 /**
- * Hugging Face through its own client: without its retries, which are endless, and with a fetch of ours, since its
- * errors carry no headers and it knows no other host than huggingface.co's.
+ * Calls Hugging Face through its own client, `@huggingface/inference`. The client's retries are turned off, because
+ * they are endless. Requests go through our own `fetch`: the client's errors carry no headers, and it cannot be
+ * pointed at other hosts than huggingface.co's.
  */
 import {
   InferenceClient,
@@ -12,33 +13,35 @@ import {
 } from '@huggingface/inference';
 import { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
+import type { ProviderCredential } from '../credential.ts';
 import {
   buildUpstreamFailure,
+  invalidOutput,
   isNetworkError,
   isParseError,
-  invalidOutput,
   unreachable,
   unsupportedRequest,
 } from '../failures.ts';
-import type { Target } from './target.ts';
+import type { ModelAccess } from '../run.ts';
+import { parseTarget, type InferenceEndpoints, type Target } from './target.ts';
 
 export interface HuggingFaceOptions {
-  /** Unset where only endpoints that ask for none are used. */
+  /** The token of the default credential. Absent if only inference endpoints without authentication are used. */
   readonly token?: string;
-  /** Dedicated endpoints by name: URLs. */
-  readonly endpoints: ReadonlyMap<string, string>;
-  /** What stands in for `https://huggingface.co`. */
-  readonly hub?: string;
-  /** What stands in for `https://router.huggingface.co`. */
-  readonly router?: string;
-  /** Calls under way at once, in all and to one model. */
+  /** URLs of dedicated inference endpoints, by name. */
+  readonly inferenceEndpoints: InferenceEndpoints;
+  /** Replaces `https://huggingface.co`. */
+  readonly hubUrl?: string;
+  /** Replaces `https://router.huggingface.co`. */
+  readonly routerUrl?: string;
+  /** Maximum concurrent calls, in total and per model. */
   readonly concurrency: number;
-  readonly concurrencyOf?: (model: string) => number | undefined;
+  readonly getModelConcurrency?: (model: string) => number | undefined;
 }
 
 type Headers = Response['headers'];
 
-/** Arguments that say where a call goes, and the options that each call is made with. */
+/** Arguments for the client's methods: where the call goes, and the options of each call. */
 export interface ClientArguments {
   readonly to: { readonly model?: string; readonly provider?: never; readonly endpointUrl?: string };
   readonly options: {
@@ -48,127 +51,150 @@ export interface ClientArguments {
   };
 }
 
-/** It writes a line to the console at each call. */
-const silent = () => undefined;
-setLogger({ debug: silent, info: silent, warn: silent, error: silent, log: silent });
+/** The client logs a line to the console for each call. */
+const discard = () => undefined;
+setLogger({ debug: discard, info: discard, warn: discard, error: discard, log: discard });
 
-const hub = 'https://huggingface.co';
-const router = 'https://router.huggingface.co';
+export const hubUrl = 'https://huggingface.co';
+export const routerUrl = 'https://router.huggingface.co';
+
+type RunClient<T> = (client: InferenceClient, args: ClientArguments) => Promise<T>;
 
 export class Connection {
-  private readonly client: InferenceClient;
+  constructor(private readonly options: HuggingFaceOptions) {}
 
-  constructor(private readonly options: HuggingFaceOptions) {
-    this.client = new InferenceClient(options.token);
+  /** @throws InvalidInput, code `model_not_found`. */
+  parseTarget(model: string): Target {
+    return parseTarget(model, this.options.inferenceEndpoints);
   }
 
-  /** @throws ProviderFailure, or the reason of the signal. */
-  async call<T>(
+  /** @throws ProviderFailure, InvalidInput, or the signal's reason. */
+  call<T>({ model, credential }: ModelAccess, signal: AbortSignal, run: RunClient<T>): Promise<T> {
+    return this.callTarget(this.parseTarget(model), credential, signal, run);
+  }
+
+  /** @throws ProviderFailure, or the signal's reason. */
+  async callTarget<T>(
     { model, provider, endpointUrl }: Target,
+    credential: ProviderCredential,
     signal: AbortSignal,
-    run: (client: InferenceClient, going: ClientArguments) => Promise<T>,
+    run: RunClient<T>,
   ): Promise<T> {
-    let headers: Headers | null = null;
-    const keepHeaders: typeof fetch = async (url, init) => {
+    const token = await credential.getToken();
+    let errorHeaders: Headers | null = null;
+    const fetchAndKeepHeaders: typeof fetch = async (url, init) => {
       const response = await this.fetch(url, { ...init, signal });
-      if (!response.ok) headers = response.headers;
+      if (!response.ok) errorHeaders = response.headers;
       return response;
     };
     const to = (
       endpointUrl ? { endpointUrl } : { model, provider: provider ?? 'auto' }
     ) as ClientArguments['to'];
-    const options = { signal, fetch: keepHeaders, retry_on_error: false } as const;
+    const options = { signal, fetch: fetchAndKeepHeaders, retry_on_error: false } as const;
     return callUpstream(
       signal,
-      () => run(this.client, { to, options }),
-      (error) => this.translate(error, model, headers),
+      () => run(new InferenceClient(token), { to, options }),
+      (error) => translateError(error, model, token, errorHeaders),
     );
   }
 
-  /** For what the client has no method for: the Hub's API and the providers' queues, with the token. */
-  async request<T>(path: string, model: string, signal: AbortSignal, init: RequestInit = {}): Promise<T> {
-    const { token } = this.options;
+  /** For what the client has no method for: the Hub's API and the queues of inference providers. */
+  async request<T>(
+    url: string,
+    { model, credential }: ModelAccess,
+    signal: AbortSignal,
+    init: RequestInit = {},
+  ): Promise<T> {
+    const token = await credential.getToken();
     return callUpstream(
       signal,
       async () => {
-        const response = await this.fetch(path, {
+        const response = await this.fetch(url, {
           ...init,
           signal,
           headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
         });
         if (response.ok) return (await response.json()) as T;
-        const message = (await response.text()).slice(0, 1_000);
-        throw this.refused(response.status, messageOf(message), response.headers, model, undefined);
+        const body = (await response.text()).slice(0, 1_000);
+        const error = { status: response.status, message: parseMessage(body), headers: response.headers };
+        throw buildFailure({ ...error, cause: undefined }, model, token);
       },
-      (error) => this.translate(error, model, null),
+      (error) => translateError(error, model, token, null),
     );
   }
 
-  /** A result that a provider named by URL; the token does not go there. */
+  /** Downloads a result from the URL that a provider returned. The token is not sent there. */
   async download(url: string, signal: AbortSignal): Promise<Response> {
     return callUpstream(
       signal,
       async () => {
         const response = await fetch(url, { signal });
-        if (!response.ok) throw unreachable('The store of the result', undefined);
+        if (!response.ok) throw unreachable('The server that holds the result', undefined);
         return response;
       },
-      (error) => this.translate(error, '', null),
+      (error) => translateError(error, '', undefined, null),
     );
   }
 
   private fetch(url: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> {
     const text = url instanceof Request ? url.url : url.toString();
-    const { hub: ownHub = hub, router: ownRouter = router } = this.options;
-    if (text.startsWith(`${router}/`)) return fetch(ownRouter + text.slice(router.length), init);
-    if (text.startsWith(`${hub}/`)) return fetch(ownHub + text.slice(hub.length), init);
+    const { hubUrl: ownHub = hubUrl, routerUrl: ownRouter = routerUrl } = this.options;
+    if (text.startsWith(`${routerUrl}/`)) return fetch(ownRouter + text.slice(routerUrl.length), init);
+    if (text.startsWith(`${hubUrl}/`)) return fetch(ownHub + text.slice(hubUrl.length), init);
     return fetch(text, init);
-  }
-
-  private translate(error: unknown, model: string, headers: Headers | null): unknown {
-    if (error instanceof ProviderFailure) return error;
-    if (error instanceof InferenceClientProviderApiError || error instanceof InferenceClientHubApiError) {
-      const { status, body } = error.httpResponse;
-      return this.refused(status, messageOf(body) || error.message, headers, model, error);
-    }
-    if (error instanceof InferenceClientInputError) return unsupportedRequest(error.message, 'model');
-    if (error instanceof InferenceClientProviderOutputError)
-      return invalidOutput('the provider sent another shape', error);
-    if (isNetworkError(error)) return unreachable('Hugging Face', error);
-    if (isParseError(error)) return invalidOutput('it is not JSON', error);
-    return error;
-  }
-
-  private refused(status: number, message: string, headers: Headers | null, model: string, cause: unknown) {
-    return buildUpstreamFailure(
-      { status, message, headers, cause },
-      {
-        provider: 'Hugging Face',
-        secret: this.options.token,
-        advice: {
-          token: 'Set HF_TOKEN to a token with leave to make calls to Inference Providers.',
-          credit: 'The account of HF_TOKEN has no credit left: see https://huggingface.co/settings/billing.',
-          model: `See https://huggingface.co/${model}: ask for access there if it is gated, and look who serves it.`,
-        },
-      },
-    );
   }
 }
 
-/** What an error's body says: text, or JSON with `error` or `message` somewhere. */
-function messageOf(body: unknown): string {
+function translateError(
+  error: unknown,
+  model: string,
+  token: string | undefined,
+  headers: Headers | null,
+): unknown {
+  if (error instanceof ProviderFailure) return error;
+  if (error instanceof InferenceClientProviderApiError || error instanceof InferenceClientHubApiError) {
+    const { status, body } = error.httpResponse;
+    const message = parseMessage(body) || error.message;
+    return buildFailure({ status, message, headers, cause: error }, model, token);
+  }
+  if (error instanceof InferenceClientInputError) return unsupportedRequest(error.message, 'model');
+  if (error instanceof InferenceClientProviderOutputError)
+    return invalidOutput('it does not have the format that the client expects', error);
+  if (isNetworkError(error)) return unreachable('Hugging Face', error);
+  if (isParseError(error)) return invalidOutput('it is not JSON', error);
+  return error;
+}
+
+function buildFailure(
+  error: Parameters<typeof buildUpstreamFailure>[0],
+  model: string,
+  token: string | undefined,
+): ProviderFailure {
+  return buildUpstreamFailure(error, {
+    provider: 'Hugging Face',
+    secret: token,
+    advice: {
+      token: 'Set HF_TOKEN to a token with permission to call Inference Providers.',
+      credit: 'The account of HF_TOKEN has no credit left: see https://huggingface.co/settings/billing.',
+      model: `See https://huggingface.co/${model}: request access there if the model is gated, and check which providers serve it.`,
+    },
+  });
+}
+
+/** @returns the message of an error body: text, or JSON with `error`, `message` or `detail` at any depth. */
+function parseMessage(body: unknown): string {
   if (typeof body === 'string') {
     try {
-      return messageOf(JSON.parse(body));
+      return parseMessage(JSON.parse(body));
     } catch {
       return body;
     }
   }
   if (typeof body !== 'object' || body === null) return '';
   const { error, message, detail } = body as Record<string, unknown>;
-  for (const said of [error, message, detail]) {
-    if (typeof said === 'string') return said;
-    if (typeof said === 'object' && said !== null) return messageOf(said);
+  for (const value of [error, message, detail]) {
+    if (typeof value === 'string') return value;
+    if (typeof value === 'object' && value !== null) return parseMessage(value);
   }
   return '';
 }

@@ -1,66 +1,67 @@
-/** Hugging Face: Inference Providers through the router, and dedicated endpoints. Its table is what its client has methods for. */
-import { fingerprint } from '../fingerprint.ts';
-import type { Provider } from '../provider.ts';
+/**
+ * Hugging Face: Inference Providers through the router, and dedicated inference endpoints. It runs the kinds that its
+ * client library has methods for.
+ */
+import { createDefaultCredential } from '../credential.ts';
 import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
-import { Connection, type HuggingFaceOptions } from './connection.ts';
+import type { Provider } from '../provider.ts';
 import { chatCompletion } from './chat.ts';
-import { imageToImage, imageToVideo, textToImage, textToVideo } from './images.ts';
+import { Connection, routerUrl, type HuggingFaceOptions } from './connection.ts';
+import * as media from './image-and-audio.ts';
+import { imageToImage, textToImage } from './images.ts';
 import { cancelInQueue } from './provider-queues.ts';
-import * as senses from './image-and-audio.ts';
-import { parseTarget } from './target.ts';
 import * as text from './text.ts';
-
-/** Models of its chat, with what goes into them. */
-const routerModels = 'https://router.huggingface.co/v1/models';
+import { imageToVideo, textToVideo } from './videos.ts';
 
 export function createHuggingFace(options: HuggingFaceOptions): Provider {
-  const on = new Connection(options);
-  const { endpoints, concurrency, concurrencyOf: getModelConcurrency, token } = options;
+  const connection = new Connection(options);
   return {
     id: 'hf',
     pool: 'remote',
     isBilled: () => true,
-    ...(token && { token: fingerprint(token) }),
-    concurrency,
-    getModelConcurrency,
+    defaultCredential: createDefaultCredential('hf', options.token),
+    concurrency: options.concurrency,
+    getModelConcurrency: options.getModelConcurrency,
     handlers: {
-      'audio-classification': senses.audioClassification(on, endpoints),
-      'automatic-speech-recognition': senses.automaticSpeechRecognition(on, endpoints),
-      'chat-completion': chatCompletion(on, endpoints),
-      'document-question-answering': senses.documentQuestionAnswering(on, endpoints),
-      embeddings: text.embeddings(on, endpoints),
-      'fill-mask': text.fillMask(on, endpoints),
-      'image-classification': senses.imageClassification(on, endpoints),
-      'image-segmentation': senses.imageSegmentation(on, endpoints),
-      'image-to-image': imageToImage(on, endpoints),
-      'image-to-text': senses.imageToText(on, endpoints),
-      'image-to-video': imageToVideo(on, endpoints),
-      'object-detection': senses.objectDetection(on, endpoints),
-      'question-answering': text.questionAnswering(on, endpoints),
-      'sentence-similarity': text.sentenceSimilarity(on, endpoints),
-      summarization: text.summarization(on, endpoints),
-      'table-question-answering': text.tableQuestionAnswering(on, endpoints),
-      'text-classification': text.textClassification(on, endpoints),
-      'text-generation': text.textGeneration(on, endpoints),
-      'text-to-audio': senses.textToAudio(on, endpoints),
-      'text-to-image': textToImage(on, endpoints),
-      'text-to-speech': senses.textToSpeech(on, endpoints),
-      'text-to-video': textToVideo(on, endpoints),
-      'token-classification': text.tokenClassification(on, endpoints),
-      translation: text.translation(on, endpoints),
-      'visual-question-answering': senses.visualQuestionAnswering(on, endpoints),
-      'zero-shot-classification': text.zeroShotClassification(on, endpoints),
-      'zero-shot-image-classification': senses.zeroShotImageClassification(on, endpoints),
+      'audio-classification': media.audioClassification(connection),
+      'automatic-speech-recognition': media.automaticSpeechRecognition(connection),
+      'chat-completion': chatCompletion(connection),
+      'document-question-answering': media.documentQuestionAnswering(connection),
+      embeddings: text.embeddings(connection),
+      'fill-mask': text.fillMask(connection),
+      'image-classification': media.imageClassification(connection),
+      'image-segmentation': media.imageSegmentation(connection),
+      'image-to-image': imageToImage(connection),
+      'image-to-text': media.imageToText(connection),
+      'image-to-video': imageToVideo(connection),
+      'object-detection': media.objectDetection(connection),
+      'question-answering': text.questionAnswering(connection),
+      'sentence-similarity': text.sentenceSimilarity(connection),
+      summarization: text.summarization(connection),
+      'table-question-answering': text.tableQuestionAnswering(connection),
+      'text-classification': text.textClassification(connection),
+      'text-generation': text.textGeneration(connection),
+      'text-to-audio': media.textToAudio(connection),
+      'text-to-image': textToImage(connection),
+      'text-to-speech': media.textToSpeech(connection),
+      'text-to-video': textToVideo(connection),
+      'token-classification': text.tokenClassification(connection),
+      translation: text.translation(connection),
+      'visual-question-answering': media.visualQuestionAnswering(connection),
+      'zero-shot-classification': text.zeroShotClassification(connection),
+      'zero-shot-image-classification': media.zeroShotImageClassification(connection),
     },
-    acceptsImages: cacheImageSupport(async (name, signal) => {
-      const { model, endpointUrl } = parseTarget(name, endpoints);
+    acceptsImages: cacheImageSupport(async (access, signal) => {
+      const { model, endpointUrl } = connection.parseTarget(access.model);
       if (endpointUrl) return null;
-      return findImageSupport(
-        (await on.request<{ data: ListedModel[] }>(routerModels, model, signal)).data,
-        model,
+      const { data } = await connection.request<{ data: ListedModel[] }>(
+        `${routerUrl}/v1/models`,
+        { ...access, model },
+        signal,
       );
+      return findImageSupport(data, model);
     }),
-    cancelRun: (model, run) => cancelInQueue(on, parseTarget(model, endpoints), run),
-    checkModel: (model) => void parseTarget(model, endpoints),
+    cancelRun: (access, runId) => cancelInQueue(connection, access, runId),
+    checkModel: (model) => void connection.parseTarget(model),
   };
 }

@@ -1,129 +1,122 @@
-/** Pictures and sound: to labels, regions, texts and answers; and texts to sound. */
+/** Tasks on images and audio: classification, detection, captions, questions, transcription, speech. */
 import type { KindId } from '#catalogue';
 import { toMedia } from '../response-media.ts';
-import type { Handler } from '../provider.ts';
+import type { Handler } from '../run.ts';
 import type { Connection } from './connection.ts';
-import { toBlob, blobToMedia, type InferenceEndpoints } from './images.ts';
-import { parseTarget } from './target.ts';
+import { blobToMedia, toBlob } from './blobs.ts';
 
-type Make<K extends KindId> = (deps: Connection, endpoints: InferenceEndpoints) => Handler<K>;
+type BuildHandler<K extends KindId> = (connection: Connection) => Handler<K>;
 
-/** Models send all that they know; few take a number of their own. */
-const best = <T>(found: readonly T[], topK: number | undefined): T[] => found.slice(0, topK ?? found.length);
+/** Most models return all labels and accept no `top_k`. Labels come best first. */
+const takeTop = <T>(labels: readonly T[], topK: number | undefined): T[] =>
+  labels.slice(0, topK ?? labels.length);
 
-export const imageClassification: Make<'image-classification'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image, top_k } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const imageClassification: BuildHandler<'image-classification'> =
+  (connection) =>
+  async ({ input: { image, top_k }, ...access }, { signal }) => {
+    const labels = await connection.call(access, signal, (client, { to, options }) =>
       client.imageClassification({ ...to, inputs: toBlob(image) }, options),
     );
-    return { labels: best(found, top_k) };
+    return { labels: takeTop(labels, top_k) };
   };
 
-export const zeroShotImageClassification: Make<'zero-shot-image-classification'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image, metadata: _, ...parameters } }, { signal }) => ({
-    labels: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const zeroShotImageClassification: BuildHandler<'zero-shot-image-classification'> =
+  (connection) =>
+  async ({ input: { image, metadata: _, ...parameters }, ...access }, { signal }) => ({
+    labels: await connection.call(access, signal, (client, { to, options }) =>
       client.zeroShotImageClassification({ ...to, inputs: toBlob(image), parameters }, options),
     ),
   });
 
-export const objectDetection: Make<'object-detection'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image, threshold = 0 } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const objectDetection: BuildHandler<'object-detection'> =
+  (connection) =>
+  async ({ input: { image, threshold = 0 }, ...access }, { signal }) => {
+    const objects = await connection.call(access, signal, (client, { to, options }) =>
       client.objectDetection({ ...to, inputs: toBlob(image) }, options),
     );
-    return { objects: found.filter(({ score }) => score >= threshold) };
+    return { objects: objects.filter(({ score }) => score >= threshold) };
   };
 
-export const imageSegmentation: Make<'image-segmentation'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image, metadata: _, ...parameters } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const imageSegmentation: BuildHandler<'image-segmentation'> =
+  (connection) =>
+  async ({ input: { image, metadata: _, ...parameters }, ...access }, { signal }) => {
+    const found = await connection.call(access, signal, (client, { to, options }) =>
       client.imageSegmentation({ ...to, inputs: toBlob(image), parameters }, options),
     );
-    return {
-      segments: found.map(({ label, score, mask }) => ({
-        label,
-        ...(score !== undefined && { score }),
-        mask: toMedia(Buffer.from(mask, 'base64'), 'image/png'),
-      })),
-    };
+    const segments = found.map(async ({ label, score, mask }) => ({
+      label,
+      ...(score !== undefined && { score }),
+      mask: await toMedia(Buffer.from(mask, 'base64'), 'image/png'),
+    }));
+    return { segments: await Promise.all(segments) };
   };
 
-export const imageToText: Make<'image-to-text'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const imageToText: BuildHandler<'image-to-text'> =
+  (connection) =>
+  async ({ input: { image }, ...access }, { signal }) => {
+    const output = await connection.call(access, signal, (client, { to, options }) =>
       client.imageToText({ ...to, data: toBlob(image) }, options),
     );
-    return { text: (found as { generated_text?: string }).generated_text ?? '' };
+    return { text: (output as { generated_text?: string }).generated_text ?? '' };
   };
 
-export const visualQuestionAnswering: Make<'visual-question-answering'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image, question } }, { signal }) => {
-    const { answer = '', score } = await deps.call(
-      parseTarget(model, endpoints),
-      signal,
-      (client, { to, options }) =>
-        client.visualQuestionAnswering({ ...to, inputs: { image: toBlob(image), question } }, options),
+export const visualQuestionAnswering: BuildHandler<'visual-question-answering'> =
+  (connection) =>
+  async ({ input: { image, question }, ...access }, { signal }) => {
+    const { answer = '', score } = await connection.call(access, signal, (client, { to, options }) =>
+      client.visualQuestionAnswering({ ...to, inputs: { image: toBlob(image), question } }, options),
     );
     return { answers: [{ answer, score }] };
   };
 
-export const documentQuestionAnswering: Make<'document-question-answering'> =
-  (deps, endpoints) =>
-  async ({ model, input: { image, question } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const documentQuestionAnswering: BuildHandler<'document-question-answering'> =
+  (connection) =>
+  async ({ input: { image, question }, ...access }, { signal }) => {
+    const output = await connection.call(access, signal, (client, { to, options }) =>
       client.documentQuestionAnswering({ ...to, inputs: { image: toBlob(image), question } }, options),
     );
-    const { answer, score, start, end } = found;
+    const { answer, score, start, end } = output;
     return { answers: [{ answer, score, start, end }] };
   };
 
-export const audioClassification: Make<'audio-classification'> =
-  (deps, endpoints) =>
-  async ({ model, input: { audio, top_k } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const audioClassification: BuildHandler<'audio-classification'> =
+  (connection) =>
+  async ({ input: { audio, top_k }, ...access }, { signal }) => {
+    const labels = await connection.call(access, signal, (client, { to, options }) =>
       client.audioClassification({ ...to, inputs: toBlob(audio) }, options),
     );
-    return { labels: best(found, top_k) };
+    return { labels: takeTop(labels, top_k) };
   };
 
-export const automaticSpeechRecognition: Make<'automatic-speech-recognition'> =
-  (deps, endpoints) =>
-  async ({ model, input: { audio } }, { signal }) => {
-    const { text, chunks } = await deps.call(
-      parseTarget(model, endpoints),
-      signal,
-      (client, { to, options }) =>
-        client.automaticSpeechRecognition({ ...to, inputs: toBlob(audio) }, options),
+export const automaticSpeechRecognition: BuildHandler<'automatic-speech-recognition'> =
+  (connection) =>
+  async ({ input: { audio }, ...access }, { signal }) => {
+    const { text, chunks } = await connection.call(access, signal, (client, { to, options }) =>
+      client.automaticSpeechRecognition({ ...to, inputs: toBlob(audio) }, options),
     );
-    const times = chunks?.map(({ text: said, timestamp: [start = 0, end = null] }) => ({
-      text: said,
+    const timedChunks = chunks?.map(({ text: chunkText, timestamp: [start = 0, end = null] }) => ({
+      text: chunkText,
       start,
       end,
     }));
-    return { text, ...(times && { chunks: times }) };
+    return { text, ...(timedChunks && { chunks: timedChunks }) };
   };
 
-export const textToSpeech: Make<'text-to-speech'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text } }, { signal }) => {
-    const blob = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const textToSpeech: BuildHandler<'text-to-speech'> =
+  (connection) =>
+  async ({ input: { text }, ...access }, { signal }) => {
+    const blob = await connection.call(access, signal, (client, { to, options }) =>
       client.textToSpeech({ ...to, inputs: text }, options),
     );
     return { audio: await blobToMedia(blob, 'audio/wav') };
   };
 
-export const textToAudio: Make<'text-to-audio'> =
-  (deps, endpoints) =>
-  async ({ model, input: { prompt, seconds, metadata: _, ...more } }, { signal }) => {
+export const textToAudio: BuildHandler<'text-to-audio'> =
+  (connection) =>
+  async ({ input: { prompt, seconds, metadata: _, ...more }, ...access }, { signal }) => {
     const parameters = { ...more, ...(seconds && { seconds_total: seconds }) };
-    const found: unknown = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+    const blob: unknown = await connection.call(access, signal, (client, { to, options }) =>
       client.textToAudio({ ...to, inputs: prompt, parameters }, options),
     );
-    return { audio: await blobToMedia(found as Blob, 'audio/wav') };
+    return { audio: await blobToMedia(blob as Blob, 'audio/wav') };
   };

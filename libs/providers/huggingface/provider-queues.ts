@@ -1,177 +1,112 @@
 /**
- * Pictures and films through the queues of the inference providers, fal's (https://docs.fal.ai/model-endpoints/queue)
- * and Replicate's (https://replicate.com/docs/reference/http), both behind the router. The client would begin the run
- * and wait for it in memory; here its id is kept, so that a worker that comes after a crash goes on with it.
+ * Runs image and video generation through the queues of the inference providers behind the router. The client library
+ * would start the run and wait for it in memory. Here the run's id is stored, so that a worker resumes it after a crash.
  */
 import type { Media } from '#catalogue';
-import { ProviderFailure } from '#domain';
-import { invalidOutput, unsupportedRequest } from '../failures.ts';
-import { readMedia } from '../response-media.ts';
+import { unsupportedRequest } from '../failures.ts';
 import { pollUntilDone } from '../poll-until-done.ts';
-import type { Run } from '../provider.ts';
-import { createSilentRun } from '../silent-run.ts';
-import type { Connection } from './connection.ts';
-import type { Target } from './target.ts';
+import { readMedia } from '../response-media.ts';
+import type { ModelAccess, Run } from '../run.ts';
+import { hubUrl, type Connection } from './connection.ts';
+import { createFalQueue } from './fal-queue.ts';
+import type { CreateQueue, SendRequest } from './queue.ts';
+import { createReplicateQueue } from './replicate-queue.ts';
 
-const router = 'https://router.huggingface.co';
-const hub = 'https://huggingface.co';
+/** The provider's time limit for accepting a cancel. */
+const cancelTimeoutMs = 10_000;
 
-/** How long the provider has to take note of a cancel. */
-const cancelMs = 10_000;
+const queues: Readonly<Record<string, CreateQueue>> = {
+  'fal-ai': createFalQueue,
+  replicate: createReplicateQueue,
+};
 
-interface Mapped {
+/** An inference provider that serves the model, as the Hub lists it. */
+interface ProviderMapping {
   readonly provider: string;
   readonly providerId: string;
   readonly status: string;
 }
 
-type Mapping = Record<string, Omit<Mapped, 'provider'>> | readonly Mapped[];
+type HubMapping = Record<string, Omit<ProviderMapping, 'provider'>> | readonly ProviderMapping[];
 
-/** Who of those that have a queue serves the model, or has the run that an earlier attempt began; null where none. */
-export async function findQueue(deps: Connection, target: Target, run: Run): Promise<Mapped | null> {
-  const [begunAt] = run.resume?.split(' ') ?? [];
-  if (begunAt) return { provider: begunAt, providerId: '', status: 'live' };
-  const path = `${hub}/api/models/${target.model}?expand[]=inferenceProviderMapping`;
-  const { inferenceProviderMapping: mapping = {} } = await deps.request<{
-    inferenceProviderMapping?: Mapping;
-  }>(path, target.model, run.signal);
-  const entries = Array.isArray(mapping)
-    ? (mapping as readonly Mapped[])
-    : Object.entries(mapping as Record<string, Omit<Mapped, 'provider'>>).map(([provider, entry]) => ({
-        ...entry,
-        provider,
-      }));
-  const wanted = entries.filter(({ provider }) => target.provider === null || provider === target.provider);
-  if (wanted.length === 0)
-    throw unsupportedRequest(`No inference provider serves this model: see ${hub}/${target.model}.`, 'model');
-  const first = wanted.find(({ provider }) => provider in queues);
-  return target.provider !== null || first === wanted[0] ? (first ?? null) : null;
+/**
+ * Finds the provider with a queue that serves the model, or that has the run which an earlier attempt started.
+ * @returns null if the model is called without a queue.
+ */
+export async function findQueue(
+  connection: Connection,
+  access: ModelAccess,
+  run: Run,
+): Promise<ProviderMapping | null> {
+  const target = connection.parseTarget(access.model);
+  if (target.endpointUrl) return null;
+  const [startedAt] = run.resume?.split(' ') ?? [];
+  if (startedAt) return { provider: startedAt, providerId: '', status: 'live' };
+  const { inferenceProviderMapping: mapping = {} } = await connection.request<{
+    inferenceProviderMapping?: HubMapping;
+  }>(
+    `${hubUrl}/api/models/${target.model}?expand[]=inferenceProviderMapping`,
+    { ...access, model: target.model },
+    run.signal,
+  );
+  const candidates = listMappings(mapping).filter(
+    ({ provider }) => target.provider === null || provider === target.provider,
+  );
+  if (candidates.length === 0) {
+    const message = `No inference provider serves this model: see ${hubUrl}/${target.model}.`;
+    throw unsupportedRequest(message, 'model');
+  }
+  const withQueue = candidates.find(({ provider }) => provider in queues);
+  // Unless the caller named the provider, the first of the list is used, with a queue or without.
+  return target.provider !== null || withQueue === candidates[0] ? (withQueue ?? null) : null;
+}
+
+function listMappings(mapping: HubMapping): readonly ProviderMapping[] {
+  if (Array.isArray(mapping)) return mapping as readonly ProviderMapping[];
+  const entries = Object.entries(mapping as Record<string, Omit<ProviderMapping, 'provider'>>);
+  return entries.map(([provider, entry]) => ({ ...entry, provider }));
 }
 
 export async function runInQueue(
-  deps: Connection,
-  target: Target,
-  { provider, providerId }: Mapped,
+  connection: Connection,
+  access: ModelAccess,
+  { provider, providerId }: ProviderMapping,
   input: Readonly<Record<string, unknown>>,
   run: Run,
 ): Promise<Media> {
-  const queue = queues[provider]!(deps, providerId, target, run);
-  // The id is kept with who has it: by the time it is resumed the model may be somebody else's.
   const { signal, resume } = run;
-  const kept = {
+  const queue = queues[provider]!(createSender(connection, access, signal), providerId, (progress) =>
+    run.reportProgress(progress),
+  );
+  // Stored with the provider's name: when the run is resumed, another provider may serve the model.
+  const queueRun = {
     signal,
     resume: resume?.slice(provider.length + 1),
-    saveRunId: (begun: string) => run.saveRunId(`${provider} ${begun}`),
+    saveRunId: (id: string) => run.saveRunId(`${provider} ${id}`),
   };
-  const id = await pollUntilDone(kept, { ...queue, start: () => queue.begin(input) });
-  return readMedia(await deps.download(await queue.result(id), run.signal), 'application/octet-stream');
-}
-
-/** @param kept the run as it was kept: who has it, and its id there. */
-export async function cancelInQueue(deps: Connection, target: Target, kept: string): Promise<void> {
-  const [provider = '', id = ''] = kept.split(' ', 2);
-  await queues[provider]?.(deps, '', target, createSilentRun(AbortSignal.timeout(cancelMs))).cancel(id);
-}
-
-interface Queue {
-  begin(input: Readonly<Record<string, unknown>>): Promise<string>;
-  poll(id: string): Promise<boolean>;
-  cancel(id: string): Promise<void>;
-  /** URL of what was made. */
-  result(id: string): Promise<string>;
-}
-
-type MakeQueue = (deps: Connection, providerId: string, target: Target, run: Run) => Queue;
-
-interface FalStatus {
-  readonly status: string;
-  readonly queue_position?: number;
-  readonly logs?: readonly { readonly message: string }[] | null;
-}
-
-const fal: MakeQueue = (deps, providerId, { model }, run) => {
-  const at = `${router}/fal-ai`;
-  const ask = <T>(path: string, init?: RequestInit, signal = run.signal) =>
-    deps.request<T>(`${at}${path}${path.includes('?') ? '&' : '?'}_subdomain=queue`, model, signal, init);
-  return {
-    async begin(input) {
-      const begun = await ask<{ request_id?: string; response_url?: string }>(`/${providerId}`, post(input));
-      if (!begun.request_id || !begun.response_url) throw invalidOutput('the queue gave no id');
-      // Its path may name another app than the mapping does.
-      return new URL(begun.response_url).pathname;
-    },
-    async poll(id) {
-      const { status, queue_position: queuePosition, logs } = await ask<FalStatus>(`${id}/status?logs=1`);
-      const log = logs?.at(-1)?.message;
-      run.reportProgress({
-        stage: status.toLowerCase(),
-        ...(queuePosition !== undefined && { queuePosition }),
-        ...(log && { log }),
-      });
-      return status === 'COMPLETED';
-    },
-    async cancel(id) {
-      await ask(`${id}/cancel`, { method: 'PUT' }, AbortSignal.timeout(cancelMs));
-    },
-    async result(id) {
-      const made = await ask<{ video?: { url?: string }; images?: { url?: string }[] }>(id);
-      const url = made.video?.url ?? made.images?.[0]?.url;
-      if (!url) throw invalidOutput('the queue gave no result');
-      return url;
-    },
-  };
-};
-
-interface Prediction {
-  readonly id?: string;
-  readonly status: string;
-  readonly output?: string | readonly string[] | null;
-  readonly error?: string | null;
-  readonly logs?: string | null;
-}
-
-const replicate: MakeQueue = (deps, providerId, { model }, run) => {
-  const at = `${router}/replicate/v1`;
-  const ask = (path: string, init?: RequestInit, signal = run.signal) =>
-    deps.request<Prediction>(`${at}${path}`, model, signal, init);
-  return {
-    async begin(input) {
-      const [slug, version] = providerId.split(':');
-      const path = version ? '/predictions' : `/models/${slug}/predictions`;
-      const { id } = await ask(path, post({ input, ...(version && { version }) }));
-      if (!id) throw invalidOutput('the queue gave no id');
-      return id;
-    },
-    async poll(id) {
-      const { status, logs, error } = await ask(`/predictions/${id}`);
-      if (status === 'failed' || status === 'canceled') throw failed(error ?? status);
-      const log = logs?.trim().split('\n').at(-1);
-      const [, percent] = /(\d{1,3})%\|/.exec(log ?? '') ?? [];
-      run.reportProgress({
-        stage: status,
-        ...(log && { log }),
-        ...(percent && { percent: Math.min(100, Number(percent)) }),
-      });
-      return status === 'succeeded';
-    },
-    async cancel(id) {
-      await ask(`/predictions/${id}/cancel`, { method: 'POST' }, AbortSignal.timeout(cancelMs));
-    },
-    async result(id) {
-      const { output } = await ask(`/predictions/${id}`);
-      const url = typeof output === 'string' ? output : output?.[0];
-      if (!url) throw invalidOutput('the queue gave no result');
-      return url;
-    },
-  };
-};
-
-const queues: Readonly<Record<string, MakeQueue>> = { 'fal-ai': fal, replicate };
-
-const post = (body: object): RequestInit => ({ method: 'POST', body: JSON.stringify(body) });
-
-const failed = (why: string) =>
-  new ProviderFailure(`The provider could not make it: ${why.slice(0, 400)}`, {
-    status: 422,
-    retryable: false,
+  const id = await pollUntilDone(queueRun, {
+    start: () => queue.start(input),
+    poll: (runId) => queue.poll(runId),
+    cancel: (runId) => cancelInQueue(connection, access, `${provider} ${runId}`),
   });
+  return readMedia(
+    await connection.download(await queue.getResultUrl(id), signal),
+    'application/octet-stream',
+  );
+}
+
+/** @param storedRunId the provider's name and its id of the run, as `runInQueue` stored them. */
+export async function cancelInQueue(
+  connection: Connection,
+  access: ModelAccess,
+  storedRunId: string,
+): Promise<void> {
+  const [provider = '', id = ''] = storedRunId.split(' ', 2);
+  const send = createSender(connection, access, AbortSignal.timeout(cancelTimeoutMs));
+  await queues[provider]?.(send, '', () => undefined).cancel(id);
+}
+
+function createSender(connection: Connection, access: ModelAccess, signal: AbortSignal): SendRequest {
+  const { model } = connection.parseTarget(access.model);
+  return (url, init) => connection.request(url, { ...access, model }, signal, init);
+}

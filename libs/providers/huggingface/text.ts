@@ -1,128 +1,126 @@
-/** Texts: to vectors, labels, answers and other texts. */
+/** Tasks on text: embeddings, classification, question answering, translation, generation. */
 import type { KindId, OutputOf } from '#catalogue';
 import { invalidOutput, unsupportedRequest } from '../failures.ts';
-import type { Handler } from '../provider.ts';
+import type { Handler } from '../run.ts';
 import type { Connection } from './connection.ts';
-import type { InferenceEndpoints } from './images.ts';
-import { parseTarget } from './target.ts';
 
-type Make<K extends KindId> = (deps: Connection, endpoints: InferenceEndpoints) => Handler<K>;
+type BuildHandler<K extends KindId> = (connection: Connection) => Handler<K>;
 
-export const embeddings: Make<'embeddings'> =
-  (deps, endpoints) =>
-  async ({ model, input: { inputs, dimensions } }, { signal }) => {
+export const embeddings: BuildHandler<'embeddings'> =
+  (connection) =>
+  async ({ input: { inputs, dimensions }, ...access }, { signal }) => {
     if (inputs.some((input) => typeof input !== 'string')) {
-      throw unsupportedRequest('Models of Hugging Face take text, not token ids.', 'input');
+      throw unsupportedRequest('Models of Hugging Face accept text, not token ids.', 'input');
     }
-    const found = (await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+    const answer = (await connection.call(access, signal, (client, { to, options }) =>
       client.featureExtraction(
         { ...to, inputs: inputs as string[], ...(dimensions && { dimensions }) },
         options,
       ),
     )) as unknown[];
-    const vectors = found.map((one) => {
-      if (!Array.isArray(one) || Array.isArray(one[0]))
-        throw invalidOutput('the model gives vectors of tokens, not of texts');
-      return Float32Array.from(one as number[], (value) => value ?? NaN);
+    const vectors = answer.map((vector) => {
+      if (!Array.isArray(vector) || Array.isArray(vector[0]))
+        throw invalidOutput('the model returns a vector for each token, not for each text');
+      return Float32Array.from(vector as number[], (value) => value ?? NaN);
     });
-    // Nothing is counted upstream: four characters a token.
+    // The upstream reports no token count: four characters count as a token.
     return { vectors, tokens: inputs.map((input) => Math.ceil(input.length / 4)) };
   };
 
-export const sentenceSimilarity: Make<'sentence-similarity'> =
-  (deps, endpoints) =>
-  async ({ model, input: { source_sentence, sentences } }, { signal }) => ({
-    similarities: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const sentenceSimilarity: BuildHandler<'sentence-similarity'> =
+  (connection) =>
+  async ({ input: { source_sentence, sentences }, ...access }, { signal }) => ({
+    similarities: await connection.call(access, signal, (client, { to, options }) =>
       client.sentenceSimilarity({ ...to, inputs: { source_sentence, sentences } }, options),
     ),
   });
 
-export const textClassification: Make<'text-classification'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text, top_k } }, { signal }) => ({
-    labels: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const textClassification: BuildHandler<'text-classification'> =
+  (connection) =>
+  async ({ input: { text, top_k }, ...access }, { signal }) => ({
+    labels: await connection.call(access, signal, (client, { to, options }) =>
       client.textClassification({ ...to, inputs: text, ...(top_k && { parameters: { top_k } }) }, options),
     ),
   });
 
-export const zeroShotClassification: Make<'zero-shot-classification'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text, metadata: _, ...parameters } }, { signal }) => ({
-    labels: await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const zeroShotClassification: BuildHandler<'zero-shot-classification'> =
+  (connection) =>
+  async ({ input: { text, metadata: _, ...parameters }, ...access }, { signal }) => ({
+    labels: await connection.call(access, signal, (client, { to, options }) =>
       client.zeroShotClassification({ ...to, inputs: text, parameters }, options),
     ),
   });
 
-export const tokenClassification: Make<'token-classification'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text, metadata: _, ...parameters } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const tokenClassification: BuildHandler<'token-classification'> =
+  (connection) =>
+  async ({ input: { text, metadata: _, ...parameters }, ...access }, { signal }) => {
+    const entities = await connection.call(access, signal, (client, { to, options }) =>
       client.tokenClassification({ ...to, inputs: text, parameters }, options),
     );
     return {
-      entities: found.map(({ entity_group, score, word, start, end }) => ({
+      entities: entities.map(({ entity_group, score, word, start, end }) => ({
         ...{ label: entity_group ?? '', score, word, start, end },
       })),
     };
   };
 
-export const fillMask: Make<'fill-mask'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text, metadata: _, ...parameters } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const fillMask: BuildHandler<'fill-mask'> =
+  (connection) =>
+  async ({ input: { text, metadata: _, ...parameters }, ...access }, { signal }) => {
+    const fills = await connection.call(access, signal, (client, { to, options }) =>
       client.fillMask({ ...to, inputs: text, parameters }, options),
     );
     return {
-      fills: found.map(({ token_str, score, sequence }) => ({ token: String(token_str), score, sequence })),
+      fills: fills.map(({ token_str, score, sequence }) => ({ token: String(token_str), score, sequence })),
     };
   };
 
-export const questionAnswering: Make<'question-answering'> =
-  (deps, endpoints) =>
-  async ({ model, input: { question, context } }, { signal }) => {
-    const { answer, score, start, end } = await deps.call(
-      parseTarget(model, endpoints),
-      signal,
-      (client, { to, options }) =>
-        client.questionAnswering({ ...to, inputs: { question, context } }, options),
+export const questionAnswering: BuildHandler<'question-answering'> =
+  (connection) =>
+  async ({ input: { question, context }, ...access }, { signal }) => {
+    const { answer, score, start, end } = await connection.call(access, signal, (client, { to, options }) =>
+      client.questionAnswering({ ...to, inputs: { question, context } }, options),
     );
     return { answers: [{ answer, score, start, end }] };
   };
 
-export const tableQuestionAnswering: Make<'table-question-answering'> =
-  (deps, endpoints) =>
-  async ({ model, input: { question, table } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const tableQuestionAnswering: BuildHandler<'table-question-answering'> =
+  (connection) =>
+  async ({ input: { question, table }, ...access }, { signal }) => {
+    const output = await connection.call(access, signal, (client, { to, options }) =>
       client.tableQuestionAnswering({ ...to, inputs: { query: question, question, table } }, options),
     );
-    const { answer, cells, coordinates, aggregator } = found as OutputOf<'table-question-answering'>;
+    const { answer, cells, coordinates, aggregator } = output as OutputOf<'table-question-answering'>;
     return { answer, cells, coordinates, aggregator };
   };
 
-export const summarization: Make<'summarization'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text, min_length, max_length } }, { signal }) => {
+export const summarization: BuildHandler<'summarization'> =
+  (connection) =>
+  async ({ input: { text, min_length, max_length }, ...access }, { signal }) => {
     const limits = { ...(min_length && { min_length }), ...(max_length && { max_length }) };
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+    const output = await connection.call(access, signal, (client, { to, options }) =>
       client.summarization({ ...to, inputs: text, parameters: { generate_parameters: limits } }, options),
     );
-    return { summary: found.summary_text };
+    return { summary: output.summary_text };
   };
 
-export const translation: Make<'translation'> =
-  (deps, endpoints) =>
-  async ({ model, input: { text, source_language: src_lang, target_language: tgt_lang } }, { signal }) => {
-    const found = await deps.call(parseTarget(model, endpoints), signal, (client, { to, options }) =>
+export const translation: BuildHandler<'translation'> =
+  (connection) =>
+  async (
+    { input: { text, source_language: src_lang, target_language: tgt_lang }, ...access },
+    { signal },
+  ) => {
+    const output = await connection.call(access, signal, (client, { to, options }) =>
       client.translation({ ...to, inputs: text, parameters: { src_lang, tgt_lang } }, options),
     );
-    const [first] = [found].flat();
-    if (!first) throw invalidOutput('it holds no translation');
+    const [first] = [output].flat();
+    if (!first) throw invalidOutput('it has no translation');
     return { translation: first.translation_text };
   };
 
-export const textGeneration: Make<'text-generation'> =
-  (deps, endpoints) =>
-  async ({ model, input }, { signal }) => {
+export const textGeneration: BuildHandler<'text-generation'> =
+  (connection) =>
+  async ({ input, ...access }, { signal }) => {
     const { prompt, max_tokens, temperature, top_p, top_k, seed, stop, repetition_penalty } = input;
     const parameters = {
       ...{
@@ -137,10 +135,8 @@ export const textGeneration: Make<'text-generation'> =
       },
       ...(stop && { stop: [stop].flat() }),
     };
-    const { generated_text: text } = await deps.call(
-      parseTarget(model, endpoints),
-      signal,
-      (client, { to, options }) => client.textGeneration({ ...to, inputs: prompt, parameters }, options),
+    const { generated_text: text } = await connection.call(access, signal, (client, { to, options }) =>
+      client.textGeneration({ ...to, inputs: prompt, parameters }, options),
     );
     return { choices: [{ index: 0, text, finish_reason: 'stop' }] };
   };

@@ -1,33 +1,37 @@
-/** `ollama/…`: the models of an Ollama server, under the names that it has for them. */
+/** `ollama/…`: the models of an Ollama server, under the server's own names for them. */
 import { InvalidInput } from '#domain';
+import { createDefaultCredential } from '../credential.ts';
+import { cacheImageSupport } from '../image-support.ts';
 import type { Provider } from '../provider.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OllamaOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
-import { cacheImageSupport } from '../image-support.ts';
 import { OllamaModels } from './models.ts';
 
 export function createOllama(options: OllamaOptions): Provider {
-  const on = new Connection(options);
-  const models = new OllamaModels(on);
+  const connection = new Connection(options);
+  // A key only opens the server: the limits are the server's own, whichever key a call uses. So it has no fingerprint.
+  const defaultCredential = { ...createDefaultCredential('ollama', options.key), fingerprint: null };
+  const models = new OllamaModels(connection, defaultCredential);
   return {
     id: 'ollama',
     pool: 'remote',
+    defaultCredential,
     concurrency: options.concurrency,
-    getModelConcurrency: options.concurrencyOf,
+    getModelConcurrency: options.getModelConcurrency,
     handlers: {
-      'chat-completion': chatCompletion(on),
-      embeddings: embeddings(on),
-      'text-generation': textGeneration(on),
+      'chat-completion': chatCompletion(connection),
+      embeddings: embeddings(connection),
+      'text-generation': textGeneration(connection),
     },
     checkModel(model) {
       if (/^\w[\w.-]*(\/\w[\w.-]*)*(:[\w.-]+)?$/.test(model)) return;
-      throw new InvalidInput('Name the model as Ollama does: ollama/name, or ollama/name:tag.', {
+      throw new InvalidInput("Use Ollama's name for the model: ollama/name or ollama/name:tag.", {
         code: 'model_not_found',
         param: 'model',
       });
     },
-    acceptsImages: cacheImageSupport((model, signal) => models.acceptsImages(model, signal)),
+    acceptsImages: cacheImageSupport((access, signal) => models.acceptsImages(access, signal)),
     listModels: () => models.listModels().catch(() => []),
     models,
   };

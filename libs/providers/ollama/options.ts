@@ -1,14 +1,14 @@
-/** What samples a text, under the names that Ollama has for it: its `options`. */
+/** Sampling parameters under the names that Ollama's `options` has for them. */
 
-interface Sampling {
+interface SamplingInput {
   readonly max_tokens?: number | null | undefined;
   readonly max_completion_tokens?: number | null | undefined;
   readonly repetition_penalty?: number | null | undefined;
   readonly response_format?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Those that have the same name; the last are Ollama's alone. */
-const same = [
+/** Parameters with the same name in both. The last three exist only in Ollama. */
+const sameName = [
   'temperature',
   'top_p',
   'top_k',
@@ -21,18 +21,18 @@ const same = [
   'repeat_penalty',
 ] as const;
 
-export function toOllamaOptions(input: Sampling & Readonly<Record<string, unknown>>): object {
-  const limit = input.max_completion_tokens ?? input.max_tokens;
-  const given = same.flatMap((name) => (input[name] == null ? [] : [[name, input[name]] as const]));
+export function toOllamaOptions(input: SamplingInput & Readonly<Record<string, unknown>>): object {
+  const maxTokens = input.max_completion_tokens ?? input.max_tokens;
+  const copied = sameName.flatMap((name) => (input[name] == null ? [] : [[name, input[name]] as const]));
   return {
-    ...Object.fromEntries(given),
-    ...(limit != null && { num_predict: limit }),
+    ...Object.fromEntries(copied),
+    ...(maxTokens != null && { num_predict: maxTokens }),
     ...(input.repetition_penalty != null && { repeat_penalty: input.repetition_penalty }),
   };
 }
 
-/** `json`, or the schema that the answer is to follow. */
-export function toOllamaFormat({ response_format: format }: Sampling): unknown {
+/** @returns `json`, or the JSON schema for the answer. */
+export function toOllamaFormat({ response_format: format }: SamplingInput): unknown {
   if (format?.['type'] === 'json_object') return 'json';
   return (format?.['json_schema'] as { schema?: unknown } | undefined)?.schema;
 }

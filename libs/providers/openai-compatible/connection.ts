@@ -1,35 +1,38 @@
-/** A server that speaks OpenAI's API, through the stock client: no retries of its own, no time-out but ours, no logs. */
+/**
+ * Calls a server with OpenAI's API through the official client. The client's retries, time-out and logs are turned off:
+ * our policy retries, and our signal ends a call.
+ */
 import OpenAI, { APIConnectionError, APIError, type APIPromise } from 'openai';
 import { ProviderFailure } from '#domain';
 import { callUpstream } from '../call-upstream.ts';
+import type { ProviderCredential } from '../credential.ts';
 import {
   buildUpstreamFailure,
+  invalidOutput,
   isNetworkError,
   isParseError,
-  invalidOutput,
   unreachable,
 } from '../failures.ts';
-import { parseCost } from '../collect-stream.ts';
-import type { UpstreamUsage } from '../stream-collectors.ts';
+import { parseCost, type UpstreamUsage } from '../usage.ts';
 
 export interface OpenAICompatibleOptions {
-  /** What stands before the slash in a model's name. */
+  /** The part before the slash of a model's name. */
   readonly name: string;
-  /** Up to and with `/v1`. */
+  /** Including `/v1`. */
   readonly url: string;
-  /** Unset for a server that asks for none. */
+  /** The token of the default credential. Absent if the server needs none. */
   readonly key?: string;
-  /** Calls under way at once, in all and to one model. */
+  /** Maximum concurrent calls, in total and per model. */
   readonly concurrency: number;
-  readonly concurrencyOf?: (model: string) => number | undefined;
+  readonly getModelConcurrency?: (model: string) => number | undefined;
 }
 
-/** The client's own limit stands in the way of none of ours. */
-const never = 24 * 3_600_000;
+/** Longer than any time-out of ours, so that the client's own time-out never ends a call first. */
+const clientTimeoutMs = 24 * 3_600_000;
 
 /**
- * What a call has cost in US dollars, where a gateway says it beside the body, as LiteLLM's proxy does:
- * https://docs.litellm.ai/docs/proxy/response_headers. A stream's headers come before anything is made, and name none.
+ * Reads the cost in US dollars from a response header, where gateways such as LiteLLM's proxy report it:
+ * https://docs.litellm.ai/docs/proxy/response_headers. The headers of a stream are sent before the cost is known.
  */
 export const readCostHeader = ({ headers }: Response): number | undefined =>
   parseCost({ cost: Number(headers.get('x-litellm-response-cost') || NaN) });
@@ -40,9 +43,9 @@ export class Connection {
   constructor(private readonly options: OpenAICompatibleOptions) {
     this.client = new OpenAI({
       baseURL: options.url,
-      apiKey: options.key ?? 'none',
+      apiKey: 'none',
       maxRetries: 0,
-      timeout: never,
+      timeout: clientTimeoutMs,
       logLevel: 'off',
       organization: null,
       project: null,
@@ -53,21 +56,27 @@ export class Connection {
     return this.options.name;
   }
 
-  /** @throws ProviderFailure, or the reason of the signal. */
-  call<T>(signal: AbortSignal, run: (client: OpenAI) => Promise<T>): Promise<T> {
+  /** @throws ProviderFailure, or the signal's reason. */
+  async call<T>(
+    credential: ProviderCredential,
+    signal: AbortSignal,
+    run: (client: OpenAI) => Promise<T>,
+  ): Promise<T> {
+    const token = await credential.getToken();
     return callUpstream(
       signal,
-      () => run(this.client),
-      (error) => this.translate(error),
+      () => run(this.client.withOptions({ apiKey: token ?? 'none' })),
+      (error) => this.translateError(error, token),
     );
   }
 
-  /** A call with a whole answer: where its header alone says what it has cost, its `usage` says so too. */
+  /** A call whose response is one JSON object. If only a header has the cost, the cost is added to its `usage`. */
   callForJson<T extends object>(
+    credential: ProviderCredential,
     signal: AbortSignal,
     run: (client: OpenAI) => APIPromise<T>,
   ): Promise<T & { readonly usage?: UpstreamUsage }> {
-    return this.call(signal, async (client) => {
+    return this.call(credential, signal, async (client) => {
       const { data, response } = await run(client).withResponse();
       const { usage } = data as { readonly usage?: UpstreamUsage | null };
       const cost = parseCost(usage ?? {}) ?? readCostHeader(response);
@@ -75,25 +84,25 @@ export class Connection {
     });
   }
 
-  private translate(error: unknown): unknown {
-    const { name: provider, key: secret } = this.options;
+  private translateError(error: unknown, token: string | undefined): unknown {
+    const { name: provider, url } = this.options;
     if (error instanceof ProviderFailure) return error;
     if (error instanceof APIConnectionError || isNetworkError(error)) return unreachable(provider, error);
     if (isParseError(error)) return invalidOutput('it is not JSON', error);
     if (!(error instanceof APIError)) return error;
-    const { status, headers, code, param, message } = error as APIError;
+    const { status, headers, code, param } = error as APIError;
     if (status === undefined) return unreachable(provider, error);
-    const said = (error.error as { message?: unknown } | undefined)?.message;
-    const words = typeof said === 'string' ? said : message;
+    const reported = (error.error as { message?: unknown } | undefined)?.message;
+    const message = typeof reported === 'string' ? reported : error.message;
     return buildUpstreamFailure(
-      { status, headers: headers ?? null, code, param, message: words, cause: error },
+      { status, headers: headers ?? null, code, param, message, cause: error },
       {
         provider,
-        secret,
+        secret: token,
         advice: {
           token: `Set the key of '${provider}' in OPENAI_COMPATIBLE_KEYS.`,
           credit: 'Its account has no credit left.',
-          model: `See which models it serves: ${this.options.url}/models.`,
+          model: `See which models the server has: ${url}/models.`,
         },
       },
     );

@@ -1,29 +1,29 @@
-/** `/v1/embeddings`: vectors as base64 where the server knows that form, as numbers where it doesn't. */
-import type { Handler } from '../provider.ts';
+/** `/v1/embeddings`. Vectors are requested as base64; servers that do not support it return numbers. */
 import { invalidOutput } from '../failures.ts';
-import { parseCost } from '../collect-stream.ts';
+import type { Handler } from '../run.ts';
 import { shareTokens } from '../share-tokens.ts';
+import { parseCost } from '../usage.ts';
 import type { Connection } from './connection.ts';
 
-interface Item {
+interface EmbeddingItem {
   readonly index?: number;
   readonly embedding: string | number[];
 }
 
 export const embeddings =
-  (deps: Connection): Handler<'embeddings'> =>
-  async ({ model, input: { inputs, dimensions } }, { signal }) => {
-    const { data, usage } = await deps.callForJson(signal, (client) =>
-      // Asked for by name: the client then hands the answer over as it came, and decodes nothing.
+  (connection: Connection): Handler<'embeddings'> =>
+  async ({ model, credential, input: { inputs, dimensions } }, { signal }) => {
+    const { data, usage } = await connection.callForJson(credential, signal, (client) =>
+      // With an explicit `encoding_format` the client returns the response as it is and decodes nothing.
       client.embeddings.create(
         { model, input: inputs as string[], dimensions, encoding_format: 'base64' },
         { signal },
       ),
     );
-    if (!Array.isArray(data)) throw invalidOutput('it holds no list of vectors');
+    if (!Array.isArray(data)) throw invalidOutput('it has no list of vectors');
     const vectors: Float32Array[] = [];
-    for (const [at, { index = at, embedding }] of (data as unknown as Item[]).entries()) {
-      vectors[index] = vectorOf(embedding);
+    for (const [position, item] of (data as unknown as EmbeddingItem[]).entries()) {
+      vectors[item.index ?? position] = parseVector(item.embedding);
     }
     if (vectors.length !== data.length || vectors.includes(undefined as never)) {
       throw invalidOutput('its vectors are not numbered from 0');
@@ -36,9 +36,9 @@ export const embeddings =
     };
   };
 
-function vectorOf(embedding: string | number[]): Float32Array {
+function parseVector(embedding: string | number[]): Float32Array {
   if (Array.isArray(embedding)) return Float32Array.from(embedding, (value) => value ?? NaN);
   const bytes = Buffer.from(embedding, 'base64');
-  if (bytes.length % 4 !== 0) throw invalidOutput('a vector is not of whole numbers');
+  if (bytes.length % 4 !== 0) throw invalidOutput('the length of a vector is not a multiple of 4 bytes');
   return new Float32Array(new Uint8Array(bytes).buffer);
 }

@@ -1,60 +1,69 @@
-/** `/v1/images/generations` and `/v1/images/edits`. Images come as base64, or where a server knows only that, by URL. */
+/** `/v1/images/generations` and `/v1/images/edits`. Only images that the server returns as base64 are read. */
 import type OpenAI from 'openai';
-import { toFile } from 'openai';
 import type { Media } from '#catalogue';
-import type { Handler } from '../provider.ts';
+import type { ProviderCredential } from '../credential.ts';
 import { invalidOutput } from '../failures.ts';
-import { parseUsage } from '../collect-stream.ts';
 import { toMedia } from '../response-media.ts';
+import type { Handler } from '../run.ts';
+import { parseUsage } from '../usage.ts';
 import type { Connection } from './connection.ts';
+import { toUploadFile } from './upload-file.ts';
 
 export const textToImage =
-  (deps: Connection): Handler<'text-to-image'> =>
+  (connection: Connection): Handler<'text-to-image'> =>
   async (
-    { model, input: { metadata: _, width, height, size = sizeOf(width, height), ...input } },
+    { model, credential, input: { metadata: _, width, height, size = formatSize(width, height), ...input } },
     { signal },
   ) => {
     const body = { ...input, size, model } as unknown as OpenAI.ImageGenerateParamsNonStreaming;
-    const answer = await deps.callForJson(signal, (client) => client.images.generate(body, { signal }));
+    const answer = await connection.callForJson(credential, signal, (client) =>
+      client.images.generate(body, { signal }),
+    );
     const usage = parseUsage(answer.usage);
     return {
-      images: imagesOf(answer),
+      images: await readImages(answer),
       revised_prompt: answer.data?.[0]?.revised_prompt,
       ...(usage && { usage }),
     };
   };
 
-const sizeOf = (width?: number, height?: number) => (width && height ? `${width}x${height}` : undefined);
+const formatSize = (width?: number, height?: number) => (width && height ? `${width}x${height}` : undefined);
 
 export const imageToImage =
-  (deps: Connection): Handler<'image-to-image'> =>
-  async ({ model, input: { metadata: _, image, prompt = '', ...input } }, { signal }) => {
+  (connection: Connection): Handler<'image-to-image'> =>
+  async ({ model, credential, input: { metadata: _, image, prompt = '', ...input } }, { signal }) => {
     const images = await Promise.all([image].flat().map(toUploadFile));
     const body = { ...input, prompt, model, image: images.length === 1 ? images[0]! : images };
-    return edited(deps, body, signal);
+    return editImage(connection, body, credential, signal);
   };
 
 export const inpainting =
-  (deps: Connection): Handler<'inpainting'> =>
-  async ({ model, input: { metadata: _, image, mask, ...input } }, { signal }) => {
-    const [picture, hidden] = await Promise.all([toUploadFile(image), toUploadFile(mask)]);
-    const body = { ...input, model, image: picture, mask: hidden };
-    return edited(deps, body, signal);
+  (connection: Connection): Handler<'inpainting'> =>
+  async ({ model, credential, input: { metadata: _, image, mask, ...input } }, { signal }) => {
+    const [imageFile, maskFile] = await Promise.all([toUploadFile(image), toUploadFile(mask)]);
+    const body = { ...input, model, image: imageFile, mask: maskFile };
+    return editImage(connection, body, credential, signal);
   };
 
-async function edited(deps: Connection, body: OpenAI.ImageEditParamsNonStreaming, signal: AbortSignal) {
-  const answer = await deps.callForJson(signal, (client) => client.images.edit(body, { signal }));
+async function editImage(
+  connection: Connection,
+  body: OpenAI.ImageEditParamsNonStreaming,
+  credential: ProviderCredential,
+  signal: AbortSignal,
+) {
+  const answer = await connection.callForJson(credential, signal, (client) =>
+    client.images.edit(body, { signal }),
+  );
   const usage = parseUsage(answer.usage);
-  return { images: imagesOf(answer), ...(usage && { usage }) };
+  return { images: await readImages(answer), ...(usage && { usage }) };
 }
 
-function imagesOf({ data }: OpenAI.ImagesResponse): Media[] {
-  if (!data?.length) throw invalidOutput('it holds no images');
-  return data.map(({ b64_json: base64 }) => {
-    if (!base64) throw invalidOutput('its images do not come as b64_json');
-    return toMedia(Buffer.from(base64, 'base64'), 'image/png');
-  });
+async function readImages({ data }: OpenAI.ImagesResponse): Promise<Media[]> {
+  if (!data?.length) throw invalidOutput('it has no images');
+  return Promise.all(
+    data.map(async ({ b64_json: base64 }) => {
+      if (!base64) throw invalidOutput('its images are not in b64_json');
+      return toMedia(Buffer.from(base64, 'base64'), 'image/png');
+    }),
+  );
 }
-
-export const toUploadFile = ({ bytes, type }: Media) =>
-  toFile(new Uint8Array(bytes), `input.${type.split('/')[1]?.split(/[+;]/)[0] ?? 'bin'}`, { type });

@@ -1,50 +1,50 @@
 /**
- * Servers that speak OpenAI's API: OpenAI, vLLM, SGLang, TGI, TEI, llama.cpp, LM Studio. Each is a provider under a
- * name of its own; what a server does not serve, it says itself.
+ * Servers with OpenAI's API: OpenAI, vLLM, SGLang, TGI, TEI, llama.cpp, LM Studio. Each is a provider under its own
+ * name. A server answers with an error for a kind that it does not support.
  */
 import { InvalidInput } from '#domain';
-import { fingerprint } from '../fingerprint.ts';
-import type { Provider } from '../provider.ts';
+import { createDefaultCredential } from '../credential.ts';
 import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
+import type { Provider } from '../provider.ts';
+import { automaticSpeechRecognition, textToSpeech } from './audio.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OpenAICompatibleOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
-import { cancelVideo, imageToVideo, textToVideo } from './videos.ts';
-import { moderation, reranking } from './moderation-and-reranking.ts';
 import { imageToImage, inpainting, textToImage } from './images.ts';
-import { automaticSpeechRecognition, textToSpeech } from './audio.ts';
+import { moderation, reranking } from './moderation-and-reranking.ts';
+import { cancelVideo, imageToVideo, textToVideo } from './videos.ts';
 
 export function createOpenAICompatible(options: OpenAICompatibleOptions): Provider {
-  const on = new Connection(options);
+  const connection = new Connection(options);
   return {
     id: options.name,
     pool: 'remote',
     isBilled: () => true,
-    ...(options.key && { token: fingerprint(options.key) }),
+    defaultCredential: createDefaultCredential(options.name, options.key),
     concurrency: options.concurrency,
-    getModelConcurrency: options.concurrencyOf,
+    getModelConcurrency: options.getModelConcurrency,
     handlers: {
-      'automatic-speech-recognition': automaticSpeechRecognition(on),
-      'chat-completion': chatCompletion(on),
-      embeddings: embeddings(on),
-      'image-to-image': imageToImage(on),
-      'image-to-video': imageToVideo(on),
-      inpainting: inpainting(on),
-      moderation: moderation(on),
-      reranking: reranking(on),
-      'text-generation': textGeneration(on),
-      'text-to-image': textToImage(on),
-      'text-to-speech': textToSpeech(on),
-      'text-to-video': textToVideo(on),
+      'automatic-speech-recognition': automaticSpeechRecognition(connection),
+      'chat-completion': chatCompletion(connection),
+      embeddings: embeddings(connection),
+      'image-to-image': imageToImage(connection),
+      'image-to-video': imageToVideo(connection),
+      inpainting: inpainting(connection),
+      moderation: moderation(connection),
+      reranking: reranking(connection),
+      'text-generation': textGeneration(connection),
+      'text-to-image': textToImage(connection),
+      'text-to-speech': textToSpeech(connection),
+      'text-to-video': textToVideo(connection),
     },
-    acceptsImages: cacheImageSupport(async (model, signal) => {
-      const { data } = await on.call(signal, (client) => client.models.list({ signal }));
+    acceptsImages: cacheImageSupport(async ({ model, credential }, signal) => {
+      const { data } = await connection.call(credential, signal, (client) => client.models.list({ signal }));
       return findImageSupport(data as ListedModel[], model);
     }),
-    cancelRun: (_, run) => cancelVideo(on, run),
+    cancelRun: (access, runId) => cancelVideo(connection, access, runId),
     checkModel(model) {
       if (model !== '') return;
-      throw new InvalidInput(`Name the model after the slash, as '${options.name}' knows it.`, {
+      throw new InvalidInput(`Write the model's name after the slash, as '${options.name}' knows it.`, {
         code: 'model_not_found',
         param: 'model',
       });

@@ -1,72 +1,82 @@
 /**
- * `/v1/videos`: begun once, its id remembered before the first look, then looked at until it is done. A worker that
- * comes after a crash goes on with the id; a cancel deletes it upstream.
+ * `/v1/videos`: started once, its id stored before the first poll, then polled until it is done. After a crash the next
+ * attempt resumes by the stored id. A cancel deletes the video upstream.
  */
 import type OpenAI from 'openai';
 import type { InputOf, Media, Usage } from '#catalogue';
 import { ProviderFailure } from '#domain';
-import type { Call, Handler, Run } from '../provider.ts';
-import { parseUsage } from '../collect-stream.ts';
-import { readMedia } from '../response-media.ts';
 import { pollUntilDone } from '../poll-until-done.ts';
+import { readMedia } from '../response-media.ts';
+import type { Call, Handler, ModelAccess, Run } from '../run.ts';
+import { parseUsage } from '../usage.ts';
 import type { Connection } from './connection.ts';
-import { toUploadFile } from './images.ts';
+import { toUploadFile } from './upload-file.ts';
 
-type Film = 'text-to-video' | 'image-to-video';
+type VideoKind = 'text-to-video' | 'image-to-video';
 
 export const textToVideo =
-  (deps: Connection): Handler<'text-to-video'> =>
+  (connection: Connection): Handler<'text-to-video'> =>
   (call, run) =>
-    filmed(deps, call, run);
+    generateVideo(connection, call, run);
 
 export const imageToVideo =
-  (deps: Connection): Handler<'image-to-video'> =>
+  (connection: Connection): Handler<'image-to-video'> =>
   (call, run) =>
-    filmed(deps, call, run, call.input.image);
+    generateVideo(connection, call, run, call.input.image);
 
-async function filmed(deps: Connection, call: Call<Film>, run: Run, image?: Media) {
+async function generateVideo(connection: Connection, call: Call<VideoKind>, run: Run, image?: Media) {
+  const { credential } = call;
   const { signal } = run;
   let usage: Usage | undefined;
   const id = await pollUntilDone(run, {
     async start() {
-      const begun = await create(deps, call, signal, image);
-      // It is paid for as it is begun: an attempt that goes on with it is not told again.
-      usage = parseUsage(begun.usage);
-      return begun.id;
+      const started = await createVideo(connection, call, signal, image);
+      // Billed when it is started: an attempt that resumes it reports no usage.
+      usage = parseUsage(started.usage);
+      return started.id;
     },
-    poll: async (begun) => {
-      const { status, progress, error } = await deps.call(signal, (client) =>
-        client.videos.retrieve(begun, { signal }),
+    async poll(videoId) {
+      const { status, progress, error } = await connection.call(credential, signal, (client) =>
+        client.videos.retrieve(videoId, { signal }),
       );
-      if (status === 'failed') throw failed(error);
-      // 0 % says no more than that it waits or has begun.
+      if (status === 'failed') throw buildFailure(error);
+      // 0 % adds nothing to the stage: the video is queued or has just started.
       run.reportProgress({
         stage: status,
         ...(status !== 'queued' && progress > 0 && { percent: progress }),
       });
       return status === 'completed';
     },
-    cancel: (begun) => cancelVideo(deps, begun),
+    cancel: (videoId) => cancelVideo(connection, call, videoId),
   });
-  const content = (variant: 'video' | 'thumbnail') =>
-    deps.call(signal, async (client) =>
+  const download = (variant: 'video' | 'thumbnail') =>
+    connection.call(credential, signal, async (client) =>
       readMedia(await client.videos.downloadContent(id, { variant }, { signal }), 'video/mp4'),
     );
-  const video = await content('video');
-  const thumbnail = await content('thumbnail').catch(() => undefined);
+  const video = await download('video');
+  const thumbnail = await download('thumbnail').catch(() => undefined);
   return { video, thumbnail, ...(usage && { usage }) };
 }
 
-/** How long the upstream has to take note of a cancel. */
-const cancelMs = 10_000;
+/** The upstream's time limit for accepting a cancel. */
+const cancelTimeoutMs = 10_000;
 
-/** A film that is still rendered ends with its deletion. */
-export async function cancelVideo(deps: Connection, id: string): Promise<void> {
-  const signal = AbortSignal.timeout(cancelMs);
-  await deps.call(signal, (client) => client.videos.delete(id, { signal }));
+/** Deleting a video that is still being generated stops it. */
+export async function cancelVideo(
+  connection: Connection,
+  { credential }: Pick<ModelAccess, 'credential'>,
+  id: string,
+): Promise<void> {
+  const signal = AbortSignal.timeout(cancelTimeoutMs);
+  await connection.call(credential, signal, (client) => client.videos.delete(id, { signal }));
 }
 
-async function create(deps: Connection, { model, input }: Call<Film>, signal: AbortSignal, image?: Media) {
+async function createVideo(
+  connection: Connection,
+  { model, credential, input }: Call<VideoKind>,
+  signal: AbortSignal,
+  image?: Media,
+) {
   const { image: _, metadata: __, seconds, ...more } = input as InputOf<'image-to-video'>;
   const body = {
     ...more,
@@ -74,14 +84,17 @@ async function create(deps: Connection, { model, input }: Call<Film>, signal: Ab
     ...(seconds !== undefined && { seconds: String(seconds) }),
     ...(image && { input_reference: await toUploadFile(image) }),
   };
-  return deps.callForJson(signal, (client) =>
+  return connection.callForJson(credential, signal, (client) =>
     client.videos.create(body as unknown as OpenAI.VideoCreateParams, { signal }),
   );
 }
 
-const failed = (error: { code: string; message: string } | null) =>
-  new ProviderFailure(`The video could not be made: ${error?.message ?? 'the provider does not say why'}`, {
-    code: error?.code ?? 'provider_error',
-    status: 422,
-    retryable: false,
-  });
+const buildFailure = (error: { code: string; message: string } | null) =>
+  new ProviderFailure(
+    `The video could not be generated: ${error?.message ?? 'the provider gives no reason'}`,
+    {
+      code: error?.code ?? 'provider_error',
+      status: 422,
+      retryable: false,
+    },
+  );

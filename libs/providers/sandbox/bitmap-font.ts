@@ -1,4 +1,4 @@
-/** The printable ASCII letters as 5 columns of 8 dots, lowest bit on top: a machine may have no fonts at all. */
+/** A font for printable ASCII: 5 columns of 8 pixels per glyph, lowest bit on top. A machine may have no fonts. */
 const columns = [
   '0000000000 00005f0000 0007000700 147f147f14 242a7f2a12 2313086462 3649562050 0008070300 001c224100',
   '0041221c00 2a1c7f1c2a 08083e0808 0080703000 0808080808 0000606000 2010080402 3e5149453e 00427f4000',
@@ -17,7 +17,7 @@ const glyphs = columns.join(' ').split(' ');
 export const glyphWidth = 6;
 export const glyphHeight = 9;
 
-/** @returns whether a letter's dot is set; a letter that is not ASCII is a question mark. */
+/** @returns whether a glyph's pixel is set. A letter that is not ASCII is shown as a question mark. */
 export function isPixelSet(letter: string, x: number, y: number): boolean {
   const glyph = glyphs[letter.charCodeAt(0) - 32] ?? glyphs['?'.charCodeAt(0) - 32]!;
   return x < 5 && y < 8 && ((Number.parseInt(glyph.slice(x * 2, x * 2 + 2), 16) >> y) & 1) === 1;

@@ -1,17 +1,17 @@
-/** Labels, scores and places: computed from what was asked, and meaning nothing. */
+/** Labels, scores, entities and answers that depend on the input only and have no meaning. */
 import type { InputOf, Media, OutputOf } from '#catalogue';
-import { createSeededRandom, computeScore } from './seeded-random.ts';
+import { computeScore, createSeededRandom } from './seeded-random.ts';
 
-/** Scores that sum to 1, best first. */
-export function scoreLabels(about: string, names: readonly string[], topK = names.length) {
-  const chance = createSeededRandom(about);
-  const weights = names.map(() => chance() + 0.01);
+/** @param seed equal seeds have equal scores. @returns labels whose scores add up to 1, best first. */
+export function scoreLabels(seed: string, labels: readonly string[], topK = labels.length) {
+  const random = createSeededRandom(seed);
+  const weights = labels.map(() => random() + 0.01);
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  const scored = names.map((label, at) => ({ label, score: Math.round((weights[at]! / sum) * 1e6) / 1e6 }));
+  const scored = labels.map((label, at) => ({ label, score: Math.round((weights[at]! / sum) * 1e6) / 1e6 }));
   return { labels: scored.sort((a, b) => b.score - a.score).slice(0, topK) };
 }
 
-/** Equal bytes are judged equally. */
+/** @returns a seed for `scoreLabels` from the type, the size and the first 256 bytes. */
 export const describeMedia = ({ bytes, type }: Media): string =>
   `${type} ${bytes.byteLength} ${Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 256)).toString('latin1')}`;
 
@@ -23,18 +23,18 @@ export function compareSentences({ source_sentence: source, sentences }: InputOf
   };
 }
 
-/** Words that begin with a capital. */
+/** Every word that begins with a capital letter is an entity. */
 export function findEntities({ text }: InputOf<'token-classification'>): OutputOf<'token-classification'> {
-  const found = [...text.matchAll(/\p{Lu}\p{L}+/gu)];
+  const matches = [...text.matchAll(/\p{Lu}\p{L}+/gu)];
   return {
-    entities: found.map(({ 0: word, index: start }) => {
+    entities: matches.map(({ 0: word, index: start }) => {
       const label = ['PER', 'LOC', 'ORG'][Math.floor(createSeededRandom(word)() * 3)]!;
       return { label, score: computeScore(word), word, start, end: start + word.length };
     }),
   };
 }
 
-/** The first words of the context. */
+/** The answer is the first words of the context. */
 export function answerQuestion({
   question,
   context,
@@ -44,10 +44,12 @@ export function answerQuestion({
   return { answers: [{ answer, score: computeScore(question), start, end: start + answer.length }] };
 }
 
+const maskWords = ['turns', 'stands', 'grinds', 'rests', 'runs'];
+
 export function fillMask({ text, top_k: topK = 5, targets }: InputOf<'fill-mask'>): OutputOf<'fill-mask'> {
-  const words = targets ?? ['turns', 'stands', 'grinds', 'rests', 'runs'];
+  const { labels } = scoreLabels(text, targets ?? maskWords, topK);
   return {
-    fills: scoreLabels(text, words, topK).labels.map(({ label: token, score }) => {
+    fills: labels.map(({ label: token, score }) => {
       return { token, score, sequence: text.replace(/\[MASK\]|<mask>/, token) };
     }),
   };
@@ -58,34 +60,39 @@ export function answerTableQuestion({
   table,
 }: InputOf<'table-question-answering'>): OutputOf<'table-question-answering'> {
   const columns = Object.values(table);
-  const rows = columns[0]?.length ?? 0;
-  const chance = createSeededRandom(question);
-  const [row, column] = [Math.floor(chance() * rows), Math.floor(chance() * columns.length)];
+  const rowCount = columns[0]?.length ?? 0;
+  const random = createSeededRandom(question);
+  const [row, column] = [Math.floor(random() * rowCount), Math.floor(random() * columns.length)];
   const answer = columns[column]?.[row] ?? '';
   return {
     answer,
-    cells: rows > 0 ? [answer] : [],
-    coordinates: rows > 0 ? [[row, column]] : [],
+    cells: rowCount > 0 ? [answer] : [],
+    coordinates: rowCount > 0 ? [[row, column]] : [],
     aggregator: 'NONE',
   };
 }
 
-export function rerank({ query, documents, top_n: topN, return_documents: shown }: InputOf<'reranking'>) {
+export function rerank({
+  query,
+  documents,
+  top_n: topN,
+  return_documents: returnDocuments,
+}: InputOf<'reranking'>) {
   const scored = documents.map((document, index) => ({
     index,
     relevance_score: computeScore(`${query}\0${document}`),
-    ...(shown && { document }),
+    ...(returnDocuments && { document }),
   }));
   return { results: scored.sort((a, b) => b.relevance_score - a.relevance_score).slice(0, topN) };
 }
 
 const categories = ['harassment', 'hate', 'self-harm', 'sexual', 'violence'];
 
-/** Flags what says `[unsafe]`. */
+/** Flags inputs that contain `[unsafe]`. */
 export function moderate({ input }: InputOf<'moderation'>): OutputOf<'moderation'> {
-  const items = typeof input === 'string' ? [input] : input.map((item) => itemText(item));
+  const texts = typeof input === 'string' ? [input] : input.map((item) => toText(item));
   return {
-    results: items.map((text) => {
+    results: texts.map((text) => {
       const flagged = text.includes('[unsafe]');
       const scores = categories.map((name): [string, number] => [name, flagged ? 0.99 : 0.01]);
       return {
@@ -97,7 +104,7 @@ export function moderate({ input }: InputOf<'moderation'>): OutputOf<'moderation
   };
 }
 
-function itemText(item: Exclude<InputOf<'moderation'>['input'], string>[number]): string {
+function toText(item: Exclude<InputOf<'moderation'>['input'], string>[number]): string {
   if (typeof item === 'string') return item;
   return item.type === 'text' ? item.text : '';
 }

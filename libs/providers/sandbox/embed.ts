@@ -1,4 +1,4 @@
-/** A deterministic vector for each text: unit length, equal for equal text, and no meaning whatever. */
+/** A deterministic vector of unit length for each text. Equal texts have equal vectors; the numbers have no meaning. */
 import type { EmbeddingsInput, EmbeddingsOutput } from '#catalogue';
 import { createSeededRandom } from './seeded-random.ts';
 
@@ -6,18 +6,20 @@ const defaultDimensions = 8;
 
 export function embed({ inputs, dimensions = defaultDimensions }: EmbeddingsInput): EmbeddingsOutput {
   return {
-    vectors: inputs.map((input) => vectorOf(typeof input === 'string' ? input : input.join(' '), dimensions)),
+    vectors: inputs.map((input) =>
+      createVector(typeof input === 'string' ? input : input.join(' '), dimensions),
+    ),
     tokens: inputs.map((input) => (typeof input === 'string' ? Math.ceil(input.length / 4) : input.length)),
     simulated: true,
   };
 }
 
-function vectorOf(text: string, dimensions: number): Float32Array {
-  const chance = createSeededRandom(text);
+function createVector(text: string, dimensions: number): Float32Array {
+  const random = createSeededRandom(text);
   const vector = new Float32Array(dimensions);
   let squares = 0;
   for (let at = 0; at < dimensions; at++) {
-    const value = chance() * 2 - 1;
+    const value = random() * 2 - 1;
     vector[at] = value;
     squares += value * value;
   }

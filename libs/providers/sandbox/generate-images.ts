@@ -1,6 +1,6 @@
-import { renderText, encodeImage, parseImageSize } from './render-image.ts';
+import { encodeImage, parseImageSize, renderText } from './render-image.ts';
 
-interface Wanted {
+interface ImageOptions {
   readonly n?: number;
   readonly size?: string;
   readonly width?: number;
@@ -8,14 +8,14 @@ interface Wanted {
   readonly output_format?: 'png' | 'jpeg' | 'webp';
 }
 
-/** As many pictures as were asked for, each with its number where they are several. */
+/** Renders the prompt `n` times. If there are several images, each shows its number. */
 export async function generateImages(
   prompt: string,
-  { n = 1, size, width, height, output_format: format }: Wanted,
+  { n = 1, size, width, height, output_format: format }: ImageOptions,
 ) {
   const images = [];
-  for (let at = 1; at <= n; at++) {
-    const text = n === 1 ? prompt : `${at}/${n} ${prompt}`;
+  for (let number = 1; number <= n; number++) {
+    const text = n === 1 ? prompt : `${number}/${n} ${prompt}`;
     images.push(await encodeImage(renderText(text, parseImageSize(size, width, height)), format));
   }
   return { images };

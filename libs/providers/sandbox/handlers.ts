@@ -1,14 +1,15 @@
-/** The sandbox's table: every kind there is. */
+/** The sandbox's handlers: one for every kind. */
 import type { InputOf, KindId, OutputOf } from '#catalogue';
-import type { Handler, Run } from '../provider.ts';
-import { generateImages } from './generate-images.ts';
+import type { Handler, Run } from '../run.ts';
+import * as classification from './classification.ts';
 import { embed } from './embed.ts';
+import { generateImages } from './generate-images.ts';
+import { estimateUsage, generateChat, generateText } from './generate-text.ts';
+import { parseOptions, type SandboxOptions } from './options.ts';
+import { encodeImage, parseImageSize, renderText } from './render-image.ts';
 import { renderVideo } from './render-video.ts';
-import * as judge from './classification.ts';
-import { parseOptions, runWithFaults, type SandboxOptions } from './options.ts';
-import { encodeImage, renderText, parseImageSize } from './render-image.ts';
+import { runWithFaults } from './run-with-faults.ts';
 import { synthesizeSound, synthesizeSpeech } from './synthesize-audio.ts';
-import { generateChat, generateText, estimateUsage } from './generate-text.ts';
 
 type Answer<K extends KindId> = (
   input: InputOf<K>,
@@ -16,29 +17,28 @@ type Answer<K extends KindId> = (
   options: SandboxOptions,
 ) => Omit<OutputOf<K>, 'simulated'> | Promise<Omit<OutputOf<K>, 'simulated'>>;
 
-const things = ['mill', 'wheel', 'river', 'bridge', 'miller'];
-const moods = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'];
+const imageLabels = ['mill', 'wheel', 'river', 'bridge', 'miller'];
+const audioLabels = ['speech', 'music', 'water'];
+const textLabels = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'];
 
-const clip = async (prompt: string, { size, seconds = 2 }: { size?: string; seconds?: number }) => {
-  const side = parseImageSize(size);
+async function generateVideo(prompt: string, { size, seconds = 2 }: { size?: string; seconds?: number }) {
+  const dimensions = parseImageSize(size);
   return {
-    video: await renderVideo(prompt, seconds, side),
-    thumbnail: await encodeImage(renderText(prompt, side), 'webp'),
+    video: await renderVideo(prompt, seconds, dimensions),
+    thumbnail: await encodeImage(renderText(prompt, dimensions), 'webp'),
   };
-};
-
-const box = { xmin: 0, ymin: 0, xmax: 1, ymax: 1 };
+}
 
 const answers: { readonly [K in KindId]: Answer<K> } = {
   embeddings: (input) => embed(input),
   'chat-completion': generateChat,
   'text-generation': generateText,
-  'sentence-similarity': judge.compareSentences,
+  'sentence-similarity': classification.compareSentences,
   'text-to-image': (input) => generateImages(input.prompt, input),
-  'image-to-image': (input) => generateImages(input.prompt ?? 'the same picture', input),
+  'image-to-image': (input) => generateImages(input.prompt ?? 'the same image', input),
   inpainting: (input) => generateImages(input.prompt, input),
-  'text-to-video': (input) => clip(input.prompt, input),
-  'image-to-video': (input) => clip(input.prompt ?? 'the picture, moving', input),
+  'text-to-video': (input) => generateVideo(input.prompt, input),
+  'image-to-video': (input) => generateVideo(input.prompt ?? 'the image, moving', input),
   'text-to-speech': ({ text, voice, speaker_id: speaker, speed }) => ({
     audio: synthesizeSpeech(text, `${speaker ?? voice ?? ''}`, speed),
     usage: estimateUsage(text, ''),
@@ -50,36 +50,33 @@ const answers: { readonly [K in KindId]: Answer<K> } = {
     return { text, language, chunks };
   },
   'audio-classification': ({ audio, top_k }) =>
-    judge.scoreLabels(judge.describeMedia(audio), ['speech', 'music', 'water'], top_k),
-  summarization: ({ text, max_length: max = 30 }) => {
-    const summary = `Simulated summary: ${text.split(/\s+/).slice(0, max).join(' ')}`;
+    classification.scoreLabels(classification.describeMedia(audio), audioLabels, top_k),
+  summarization: ({ text, max_length: maxWords = 30 }) => {
+    const summary = `Simulated summary: ${text.split(/\s+/).slice(0, maxWords).join(' ')}`;
     return { summary, usage: estimateUsage(text, summary) };
   },
-  translation: ({ text, target_language: to = 'en' }) => {
-    const translation = `[simulated ${to}] ${text}`;
+  translation: ({ text, target_language: language = 'en' }) => {
+    const translation = `[simulated ${language}] ${text}`;
     return { translation, usage: estimateUsage(text, translation) };
   },
-  'text-classification': ({ text, top_k }) => judge.scoreLabels(text, moods, top_k),
-  'zero-shot-classification': ({ text, candidate_labels: names }) => judge.scoreLabels(text, names),
-  'token-classification': judge.findEntities,
-  'question-answering': judge.answerQuestion,
-  'fill-mask': judge.fillMask,
-  'table-question-answering': judge.answerTableQuestion,
-  'image-classification': ({ image, top_k }) => judge.scoreLabels(judge.describeMedia(image), things, top_k),
-  'zero-shot-image-classification': ({ image, candidate_labels: names }) =>
-    judge.scoreLabels(judge.describeMedia(image), names),
+  'text-classification': ({ text, top_k }) => classification.scoreLabels(text, textLabels, top_k),
+  'zero-shot-classification': ({ text, candidate_labels: labels }) =>
+    classification.scoreLabels(text, labels),
+  'token-classification': classification.findEntities,
+  'question-answering': classification.answerQuestion,
+  'fill-mask': classification.fillMask,
+  'table-question-answering': classification.answerTableQuestion,
+  'image-classification': ({ image, top_k }) =>
+    classification.scoreLabels(classification.describeMedia(image), imageLabels, top_k),
+  'zero-shot-image-classification': ({ image, candidate_labels: labels }) =>
+    classification.scoreLabels(classification.describeMedia(image), labels),
   'object-detection': ({ image: { width = 1, height = 1 } }) => ({
-    objects: [{ label: 'mill', score: 0.9, box: { ...box, xmax: width, ymax: height } }],
+    objects: [{ label: 'mill', score: 0.9, box: { xmin: 0, ymin: 0, xmax: width, ymax: height } }],
   }),
-  'image-segmentation': async ({ image: { width, height } }) => ({
-    segments: [
-      {
-        label: 'mill',
-        score: 0.9,
-        mask: await encodeImage(renderText('mill', parseImageSize(undefined, width, height))),
-      },
-    ],
-  }),
+  'image-segmentation': async ({ image: { width, height } }) => {
+    const mask = await encodeImage(renderText('mill', parseImageSize(undefined, width, height)));
+    return { segments: [{ label: 'mill', score: 0.9, mask }] };
+  },
   'image-to-text': ({ image }) => ({ text: `A simulated caption of ${image.bytes.byteLength} bytes.` }),
   'visual-question-answering': ({ question }) => ({
     answers: [{ answer: `Simulated: ${question}`, score: 0.9 }],
@@ -90,22 +87,22 @@ const answers: { readonly [K in KindId]: Answer<K> } = {
   'depth-estimation': async ({ image: { width, height } }) => ({
     depth: await encodeImage(renderText('depth', parseImageSize(undefined, width, height))),
   }),
-  reranking: judge.rerank,
-  moderation: judge.moderate,
+  reranking: classification.rerank,
+  moderation: classification.moderate,
 };
 
-/** Texts of an input, which faults may be asked to look for. */
-function textsOf(value: unknown): readonly unknown[] {
-  if (Array.isArray(value)) return value.flatMap((item) => textsOf(item));
+/** @returns all values of an input, among which the `reject` option looks for its text. */
+function flattenValues(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value.flatMap((item) => flattenValues(item));
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return [value];
-  return Object.values(value).flatMap((item) => textsOf(item));
+  return Object.values(value).flatMap((item) => flattenValues(item));
 }
 
-function handler<K extends KindId>(answer: Answer<K>): Handler<K> {
+function buildHandler<K extends KindId>(answer: Answer<K>): Handler<K> {
   return async ({ model, input }, run) => {
     const { metadata, ...rest } = input as { metadata?: Record<string, string> | null; inputs?: unknown[] };
     const options = parseOptions(model, metadata);
-    const output = await runWithFaults(options, rest.inputs ?? textsOf(rest), run, () =>
+    const output = await runWithFaults(options, rest.inputs ?? flattenValues(rest), run, () =>
       answer(input, run, options),
     );
     return { ...output, simulated: true } as OutputOf<K>;
@@ -113,5 +110,5 @@ function handler<K extends KindId>(answer: Answer<K>): Handler<K> {
 }
 
 export const handlers = Object.fromEntries(
-  Object.entries(answers).map(([id, answer]) => [id, handler(answer as Answer<KindId>)]),
+  Object.entries(answers).map(([id, answer]) => [id, buildHandler(answer as Answer<KindId>)]),
 ) as unknown as { readonly [K in KindId]: Handler<K> };

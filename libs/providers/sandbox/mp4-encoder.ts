@@ -1,4 +1,4 @@
-/** The MP4 encoder, without what its runtime does to the process that loads it. */
+/** Loads the MP4 encoder and removes the process-wide event handlers that its runtime installs. */
 
 export interface H264MP4Encoder {
   readonly outputFilename: string;
@@ -11,14 +11,14 @@ export interface H264MP4Encoder {
 
 const events = ['uncaughtException', 'unhandledRejection'] as const;
 
-/** Loaded when the first film is made: it is megabytes. Its handlers for uncaught errors would end the process. */
+/** Loaded with the first video, because it is megabytes. Its handlers for uncaught errors would end the process. */
 export async function createH264MP4Encoder(): Promise<H264MP4Encoder> {
-  const before = events.map((event) => process.listeners(event as 'uncaughtException'));
+  const listenersBefore = events.map((event) => process.listeners(event as 'uncaughtException'));
   const { default: library } = await import('h264-mp4-encoder');
   const encoder = await library.createH264MP4Encoder();
   for (const [at, event] of events.entries()) {
     for (const listener of process.listeners(event as 'uncaughtException')) {
-      if (!before[at]!.includes(listener)) process.off(event, listener);
+      if (!listenersBefore[at]!.includes(listener)) process.off(event, listener);
     }
   }
   return encoder;

@@ -1,54 +1,57 @@
-/** Pictures that show what was asked for, in letters on a colour of its own. */
+/** Renders images that show a text on a background whose color depends on the text. */
 import sharp from 'sharp';
 import type { Media } from '#catalogue';
-import { createSeededRandom } from './seeded-random.ts';
 import { glyphHeight, glyphWidth, isPixelSet } from './bitmap-font.ts';
+import { createSeededRandom } from './seeded-random.ts';
 
-export interface Canvas {
+export interface RawImage {
   readonly width: number;
   readonly height: number;
   /** RGBA, row by row. */
   readonly pixels: Uint8Array;
 }
 
-/** A picture nobody looks at closely is no larger than it must be. */
-const usualSide = 256;
+/** Small, because the content of a simulated image does not matter. */
+const defaultSide = 256;
+const minSide = 16;
 const maxSide = 1_024;
 
+/** @param size for example `512x512`. `width` and `height` take precedence. */
 export function parseImageSize(size: string | undefined, width?: number, height?: number): [number, number] {
-  const [wide, high] = /^\d+x\d+$/.test(size ?? '') ? size!.split('x').map(Number) : [];
-  const within = (side = usualSide) => Math.min(Math.max(side, 16), maxSide);
-  return [within(width ?? wide), within(height ?? high)];
+  const [parsedWidth, parsedHeight] = /^\d+x\d+$/.test(size ?? '') ? size!.split('x').map(Number) : [];
+  const clamp = (side = defaultSide) => Math.min(Math.max(side, minSide), maxSide);
+  return [clamp(width ?? parsedWidth), clamp(height ?? parsedHeight)];
 }
 
-/** @param done share of a bar along the lower edge, 0 to 1. */
-export function renderText(text: string, [width, height]: readonly [number, number], done = 0): Canvas {
-  const chance = createSeededRandom(text);
-  const ground = [40 + chance() * 120, 40 + chance() * 120, 40 + chance() * 120];
+/** @param progress length of the bar along the lower edge, 0 to 1. */
+export function renderText(text: string, [width, height]: readonly [number, number], progress = 0): RawImage {
+  const random = createSeededRandom(text);
+  const background = [40 + random() * 120, 40 + random() * 120, 40 + random() * 120];
   const pixels = new Uint8Array(width * height * 4);
   const scale = Math.max(1, Math.floor(width / 160));
   const columns = Math.max(1, Math.floor(width / (glyphWidth * scale)) - 1);
-  const lines = ['SIMULATED', ...wrap(text, columns)];
-  const bar = Math.round(width * done);
+  const lines = ['SIMULATED', ...wrapLines(text, columns)];
+  const barWidth = Math.round(width * progress);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += 4) {
-      const isLit = (y >= height - 8 && x < bar) || isLetter(lines, x / scale, y / scale);
+      const isForeground = (y >= height - 8 && x < barWidth) || isTextPixel(lines, x / scale, y / scale);
       const shade = 0.7 + (0.3 * y) / height;
-      for (let part = 0; part < 3; part++) pixels[at + part] = isLit ? 250 : ground[part]! * shade;
+      for (let channel = 0; channel < 3; channel++)
+        pixels[at + channel] = isForeground ? 250 : background[channel]! * shade;
       pixels[at + 3] = 255;
     }
   }
   return { width, height, pixels };
 }
 
-function isLetter(lines: readonly string[], x: number, y: number): boolean {
+function isTextPixel(lines: readonly string[], x: number, y: number): boolean {
   const [column, row] = [Math.floor(x / glyphWidth) - 1, Math.floor(y / glyphHeight - 0.5)];
   const letter = lines[row]?.[column];
-  const dotY = Math.floor(y - (row + 0.5) * glyphHeight);
-  return letter !== undefined && isPixelSet(letter, Math.floor(x % glyphWidth), dotY);
+  const glyphY = Math.floor(y - (row + 0.5) * glyphHeight);
+  return letter !== undefined && isPixelSet(letter, Math.floor(x % glyphWidth), glyphY);
 }
 
-function wrap(text: string, columns: number): string[] {
+function wrapLines(text: string, columns: number): string[] {
   const lines = [''];
   for (const word of text.slice(0, 2_000).split(/\s+/)) {
     const line = lines.at(-1)!;
@@ -59,7 +62,7 @@ function wrap(text: string, columns: number): string[] {
 }
 
 export async function encodeImage(
-  { width, height, pixels }: Canvas,
+  { width, height, pixels }: RawImage,
   format: 'png' | 'jpeg' | 'webp' = 'png',
 ): Promise<Media> {
   const image = sharp(pixels, { raw: { width, height, channels: 4 } });

@@ -6,18 +6,18 @@ import { sandbox } from './sandbox.ts';
 const { route } = createProviders();
 const embed = (model: string, inputs: (string | number[])[], over: object = {}, signal?: AbortSignal) =>
   sandbox.handlers.embeddings!(
-    { model, input: { inputs, ...over } },
+    { model, credential: sandbox.defaultCredential, input: { inputs, ...over } },
     createSilentRun(signal ?? new AbortController().signal),
   );
-const numbers = (vector?: Float32Array) => [...vector!];
+const toNumbers = (vector?: Float32Array) => [...vector!];
 
-test('the same text gives the same vector, of unit length, and says that it is simulated', async () => {
+test('equal texts have equal vectors of unit length, marked as simulated', async () => {
   const first = await embed('embeddings', ['a', 'b', 'a', [1, 2]]);
   const again = await embed('embeddings', ['a']);
   expect(first.simulated).toBe(true);
-  expect(numbers(first.vectors[0])).toEqual(numbers(first.vectors[2]));
-  expect(numbers(first.vectors[0])).toEqual(numbers(again.vectors[0]));
-  expect(numbers(first.vectors[0])).not.toEqual(numbers(first.vectors[1]));
+  expect(toNumbers(first.vectors[0])).toEqual(toNumbers(first.vectors[2]));
+  expect(toNumbers(first.vectors[0])).toEqual(toNumbers(again.vectors[0]));
+  expect(toNumbers(first.vectors[0])).not.toEqual(toNumbers(first.vectors[1]));
   for (const vector of first.vectors) {
     expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
     expect(vector).toHaveLength(8);
@@ -26,21 +26,24 @@ test('the same text gives the same vector, of unit length, and says that it is s
   expect((await embed('embeddings', ['a'], { dimensions: 3 })).vectors[0]).toHaveLength(3);
 });
 
-test('odd text is text', async () => {
+test('unusual text is embedded like any other', async () => {
   const { vectors } = await embed('embeddings', ['\ud800', '\u0000', 'x'.repeat(2 ** 20)]);
   for (const vector of vectors) expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
 });
 
-test.each(['400', '401', '429', '500', '503'])('a model with the suffix :%s answers so', async (status) => {
-  const retryable = Number(status) >= 429;
-  await expect(embed(`embeddings:${status}`, ['a'])).rejects.toMatchObject({
-    status: Number(status),
-    retryable,
-  });
-  await expect(embed(`embeddings:${status}`, ['a'])).rejects.toBeInstanceOf(ProviderFailure);
-});
+test.each(['400', '401', '429', '500', '503'])(
+  'a model with the suffix :%s fails with that status',
+  async (status) => {
+    const retryable = Number(status) >= 429;
+    await expect(embed(`embeddings:${status}`, ['a'])).rejects.toMatchObject({
+      status: Number(status),
+      retryable,
+    });
+    await expect(embed(`embeddings:${status}`, ['a'])).rejects.toBeInstanceOf(ProviderFailure);
+  },
+);
 
-test('metadata.sandbox spells the options out', async () => {
+test('metadata.sandbox sets the options of a request', async () => {
   const metadata = { sandbox: JSON.stringify({ reject: 'bad' }) };
   await expect(embed('embeddings', ['good', 'a bad one'], { metadata })).rejects.toMatchObject({
     status: 400,
@@ -64,15 +67,15 @@ test.each([
   );
 });
 
-test('a wait ends with its signal', async () => {
-  const gone = new AbortController();
-  const waiting = embed('embeddings:hang', ['a'], {}, gone.signal);
-  gone.abort(new Error('cancelled'));
+test('a delay ends when the signal is aborted', async () => {
+  const abort = new AbortController();
+  const waiting = embed('embeddings:hang', ['a'], {}, abort.signal);
+  abort.abort(new Error('cancelled'));
   await expect(waiting).rejects.toThrow();
 });
 
-test('a model is routed by what stands before the first slash', () => {
-  expect(route('sandbox/embeddings:slow', 'embeddings')).toMatchObject({
+test('a model is routed by the part of its name before the first slash', () => {
+  expect(route('sandbox/embeddings:slow', 'embeddings', { workspaceId: null })).toMatchObject({
     provider: sandbox,
     model: 'embeddings:slow',
   });
@@ -82,7 +85,7 @@ test.each([
   'embeddings',
   '/embeddings',
   '',
-  'nobody/embeddings',
+  'unknown/embeddings',
   'Sandbox/embeddings',
   'sandbox/',
   'sandbox/none',
@@ -93,8 +96,8 @@ test.each([
   'sandbox/embeddings:constructor',
   'sandbox/embeddings:slow:slow',
   'sandbox/embeddings/x',
-])('no model is named %j', (name) => {
-  expect(() => route(name, 'embeddings')).toThrow(
+])('there is no model named %j', (name) => {
+  expect(() => route(name, 'embeddings', { workspaceId: null })).toThrow(
     expect.objectContaining({ code: 'model_not_found', status: 400 }),
   );
 });

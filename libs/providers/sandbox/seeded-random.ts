@@ -1,6 +1,6 @@
-/** Numbers that look random and are the same for the same text. */
+/** Random numbers that are the same for the same text. */
 
-/** FNV-1a over UTF-16 units seeds a mulberry32 generator (both public domain). @returns numbers from 0 to 1 */
+/** Seeds a mulberry32 generator with the text's FNV-1a hash (both public domain). @returns numbers from 0 to 1 */
 export function createSeededRandom(text: string): () => number {
   let state = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
@@ -12,6 +12,6 @@ export function createSeededRandom(text: string): () => number {
   };
 }
 
-/** A score in the upper half, for what a model would be sure of. */
+/** @returns a score from 0.5 to 1, as a model gives to its best answer. */
 export const computeScore = (text: string): number =>
   0.5 + Math.round(createSeededRandom(text)() * 4_999) / 10_000;

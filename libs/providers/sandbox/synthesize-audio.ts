@@ -1,14 +1,16 @@
 /**
- * A text spoken, roughly: letters to sounds, sounds to formants (a buzz or a hiss through three resonators, after Klatt
- * 1980, "Software for a cascade/parallel formant synthesizer"). A machine has no voice of its own.
+ * Synthesizes rough speech and sound, because a machine may have no speech engine. Letters become sounds, and each sound
+ * is a buzz or a hiss through three resonators (formants), after Klatt 1980, "Software for a cascade/parallel formant
+ * synthesizer".
  */
 import type { Media } from '#catalogue';
 import { createSeededRandom } from './seeded-random.ts';
 
-const rate = 16_000;
+/** Samples per second. */
+const sampleRate = 16_000;
 const maxSeconds = 60;
 
-/** Three formants in Hz, ms, and how much of it is hiss, 0 to 1; a rest has none. */
+/** Three formants in Hz, duration in ms, and the share of hiss, 0 to 1. A pause has formants of 0. */
 type Sound = readonly [f1: number, f2: number, f3: number, ms: number, hiss: number];
 
 const sounds: Record<string, Sound> = {
@@ -44,7 +46,8 @@ const sounds: Record<string, Sound> = {
   k: [300, 1_990, 2_850, 50, 1],
   ' ': [0, 0, 0, 90, 0],
 };
-const spelt: Record<string, string> = {
+/** Letters whose sound is that of others. */
+const spellings: Record<string, string> = {
   c: 'k',
   q: 'k',
   j: 'ch',
@@ -54,74 +57,72 @@ const spelt: Record<string, string> = {
   wh: 'w',
   ay: 'ai',
 };
-const rest = sounds[' ']!;
+const pause = sounds[' ']!;
 
-function soundsOf(text: string): Sound[] {
+function toSounds(text: string): Sound[] {
   const letters = text.toLowerCase();
-  const found: Sound[] = [];
+  const result: Sound[] = [];
   for (let at = 0; at < letters.length;) {
     const pair = letters.slice(at, at + 2);
-    const one = letters[at]!;
-    const isPair = pair.length === 2 && (Object.hasOwn(sounds, pair) || Object.hasOwn(spelt, pair));
-    const key = isPair ? pair : one;
-    found.push(sounds[spelt[key] ?? key] ?? rest);
+    const isPair = pair.length === 2 && (Object.hasOwn(sounds, pair) || Object.hasOwn(spellings, pair));
+    const key = isPair ? pair : letters[at]!;
+    result.push(sounds[spellings[key] ?? key] ?? pause);
     at += isPair ? 2 : 1;
   }
-  return found;
+  return result;
 }
 
-/** @param voice decides the pitch. @param speed 1 is as usual. */
+/** @param voice determines the pitch. @param speed 1 is normal. */
 export function synthesizeSpeech(text: string, voice: string, speed = 1): Media {
-  const chance = createSeededRandom(voice);
-  const pitch = 90 + chance() * 130;
+  const random = createSeededRandom(voice);
+  const pitch = 90 + random() * 130;
   const samples: number[] = [];
-  const resonators = [resonator(), resonator(), resonator()];
+  const [low, middle, high] = [createResonator(), createResonator(), createResonator()];
   let phase = 0;
-  for (const [f1, f2, f3, ms, hiss] of soundsOf(text)) {
-    const count = Math.round((rate * ms) / 1_000 / speed);
-    if (samples.length + count > rate * maxSeconds) break;
+  for (const [f1, f2, f3, ms, hiss] of toSounds(text)) {
+    const count = Math.round((sampleRate * ms) / 1_000 / speed);
+    if (samples.length + count > sampleRate * maxSeconds) break;
     for (let at = 0; at < count; at++) {
-      phase += pitch / rate;
+      phase += pitch / sampleRate;
       const buzz = phase >= 1 ? 1 : 0;
       phase %= 1;
-      const source = f1 === 0 ? 0 : buzz * (1 - hiss) * 6 + (chance() - 0.5) * hiss * 0.6;
-      const edge = Math.min(1, at / 120, (count - at) / 120);
-      const [low, middle, high] = resonators;
+      const source = f1 === 0 ? 0 : buzz * (1 - hiss) * 6 + (random() - 0.5) * hiss * 0.6;
+      const envelope = Math.min(1, at / 120, (count - at) / 120);
       samples.push(
-        edge * (low!(source, f1, 80) + 0.6 * middle!(source, f2, 110) + 0.3 * high!(source, f3, 160)),
+        envelope * (low(source, f1, 80) + 0.6 * middle(source, f2, 110) + 0.3 * high(source, f3, 160)),
       );
     }
   }
-  return wav(samples.length > 0 ? samples : [0], text);
+  return encodeWav(samples.length > 0 ? samples : [0], text);
 }
 
-/** Water over a wheel, or whatever else was asked for: filtered noise that swells. */
+/** Filtered noise whose volume rises and falls, for any prompt. */
 export function synthesizeSound(text: string, seconds: number): Media {
-  const chance = createSeededRandom(text);
-  const filter = resonator();
-  const pitch = 200 + chance() * 900;
-  const count = Math.max(1, Math.round(rate * Math.min(seconds, maxSeconds)));
-  const swell = (at: number) => 0.6 + 0.4 * Math.sin((at / rate) * Math.PI * 2);
-  return wav(
-    Array.from({ length: count }, (_, at) => filter((chance() - 0.5) * swell(at), pitch, 90)),
+  const random = createSeededRandom(text);
+  const filter = createResonator();
+  const pitch = 200 + random() * 900;
+  const count = Math.max(1, Math.round(sampleRate * Math.min(seconds, maxSeconds)));
+  const volume = (at: number) => 0.6 + 0.4 * Math.sin((at / sampleRate) * Math.PI * 2);
+  return encodeWav(
+    Array.from({ length: count }, (_, at) => filter((random() - 0.5) * volume(at), pitch, 90)),
     text,
   );
 }
 
-/** A second-order digital resonator: frequency and band width in Hz. */
-function resonator() {
+/** A second-order digital resonator. `frequency` and `bandwidth` are in Hz. */
+function createResonator() {
   let [y1, y2] = [0, 0];
-  return (input: number, frequency: number, width: number) => {
-    const r = Math.exp((-Math.PI * width) / rate);
-    const b = 2 * r * Math.cos((2 * Math.PI * frequency) / rate);
+  return (input: number, frequency: number, bandwidth: number) => {
+    const r = Math.exp((-Math.PI * bandwidth) / sampleRate);
+    const b = 2 * r * Math.cos((2 * Math.PI * frequency) / sampleRate);
     const out = (1 - b + r * r) * input + b * y1 - r * r * y2;
     [y2, y1] = [y1, out];
     return out;
   };
 }
 
-/** 16-bit mono PCM in RIFF, with the text as the file's comment (`ICMT`). */
-function wav(samples: readonly number[], text: string): Media {
+/** 16-bit mono PCM in a RIFF file. The text is the file's comment (`ICMT`). */
+function encodeWav(samples: readonly number[], text: string): Media {
   let peak = 0.01;
   for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
   const data = Buffer.alloc(samples.length * 2);
@@ -129,21 +130,26 @@ function wav(samples: readonly number[], text: string): Media {
     data.writeInt16LE(Math.round((sample / peak) * 28_000), at * 2);
   const comment = Buffer.from(`Simulated: ${text.slice(0, 1_000)}\0`);
   const padded = Buffer.concat([comment, Buffer.alloc(comment.length % 2)]);
-  const chunk = (id: string, bytes: Buffer, length = bytes.length) => {
-    const head = Buffer.alloc(8);
-    head.write(id, 'latin1');
-    head.writeUInt32LE(length, 4);
-    return Buffer.concat([head, bytes]);
+  const buildChunk = (id: string, bytes: Buffer, length = bytes.length) => {
+    const header = Buffer.alloc(8);
+    header.write(id, 'latin1');
+    header.writeUInt32LE(length, 4);
+    return Buffer.concat([header, bytes]);
   };
   const format = Buffer.alloc(16);
   format.writeUInt16LE(1, 0);
   format.writeUInt16LE(1, 2);
-  format.writeUInt32LE(rate, 4);
-  format.writeUInt32LE(rate * 2, 8);
+  format.writeUInt32LE(sampleRate, 4);
+  format.writeUInt32LE(sampleRate * 2, 8);
   format.writeUInt16LE(2, 12);
   format.writeUInt16LE(16, 14);
-  const info = Buffer.concat([Buffer.from('INFO'), chunk('ICMT', padded, comment.length)]);
-  const parts = [Buffer.from('WAVE'), chunk('fmt ', format), chunk('LIST', info), chunk('data', data)];
-  const bytes = chunk('RIFF', Buffer.concat(parts));
-  return { bytes, type: 'audio/wav', seconds: samples.length / rate };
+  const info = Buffer.concat([Buffer.from('INFO'), buildChunk('ICMT', padded, comment.length)]);
+  const parts = [
+    Buffer.from('WAVE'),
+    buildChunk('fmt ', format),
+    buildChunk('LIST', info),
+    buildChunk('data', data),
+  ];
+  const bytes = buildChunk('RIFF', Buffer.concat(parts));
+  return { bytes, type: 'audio/wav', seconds: samples.length / sampleRate };
 }

@@ -1,6 +1,6 @@
 /**
- * Fetches a model's files from a Hub into a folder, each whole or not at all: a process that dies meanwhile leaves
- * nothing behind that would be taken for a model. Addresses: huggingface.co/docs/hub/models-downloading (`/resolve/`).
+ * Downloads a model's files from a Hub into a folder. A file appears only when it is complete, so that a process that
+ * dies leaves no partial model behind. URLs: huggingface.co/docs/hub/models-downloading (`/resolve/`).
  */
 import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
@@ -8,45 +8,46 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import { modelGated, hubUnavailable, modelNotFound } from './failures.ts';
+import { hubUnavailable, modelGated, modelNotFound } from './failures.ts';
 import type { LocalOptions } from './options.ts';
 
-export interface HubFolder {
+export interface HubModel {
   readonly model: string;
   readonly hub: LocalOptions['hub'];
-  /** Where the files of this model are kept. */
+  /** Where the files of this model are stored. */
   readonly folder: string;
 }
 
-/** A connection that says nothing for so long is given up. */
-const silenceMs = 60_000;
+/** A download is aborted after this time without data. */
+const idleTimeoutMs = 60_000;
 
 /**
- * @returns false when the model has no such file.
- * @throws ProviderFailure when the model is not there or gated, or the Hub does not answer.
+ * @returns false if the model has no such file.
+ * @throws ProviderFailure if the model does not exist or is gated, or the Hub is unavailable.
  */
-export async function downloadFile({ model, hub, folder }: HubFolder, path: string): Promise<boolean> {
+export async function downloadFile({ model, hub, folder }: HubModel, path: string): Promise<boolean> {
   const target = join(folder, path);
   if (existsSync(target)) return true;
   const url = `${hub.url}/${model}/resolve/main/${path}`;
-  const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), silenceMs);
-  const draft = `${target}.${process.pid}.part`;
+  const idle = new AbortController();
+  const timer = setTimeout(() => idle.abort(), idleTimeoutMs);
+  const partial = `${target}.${process.pid}.part`;
   try {
     const headers: Record<string, string> = hub.token ? { authorization: `Bearer ${hub.token}` } : {};
-    const response = await fetch(url, { headers, signal: silence.signal });
+    const response = await fetch(url, { headers, signal: idle.signal });
     if (!response.ok || !response.body) {
       await response.body?.cancel();
-      return judge(response, model, hub.url);
+      assertFileMissing(response, model, hub.url);
+      return false;
     }
     await mkdir(dirname(target), { recursive: true });
     const body = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
-    body.on('data', () => (timer = renewed(timer, silence)));
-    await pipeline(body, createWriteStream(draft, { flush: true }));
-    await rename(draft, target);
+    body.on('data', () => timer.refresh());
+    await pipeline(body, createWriteStream(partial, { flush: true }));
+    await rename(partial, target);
     return true;
   } catch (error) {
-    await rm(draft, { force: true });
+    await rm(partial, { force: true });
     if (error instanceof Error && 'retryable' in error) throw error;
     throw hubUnavailable(hub.url, error);
   } finally {
@@ -54,14 +55,13 @@ export async function downloadFile({ model, hub, folder }: HubFolder, path: stri
   }
 }
 
-function renewed(timer: NodeJS.Timeout, silence: AbortController): NodeJS.Timeout {
-  clearTimeout(timer);
-  return setTimeout(() => silence.abort(), silenceMs);
-}
-
-/** The Hub answers 401 for what is not there as for what is private; its header says which file alone is missing. */
-function judge({ status, headers }: Response, model: string, url: string): false {
-  if (status === 404 && headers.get('x-error-code') !== 'RepoNotFound') return false;
+/**
+ * The Hub answers 404 for a file that is missing and for a model that does not exist; a header tells them apart. It
+ * answers 401 for a model that is private as for one that does not exist.
+ * @throws ProviderFailure unless only the file is missing.
+ */
+function assertFileMissing({ status, headers }: Response, model: string, url: string): void {
+  if (status === 404 && headers.get('x-error-code') !== 'RepoNotFound') return;
   if (status === 404) throw modelNotFound(model);
   if (status === 401 || status === 403) throw modelGated(model);
   throw hubUnavailable(url, new Error(`status ${status}`));

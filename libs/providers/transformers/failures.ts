@@ -1,12 +1,12 @@
-/** What can be wrong with a local model, in words that say what to do, with the model's page where it has one. */
+/** Failures of local models. Each message says what to do, and links to the model's page if it has one. */
 import { InvalidInput, ProviderFailure, type Failure } from '#domain';
 import type { ThreadError } from './thread-messages.ts';
 
-/** The page of a model of the Hub; the bundled ones and those of the folder have none. */
+/** Only models of the Hub have a page; bundled models and those of the folder do not. */
 export const buildModelPageHint = (model: string): string =>
   model.includes('/') ? ` Its page: https://huggingface.co/${model}` : '';
 
-const forGood = (code: string, status: number, message: string, cause?: unknown) =>
+const buildPermanent = (code: string, status: number, message: string, cause?: unknown) =>
   new ProviderFailure(message, {
     code,
     status,
@@ -16,36 +16,36 @@ const forGood = (code: string, status: number, message: string, cause?: unknown)
   });
 
 export const modelNotFound = (model: string) =>
-  forGood(
+  buildPermanent(
     'model_not_found',
     404,
     `There is no model local/${model}, or it is private.${buildModelPageHint(model)}`,
   );
 
 export const modelGated = (model: string) =>
-  forGood(
+  buildPermanent(
     'model_gated',
     403,
-    `The model local/${model} is gated, or private, or not there: accept its terms on its page and set HF_TOKEN to a token that may read it.${buildModelPageHint(model)}`,
+    `The model local/${model} is gated or private, or does not exist. Accept its terms on its page and set HF_TOKEN to a token that may read it.${buildModelPageHint(model)}`,
   );
 
-export const modelUnsupported = (model: string, why: string, cause?: unknown) =>
-  forGood(
+export const modelUnsupported = (model: string, reason: string, cause?: unknown) =>
+  buildPermanent(
     'model_unsupported',
     422,
-    `The model local/${model} can't be run here: ${why}.${buildModelPageHint(model)}`,
+    `The model local/${model} cannot be run here: ${reason}.${buildModelPageHint(model)}`,
     cause,
   );
 
-export const modelDamaged = (model: string, why: string) =>
-  forGood(
+export const modelDamaged = (model: string, reason: string) =>
+  buildPermanent(
     'model_damaged',
     500,
-    `The files of local/${model} can't be read (${why}): put them in place again.${buildModelPageHint(model)}`,
+    `The files of local/${model} cannot be read (${reason}). Replace them.${buildModelPageHint(model)}`,
   );
 
 export const hubUnavailable = (url: string, cause: unknown) =>
-  new ProviderFailure(`The model could not be fetched: ${new URL(url).host} does not answer as it should.`, {
+  new ProviderFailure(`The model could not be downloaded: ${new URL(url).host} is unavailable.`, {
     code: 'hub_unavailable',
     status: 503,
     retryable: true,
@@ -53,23 +53,22 @@ export const hubUnavailable = (url: string, cause: unknown) =>
     cause,
   });
 
-const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MB`;
+const toMegabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MB`;
 
-export const modelTooLarge = (model: string, needs: number, budget: number) =>
-  forGood(
+export const modelTooLarge = (model: string, neededBytes: number, limitBytes: number) =>
+  buildPermanent(
     'model_too_large',
     507,
-    `The model local/${model} needs ${megabytes(needs)} of memory in all slots, and MODELS_MEMORY_MB allows ${megabytes(budget)}.`,
+    `The model local/${model} needs ${toMegabytes(neededBytes)} of memory over all slots; MODELS_MEMORY_MB allows ${toMegabytes(limitBytes)}.`,
   );
 
-export const modelMemoryFull = (model: string, needs: number, free: number) =>
-  forGood(
+export const modelMemoryFull = (model: string, neededBytes: number, freeBytes: number) =>
+  buildPermanent(
     'model_memory_full',
     507,
-    `The model local/${model} needs ${megabytes(needs)} and ${megabytes(free)} are free: unload another, raise MODELS_MEMORY_MB, or set MODELS_EVICT=true.`,
+    `The model local/${model} needs ${toMegabytes(neededBytes)}; ${toMegabytes(freeBytes)} are free. Unload another model, raise MODELS_MEMORY_MB, or set MODELS_EVICT=true.`,
   );
 
-/** What a thread refused. */
 export function toFailure({ code, message }: ThreadError, model: string): Failure {
   switch (code) {
     case 'model_damaged':
@@ -77,9 +76,9 @@ export function toFailure({ code, message }: ThreadError, model: string): Failur
     case 'model_unsupported':
       return modelUnsupported(model, message);
     case 'device_unavailable':
-      return forGood(code, 500, `LOCAL_DEVICE can't be used on this machine: ${message}`);
+      return buildPermanent(code, 500, `LOCAL_DEVICE cannot be used on this machine: ${message}`);
     case 'inference_failed':
-      return forGood(code, 500, `The model local/${model} failed: ${message}`);
+      return buildPermanent(code, 500, `The model local/${model} failed: ${message}`);
     case 'invalid_tokens':
       return new InvalidInput(`${message}.`, { code, param: 'input' });
     case 'invalid_dimensions':

@@ -1,9 +1,13 @@
-/** The models that are held in memory: loaded when they are called, unloaded when another needs their room. */
+/**
+ * The models in memory, limited by the size of their weights. A model is loaded when it is called and unloaded when
+ * another one needs its memory. Not an `lru-cache`: that evicts synchronously, and here a model in use must be waited
+ * for, an eviction awaited, and loads run one after another.
+ */
 import { Failure, ProviderFailure } from '#domain';
-import type { HostedModel } from '../provider.ts';
+import type { HostedModel } from '../model-host.ts';
 import { modelMemoryFull, modelTooLarge } from './failures.ts';
-import type { ModelPlan } from './thread-messages.ts';
 import type { LocalOptions } from './options.ts';
+import type { ModelPlan } from './thread-messages.ts';
 
 interface Entry {
   readonly model: string;
@@ -11,10 +15,10 @@ interface Entry {
   plan: ModelPlan | null;
   failure: Failure | null;
   state: HostedModel['state'];
-  /** Calls that are using it. */
-  uses: number;
+  /** Number of calls that use it now. */
+  users: number;
   usedAt: Date;
-  /** Number of its latest use, among all: the clock has the same time for several. */
+  /** Sequence number of its latest use. Several uses may have the same time. */
   lastUse: number;
 }
 
@@ -27,28 +31,29 @@ export interface ModelCacheOptions extends Pick<
   readonly unload: (plan: ModelPlan) => Promise<void>;
 }
 
-/** What failed for good is not tried again for so long: a batch's lines ask one after the other. */
-const failedMs = 30_000;
+/** A load that failed for good is not repeated for this time, because each line of a batch asks for the model. */
+const failureTtlMs = 30_000;
 
 export class ModelCache {
   private readonly entries = new Map<string, Entry>();
-  private making: Promise<unknown> = Promise.resolve();
-  private count = 0;
-  private readonly released = new Set<() => void>();
+  private lastLoad: Promise<unknown> = Promise.resolve();
+  private useCount = 0;
+  /** Called whenever a call no longer uses its model. */
+  private readonly releaseListeners = new Set<() => void>();
 
-  constructor(private readonly deps: ModelCacheOptions) {}
+  constructor(private readonly options: ModelCacheOptions) {}
 
-  /** Runs with a model that stays loaded meanwhile. @throws ProviderFailure */
+  /** Runs with a model that stays loaded until `run` settles. @throws ProviderFailure */
   async withModel<T>(model: string, run: (plan: ModelPlan) => Promise<T>): Promise<T> {
-    const entry = this.entryOf(model);
-    entry.uses++;
+    const entry = this.getOrLoad(model);
+    entry.users++;
     try {
       return await run(await entry.loading);
     } finally {
-      entry.uses--;
+      entry.users--;
       entry.usedAt = new Date();
-      entry.lastUse = ++this.count;
-      for (const wake of this.released) wake();
+      entry.lastUse = ++this.useCount;
+      for (const listener of this.releaseListeners) listener();
     }
   }
 
@@ -56,25 +61,25 @@ export class ModelCache {
     const entry = this.entries.get(model);
     if (!entry) return;
     await entry.loading.catch(() => undefined);
-    await this.drop(entry);
+    await this.remove(entry);
   }
 
   list(): HostedModel[] {
     return [...this.entries.values()].map(({ model, state, plan, usedAt, failure }) => ({
       model,
       state,
-      bytes: state === 'failed' ? 0 : this.bytesOf(plan),
-      device: this.deps.device,
-      dtype: plan?.dtype ?? this.deps.dtype,
+      bytes: state === 'failed' ? 0 : this.computeBytes(plan),
+      device: this.options.device,
+      dtype: plan?.dtype ?? this.options.dtype,
       usedAt,
       ...(failure && { error: { code: failure.code, message: failure.message } }),
     }));
   }
 
-  private entryOf(model: string): Entry {
-    const known = this.entries.get(model);
-    const isStale = known?.state === 'failed' && Date.now() - known.usedAt.getTime() > failedMs;
-    if (known && !isStale) return known;
+  private getOrLoad(model: string): Entry {
+    const found = this.entries.get(model);
+    const isStale = found?.state === 'failed' && Date.now() - found.usedAt.getTime() > failureTtlMs;
+    if (found && !isStale) return found;
     const { promise, resolve, reject } = Promise.withResolvers<ModelPlan>();
     const entry: Entry = {
       model,
@@ -82,78 +87,78 @@ export class ModelCache {
       plan: null,
       failure: null,
       state: 'loading',
-      uses: 0,
+      users: 0,
       usedAt: new Date(),
-      lastUse: ++this.count,
+      lastUse: ++this.useCount,
     };
     this.entries.set(model, entry);
-    this.fill(entry).then(resolve, (error: unknown) => {
-      this.failed(entry, error);
+    this.load(entry).then(resolve, (error: unknown) => {
+      this.recordFailure(entry, error);
       reject(error);
     });
     return entry;
   }
 
-  private async fill(entry: Entry): Promise<ModelPlan> {
-    const plan = await this.deps.readPlan(entry.model);
-    // One after the other: each must see what the one before it took.
-    const made = this.making.then(async () => {
+  private async load(entry: Entry): Promise<ModelPlan> {
+    const plan = await this.options.readPlan(entry.model);
+    // One after another, so that each load counts the memory of the load before it.
+    const load = this.lastLoad.then(async () => {
       await this.makeRoom(plan);
       entry.plan = plan;
-      await this.deps.load(plan);
+      await this.options.load(plan);
       entry.state = 'ready';
     });
-    this.making = made.catch(() => undefined);
-    await made;
+    this.lastLoad = load.catch(() => undefined);
+    await load;
     return plan;
   }
 
-  private failed(entry: Entry, error: unknown): void {
+  private recordFailure(entry: Entry, error: unknown): void {
     entry.plan = null;
     entry.usedAt = new Date();
-    const isForGood = error instanceof Failure && !(error instanceof ProviderFailure && error.retryable);
-    if (!isForGood) this.entries.delete(entry.model);
+    const isPermanent = error instanceof Failure && !(error instanceof ProviderFailure && error.retryable);
+    if (!isPermanent) this.entries.delete(entry.model);
     else {
       entry.state = 'failed';
       entry.failure = error;
     }
   }
 
-  private bytesOf(plan: ModelPlan | null): number {
-    return (plan?.bytes ?? 0) * this.deps.slots;
+  private computeBytes(plan: ModelPlan | null): number {
+    return (plan?.bytes ?? 0) * this.options.slots;
   }
 
-  private taken(): number {
-    return [...this.entries.values()].reduce((sum, { plan }) => sum + this.bytesOf(plan), 0);
+  private computeUsedBytes(): number {
+    return [...this.entries.values()].reduce((sum, { plan }) => sum + this.computeBytes(plan), 0);
   }
 
-  /** Models that are in use are waited for; those that are not go, the one used longest ago first. */
+  /** Evicts the least recently used models that no call uses. If all are in use, waits for one. */
   private async makeRoom(plan: ModelPlan): Promise<void> {
-    const { memoryBytes, evict } = this.deps;
-    const needs = this.bytesOf(plan);
-    if (needs > memoryBytes) throw modelTooLarge(plan.model, needs, memoryBytes);
-    while (this.taken() + needs > memoryBytes) {
-      if (!evict) throw modelMemoryFull(plan.model, needs, memoryBytes - this.taken());
-      const [oldest] = [...this.entries.values()]
-        .filter(({ state, uses }) => state === 'ready' && uses === 0)
+    const { memoryBytes, evict } = this.options;
+    const needed = this.computeBytes(plan);
+    if (needed > memoryBytes) throw modelTooLarge(plan.model, needed, memoryBytes);
+    while (this.computeUsedBytes() + needed > memoryBytes) {
+      if (!evict) throw modelMemoryFull(plan.model, needed, memoryBytes - this.computeUsedBytes());
+      const [leastRecent] = [...this.entries.values()]
+        .filter(({ state, users }) => state === 'ready' && users === 0)
         .sort((a, b) => a.lastUse - b.lastUse);
-      await (oldest ? this.drop(oldest) : this.aRelease());
+      await (leastRecent ? this.remove(leastRecent) : this.waitForRelease());
     }
   }
 
-  private async drop(entry: Entry): Promise<void> {
+  private async remove(entry: Entry): Promise<void> {
     if (this.entries.get(entry.model) !== entry) return;
     this.entries.delete(entry.model);
-    if (entry.plan) await this.deps.unload(entry.plan);
+    if (entry.plan) await this.options.unload(entry.plan);
   }
 
-  private aRelease(): Promise<void> {
+  private waitForRelease(): Promise<void> {
     return new Promise((resolve) => {
-      const wake = () => {
-        this.released.delete(wake);
+      const listener = () => {
+        this.releaseListeners.delete(listener);
         resolve();
       };
-      this.released.add(wake);
+      this.releaseListeners.add(listener);
     });
   }
 }

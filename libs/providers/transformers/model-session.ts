@@ -1,42 +1,42 @@
-/** One model in one thread: its tokenizer and its session on the runtime, loaded, measured, and run. */
+/** One model in one thread: loads its tokenizer and its session on the runtime, measures it, and runs it. */
 import { AutoModel, AutoTokenizer, env, Tensor, type PreTrainedModel } from '@huggingface/transformers';
-import type { Embedded, EmbedJob, MicroBatch, ModelPlan, ThreadOptions } from './thread-messages.ts';
-import { normalize, pool, type TokenVectors } from './pooling.ts';
 import { ModelTokenizer } from './model-tokenizer.ts';
+import { normalize, pool, type TokenVectors } from './pooling.ts';
+import type { Embedded, EmbedJob, MicroBatch, ModelPlan, ThreadOptions } from './thread-messages.ts';
 
-// Whatever comes from a Hub was fetched before a thread hears of it.
+// All files are downloaded before a thread gets the plan.
 env.allowRemoteModels = false;
 env.useFSCache = false;
 
-/** The runtime's own words for errors alone. */
-const logErrors = 3;
+/** The runtime logs errors only. */
+const errorSeverity = 3;
 
 export class UnsupportedOutput extends Error {}
 export class InvalidDimensions extends Error {}
 
 export class ModelSession {
-  // Declared one by one: a thread is started from these sources as well, and Node only strips their types.
+  // No parameter properties: tests start the thread from these sources, and Node only strips their types.
   private readonly plan: ModelPlan;
   private readonly model: PreTrainedModel;
-  private readonly tokenize: ModelTokenizer;
-  private readonly padding: number;
+  private readonly tokenizer: ModelTokenizer;
+  private readonly paddingId: number;
 
-  private constructor(plan: ModelPlan, model: PreTrainedModel, tokenize: ModelTokenizer, padding: number) {
+  private constructor(plan: ModelPlan, model: PreTrainedModel, tokenizer: ModelTokenizer, paddingId: number) {
     this.plan = plan;
     this.model = model;
-    this.tokenize = tokenize;
-    this.padding = padding;
+    this.tokenizer = tokenizer;
+    this.paddingId = paddingId;
   }
 
   static async load(plan: ModelPlan, { cpuThreads }: ThreadOptions): Promise<ModelSession> {
-    const local = { local_files_only: true } as const;
-    const tokenizer = await AutoTokenizer.from_pretrained(plan.folder, local);
+    const localOnly = { local_files_only: true } as const;
+    const tokenizer = await AutoTokenizer.from_pretrained(plan.folder, localOnly);
     const model = await AutoModel.from_pretrained(plan.folder, {
-      ...local,
+      ...localOnly,
       device: plan.device,
       dtype: plan.dtype as 'fp32',
       session_options: {
-        logSeverityLevel: logErrors,
+        logSeverityLevel: errorSeverity,
         ...(cpuThreads > 0 && { intraOpNumThreads: cpuThreads }),
       },
     });
@@ -44,21 +44,20 @@ export class ModelSession {
   }
 
   async embed({ inputs, purpose, dimensions }: Omit<EmbedJob, 'type' | 'model'>): Promise<Embedded> {
-    const texts = inputs.map((input) => this.tokenize.encode(input, purpose));
-    const vectors = await this.run(texts.map(({ ids }) => ids));
-    const width = dimensions ?? vectors.width;
-    if (width > vectors.width)
-      throw new InvalidDimensions(`this model's vectors have ${vectors.width} numbers at most`);
-    const { pooling, normalize: toUnit } = this.plan;
-    const all = new Float32Array(texts.length * width);
+    const texts = inputs.map((input) => this.tokenizer.encode(input, purpose));
+    const tokenVectors = await this.run(texts.map(({ ids }) => ids));
+    const width = dimensions ?? tokenVectors.width;
+    if (width > tokenVectors.width)
+      throw new InvalidDimensions(`the vectors of this model have at most ${tokenVectors.width} dimensions`);
+    const { pooling, normalize: scalesToUnit } = this.plan;
+    const vectors = new Float32Array(texts.length * width);
     for (const [row, { ids, skip }] of texts.entries()) {
-      const whole = pool(vectors, row, pooling, skip, ids.length);
-      const vector = whole.subarray(0, width);
-      if (toUnit || width < vectors.width) normalize(vector);
-      all.set(vector, row * width);
+      const vector = pool(tokenVectors, row, pooling, skip, ids.length).subarray(0, width);
+      if (scalesToUnit || width < tokenVectors.width) normalize(vector);
+      vectors.set(vector, row * width);
     }
     return {
-      vectors: all,
+      vectors,
       width,
       tokens: texts.map(({ ids }) => ids.length),
       truncated: texts.map(({ truncated }) => truncated),
@@ -70,56 +69,63 @@ export class ModelSession {
   }
 
   /**
-   * Doubles the micro-batch while more tokens a second come out of it; each size counts by the faster of two runs.
-   * @returns of those within 3 % of the best the smallest, so that little waits behind it; where that is over in no
-   * time, a larger one, as handing it over costs more then.
+   * Doubles the micro-batch as long as the tokens per second increase. The faster of two runs counts for each size.
+   * @returns the smallest size within 3 % of the best, so that other calls wait little. If it runs in less than
+   * `briefMs`, a larger size, because the cost of passing a call to the thread then matters more.
    */
   async measure(): Promise<MicroBatch> {
     const length = Math.min(trial.length, this.plan.maxTokens);
-    const tried: { items: number; ms: number; speed: number }[] = [];
-    const began = performance.now();
-    for (let items = 1, worse = 0; items <= trial.largest[this.plan.device] && worse < 2; items *= 2) {
-      const rows = Array.from({ length: items }, () => new Array<number>(length).fill(this.padding));
-      if (items === 1) await this.run(rows);
-      const ms = Math.min(await this.time(rows), await this.time(rows));
+    const results: { items: number; ms: number; speed: number }[] = [];
+    const startedAt = performance.now();
+    for (let items = 1, slower = 0; items <= trial.maxItems[this.plan.device] && slower < 2; items *= 2) {
+      const rows = Array.from({ length: items }, () => new Array<number>(length).fill(this.paddingId));
+      if (items === 1) await this.run(rows); // The first run is slower than all others.
+      const ms = Math.min(await this.measureRun(rows), await this.measureRun(rows));
       const speed = items / ms;
-      worse = ms > trial.briefMs && tried.some((other) => other.speed >= speed) ? worse + 1 : 0;
-      tried.push({ items, ms, speed });
-      if (performance.now() - began > trial.withinMs) break;
+      slower = ms > trial.briefMs && results.some((other) => other.speed >= speed) ? slower + 1 : 0;
+      results.push({ items, ms, speed });
+      if (performance.now() - startedAt > trial.maxMs) break;
     }
-    const best = Math.max(...tried.map(({ speed }) => speed));
-    const long = tried.find(({ ms, speed }) => speed >= best * 0.97 && ms > trial.briefMs);
-    const { items } = long ?? tried.findLast(({ speed }) => speed >= best * 0.8)!;
-    // Short texts may be many; what a call costs beside its tokens is then shared by more of them.
-    return { tokens: items * length, items: Math.min(items * 16, trial.mostItems) };
+    const bestSpeed = Math.max(...results.map(({ speed }) => speed));
+    const smallest = results.find(({ ms, speed }) => speed >= bestSpeed * 0.97 && ms > trial.briefMs);
+    const { items } = smallest ?? results.findLast(({ speed }) => speed >= bestSpeed * 0.8)!;
+    // A call may hold many short texts, which then share the fixed cost of the call.
+    return { tokens: items * length, items: Math.min(items * 16, trial.maxItemsPerCall) };
   }
 
-  private async time(rows: readonly (readonly number[])[]): Promise<number> {
-    const from = performance.now();
+  private async measureRun(rows: readonly (readonly number[])[]): Promise<number> {
+    const startedAt = performance.now();
     await this.run(rows);
-    return performance.now() - from;
+    return performance.now() - startedAt;
   }
 
-  /** @param rows token ids of each text */
+  /** @param rows token ids of each text. */
   private async run(rows: readonly (readonly number[])[]): Promise<TokenVectors> {
-    const longest = rows.reduce((most, { length }) => Math.max(most, length), 1);
-    const ids = new BigInt64Array(rows.length * longest).fill(BigInt(this.padding));
-    const mask = new BigInt64Array(rows.length * longest);
+    const maxLength = rows.reduce((max, { length }) => Math.max(max, length), 1);
+    const ids = new BigInt64Array(rows.length * maxLength).fill(BigInt(this.paddingId));
+    const mask = new BigInt64Array(rows.length * maxLength);
     for (const [row, tokens] of rows.entries()) {
-      for (const [at, id] of tokens.entries()) ids[row * longest + at] = BigInt(id);
-      mask.fill(1n, row * longest, row * longest + tokens.length);
+      for (const [at, id] of tokens.entries()) ids[row * maxLength + at] = BigInt(id);
+      mask.fill(1n, row * maxLength, row * maxLength + tokens.length);
     }
-    const shape = [rows.length, longest];
+    const shape = [rows.length, maxLength];
     const output = (await this.model({
       input_ids: new Tensor('int64', ids, shape),
       attention_mask: new Tensor('int64', mask, shape),
     })) as Record<string, Tensor | undefined>;
     const tensor = output['last_hidden_state'] ?? output['token_embeddings'];
     if (tensor?.dims.length !== 3) {
-      throw new UnsupportedOutput('it answers with no vector for each token (last_hidden_state)');
+      throw new UnsupportedOutput('its output has no vector for each token (last_hidden_state)');
     }
-    return { data: tensor.to('float32').data as Float32Array, longest, width: tensor.dims[2]! };
+    return { data: tensor.to('float32').data as Float32Array, maxLength, width: tensor.dims[2]! };
   }
 }
 
-const trial = { length: 128, largest: { cpu: 64, cuda: 512 }, briefMs: 15, withinMs: 2_500, mostItems: 512 };
+const trial = {
+  /** Tokens of each text. */
+  length: 128,
+  maxItems: { cpu: 64, cuda: 512 },
+  briefMs: 15,
+  maxMs: 2_500,
+  maxItemsPerCall: 512,
+};

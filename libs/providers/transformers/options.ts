@@ -1,20 +1,20 @@
-/** What the local provider is given: where models are, what they run on, how much memory they may take. */
+/** Options of the local provider: where its models are, what they run on, and how much memory they may use. */
 
 export interface LocalOptions {
-  /** Holds models as `name/` or `org/name/`; what comes from the Hub is kept under `.hub/`. Need not be there. */
+  /** Contains models as `name/` or `org/name/`. Models from the Hub are stored below `.hub/`. It need not exist. */
   readonly folder: string;
-  /** A setting named the folder: where it is not there, other machines may have it. */
-  readonly isFolderNamed: boolean;
+  /** Whether a setting names the folder. If so and it does not exist here, it may exist on other machines. */
+  readonly isFolderConfigured: boolean;
   readonly hub: { readonly url: string; readonly token?: string };
-  /** Worker threads, each with its own session of each model: one for each device. */
+  /** Worker threads, one for each device. Each has its own session of each model. */
   readonly slots: number;
   readonly device: 'cpu' | 'cuda';
-  /** `auto`: what the model's own config names, else fp32. */
+  /** `auto`: the dtype that the model's config names, or else fp32. */
   readonly dtype: string;
-  /** Threads of one slot's arithmetic; 0: the cores shared among the slots. */
+  /** Threads that one slot computes with. 0: the cores divided by the number of slots. */
   readonly cpuThreads: number;
-  /** Bytes that the weights of all slots together may take. */
+  /** Limit for the weights of all slots together. */
   readonly memoryBytes: number;
-  /** false: nothing is unloaded to make room, so that what is loaded depends on the order of calls alone. */
+  /** false: no model is unloaded to make room, so the models in memory depend only on the order of calls. */
   readonly evict: boolean;
 }

@@ -1,35 +1,37 @@
 /**
- * From a vector for each token to one for the text, as the model was trained.
- * Source: Sentence Transformers, `sentence_transformers/models/Pooling.py` and `Normalize.py`; Matryoshka cutting:
- * Kusupati et al. 2022 (arXiv:2205.13147), where a prefix of the vector is used, at unit length.
+ * Pools the vectors of a text's tokens into one vector, as the model was trained. Source: Sentence Transformers,
+ * `sentence_transformers/models/Pooling.py` and `Normalize.py`. Fewer dimensions (Matryoshka): Kusupati et al. 2022
+ * (arXiv:2205.13147), where a prefix of the vector is used, scaled to unit length.
  */
 import type { PoolingMode } from './thread-messages.ts';
 
 export interface TokenVectors {
-  /** [texts, longest, width] */
+  /** Shape [texts, maxLength, width]. */
   readonly data: Float32Array;
-  readonly longest: number;
+  /** Tokens of the longest text. */
+  readonly maxLength: number;
   readonly width: number;
 }
 
 /**
- * @param from first token of the text that counts: those before it are a prompt's
- * @param to tokens of the text, padding left out
+ * @param row index of the text.
+ * @param from first token that is pooled; those before it belong to a prompt.
+ * @param to number of the text's tokens, without padding.
  */
 export function pool(
-  { data, longest, width }: TokenVectors,
+  { data, maxLength, width }: TokenVectors,
   row: number,
   mode: PoolingMode,
   from: number,
   to: number,
 ): Float32Array {
-  const start = row * longest * width;
-  const token = (at: number) => data.subarray(start + at * width, start + (at + 1) * width);
-  if (mode === 'cls') return token(0).slice();
-  if (mode === 'last') return token(to - 1).slice();
+  const start = row * maxLength * width;
+  const getToken = (at: number) => data.subarray(start + at * width, start + (at + 1) * width);
+  if (mode === 'cls') return getToken(0).slice();
+  if (mode === 'last') return getToken(to - 1).slice();
   const sums = new Float64Array(width).fill(mode === 'max' ? -Infinity : 0);
   for (let at = from; at < to; at++) {
-    const vector = token(at);
+    const vector = getToken(at);
     if (mode === 'max') for (let n = 0; n < width; n++) sums[n] = Math.max(sums[n]!, vector[n]!);
     else for (let n = 0; n < width; n++) sums[n]! += vector[n]!;
   }
@@ -37,7 +39,7 @@ export function pool(
   return Float32Array.from(sums, (sum) => sum / count);
 }
 
-/** Gives a vector unit length, in place. One of zeros stays as it is. */
+/** Scales a vector to unit length, in place. A vector of zeros is not changed. */
 export function normalize(vector: Float32Array): void {
   let squares = 0;
   for (let at = 0; at < vector.length; at++) squares += vector[at]! * vector[at]!;

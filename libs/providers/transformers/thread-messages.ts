@@ -1,29 +1,29 @@
-/** What the provider and its threads say to each other. All of it is copied between them; vectors are handed over. */
+/** Messages between the provider and its threads. They are copied, except for vectors, which are transferred. */
 
 export type PoolingMode = 'mean' | 'cls' | 'max' | 'last';
 
-/** All that a thread has to know of a model: read once, from the model's own files. */
+/** All that a thread needs to run a model. Read once, from the model's own files. */
 export interface ModelPlan {
   readonly model: string;
-  /** Where its files lie. */
+  /** Contains the model's files. */
   readonly folder: string;
   readonly dtype: string;
   readonly device: 'cpu' | 'cuda';
   readonly pooling: PoolingMode;
-  /** Vectors are given unit length. */
+  /** Whether vectors are scaled to unit length. */
   readonly normalize: boolean;
-  /** Longest text, in tokens, special ones included. */
+  /** Longest text in tokens, special tokens included. */
   readonly maxTokens: number;
-  /** Put before a text, by what it is for. */
+  /** Put before a text, according to its purpose. */
   readonly prompts: { readonly query: string; readonly passage: string; readonly other: string };
   /** false: the prompt's own tokens are left out of the pooling. */
   readonly poolsPrompt: boolean;
   readonly vocabSize: number | null;
-  /** Bytes of its weights, of one copy. */
+  /** Size of one copy of its weights. */
   readonly bytes: number;
 }
 
-/** The best micro-batch that was measured when the model was loaded. */
+/** The best size of a micro-batch, measured when the model was loaded. */
 export interface MicroBatch {
   /** Tokens, padding included. */
   readonly tokens: number;
@@ -31,7 +31,7 @@ export interface MicroBatch {
 }
 
 export interface ThreadOptions {
-  /** 0: the runtime's own choice. */
+  /** 0: the runtime chooses. */
   readonly cpuThreads: number;
 }
 
@@ -44,16 +44,16 @@ export interface EmbedJob {
 }
 
 export interface Embedded {
-  /** One vector after the other. */
+  /** All vectors, one after another. */
   readonly vectors: Float32Array;
   readonly width: number;
-  /** Tokens that the model read, of each input. */
+  /** Tokens that the model read, for each input. */
   readonly tokens: readonly number[];
-  /** Inputs of which the end was cut off. */
+  /** Whether the end was cut off, for each input. */
   readonly truncated: readonly boolean[];
 }
 
-/** `measured`: what an earlier load found out, so that it is not measured again. */
+/** `measured`: the result of an earlier load, so that the model is not measured again. */
 export interface LoadJob {
   readonly type: 'load';
   readonly plan: ModelPlan;
@@ -65,7 +65,7 @@ export interface UnloadJob {
   readonly model: string;
 }
 
-/** Gives everything back; the thread ends by itself. */
+/** Frees all sessions; the thread then ends by itself. */
 export interface CloseJob {
   readonly type: 'close';
 }
@@ -77,7 +77,7 @@ export interface JobResults {
   embed: Embedded;
 }
 
-/** Why a thread could not; the provider makes a failure of it. */
+/** Why a job failed. The provider turns it into a failure. */
 export interface ThreadError {
   readonly code:
     | 'model_damaged'
@@ -90,5 +90,5 @@ export interface ThreadError {
 }
 
 export type Reply =
-  | { readonly id: number; readonly answer: JobResults[keyof JobResults] }
-  | { readonly id: number; readonly refusal: ThreadError };
+  | { readonly id: number; readonly result: JobResults[keyof JobResults] }
+  | { readonly id: number; readonly error: ThreadError };

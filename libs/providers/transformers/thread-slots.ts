@@ -1,105 +1,108 @@
-/** The provider's threads, and the micro-batches that wait for one: first come, first served. */
+/** The provider's threads, and the queue of micro-batches that wait for a free one, first in, first out. */
 import { availableParallelism } from 'node:os';
-import type { Embedded, EmbedJob, MicroBatch, ModelPlan } from './thread-messages.ts';
 import type { LocalOptions } from './options.ts';
-import { Slot } from './thread-slot.ts';
+import type { Embedded, EmbedJob, MicroBatch, ModelPlan } from './thread-messages.ts';
+import { ThreadSlot } from './thread-slot.ts';
 
-type Work = (slot: Slot) => Promise<unknown>;
+type Work = (slot: ThreadSlot) => Promise<unknown>;
 
-interface Place {
-  readonly slot: Slot;
-  /** What only this slot can do: loading and unloading. */
-  readonly own: Work[];
-  busy: boolean;
+interface SlotState {
+  readonly slot: ThreadSlot;
+  /** Loads and unloads for this slot only. They run before the shared queue. */
+  readonly ownQueue: Work[];
+  isBusy: boolean;
 }
 
-export class Slots {
-  private readonly places: readonly Place[];
-  private readonly shared: Work[] = [];
+export class ThreadSlots {
+  private readonly slots: readonly SlotState[];
+  private readonly sharedQueue: Work[] = [];
   private readonly measured = new Map<string, MicroBatch>();
 
   constructor({ slots, device, cpuThreads }: LocalOptions, threadUrl?: URL) {
     const share = Math.max(1, Math.floor(availableParallelism() / slots));
     const threads = cpuThreads > 0 || device !== 'cpu' ? cpuThreads : share;
-    this.places = Array.from({ length: slots }, () => ({
-      slot: new Slot({ cpuThreads: threads }, threadUrl),
-      own: [],
-      busy: false,
+    this.slots = Array.from({ length: slots }, () => ({
+      slot: new ThreadSlot({ cpuThreads: threads }, threadUrl),
+      ownQueue: [],
+      isBusy: false,
     }));
   }
 
-  /** What was measured when it was first loaded; undefined before. */
-  microBatch(model: string): MicroBatch | undefined {
+  /** @returns undefined until the model's first load has measured it. */
+  getMicroBatch(model: string): MicroBatch | undefined {
     return this.measured.get(model);
   }
 
-  /** Into every slot; measured in the first. */
+  /** Loads the model into every slot. The first slot measures it. */
   async load(plan: ModelPlan): Promise<void> {
-    const [first, ...rest] = this.places;
-    await this.inPlace(first!, (slot) => this.ensure(slot, plan));
-    await Promise.all(rest.map((place) => this.inPlace(place, (slot) => this.ensure(slot, plan))));
+    const [first, ...rest] = this.slots;
+    await this.runInSlot(first!, (slot) => this.ensureLoaded(slot, plan));
+    await Promise.all(rest.map((state) => this.runInSlot(state, (slot) => this.ensureLoaded(slot, plan))));
   }
 
   async unload(plan: ModelPlan): Promise<void> {
     const { model } = plan;
     await Promise.all(
-      this.places.map((place) =>
-        this.inPlace(place, async (slot) => {
+      this.slots.map((state) =>
+        this.runInSlot(state, async (slot) => {
           if (slot.hasModel(plan)) await slot.run({ type: 'unload', model });
         }),
       ),
     );
   }
 
-  /** Given up before its turn it is never run; during it the answer is thrown away, and the slot is free when it came. */
+  /**
+   * A call that is aborted before it starts never runs. One that is aborted while it runs rejects at once; the slot is
+   * free again when the thread has finished it.
+   */
   embed(plan: ModelPlan, job: Omit<EmbedJob, 'type' | 'model'>, signal: AbortSignal): Promise<Embedded> {
     return new Promise((resolve, reject) => {
-      const leave = () => {
-        const at = this.shared.indexOf(work);
-        if (at !== -1) this.shared.splice(at, 1);
+      const onAbort = () => {
+        const at = this.sharedQueue.indexOf(work);
+        if (at !== -1) this.sharedQueue.splice(at, 1);
         reject(signal.reason as Error);
       };
-      const work = (slot: Slot) =>
-        this.ensure(slot, plan)
+      const work = (slot: ThreadSlot) =>
+        this.ensureLoaded(slot, plan)
           .then(() => slot.run({ type: 'embed', model: plan.model, ...job }))
           .then(resolve, reject)
-          .finally(() => signal.removeEventListener('abort', leave));
-      if (signal.aborted) return leave();
-      signal.addEventListener('abort', leave, { once: true });
-      this.shared.push(work);
-      this.go();
+          .finally(() => signal.removeEventListener('abort', onAbort));
+      if (signal.aborted) return onAbort();
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.sharedQueue.push(work);
+      this.startWork();
     });
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.places.map(({ slot }) => slot.close()));
+    await Promise.all(this.slots.map(({ slot }) => slot.close()));
   }
 
-  /** A thread that was started anew has to load what the one before it held. */
-  private async ensure(slot: Slot, plan: ModelPlan): Promise<void> {
-    // It may have died in the very turn in which it said that the model is loaded.
+  /** A thread that was restarted loads the model again. */
+  private async ensureLoaded(slot: ThreadSlot, plan: ModelPlan): Promise<void> {
+    // A loop, because the thread may die in the same turn of the event loop in which it reports the model as loaded.
     while (!slot.hasModel(plan)) {
       const measured = this.measured.get(plan.model) ?? null;
       this.measured.set(plan.model, await slot.run({ type: 'load', plan, measured }));
     }
   }
 
-  private inPlace(place: Place, work: Work): Promise<void> {
+  private runInSlot(state: SlotState, work: Work): Promise<void> {
     return new Promise((resolve, reject) => {
-      place.own.push((slot) => work(slot).then(() => resolve(), reject));
-      this.go();
+      state.ownQueue.push((slot) => work(slot).then(() => resolve(), reject));
+      this.startWork();
     });
   }
 
-  private go(): void {
-    for (const place of this.places) {
-      if (place.busy) continue;
-      const work = place.own.shift() ?? this.shared.shift();
+  private startWork(): void {
+    for (const state of this.slots) {
+      if (state.isBusy) continue;
+      const work = state.ownQueue.shift() ?? this.sharedQueue.shift();
       if (!work) continue;
-      place.busy = true;
-      void work(place.slot).finally(() => {
-        place.busy = false;
-        this.go();
+      state.isBusy = true;
+      void work(state.slot).finally(() => {
+        state.isBusy = false;
+        this.startWork();
       });
     }
   }

@@ -1,60 +1,60 @@
 /**
- * A worker thread that runs local models: it takes one job at a time and says what came of it. The runtime holds the
- * thread's event loop while it computes, which is why it has one of its own.
+ * A worker thread that runs local models, one job at a time. The runtime blocks the event loop while it computes, so it
+ * has a thread of its own.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { JobResults, CloseJob, Job, ThreadError, Reply, ThreadOptions } from './thread-messages.ts';
 import { InvalidDimensions, ModelSession, UnsupportedOutput } from './model-session.ts';
 import { InvalidTokens } from './model-tokenizer.ts';
+import type { CloseJob, Job, JobResults, Reply, ThreadError, ThreadOptions } from './thread-messages.ts';
 
 const options = workerData as ThreadOptions;
 const sessions = new Map<string, ModelSession>();
-let last: Promise<void> = Promise.resolve();
+let lastJob: Promise<void> = Promise.resolve();
 
 parentPort!.on('message', ({ id, job }: { id: number; job: Job | CloseJob }) => {
-  last = last.then(() => (job.type === 'close' ? close() : reply(id, job)));
+  lastJob = lastJob.then(() => (job.type === 'close' ? close() : runAndReply(id, job)));
 });
 
 async function close(): Promise<void> {
-  for (const model of sessions.keys()) await drop(model);
+  for (const model of sessions.keys()) await unload(model);
   parentPort!.close();
 }
 
-async function reply(id: number, job: Job): Promise<void> {
+async function runAndReply(id: number, job: Job): Promise<void> {
   try {
-    const answer = await run(job);
-    const transfer = answer && 'vectors' in answer ? [answer.vectors.buffer as ArrayBuffer] : [];
-    parentPort!.postMessage({ id, answer } satisfies Reply, transfer);
+    const result = await runJob(job);
+    const transfer = result && 'vectors' in result ? [result.vectors.buffer as ArrayBuffer] : [];
+    parentPort!.postMessage({ id, result } satisfies Reply, transfer);
   } catch (error) {
-    parentPort!.postMessage({ id, refusal: refusalOf(error, job) } satisfies Reply);
+    parentPort!.postMessage({ id, error: toThreadError(error, job) } satisfies Reply);
   }
 }
 
-async function run(job: Job): Promise<JobResults[keyof JobResults]> {
+async function runJob(job: Job): Promise<JobResults[keyof JobResults]> {
   switch (job.type) {
     case 'load': {
       const { plan, measured } = job;
-      await drop(plan.model);
+      await unload(plan.model);
       const session = await ModelSession.load(plan, options);
       sessions.set(plan.model, session);
       return measured ?? (await session.measure());
     }
     case 'unload':
-      await drop(job.model);
+      await unload(job.model);
       return null;
     case 'embed':
       return sessions.get(job.model)!.embed(job);
   }
 }
 
-async function drop(model: string): Promise<void> {
+async function unload(model: string): Promise<void> {
   const session = sessions.get(model);
   sessions.delete(model);
   await session?.dispose();
 }
 
-/** The runtime's messages name files and operators, never what was embedded. */
-function refusalOf(error: unknown, job: Job): ThreadError {
+/** The runtime's messages contain names of files and operators, never the inputs. */
+function toThreadError(error: unknown, job: Job): ThreadError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof InvalidTokens) return { code: 'invalid_tokens', message };
   if (error instanceof InvalidDimensions) return { code: 'invalid_dimensions', message };

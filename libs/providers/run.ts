@@ -1,0 +1,54 @@
+/** What a provider's handler gets for one call, and how it reports while the call runs. */
+import type { InputOf, KindId, OutputOf } from '#catalogue';
+import type { ProviderCredential } from './credential.ts';
+
+/** A model and the credential to call it with. */
+export interface ModelAccess {
+  /** The model as the provider knows it: what follows `provider/` in the model's name. */
+  readonly model: string;
+  readonly credential: ProviderCredential;
+}
+
+export interface Call<K extends KindId> extends ModelAccess {
+  readonly input: InputOf<K>;
+}
+
+/** Progress as the upstream reports it. Values that it does not report are absent, never estimated. */
+export interface Progress {
+  /** 0 to 100. */
+  readonly percent?: number;
+  /** Position in the upstream's own queue; 0 is next. */
+  readonly queuePosition?: number;
+  /** What the upstream is doing, for example `loading` or `rendering`. */
+  readonly stage?: string;
+  /** The newest line of its log. */
+  readonly log?: string;
+}
+
+/** One part of a streamed text: what is new in one choice. */
+export interface Delta {
+  /** Index of the choice. @default 0 */
+  readonly index?: number;
+  readonly text?: string;
+  /** Reasoning text, for models that return it. */
+  readonly reasoning?: string;
+  /** In the format of OpenAI's chunks. */
+  readonly toolCalls?: readonly object[];
+  readonly finishReason?: string | null;
+}
+
+export interface Run {
+  /** Aborted when the work is cancelled, times out, or is claimed by another attempt. */
+  readonly signal: AbortSignal;
+  /** Sent as an update: coalesced, and may be dropped. */
+  reportProgress(progress: Progress): void;
+  /** Numbered and kept in order. Called if the input says `stream: true`; has no effect otherwise. */
+  stream(delta: Delta): void;
+  /** Id of the upstream run that an earlier attempt started. The handler resumes it and does not start another. */
+  readonly resume?: string;
+  /** Settles once the id is stored. Awaited before the first poll. @throws if the attempt no longer owns the work. */
+  saveRunId(runId: string): Promise<void>;
+}
+
+/** @throws ProviderFailure, translated from the upstream's error. */
+export type Handler<K extends KindId> = (call: Call<K>, run: Run) => Promise<OutputOf<K>>;
