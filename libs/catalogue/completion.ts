@@ -1,23 +1,23 @@
-/** The envelope that OpenAI puts around the choices of a chat or a text. */
+/** Wraps the choices of a chat or text completion in OpenAI's response object. */
 import { randomUUID } from 'node:crypto';
-import type { Report } from './define-task.ts';
+import type { ProviderReport } from './define-single-call-kind.ts';
 
-type Given = Report & { choices: readonly object[] } & Record<string, unknown>;
+type CompletionOutput = ProviderReport & { choices: readonly object[] } & Record<string, unknown>;
 
 /** @param prefix of the completion's id. */
-export const completionOf =
+export const buildCompletion =
   (prefix: string, object: string) =>
-  ({ usage, simulated: _, choices, ...rest }: Given, { model }: { model: string }): object => ({
+  ({ usage, simulated: _, choices, ...rest }: CompletionOutput, { model }: { model: string }): object => ({
     id: `${prefix}-${randomUUID().replaceAll('-', '')}`,
     object,
     created: Math.floor(Date.now() / 1_000),
     model,
     choices,
-    usage: usageOf(usage),
+    usage: toUsage(usage),
     ...rest,
   });
 
-function usageOf(usage: Report['usage']) {
+function toUsage(usage: ProviderReport['usage']) {
   const { inputTokens = 0, outputTokens = 0 } = usage ?? {};
   return {
     prompt_tokens: inputTokens,

@@ -1,45 +1,45 @@
 /**
- * A kind of task as data: what goes in, what comes out, how its lines are packed into a provider's calls, and
- * its limits. Everything else (API, planner, worker, providers) reads this and never branches on a kind's name.
+ * The type of a kind of task. A kind is data: its input and output schemas, how lines are packed into provider calls, and
+ * its limits. The API, the planner, the worker and the providers read it; none of them branches on a kind's name.
  */
 import type { z } from 'zod';
 import type { ChunkLimits, PackLimits } from '#domain';
-import type { Media, MediaSlot } from './media.ts';
+import type { Media, MediaField } from './media.ts';
 
 export interface Usage {
   inputTokens: number;
   outputTokens: number;
-  /** US dollars, where the provider says what it charges. */
+  /** US dollars, if the provider reports a cost. */
   cost?: number;
-  /** That were made, where the kind makes images. */
+  /** Number of generated images. */
   images?: number;
-  /** Of the sound or film that was made, or listened to, where known. */
+  /** Duration of the generated or transcribed audio or video, if known. */
   seconds?: number;
 }
 
-/** A line's answer as it goes on the wire. */
+/** The answer to one line or task, ready to be sent. */
 export interface Answer {
-  /** The response body, as JSON text. */
+  /** The response body as JSON text. */
   readonly json: string;
   readonly usage: Usage;
-  /** What the body refers to by index. */
+  /** The media that the body references by index. */
   readonly media?: readonly Media[];
 }
 
-/** How several lines become one provider call, and one output several answers. */
+/** How lines are joined into one provider call, and its output split into one output per line. */
 export interface Packing<Body, Input, Output> extends PackLimits {
-  /** Lines of different keys never share a call. */
-  key(body: Body): string;
-  /** Estimated tokens and the exact number of inputs of a line. */
+  /** Only lines with the same key share a call. */
+  getKey(body: Body): string;
+  /** @returns the estimated tokens and the exact number of inputs of a line. */
   weigh(body: Body): { tokens: number; items: number };
   join(bodies: Body[]): Input;
-  /** @throws ProviderFailure with code `invalid_output` when the output does not fit what was asked. */
+  /** @throws ProviderFailure `invalid_output` if the output does not match the inputs. */
   split(output: Output, bodies: Body[]): Output[];
 }
 
 export type Modality = 'text' | 'image' | 'audio' | 'video' | 'vector' | 'table' | 'labels' | 'regions';
 
-/** A request that runs as it stands, on the sandbox. */
+/** A request that runs as it is, on the sandbox. */
 export interface Example {
   readonly model: string;
   readonly input: Readonly<Record<string, unknown>>;
@@ -50,38 +50,34 @@ export interface Kind<Body = unknown, Input = unknown, Output = unknown> {
   readonly id: string;
   readonly title: string;
   readonly modalities: { readonly in: readonly Modality[]; readonly out: readonly Modality[] };
-  /** Path of OpenAI's API that carries this kind, also the `url` of its lines. Unset: `/v1/tasks` alone does. */
-  readonly endpoint?: string;
-  /** What is sent: `model`, `metadata`, and the fields of the input. */
+  /** The request body: `model`, `metadata`, and the fields of the input. */
   readonly body: z.ZodType<Body>;
-  /** The same without `model` and `metadata`, for readers. */
+  /** The fields of the input alone, for documentation. */
   readonly input: z.ZodType;
-  /** What is answered. */
   readonly output: z.ZodType;
-  /** Answers up to so many bytes stand in the task's row; larger ones, and all media, go to the store. */
-  readonly result: { readonly inlineBytes: number };
+  /** An answer up to this size is stored in the task's row. Larger answers, and all media, go to object storage. */
+  readonly result: { readonly maxInlineBytes: number };
   readonly chunk: ChunkLimits;
-  /** Time of one provider call, unless the request names another, up to `longestMs`. */
+  /** Default time limit of one provider call. A request can set its own, up to `maxTimeoutMs`. */
   readonly timeoutMs: number;
-  readonly longestMs: number;
-  /** Whether the answer can be had as it comes. */
+  readonly maxTimeoutMs: number;
+  /** Whether the answer can be streamed. */
   readonly streams: boolean;
-  /** Lines that may share a call. Unset: each is a call of its own, and `toInput` makes its input. */
+  /** Unset: each line is a call of its own, whose input `toInput` builds. */
   readonly packing?: Packing<Body, Input, Output>;
   toInput(body: Body): Input;
-  /** How much work a body is beside another of its kind, e.g. seconds of film × pixels. @default 1 */
-  work?(body: Body): number;
-  /** The media that a body holds, as sources. */
-  media?(body: Body): MediaSlot[];
-  /** About how many bytes the answer to a body takes; of a body that may break every rule, so that chunks can be cut. */
-  readonly answerBytes: (body: Readonly<Record<string, unknown>>) => number;
-  /** @throws ProviderFailure with code `invalid_output` when the output is not what the kind answers. */
-  answer(output: Output, body: Body): Answer;
-  /** At least one; complete and valid. */
+  /** Cost of a body relative to others of its kind, e.g. seconds of video × pixels. @default 1 */
+  estimateWork?(body: Body): number;
+  listMediaFields?(body: Body): MediaField[];
+  /** Estimated size of the answer, used to cut chunks. Must accept bodies that are not validated yet. */
+  readonly estimateAnswerBytes: (body: Readonly<Record<string, unknown>>) => number;
+  /** @throws ProviderFailure `invalid_output` if the output does not fit the kind's schema. */
+  buildAnswer(output: Output, body: Body): Answer;
+  /** Complete and valid requests. */
   readonly examples: readonly [Example, ...Example[]];
 }
 
-/** Holds an entry's parts to each other's types. */
+/** Checks the parts of a kind against each other's types. */
 export function defineKind<Body, Input, Output>(kind: Kind<Body, Input, Output>): Kind<Body, Input, Output> {
   return kind;
 }

@@ -1,9 +1,9 @@
-/** Limits that kinds of like cost share. A chunk is some seconds of work; where lines are dear it is few of them. */
+/** Limits shared by kinds of similar cost. A chunk is some seconds of work: few lines if each is expensive. */
 import type { ChunkLimits } from '#domain';
 
 interface Limits {
   readonly timeoutMs: number;
-  readonly longestMs: number;
+  readonly maxTimeoutMs: number;
   readonly chunk: ChunkLimits;
   readonly answerBytes: number;
 }
@@ -12,7 +12,7 @@ const kibibyte = 2 ** 10;
 const mebibyte = 2 ** 20;
 const minute = 60_000;
 
-const chunk = (maxLines: number): ChunkLimits => ({
+const buildChunkLimits = (maxLines: number): ChunkLimits => ({
   seconds: 10,
   maxLines,
   unmeasuredMaxLines: Math.min(maxLines, 64),
@@ -20,40 +20,40 @@ const chunk = (maxLines: number): ChunkLimits => ({
   maxAnswerBytes: 64 * mebibyte,
 });
 
-/** A label, a sentence: a forward pass each. */
-export const light: Limits = {
+/** One forward pass for each line, e.g. labels or a caption. */
+export const classificationLimits: Limits = {
   timeoutMs: minute,
-  longestMs: 10 * minute,
-  chunk: chunk(2_000),
+  maxTimeoutMs: 10 * minute,
+  chunk: buildChunkLimits(2_000),
   answerBytes: kibibyte,
 };
 
-/** Text made token by token. */
-export const generation: Limits = {
+/** Text generated token by token. */
+export const textGenerationLimits: Limits = {
   timeoutMs: 5 * minute,
-  longestMs: 60 * minute,
-  chunk: chunk(256),
+  maxTimeoutMs: 60 * minute,
+  chunk: buildChunkLimits(256),
   answerBytes: 4 * kibibyte,
 };
 
-/** A picture, or some seconds of sound. */
-export const picture: Limits = {
+/** One image, or some seconds of audio. */
+export const imageLimits: Limits = {
   timeoutMs: 5 * minute,
-  longestMs: 60 * minute,
-  chunk: chunk(16),
+  maxTimeoutMs: 60 * minute,
+  chunk: buildChunkLimits(16),
   answerBytes: 2 * mebibyte,
 };
 
-/** A film: one is a chunk of its own. */
-export const film: Limits = {
+/** One video. Each is a chunk of its own. */
+export const videoLimits: Limits = {
   timeoutMs: 60 * minute,
-  longestMs: 6 * 60 * minute,
-  chunk: chunk(1),
+  maxTimeoutMs: 6 * 60 * minute,
+  chunk: buildChunkLimits(1),
   answerBytes: 16 * mebibyte,
 };
 
-/** Seconds of film × pixels, in those of one second at 512 × 512. */
-export function filmWork({ seconds = 4, size }: { seconds?: number; size?: string }): number {
+/** @returns seconds × pixels, relative to one second at 512 × 512. */
+export function estimateVideoWork({ seconds = 4, size }: { seconds?: number; size?: string }): number {
   const [width, height] = /^\d+x\d+$/.test(size ?? '') ? size!.split('x').map(Number) : [];
   return seconds * (((width ?? 512) * (height ?? 512)) / 512 ** 2);
 }

@@ -1,18 +1,18 @@
-/** Media between the API and a provider: bytes with their type, where the wire has a source or a reference. */
+/** Media between the API and a provider: bytes and their type, in place of a source or a reference. */
 import type { MediaObject, MediaSource } from '@millrace/contracts';
 
 export interface Media {
   readonly bytes: Uint8Array;
-  /** MIME type, true to the bytes. */
+  /** MIME type, detected from the bytes. */
   readonly type: string;
-  /** In pixels, where known. */
+  /** In pixels, if known. */
   readonly width?: number;
   readonly height?: number;
-  /** Of sound and film, where known. */
+  /** Duration of audio and video, if known. */
   readonly seconds?: number;
 }
 
-/** A body as a provider gets it: each source fetched, judged and scaled. */
+/** A body as a provider gets it: each media source is fetched, validated and scaled. */
 export type Resolved<T> = T extends MediaSource
   ? Media
   : T extends readonly (infer Item)[]
@@ -21,7 +21,7 @@ export type Resolved<T> = T extends MediaSource
       ? { [Key in keyof T]: Resolved<T[Key]> }
       : T;
 
-/** An answer as a provider gives it: bytes where the wire has a reference. */
+/** An answer as a provider returns it: bytes in place of references. */
 export type Produced<T> = T extends MediaObject
   ? Media
   : T extends readonly (infer Item)[]
@@ -32,39 +32,40 @@ export type Produced<T> = T extends MediaObject
 
 export type MediaType = 'image' | 'audio' | 'video';
 
-/** What a piece of media in an input must be, and what is made of it before a provider sees it. */
+/** What an input medium must be, and how it is scaled for the provider. */
 export interface MediaRule {
-  readonly is: readonly (MediaType | 'document')[];
-  /** Bytes of the file as it comes. */
+  readonly types: readonly (MediaType | 'document')[];
+  /** Size of the file as sent. */
   readonly maxBytes: number;
-  /** Images: pixels of the file as it comes, before it is decoded. */
+  /** Images: pixels as sent, checked before decoding. */
   readonly maxPixels?: number;
-  /** Images: scaled down to fit a square of so many pixels a side. Unset: passed on as they came. */
+  /** Images: scaled down to fit a square with this side. Unset: not scaled. */
   readonly fitPixels?: number;
 }
 
-/** Where a body holds a source, and how what it stood for is put in its place. */
-export interface MediaSlot {
+/** A field of a body that holds a media source. */
+export interface MediaField {
   /** Path of the field, for messages. */
   readonly param: string;
   readonly rule: MediaRule;
   readonly source: string;
-  readonly put: (media: Media) => void;
+  /** Replaces the source in the body with the media. */
+  readonly replace: (media: Media) => void;
 }
 
 const mebibyte = 2 ** 20;
 
-export const imageRule: MediaRule = { is: ['image'], maxBytes: 32 * mebibyte, maxPixels: 50_000_000 };
-export const audioRule: MediaRule = { is: ['audio', 'video'], maxBytes: 128 * mebibyte };
+export const imageRule: MediaRule = { types: ['image'], maxBytes: 32 * mebibyte, maxPixels: 50_000_000 };
+export const audioRule: MediaRule = { types: ['audio', 'video'], maxBytes: 128 * mebibyte };
 
-/** An image that a model looks at but does not give back: no model sees more than so many pixels. */
-export const seenImage: MediaRule = { ...imageRule, fitPixels: 2_048 };
+/** An image that is only looked at, not transformed: no model reads more than 2,048 pixels a side. */
+export const downscaledImageRule: MediaRule = { ...imageRule, fitPixels: 2_048 };
 
 export function isMedia(value: unknown): value is Media {
   return typeof value === 'object' && value !== null && (value as Media).bytes instanceof Uint8Array;
 }
 
-/** Takes an answer's media out, in the order they stand in, and leaves a reference for each. */
+/** Moves the media of an answer to `media`, in order, and leaves a reference in place of each. */
 export function detachMedia(value: unknown, media: Media[]): unknown {
   if (isMedia(value)) {
     const { bytes, type, width, height, seconds } = value;

@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { ConfigError, loadConfig } from './config.ts';
-import { envExample } from './env-example.ts';
-import { ownSecret } from './own-secret.ts';
-import { settings } from './settings.ts';
+import { buildEnvExample } from './env-example.ts';
+import { loadOrCreateSecret } from './local-secret.ts';
+import { settings } from './settings/index.ts';
 
-function problemsOf(env: Record<string, string>): string[] {
+function listProblems(env: Record<string, string>): string[] {
   try {
     loadConfig(env);
   } catch (error) {
@@ -16,18 +16,18 @@ function problemsOf(env: Record<string, string>): string[] {
   return [];
 }
 
-test('nothing set is a configuration: the embedded default', () => {
+test('without any setting, the embedded defaults apply', () => {
   const config = loadConfig({});
   expect(config).toMatchObject({ PORT: 3_000, queueBackend: 'postgres', WORKER_POOLS: ['local', 'remote'] });
   expect(isAbsolute(config.MILLRACE_HOME)).toBe(true);
   expect(Object.isFrozen(config)).toBe(true);
 });
 
-test('an empty value counts as unset, and what is not ours is left alone', () => {
+test('an empty value counts as unset, and other environment variables are ignored', () => {
   expect(loadConfig({ PORT: '', DATABASE_URL: '', HOME: '/x' })).toMatchObject({ PORT: 3_000 });
 });
 
-test('Redis is the queue where it is set', () => {
+test('the queue is on Redis if REDIS_URL is set', () => {
   expect(loadConfig({ REDIS_URL: 'redis://x:6379' }).queueBackend).toBe('redis');
 });
 
@@ -62,8 +62,8 @@ const wrong: Record<string, string> = {
   LOG_FORMAT: 'xml',
 };
 
-test('every wrong setting is listed at once, by name', () => {
-  const problems = problemsOf(wrong);
+test('all wrong settings are listed at once, by name', () => {
+  const problems = listProblems(wrong);
   const named = problems.map((problem) => problem.split(/[.:]/, 1)[0]!);
   expect(new Set(named)).toEqual(new Set(Object.keys(wrong)));
 });
@@ -73,22 +73,22 @@ test.each([
   [{ S3_ACCESS_KEY_ID: 'hunter2' }, ['S3_SECRET_ACCESS_KEY: not set, though S3_ACCESS_KEY_ID is']],
   [{ S3_SECRET_ACCESS_KEY: 'hunter2' }, ['S3_ACCESS_KEY_ID: not set, though S3_SECRET_ACCESS_KEY is']],
   [{ S3_BUCKET: 'files' }, []],
-])('settings that need each other: %p', (env, problems) => {
-  expect(problemsOf(env as Record<string, string>)).toEqual(problems);
+])('settings that require each other: %p', (env, problems) => {
+  expect(listProblems(env as Record<string, string>)).toEqual(problems);
 });
 
-test('no value is repeated: some are secret', () => {
-  const text = problemsOf(wrong).join('\n');
+test('the problems contain no values, because some are secret', () => {
+  const text = listProblems(wrong).join('\n');
   expect(text).not.toContain('hunter2');
   expect(text).not.toContain('mysql');
 });
 
-test.each(Object.keys(wrong))('%s alone is found', (name) => {
-  expect(problemsOf({ [name]: wrong[name]! })[0]).toMatch(new RegExp(`^${name}[.:]`));
+test.each(Object.keys(wrong))('a wrong %s alone is found', (name) => {
+  expect(listProblems({ [name]: wrong[name]! })[0]).toMatch(new RegExp(`^${name}[.:]`));
 });
 
-test('.env.example names every setting with its meaning, and reading it gives the defaults', () => {
-  const text = envExample();
+test('.env.example has each setting with its description, and loading it gives the defaults', () => {
+  const text = buildEnvExample();
   const env = Object.fromEntries(
     [...text.matchAll(/^#([A-Z0-9_]+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]),
   );
@@ -97,12 +97,12 @@ test('.env.example names every setting with its meaning, and reading it gives th
   for (const schema of Object.values(settings.shape)) expect(text).toContain(`# ${schema.description}\n`);
 });
 
-test('the machine’s own secret is made once, for its owner only', () => {
+test('the secret of the machine is created once, readable by its owner only', () => {
   const home = mkdtempSync(join(tmpdir(), 'millrace-config-'));
   try {
-    const secret = ownSecret(join(home, 'new'));
+    const secret = loadOrCreateSecret(join(home, 'new'));
     expect(secret.length).toBeGreaterThanOrEqual(32);
-    expect(ownSecret(join(home, 'new'))).toBe(secret);
+    expect(loadOrCreateSecret(join(home, 'new'))).toBe(secret);
     expect(readFileSync(join(home, 'new', 'secret'), 'utf8').trim()).toBe(secret);
     expect(statSync(join(home, 'new', 'secret')).mode & 0o777).toBe(0o600);
   } finally {

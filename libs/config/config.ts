@@ -1,29 +1,29 @@
-/** The environment, parsed once into a frozen object: the only place that reads it. */
+/** Parses the environment once into a frozen object. No other library or app reads the environment. */
 import { isAbsolute, resolve } from 'node:path';
-import { ownSecret } from './own-secret.ts';
-import { settings, type Settings } from './settings.ts';
+import { loadOrCreateSecret } from './local-secret.ts';
+import { settings, type Settings } from './settings/index.ts';
 
 export interface Config extends Readonly<Settings> {
-  /** Where the queue lives, as the settings decide it. */
+  /** Decided by REDIS_URL. */
   readonly queueBackend: 'redis' | 'postgres';
 }
 
-/** Thrown with every wrong setting listed, so that one look mends them all. Values are not repeated: some are secret. */
+/** Lists all wrong settings at once. The message contains no values, because some are secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(readonly problems: string[]) {
     super(
-      `Wrong settings:\n${problems.map((problem) => `  ${problem}`).join('\n')}\nSee .env.example for what each means.`,
+      `Wrong settings:\n${problems.map((problem) => `  ${problem}`).join('\n')}\n.env.example describes each setting.`,
     );
   }
 }
 
 /** @param env such as `process.env`; an empty value counts as unset. */
 export function loadConfig(env: Record<string, string | undefined>): Config {
-  const given = Object.fromEntries(
+  const values = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const parsed = settings.safeParse(given);
+  const parsed = settings.safeParse(values);
   if (!parsed.success) {
     throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   }
@@ -35,28 +35,28 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   });
 }
 
-/** What an app that serves needs beyond the settings' defaults; the supervisor provides it where it is unset. */
+/** The settings of the API and of a worker, which need a database. `npm start` sets DATABASE_URL for the embedded Postgres. */
 export interface AppConfig extends Config {
   readonly DATABASE_URL: string;
   readonly MILLRACE_SECRET: string;
 }
 
-/** The settings of an app's own process, complete; or the process ends with the list of what is wrong on stderr. */
+/** For the API and workers. Prints the wrong settings and exits the process if there are any. */
 export function loadAppConfigOrExit(): AppConfig {
-  return orExit(() => {
+  return exitOnConfigError(() => {
     const config = loadConfig(process.env);
     const { DATABASE_URL } = config;
     if (!DATABASE_URL) {
       throw new ConfigError([
-        'DATABASE_URL: not set; `npm start` brings a database of its own, a process alone needs one',
+        'DATABASE_URL: not set. Only `npm start` starts an embedded Postgres; a single process needs DATABASE_URL',
       ]);
     }
-    const MILLRACE_SECRET = config.MILLRACE_SECRET ?? ownSecret(config.MILLRACE_HOME);
+    const MILLRACE_SECRET = config.MILLRACE_SECRET ?? loadOrCreateSecret(config.MILLRACE_HOME);
     return Object.freeze({ ...config, DATABASE_URL, MILLRACE_SECRET });
   });
 }
 
-/** Where a person's own command finds the platform. */
+/** How the CLI finds the API. */
 export interface CliConfig {
   readonly MILLRACE_HOME: string;
   readonly MILLRACE_URL?: string;
@@ -72,12 +72,12 @@ export function loadCliConfig(): CliConfig {
   };
 }
 
-/** The settings alone, for what starts the apps. */
+/** For the supervisor, which starts the database itself. */
 export function loadConfigOrExit(): Config {
-  return orExit(() => loadConfig(process.env));
+  return exitOnConfigError(() => loadConfig(process.env));
 }
 
-function orExit<T>(load: () => T): T {
+function exitOnConfigError<T>(load: () => T): T {
   try {
     return load();
   } catch (error) {

@@ -5,8 +5,8 @@ export {
   type AppConfig,
   type Config,
 } from './config.ts';
-export { modelOptions } from './model-options.ts';
-export { priceTable } from './price-table.ts';
-export { providerOptions } from './provider-options.ts';
-export { publicUrl, storeOptions } from './store-options.ts';
+export { buildModelOptions } from './model-options.ts';
+export { loadPriceTable } from './price-table.ts';
+export { buildProviderOptions } from './provider-options.ts';
+export { getPublicUrl, buildObjectStorageOptions } from './object-storage-options.ts';
 export { version } from './version.ts';

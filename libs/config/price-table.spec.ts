@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from './config.ts';
-import { priceTable } from './price-table.ts';
+import { loadPriceTable } from './price-table.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -10,22 +10,22 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const tableOf = (text: string) => {
+const loadTable = (text: string) => {
   const PRICES = join(folder, 'prices.json');
   writeFileSync(PRICES, text);
-  return priceTable({ PRICES });
+  return loadPriceTable({ PRICES });
 };
 
-test('prices by model, and none without a table', () => {
+test('reads prices by model; without a table there are none', () => {
   expect(
-    tableOf(`{"openai/gpt-4.1-mini": {"input_tokens": 0.4, "output_tokens": 1.6},
+    loadTable(`{"openai/gpt-4.1-mini": {"input_tokens": 0.4, "output_tokens": 1.6},
       "hf/*:fal-ai": {"image": 0.03, "second": 0.1}, "*": {"call": 0}}`),
   ).toEqual({
     'openai/gpt-4.1-mini': { inputTokens: 0.4, outputTokens: 1.6 },
     'hf/*:fal-ai': { image: 0.03, second: 0.1 },
     '*': { call: 0 },
   });
-  expect(priceTable({ PRICES: undefined })).toEqual({});
+  expect(loadPriceTable({ PRICES: undefined })).toEqual({});
 });
 
 test.each([
@@ -34,11 +34,11 @@ test.each([
   ['{"gpt-4.1-mini": {"call": 1}}', /named like openai\/gpt-4\.1-mini/],
   ['[]', /PRICES: /],
   ['{', /not JSON/],
-])('%s is refused, with what is wrong', (text, message) => {
-  expect(() => tableOf(text)).toThrow(message);
-  expect(() => tableOf(text)).toThrow(ConfigError);
+])('%s is refused with the reason', (text, message) => {
+  expect(() => loadTable(text)).toThrow(message);
+  expect(() => loadTable(text)).toThrow(ConfigError);
 });
 
-test('a file that is not there is said to be missing', () => {
-  expect(() => priceTable({ PRICES: join(folder, 'nothing') })).toThrow(/can't be read \(ENOENT\)/);
+test('the error of a missing file says so', () => {
+  expect(() => loadPriceTable({ PRICES: join(folder, 'nothing') })).toThrow(/can't be read \(ENOENT\)/);
 });

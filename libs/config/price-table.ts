@@ -1,4 +1,4 @@
-/** The table of prices, as PRICES names it: what an app gives to the rules that estimate with it. */
+/** The price table, read from the file that PRICES names. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, type Config } from './config.ts';
@@ -21,10 +21,10 @@ const table = z.record(
   price,
 );
 
-/** Prices in US dollars by model or pattern; empty where there is no table. @throws ConfigError with all that is wrong. */
-export function priceTable({ PRICES: path }: Pick<Config, 'PRICES'>) {
+/** @returns prices in US dollars by model or pattern, empty if PRICES is unset. @throws ConfigError with every invalid entry. */
+export function loadPriceTable({ PRICES: path }: Pick<Config, 'PRICES'>) {
   if (path === undefined) return {};
-  const parsed = table.safeParse(read(path));
+  const parsed = table.safeParse(readJson(path));
   if (!parsed.success) {
     throw new ConfigError(
       parsed.error.issues.map((issue) => {
@@ -41,7 +41,7 @@ export function priceTable({ PRICES: path }: Pick<Config, 'PRICES'>) {
   );
 }
 
-function read(path: string): unknown {
+function readJson(path: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

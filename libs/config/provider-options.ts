@@ -1,8 +1,8 @@
-/** The hosted providers, as the settings name them: what an app gives to libs/providers, the same in every process. */
+/** Options of the hosted providers for libs/providers, from the settings. */
 import { readFileSync } from 'node:fs';
 import { ConfigError, type Config } from './config.ts';
 
-type Given = Pick<
+type ProviderSettings = Pick<
   Config,
   | 'HF_TOKEN'
   | 'HF_ENDPOINT'
@@ -16,47 +16,51 @@ type Given = Pick<
   | 'PROVIDER_LIMITS'
 >;
 
-/** Plain options for `createProviders`. @throws ConfigError where a key belongs to no server, or its file can't be read. */
-export function providerOptions(config: Given) {
+/** @returns options for `createProviders`. @throws ConfigError if a key belongs to no server or its file cannot be read. */
+export function buildProviderOptions(config: ProviderSettings) {
   const {
-    PROVIDER_CONCURRENCY: usual,
+    PROVIDER_CONCURRENCY: defaultConcurrency,
     PROVIDER_LIMITS: limits,
     OPENAI_COMPATIBLE: servers,
     OPENAI_COMPATIBLE_KEYS: keys,
   } = config;
-  const stray = [...keys.keys()].find((name) => !servers.has(name));
-  if (stray) throw new ConfigError([`OPENAI_COMPATIBLE_KEYS: '${stray}' is not among OPENAI_COMPATIBLE`]);
-  const boundsOf = (name: string) => ({
-    concurrency: limits.get(name) ?? usual,
-    concurrencyOf: (model: string) => limits.get(`${name}/${model}`),
+  const unknown = [...keys.keys()].find((name) => !servers.has(name));
+  if (unknown) throw new ConfigError([`OPENAI_COMPATIBLE_KEYS: '${unknown}' is not in OPENAI_COMPATIBLE`]);
+  const getConcurrency = (name: string) => ({
+    concurrency: limits.get(name) ?? defaultConcurrency,
+    getModelConcurrency: (model: string) => limits.get(`${name}/${model}`),
   });
   const hasHuggingFace = config.HF_TOKEN !== undefined || config.HF_ENDPOINTS.size > 0;
   return {
     ...(hasHuggingFace && {
       huggingFace: {
         token: config.HF_TOKEN,
-        endpoints: config.HF_ENDPOINTS,
-        hub: config.HF_ENDPOINT.replace(/\/+$/, ''),
-        router: config.HF_ROUTER.replace(/\/+$/, ''),
-        ...boundsOf('hf'),
+        inferenceEndpoints: config.HF_ENDPOINTS,
+        hubUrl: config.HF_ENDPOINT.replace(/\/+$/, ''),
+        routerUrl: config.HF_ROUTER.replace(/\/+$/, ''),
+        ...getConcurrency('hf'),
       },
     }),
     ...(config.OLLAMA_URL !== undefined && {
-      ollama: { url: config.OLLAMA_URL.replace(/\/+$/, ''), key: config.OLLAMA_KEY, ...boundsOf('ollama') },
+      ollama: {
+        url: config.OLLAMA_URL.replace(/\/+$/, ''),
+        key: config.OLLAMA_KEY,
+        ...getConcurrency('ollama'),
+      },
     }),
     openaiCompatible: [...servers].map(([name, url]) => ({
       name,
       url: url.replace(/\/$/, ''),
-      key: keyOf(name, keys.get(name)),
-      ...boundsOf(name),
+      key: readKey(name, keys.get(name)),
+      ...getConcurrency(name),
     })),
   };
 }
 
-function keyOf(name: string, given: string | undefined): string | undefined {
-  if (!given?.startsWith('@')) return given;
+function readKey(name: string, key: string | undefined): string | undefined {
+  if (!key?.startsWith('@')) return key;
   try {
-    return readFileSync(given.slice(1), 'utf8').trim();
+    return readFileSync(key.slice(1), 'utf8').trim();
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
     throw new ConfigError([`OPENAI_COMPATIBLE_KEYS: the file of '${name}' can't be read (${code})`]);

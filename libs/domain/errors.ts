@@ -1,20 +1,20 @@
 /**
- * The one error tree. Stores, libs and use cases throw these; one filter per wire (OpenAI's shape, RFC 9457)
- * turns them into a response. `code` is stable and documented; `message` says what to do and never carries a
- * secret or a user's input.
+ * The error classes of the whole server. Stores, libs and use cases throw them. One filter per wire format (OpenAI,
+ * RFC 9457) turns them into a response. `code` is stable and documented. `message` says what to do, and never contains
+ * a secret or a user's input.
  */
-import type { BatchError } from '@millrace/contracts';
+import type { BatchError, ErrorCode } from '@millrace/contracts';
 
 export interface FailureDetails {
   /** Stable machine-readable code, e.g. `invalid_file_format`. */
-  readonly code?: string;
-  /** The request's field at fault, dotted, e.g. `expires_after.seconds`. */
+  readonly code?: ErrorCode;
+  /** Path of the invalid request field, e.g. `expires_after.seconds`. */
   readonly param?: string;
   readonly cause?: unknown;
 }
 
 export abstract class Failure extends Error {
-  /** HTTP status that the edge answers with. */
+  /** HTTP status of the response. */
   abstract readonly status: number;
   readonly code: string;
   readonly param: string | null;
@@ -27,7 +27,7 @@ export abstract class Failure extends Error {
   }
 }
 
-/** 400: the request can't be understood or breaks a rule; sending it again unchanged fails again. */
+/** 400: the request is malformed or breaks a rule. The same request will fail again. */
 export class InvalidInput extends Failure {
   readonly status = 400;
   constructor(message: string, details?: FailureDetails) {
@@ -35,7 +35,7 @@ export class InvalidInput extends Failure {
   }
 }
 
-/** 400: a batch's lines are wrong; the first of them is the message, all that were found are with it. */
+/** 400: lines of a batch are invalid. The message is the first error, `errors` lists all that were found. */
 export class InvalidLines extends InvalidInput {
   constructor(readonly errors: readonly BatchError[]) {
     const { line, message, code, param } = errors[0]!;
@@ -43,7 +43,7 @@ export class InvalidLines extends InvalidInput {
   }
 }
 
-/** 401: no key, or one that is unknown, expired or revoked. */
+/** 401: the API key is missing, unknown, expired or revoked. */
 export class Unauthenticated extends Failure {
   readonly status = 401;
   constructor(message: string, details?: FailureDetails) {
@@ -51,7 +51,7 @@ export class Unauthenticated extends Failure {
   }
 }
 
-/** 403: the key is good but may not do this. */
+/** 403: the API key is valid but does not allow this operation. */
 export class Forbidden extends Failure {
   readonly status = 403;
   constructor(message: string, details?: FailureDetails) {
@@ -59,7 +59,7 @@ export class Forbidden extends Failure {
   }
 }
 
-/** 404: nothing of that id in the caller's workspace (a foreign id looks the same). */
+/** 404: no such id in the caller's workspace. An id of another workspace gets the same answer. */
 export class NotFound extends Failure {
   readonly status = 404;
   constructor(message: string, details?: FailureDetails) {
@@ -67,7 +67,7 @@ export class NotFound extends Failure {
   }
 }
 
-/** 409: the thing exists but its state forbids this. */
+/** 409: the state of the resource does not allow this operation. */
 export class Conflict extends Failure {
   readonly status = 409;
   constructor(message: string, details?: FailureDetails) {
@@ -75,7 +75,7 @@ export class Conflict extends Failure {
   }
 }
 
-/** 410: it was here, and is no longer kept. */
+/** 410: the resource existed and was deleted. */
 export class Gone extends Failure {
   readonly status = 410;
   constructor(message: string, details?: FailureDetails) {
@@ -83,7 +83,7 @@ export class Gone extends Failure {
   }
 }
 
-/** 413 for one thing that is too large, 429 for too many of them. */
+/** 413 when one thing is too large, 429 when there are too many. */
 export class OverLimit extends Failure {
   readonly status: 413 | 429;
   readonly retryAfterMs: number | null;
@@ -94,7 +94,7 @@ export class OverLimit extends Failure {
   }
 }
 
-/** 503, or 507 where the store is full: something we stand on does not answer; nothing was committed. */
+/** 503 when a dependency does not answer, 507 when the storage is full. Nothing was committed. */
 export class Unavailable extends Failure {
   readonly status: 503 | 507;
   readonly retryAfterMs: number;
@@ -105,7 +105,7 @@ export class Unavailable extends Failure {
   }
 }
 
-/** 504: the answer did not come while the caller could be kept waiting; the work goes on. */
+/** 504: the result was not ready within the time the caller waits. The work continues. */
 export class TimedOut extends Failure {
   readonly status = 504;
   constructor(message: string, details?: FailureDetails) {
@@ -113,23 +113,25 @@ export class TimedOut extends Failure {
   }
 }
 
-/** What a provider answered, translated in its own folder; `retryable` decides what the policy does next. */
+/** A provider's error, translated in the provider's folder. `classifyFailure` decides what happens next. */
 export class ProviderFailure extends Failure {
   readonly status: number;
   readonly retryable: boolean;
   readonly retryAfterMs: number | null;
-  /** What was asked may be the cause: when trying again does not help, its parts are tried apart. */
+  /** The input may be the cause: when retries do not help, a packed call is split. @default !retryable */
   readonly suspect: boolean;
   constructor(
     message: string,
-    details: FailureDetails & {
+    details: Omit<FailureDetails, 'code'> & {
+      /** One of ours, or the provider's own. */
+      code?: string;
       status: number;
       retryable: boolean;
       retryAfterMs?: number | null;
       suspect?: boolean;
     },
   ) {
-    super(message, 'provider_error', details);
+    super(message, details.code ?? 'provider_error', { param: details.param, cause: details.cause });
     this.status = details.status;
     this.retryable = details.retryable;
     this.suspect = details.suspect ?? !details.retryable;

@@ -1,21 +1,21 @@
-/** What a recording is of. */
+/** Assigns classes to a recording. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
-import { exampleSound } from '../example-media.ts';
-import { classes, topK } from '../fields.ts';
-import { light } from '../limits.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { exampleAudio } from '../example-media.ts';
+import { classificationOutput, topK } from '../fields.ts';
+import { classificationLimits } from '../limits.ts';
 import { audioRule } from '../media.ts';
 
-export const audioClassification = defineTask({
+export const audioClassification = defineSingleCallKind({
   id: 'audio-classification',
   title: 'Audio classification',
   modalities: { in: ['audio'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ audio: mediaSource, top_k: topK }),
-  output: classes,
+  output: classificationOutput,
   media: { audio: audioRule },
   examples: [
-    { model: 'sandbox/audio-classification', input: { audio: exampleSound }, options: { top_k: 3 } },
+    { model: 'sandbox/audio-classification', input: { audio: exampleAudio }, options: { top_k: 3 } },
   ],
 });

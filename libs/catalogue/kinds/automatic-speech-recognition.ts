@@ -1,16 +1,16 @@
-/** What is said in a recording, with time stamps where asked for. */
+/** Transcribes or translates speech, with timestamps on request. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
-import { exampleSound } from '../example-media.ts';
-import { generation } from '../limits.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { exampleAudio } from '../example-media.ts';
+import { textGenerationLimits } from '../limits.ts';
 import { audioRule } from '../media.ts';
 
-export const automaticSpeechRecognition = defineTask({
+export const automaticSpeechRecognition = defineSingleCallKind({
   id: 'automatic-speech-recognition',
   title: 'Speech recognition',
   modalities: { in: ['audio'], out: ['text'] },
-  limits: generation,
+  limits: textGenerationLimits,
   input: z.object({
     audio: mediaSource,
     language: z.string().min(2).max(35).optional(),
@@ -29,7 +29,7 @@ export const automaticSpeechRecognition = defineTask({
   examples: [
     {
       model: 'sandbox/automatic-speech-recognition',
-      input: { audio: exampleSound },
+      input: { audio: exampleAudio },
       options: { language: 'en', timestamps: 'segment' },
     },
   ],

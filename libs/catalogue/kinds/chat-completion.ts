@@ -1,22 +1,21 @@
-/** Messages to the next message, as `/v1/chat/completions`; images in the messages where the model sees. */
+/** Generates the next message of a chat, as `/v1/chat/completions`. Messages may hold images if the model accepts them. */
 import { z } from 'zod';
 import { chatChoice, chatInput } from '@millrace/contracts';
-import { completionOf } from '../completion.ts';
-import { defineTask } from '../define-task.ts';
-import { imagesOf } from '../image-parts.ts';
-import { generation } from '../limits.ts';
+import { buildCompletion } from '../completion.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { listMessageImages } from '../image-parts.ts';
+import { textGenerationLimits } from '../limits.ts';
 
-export const chatCompletion = defineTask({
+export const chatCompletion = defineSingleCallKind({
   id: 'chat-completion',
   title: 'Chat',
   modalities: { in: ['text', 'image'], out: ['text'] },
-  endpoint: '/v1/chat/completions',
-  limits: generation,
+  limits: textGenerationLimits,
   input: chatInput,
   output: z.looseObject({ choices: z.array(chatChoice).min(1) }),
   streams: true,
-  slots: ({ messages }) => imagesOf(messages),
-  wire: completionOf('chatcmpl', 'chat.completion'),
+  listMediaFields: ({ messages }) => listMessageImages(messages),
+  toResponse: buildCompletion('chatcmpl', 'chat.completion'),
   examples: [
     {
       model: 'sandbox/chat-completion',

@@ -1,16 +1,16 @@
-/** How far away each point of a picture is: lighter is nearer. */
+/** Estimates the distance of each pixel, as an image: lighter is nearer. */
 import { z } from 'zod';
 import { mediaObject, mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { picture } from '../limits.ts';
+import { imageLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const depthEstimation = defineTask({
+export const depthEstimation = defineSingleCallKind({
   id: 'depth-estimation',
   title: 'Depth estimation',
   modalities: { in: ['image'], out: ['image'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({ image: mediaSource }),
   output: z.object({ depth: mediaObject }),
   media: { image: imageRule },

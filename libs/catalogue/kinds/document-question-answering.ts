@@ -1,17 +1,17 @@
-/** The answer to a question about a page, as a picture of it. */
+/** Answers a question about an image of a document page. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { text, topK } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const documentQuestionAnswering = defineTask({
+export const documentQuestionAnswering = defineSingleCallKind({
   id: 'document-question-answering',
   title: 'Document question answering',
   modalities: { in: ['image', 'text'], out: ['text'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ image: mediaSource, question: text, top_k: topK, language: z.string().optional() }),
   output: z.object({
     answers: z.array(

@@ -1,14 +1,14 @@
-/** Words for the gap in a text. */
+/** Predicts the masked word of a text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text, topK } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const fillMask = defineTask({
+export const fillMask = defineSingleCallKind({
   id: 'fill-mask',
   title: 'Fill the mask',
   modalities: { in: ['text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ text, top_k: topK, targets: z.array(z.string()).optional() }),
   output: z.object({
     fills: z.array(z.object({ token: z.string(), score: z.number(), sequence: z.string() })),

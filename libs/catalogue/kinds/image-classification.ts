@@ -1,19 +1,19 @@
-/** What a picture shows. */
+/** Assigns classes to an image. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { classes, topK } from '../fields.ts';
-import { light } from '../limits.ts';
-import { seenImage } from '../media.ts';
+import { classificationOutput, topK } from '../fields.ts';
+import { classificationLimits } from '../limits.ts';
+import { downscaledImageRule } from '../media.ts';
 
-export const imageClassification = defineTask({
+export const imageClassification = defineSingleCallKind({
   id: 'image-classification',
   title: 'Image classification',
   modalities: { in: ['image'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ image: mediaSource, top_k: topK }),
-  output: classes,
-  media: { image: seenImage },
+  output: classificationOutput,
+  media: { image: downscaledImageRule },
   examples: [{ model: 'sandbox/image-classification', input: { image: exampleImage } }],
 });

@@ -1,16 +1,16 @@
-/** The parts of a picture, each as a mask: white where it is. */
+/** Finds the regions of an image, each as a mask: white inside the region. */
 import { z } from 'zod';
 import { mediaObject, mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { picture } from '../limits.ts';
+import { imageLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const imageSegmentation = defineTask({
+export const imageSegmentation = defineSingleCallKind({
   id: 'image-segmentation',
   title: 'Image segmentation',
   modalities: { in: ['image'], out: ['regions', 'image'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({
     image: mediaSource,
     subtask: z.enum(['instance', 'panoptic', 'semantic']).optional(),

@@ -1,22 +1,22 @@
-/** A picture made from another, as a text says. */
+/** Transforms an image as a prompt describes. */
 import { z } from 'zod';
 import { mediaObject, mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { drawing, size, text } from '../fields.ts';
-import { picture } from '../limits.ts';
+import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const imageToImage = defineTask({
+export const imageToImage = defineSingleCallKind({
   id: 'image-to-image',
   title: 'Image to image',
   modalities: { in: ['image', 'text'], out: ['image'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({
     image: z.union([mediaSource, z.array(mediaSource).min(1).max(16)]),
     prompt: text.optional(),
     strength: z.number().min(0).max(1).optional(),
-    ...drawing,
+    ...imageGenerationFields,
     size,
     n: z.int().min(1).max(10).optional(),
     output_format: z.enum(['png', 'jpeg', 'webp']).optional(),

@@ -1,22 +1,22 @@
-/** A picture put into words. */
+/** Describes an image in text. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { light } from '../limits.ts';
-import { seenImage } from '../media.ts';
+import { classificationLimits } from '../limits.ts';
+import { downscaledImageRule } from '../media.ts';
 
-export const imageToText = defineTask({
+export const imageToText = defineSingleCallKind({
   id: 'image-to-text',
   title: 'Image to text',
   modalities: { in: ['image'], out: ['text'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     image: mediaSource,
     prompt: z.string().optional(),
     max_tokens: z.int().positive().optional(),
   }),
   output: z.object({ text: z.string() }),
-  media: { image: seenImage },
+  media: { image: downscaledImageRule },
   examples: [{ model: 'sandbox/image-to-text', input: { image: exampleImage } }],
 });

@@ -1,21 +1,21 @@
-/** A film that begins with a picture. */
+/** Generates a video that starts with an image. */
 import { z } from 'zod';
 import { mediaObject, mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { drawing, size, text } from '../fields.ts';
-import { film, filmWork } from '../limits.ts';
+import { imageGenerationFields, size, text } from '../fields.ts';
+import { videoLimits, estimateVideoWork } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const imageToVideo = defineTask({
+export const imageToVideo = defineSingleCallKind({
   id: 'image-to-video',
   title: 'Image to video',
   modalities: { in: ['image', 'text'], out: ['video'] },
-  limits: film,
+  limits: videoLimits,
   input: z.object({
     image: mediaSource,
     prompt: text.optional(),
-    ...drawing,
+    ...imageGenerationFields,
     seconds: z.coerce.number().positive().max(3_600).optional(),
     size,
     num_frames: z.int().min(1).max(10_000).optional(),
@@ -23,7 +23,7 @@ export const imageToVideo = defineTask({
   }),
   output: z.object({ video: mediaObject, thumbnail: mediaObject.optional() }),
   media: { image: imageRule },
-  work: filmWork,
+  estimateWork: estimateVideoWork,
   examples: [
     {
       model: 'sandbox/image-to-video',

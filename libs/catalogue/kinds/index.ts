@@ -1,4 +1,4 @@
-/** Every kind, by id. One more is a file beside this one and a line here. */
+/** All kinds, by id. A new kind is a new file in this folder and a line here. */
 import { audioClassification } from './audio-classification.ts';
 import { automaticSpeechRecognition } from './automatic-speech-recognition.ts';
 import { chatCompletion } from './chat-completion.ts';

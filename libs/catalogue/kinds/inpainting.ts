@@ -1,23 +1,23 @@
-/** The masked part of a picture drawn anew; white in the mask is what is redrawn. */
+/** Replaces the masked part of an image. The white part of the mask is replaced. */
 import { z } from 'zod';
 import { mediaObject, mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { drawing, size, text } from '../fields.ts';
-import { picture } from '../limits.ts';
+import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const inpainting = defineTask({
+export const inpainting = defineSingleCallKind({
   id: 'inpainting',
   title: 'Inpainting',
   modalities: { in: ['image', 'text'], out: ['image'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({
     image: mediaSource,
     mask: mediaSource,
     prompt: text,
     strength: z.number().min(0).max(1).optional(),
-    ...drawing,
+    ...imageGenerationFields,
     size,
     n: z.int().min(1).max(10).optional(),
     output_format: z.enum(['png', 'jpeg', 'webp']).optional(),

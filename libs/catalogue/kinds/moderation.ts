@@ -1,22 +1,21 @@
-/** Whether a text or picture does harm, by category, as `/v1/moderations`. */
+/** Classifies harmful text and images by category, as `/v1/moderations`. */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { imageParts } from '../image-parts.ts';
-import { light } from '../limits.ts';
+import { listImageParts } from '../image-parts.ts';
+import { classificationLimits } from '../limits.ts';
 
 const moderated = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text'), text }),
   z.object({ type: z.literal('image_url'), image_url: z.object({ url: z.string().min(1) }) }),
 ]);
 
-export const moderation = defineTask({
+export const moderation = defineSingleCallKind({
   id: 'moderation',
   title: 'Moderation',
   modalities: { in: ['text', 'image'], out: ['labels'] },
-  endpoint: '/v1/moderations',
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     input: z.union([text, z.array(text).min(1).max(1_024), z.array(moderated).min(1).max(64)]),
   }),
@@ -32,7 +31,7 @@ export const moderation = defineTask({
       )
       .min(1),
   }),
-  slots: ({ input }) => imageParts('input', input),
-  wire: ({ id = `modr-${randomUUID()}`, results }, { model }) => ({ id, model, results }),
+  listMediaFields: ({ input }) => listImageParts('input', input),
+  toResponse: ({ id = `modr-${randomUUID()}`, results }, { model }) => ({ id, model, results }),
   examples: [{ model: 'sandbox/moderation', input: { input: 'The mill turns.' } }],
 });

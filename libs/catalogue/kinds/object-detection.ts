@@ -1,19 +1,21 @@
-/** The things in a picture, and where they are, in pixels of the picture as sent. */
+/** Finds the objects in an image, with their boxes in pixels of the image as sent. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { box } from '../fields.ts';
-import { light } from '../limits.ts';
+import { boundingBox } from '../fields.ts';
+import { classificationLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
-export const objectDetection = defineTask({
+export const objectDetection = defineSingleCallKind({
   id: 'object-detection',
   title: 'Object detection',
   modalities: { in: ['image'], out: ['regions'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ image: mediaSource, threshold: z.number().min(0).max(1).optional() }),
-  output: z.object({ objects: z.array(z.object({ label: z.string(), score: z.number(), box })) }),
+  output: z.object({
+    objects: z.array(z.object({ label: z.string(), score: z.number(), box: boundingBox })),
+  }),
   media: { image: imageRule },
   examples: [
     { model: 'sandbox/object-detection', input: { image: exampleImage }, options: { threshold: 0.5 } },

@@ -1,14 +1,14 @@
-/** The answer to a question, taken from a text. */
+/** Answers a question with a span of a given text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text, topK } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const questionAnswering = defineTask({
+export const questionAnswering = defineSingleCallKind({
   id: 'question-answering',
   title: 'Question answering',
   modalities: { in: ['text'], out: ['text'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ question: text, context: text, top_k: topK }),
   output: z.object({
     answers: z.array(z.object({ answer: z.string(), score: z.number(), start: z.int(), end: z.int() })),

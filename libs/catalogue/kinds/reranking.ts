@@ -1,14 +1,14 @@
-/** Documents by how well they answer a query, best first. */
+/** Ranks documents by their relevance to a query, best first. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const reranking = defineTask({
+export const reranking = defineSingleCallKind({
   id: 'reranking',
   title: 'Reranking',
   modalities: { in: ['text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     query: text,
     documents: z.array(text).min(1).max(10_000),

@@ -1,14 +1,14 @@
-/** How near in meaning each sentence is to one, from -1 to 1. */
+/** Scores how similar each sentence is to a source sentence, from -1 to 1. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text, texts } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const sentenceSimilarity = defineTask({
+export const sentenceSimilarity = defineSingleCallKind({
   id: 'sentence-similarity',
   title: 'Sentence similarity',
   modalities: { in: ['text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ source_sentence: text, sentences: texts }),
   output: z.object({ similarities: z.array(z.number()) }),
   examples: [

@@ -1,14 +1,14 @@
-/** A text made short. */
+/** Summarizes a text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { generation } from '../limits.ts';
+import { textGenerationLimits } from '../limits.ts';
 
-export const summarization = defineTask({
+export const summarization = defineSingleCallKind({
   id: 'summarization',
   title: 'Summarization',
   modalities: { in: ['text'], out: ['text'] },
-  limits: generation,
+  limits: textGenerationLimits,
   input: z.object({
     text,
     min_length: z.int().nonnegative().optional(),

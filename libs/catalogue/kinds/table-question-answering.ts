@@ -1,21 +1,21 @@
-/** The answer to a question about a table. */
+/** Answers a question about a table. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const tableQuestionAnswering = defineTask({
+export const tableQuestionAnswering = defineSingleCallKind({
   id: 'table-question-answering',
   title: 'Table question answering',
   modalities: { in: ['table', 'text'], out: ['text'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     question: text,
     table: z
       .record(z.string(), z.array(z.string()))
       .refine(
         (table) => new Set(Object.values(table).map(({ length }) => length)).size === 1,
-        'the columns of a table are of one length',
+        'all columns of a table must have the same length',
       ),
   }),
   output: z.object({

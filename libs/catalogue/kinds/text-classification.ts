@@ -1,15 +1,15 @@
-/** Which classes a text belongs to. */
+/** Assigns classes to a text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
-import { classes, text, topK } from '../fields.ts';
-import { light } from '../limits.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { classificationOutput, text, topK } from '../fields.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const textClassification = defineTask({
+export const textClassification = defineSingleCallKind({
   id: 'text-classification',
   title: 'Text classification',
   modalities: { in: ['text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ text, top_k: topK }),
-  output: classes,
+  output: classificationOutput,
   examples: [{ model: 'sandbox/text-classification', input: { text: 'The mill turns well.' } }],
 });

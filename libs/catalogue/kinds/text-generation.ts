@@ -1,26 +1,25 @@
-/** Text that goes on from a prompt, as `/v1/completions`. */
+/** Continues a prompt, as `/v1/completions`. */
 import { z } from 'zod';
-import { generationChoice, sampling } from '@millrace/contracts';
-import { completionOf } from '../completion.ts';
-import { defineTask } from '../define-task.ts';
+import { completionChoice, samplingFields } from '@millrace/contracts';
+import { buildCompletion } from '../completion.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { generation } from '../limits.ts';
+import { textGenerationLimits } from '../limits.ts';
 
-export const textGeneration = defineTask({
+export const textGeneration = defineSingleCallKind({
   id: 'text-generation',
   title: 'Text generation',
   modalities: { in: ['text'], out: ['text'] },
-  endpoint: '/v1/completions',
-  limits: generation,
+  limits: textGenerationLimits,
   input: z.looseObject({
     prompt: text,
-    ...sampling,
+    ...samplingFields,
     top_k: z.int().positive().nullish(),
     repetition_penalty: z.number().positive().nullish(),
   }),
-  output: z.looseObject({ choices: z.array(generationChoice).min(1) }),
+  output: z.looseObject({ choices: z.array(completionChoice).min(1) }),
   streams: true,
-  wire: completionOf('cmpl', 'text_completion'),
+  toResponse: buildCompletion('cmpl', 'text_completion'),
   examples: [
     {
       model: 'sandbox/text-generation',

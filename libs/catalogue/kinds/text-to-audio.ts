@@ -1,15 +1,15 @@
-/** Music or sound as a text describes it. */
+/** Generates music or sound from a description. */
 import { z } from 'zod';
 import { mediaObject } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { seed, text } from '../fields.ts';
-import { picture } from '../limits.ts';
+import { imageLimits } from '../limits.ts';
 
-export const textToAudio = defineTask({
+export const textToAudio = defineSingleCallKind({
   id: 'text-to-audio',
   title: 'Text to audio',
   modalities: { in: ['text'], out: ['audio'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({
     prompt: text,
     seconds: z.number().positive().max(600).optional(),

@@ -1,18 +1,18 @@
-/** A picture of what a text says. */
+/** Generates images from a prompt. */
 import { z } from 'zod';
 import { mediaObject } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
-import { drawing, size, text } from '../fields.ts';
-import { picture } from '../limits.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageLimits } from '../limits.ts';
 
-export const textToImage = defineTask({
+export const textToImage = defineSingleCallKind({
   id: 'text-to-image',
   title: 'Text to image',
   modalities: { in: ['text'], out: ['image'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({
     prompt: text,
-    ...drawing,
+    ...imageGenerationFields,
     size,
     width: z.int().min(16).max(8_192).optional(),
     height: z.int().min(16).max(8_192).optional(),

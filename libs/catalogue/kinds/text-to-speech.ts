@@ -1,15 +1,15 @@
-/** A text spoken. */
+/** Speaks a text. */
 import { z } from 'zod';
 import { mediaObject } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { picture } from '../limits.ts';
+import { imageLimits } from '../limits.ts';
 
-export const textToSpeech = defineTask({
+export const textToSpeech = defineSingleCallKind({
   id: 'text-to-speech',
   title: 'Text to speech',
   modalities: { in: ['text'], out: ['audio'] },
-  limits: picture,
+  limits: imageLimits,
   input: z.object({
     text,
     voice: z.string().optional(),

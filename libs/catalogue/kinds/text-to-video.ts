@@ -1,25 +1,25 @@
-/** A film of what a text says. */
+/** Generates a video from a prompt. */
 import { z } from 'zod';
 import { mediaObject } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
-import { drawing, size, text } from '../fields.ts';
-import { film, filmWork } from '../limits.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { imageGenerationFields, size, text } from '../fields.ts';
+import { videoLimits, estimateVideoWork } from '../limits.ts';
 
-export const textToVideo = defineTask({
+export const textToVideo = defineSingleCallKind({
   id: 'text-to-video',
   title: 'Text to video',
   modalities: { in: ['text'], out: ['video'] },
-  limits: film,
+  limits: videoLimits,
   input: z.object({
     prompt: text,
-    ...drawing,
+    ...imageGenerationFields,
     seconds: z.coerce.number().positive().max(3_600).optional(),
     size,
     num_frames: z.int().min(1).max(10_000).optional(),
     fps: z.int().min(1).max(120).optional(),
   }),
   output: z.object({ video: mediaObject, thumbnail: mediaObject.optional() }),
-  work: filmWork,
+  estimateWork: estimateVideoWork,
   examples: [
     {
       model: 'sandbox/text-to-video',

@@ -1,14 +1,14 @@
-/** The names and parts of speech in a text, by where they stand. */
+/** Finds entities, e.g. names or parts of speech, with their positions in the text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { light } from '../limits.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const tokenClassification = defineTask({
+export const tokenClassification = defineSingleCallKind({
   id: 'token-classification',
   title: 'Token classification',
   modalities: { in: ['text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     text,
     aggregation_strategy: z.enum(['none', 'simple', 'first', 'average', 'max']).optional(),

@@ -1,14 +1,14 @@
-/** A text in another language. */
+/** Translates a text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
-import { generation } from '../limits.ts';
+import { textGenerationLimits } from '../limits.ts';
 
-export const translation = defineTask({
+export const translation = defineSingleCallKind({
   id: 'translation',
   title: 'Translation',
   modalities: { in: ['text'], out: ['text'] },
-  limits: generation,
+  limits: textGenerationLimits,
   input: z.object({ text, source_language: z.string().optional(), target_language: z.string().optional() }),
   output: z.object({ translation: z.string() }),
   examples: [

@@ -1,20 +1,20 @@
-/** The answer to a question about a picture. */
+/** Answers a question about an image. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { text, topK } from '../fields.ts';
-import { light } from '../limits.ts';
-import { seenImage } from '../media.ts';
+import { classificationLimits } from '../limits.ts';
+import { downscaledImageRule } from '../media.ts';
 
-export const visualQuestionAnswering = defineTask({
+export const visualQuestionAnswering = defineSingleCallKind({
   id: 'visual-question-answering',
   title: 'Visual question answering',
   modalities: { in: ['image', 'text'], out: ['text'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({ image: mediaSource, question: text, top_k: topK }),
   output: z.object({ answers: z.array(z.object({ answer: z.string(), score: z.number().optional() })) }),
-  media: { image: seenImage },
+  media: { image: downscaledImageRule },
   examples: [
     { model: 'sandbox/visual-question-answering', input: { image: exampleImage, question: 'What turns?' } },
   ],

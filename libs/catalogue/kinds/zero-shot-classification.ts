@@ -1,21 +1,21 @@
-/** Which of the labels given a text belongs to. */
+/** Assigns the request's own labels to a text. */
 import { z } from 'zod';
-import { defineTask } from '../define-task.ts';
-import { classes, text, texts } from '../fields.ts';
-import { light } from '../limits.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
+import { classificationOutput, text, texts } from '../fields.ts';
+import { classificationLimits } from '../limits.ts';
 
-export const zeroShotClassification = defineTask({
+export const zeroShotClassification = defineSingleCallKind({
   id: 'zero-shot-classification',
   title: 'Zero-shot classification',
   modalities: { in: ['text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     text,
     candidate_labels: texts,
     multi_label: z.boolean().optional(),
     hypothesis_template: z.string().optional(),
   }),
-  output: classes,
+  output: classificationOutput,
   examples: [
     {
       model: 'sandbox/zero-shot-classification',

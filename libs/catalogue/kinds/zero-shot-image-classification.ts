@@ -1,24 +1,24 @@
-/** Which of the labels given a picture shows. */
+/** Assigns the request's own labels to an image. */
 import { z } from 'zod';
 import { mediaSource } from '@millrace/contracts';
-import { defineTask } from '../define-task.ts';
+import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { classes, texts } from '../fields.ts';
-import { light } from '../limits.ts';
-import { seenImage } from '../media.ts';
+import { classificationOutput, texts } from '../fields.ts';
+import { classificationLimits } from '../limits.ts';
+import { downscaledImageRule } from '../media.ts';
 
-export const zeroShotImageClassification = defineTask({
+export const zeroShotImageClassification = defineSingleCallKind({
   id: 'zero-shot-image-classification',
   title: 'Zero-shot image classification',
   modalities: { in: ['image', 'text'], out: ['labels'] },
-  limits: light,
+  limits: classificationLimits,
   input: z.object({
     image: mediaSource,
     candidate_labels: texts,
     hypothesis_template: z.string().optional(),
   }),
-  output: classes,
-  media: { image: seenImage },
+  output: classificationOutput,
+  media: { image: downscaledImageRule },
   examples: [
     {
       model: 'sandbox/zero-shot-image-classification',

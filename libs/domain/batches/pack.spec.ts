@@ -5,7 +5,7 @@ interface Item extends Packable {
   readonly number: number;
 }
 
-test('every line once, in order within a key, within the budget or alone, one key a call', () =>
+test('packs every line once, in order within a key, within the limits or alone, with one key per call', () =>
   forEachSeed(300, (random) => {
     const limits = { maxTokens: random.int(1, 100), maxItems: random.int(1, 10) };
     const lines: Item[] = Array.from({ length: random.int(0, 200) }, (_, number) => ({
@@ -36,14 +36,14 @@ test('every line once, in order within a key, within the budget or alone, one ke
     }
   }));
 
-test('neighbours share a call up to the budget', () => {
+test('consecutive lines share a call up to the limits', () => {
   const line = { key: '', tokens: 4, items: 1 };
   const lengths = (limits: PackLimits) => [...pack(Array(5).fill(line), limits)].map((call) => call.length);
   expect(lengths({ maxTokens: 8, maxItems: 10 })).toEqual([2, 2, 1]);
   expect(lengths({ maxTokens: 99, maxItems: 3 })).toEqual([3, 2]);
 });
 
-test('takes no more lines than the calls that were asked for', () => {
+test('reads no more lines than the requested calls need', () => {
   let taken = 0;
   function* endless() {
     for (;;) yield { key: '', tokens: 1, items: ++taken > 0 ? 1 : 0 };
@@ -53,7 +53,7 @@ test('takes no more lines than the calls that were asked for', () => {
   expect(taken).toBe(4);
 });
 
-test('where it is asked for, lines of like length share a call, and little is read ahead', () => {
+test('with sortWithin, lines of similar length share a call, and read-ahead is limited', () => {
   const lengths = [1, 9, 2, 8, 3, 7, 1, 9];
   const lines = lengths.map((tokens) => ({ key: '', tokens, items: 1 }));
   const calls = (limits: PackLimits) =>

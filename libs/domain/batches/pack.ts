@@ -1,26 +1,26 @@
-/** Packs lines into provider calls: neighbours that may share a call do, up to a budget of tokens and items. */
+/** Packs lines into provider calls: consecutive lines with the same key share a call, up to a limit of tokens and items. */
 
 export interface PackLimits {
   readonly maxTokens: number;
   readonly maxItems: number;
-  /** So many lines are read ahead and sorted by tokens, where a call costs as much as its longest line. */
+  /** Number of lines to read ahead and sort by tokens, for providers that pad a call to its longest line. */
   readonly sortWithin?: number;
 }
 
 export interface Packable {
-  /** Lines of different keys never share a call. */
+  /** Lines with different keys never share a call. */
   readonly key: string;
   readonly tokens: number;
   readonly items: number;
 }
 
 /**
- * Keeps order within a key, unless sorting is asked for. A line beyond the budget on its own makes a call of its own. Calls come as they are
- * filled, and lines are taken as they are needed: what is in memory are the lines of the open calls.
+ * Keeps the order of lines with the same key, unless `sortWithin` is set. A line above the limits gets a call of its
+ * own. Calls are yielded as they fill and lines are read on demand, so memory holds only the lines of open calls.
  */
 export function* pack<T extends Packable>(lines: Iterable<T>, limits: PackLimits): Generator<T[]> {
   const open = new Map<string, { lines: T[]; tokens: number; items: number }>();
-  for (const line of sorted(lines, limits)) {
+  for (const line of sortLines(lines, limits)) {
     let call = open.get(line.key);
     if (!call || call.tokens + line.tokens > limits.maxTokens || call.items + line.items > limits.maxItems) {
       if (call) yield call.lines;
@@ -34,10 +34,10 @@ export function* pack<T extends Packable>(lines: Iterable<T>, limits: PackLimits
   for (const call of open.values()) yield call.lines;
 }
 
-/** Read ahead no further than some calls' worth of tokens: lines may be long. */
-const callsAhead = 64;
+/** Read-ahead stops at this many calls' worth of tokens, because lines may be long. */
+const maxCallsAhead = 64;
 
-function* sorted<T extends Packable>(
+function* sortLines<T extends Packable>(
   lines: Iterable<T>,
   { sortWithin = 1, maxTokens }: PackLimits,
 ): Generator<T> {
@@ -47,7 +47,7 @@ function* sorted<T extends Packable>(
   for (const line of lines) {
     window.push(line);
     tokens += line.tokens;
-    if (window.length < sortWithin && tokens < maxTokens * callsAhead) continue;
+    if (window.length < sortWithin && tokens < maxTokens * maxCallsAhead) continue;
     yield* longestFirst();
     window = [];
     tokens = 0;

@@ -10,7 +10,7 @@ function count(...pieces: (string | Buffer)[]) {
   return { lines: counter.lines, bytes: counter.bytes, index };
 }
 
-test('counts the lines that hold something', () => {
+test('counts the lines that are not blank', () => {
   expect(count()).toMatchObject({ lines: 0, bytes: 0 });
   expect(count('\n\n\r\n \t\n').lines).toBe(0);
   expect(count('a').lines).toBe(1);
@@ -19,17 +19,17 @@ test('counts the lines that hold something', () => {
   expect(count('a\rb\r').lines).toBe(1);
 });
 
-test('a byte order mark is nothing to count, wherever the reads are cut', () => {
+test('a byte order mark is not text, wherever the reads are cut', () => {
   const mark = Buffer.from([0xef, 0xbb, 0xbf]);
   expect(count(mark).lines).toBe(0);
   expect(count(mark, '\n\n').lines).toBe(0);
   expect(count(mark.subarray(0, 1), mark.subarray(1), 'a\n').lines).toBe(1);
-  // Only the first one is a mark.
+  // Only the first one is a byte order mark.
   expect(count(mark, mark).lines).toBe(1);
   expect(count('a\n', mark).lines).toBe(2);
 });
 
-test('says the same however the bytes arrive, and the same as the splitter', () =>
+test('gives the same result however the bytes are cut, and agrees with splitLines', () =>
   forEachSeed(1_000, (random) => {
     const parts = ['\n', '\r\n', '\r', ' ', '\t', '{}', 'xyz', '\n\n\n'];
     const text = Array.from({ length: random.int(0, 60) }, () => random.pick(parts)).join('');
@@ -38,7 +38,7 @@ test('says the same however the bytes arrive, and the same as the splitter', () 
     expect(whole.lines).toBe([...splitBufferLines(Buffer.from(text), { maxBytes: 99 })].length);
   }));
 
-test('the index finds a beginning at or before any line', () =>
+test('the index finds a line start at or before any line', () =>
   forEachSeed(20, (random) => {
     const lines = Array.from({ length: random.int(1, 6_000) }, () => 'x'.repeat(random.int(0, 300)));
     const starts: number[] = [];
@@ -51,22 +51,22 @@ test('the index finds a beginning at or before any line', () =>
       ...random.splitBytes(Buffer.from(lines.map((line) => `${line}\n`).join(''))),
     );
     const index = [{ line: 0, offset: 0, entries }];
-    for (let tries = 0; tries < 50; tries++) {
-      const wanted = random.int(0, lines.length - 1);
-      const found = findNearestLine(index, wanted);
-      expect(found.line).toBeLessThanOrEqual(wanted);
-      expect(wanted - found.line).toBeLessThan(1_024);
+    for (let nth = 0; nth < 50; nth++) {
+      const line = random.int(0, lines.length - 1);
+      const found = findNearestLine(index, line);
+      expect(found.line).toBeLessThanOrEqual(line);
+      expect(line - found.line).toBeLessThan(1_024);
       expect(found.offset).toBe(starts[found.line]);
     }
   }));
 
-test('an index that was cut short is still read to its end', () => {
+test('a truncated index is read up to its end', () => {
   const { index } = count('x\n'.repeat(5_000));
   const cut = [{ line: 0, offset: 0, entries: index.subarray(0, 3) }];
   expect(findNearestLine(cut, 4_999).line).toBeLessThanOrEqual(4_999);
 });
 
-test('passes the bytes on untouched', async () => {
+test('passes the bytes through unchanged', async () => {
   const counter = new LineCounter();
   const pieces = [Buffer.from('a\n'), Buffer.from('b')];
   async function* source() {

@@ -1,27 +1,27 @@
-/** Counts an upload's lines and notes where they begin, while its bytes pass through untouched. */
+/** Counts the lines of an upload and records where they start, while the bytes stream through unchanged. */
 import { LineIndexBuilder } from './line-index.ts';
 
 export const LF = 10;
 
-/** JSON's white space: a line of nothing else is blank and counts for nothing. */
+/** JSON white space. A line with nothing else is blank and is not counted. */
 export const isBlankByte = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
-/** A UTF-8 byte order mark is no text: a file of nothing else is empty. */
+/** UTF-8 byte order mark. It does not count as text: a file with nothing else is empty. */
 export const byteOrderMarkBytes = [0xef, 0xbb, 0xbf];
 
 export class LineCounter {
-  /** Bytes seen, those before it included. */
+  /** Bytes counted, plus the `start` offset. */
   bytes: number;
-  /** Lines that hold more than white space and have ended. */
+  /** Complete lines that contain more than white space. */
   lines = 0;
-  /** Ends of lines, blank ones included. */
+  /** Line ends, including those of blank lines. */
   lineEnds = 0;
-  /** Whether the line that has not ended yet holds more than white space. */
+  /** Whether the current, incomplete line contains more than white space. */
   hasText = false;
   private marked = 0;
   private readonly index: LineIndexBuilder;
 
-  /** @param start bytes that lie before the first line counted: none, unless it counts the middle of a file. */
+  /** @param start offset of the first byte in the file, when counting begins in the middle of one. */
   constructor(start = 0) {
     this.bytes = start;
     this.index = new LineIndexBuilder(start);
@@ -33,9 +33,9 @@ export class LineCounter {
     while (from < chunk.length) {
       const end = chunk.indexOf(LF, from);
       const stop = end === -1 ? chunk.length : end;
-      // Once a line is known to be filled its other bytes need no look.
+      // Once the line has text, its other bytes need no check.
       for (let at = from; !this.hasText && at < stop; at++)
-        this.hasText = this.fills(chunk[at]!, this.bytes + at);
+        this.hasText = this.isText(chunk[at]!, this.bytes + at);
       if (end === -1) break;
       this.endLine();
       from = end + 1;
@@ -44,18 +44,18 @@ export class LineCounter {
     this.bytes += chunk.length;
   }
 
-  /** To be called once, after the last bytes. @returns where lines begin, counted from `start`. */
+  /** Call once, after the last bytes. @returns the encoded line index, with offsets from `start`. */
   end(): Buffer {
     if (this.hasText) this.endLine();
     return this.encodeIndex();
   }
 
-  /** Where the lines begin that have begun. */
+  /** The encoded index of the lines that have started so far. */
   encodeIndex(): Buffer {
     return this.index.encode();
   }
 
-  private fills(byte: number, offset: number): boolean {
+  private isText(byte: number, offset: number): boolean {
     if (offset < byteOrderMarkBytes.length && offset === this.marked && byte === byteOrderMarkBytes[offset]) {
       this.marked++;
       return false;
@@ -70,7 +70,7 @@ export class LineCounter {
   }
 }
 
-/** Passes `source` on, counted. */
+/** Passes `source` through and counts it. */
 export async function* countLines(
   source: AsyncIterable<Uint8Array>,
   counter: LineCounter,

@@ -11,7 +11,7 @@ const parse = (value: unknown) =>
   parseLine(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)), 1_000);
 const problem = (value: unknown) => parse(value).problem;
 
-test('a good line', () => {
+test('parses a valid line', () => {
   expect(parse(line()).line).toEqual(line());
 });
 
@@ -43,24 +43,24 @@ test.each([
   expect(problem(value)).toMatchObject({ code, param });
 });
 
-test('a problem never repeats what the line says', () => {
+test('an error message never repeats the content of the line', () => {
   const secret = 'sk-1234567890';
   for (const value of [`${secret}`, line({ method: secret }), line({ custom_id: { secret } })]) {
     expect(JSON.stringify(problem(value))).not.toContain(secret);
   }
 });
 
-test('too long, and not UTF-8', () => {
+test('rejects a line that is too long or not UTF-8', () => {
   expect(parseLine(null, 1_000).problem).toMatchObject({ code: 'line_too_long' });
   expect(parseLine(null, 1_000).problem!.message).toContain('1000 bytes');
   expect(parseLine(Buffer.from([0x7b, 0xff, 0x7d]), 9).problem!.message).toContain('UTF-8');
 });
 
-test('a bare CR is named, as it is what ends lines for some editors', () => {
+test('the message mentions a CR without LF, which some editors write as line end', () => {
   expect(problem(`${JSON.stringify(line())}\r${JSON.stringify(line())}`)!.message).toContain('CR');
 });
 
-test('what JSON can say comes through as it is', () => {
+test('keeps all JSON values unchanged', () => {
   for (const custom_id of ['__proto__', '\u0000', '\ud800', 'é'.repeat(512)]) {
     expect(parse(line({ custom_id })).line!.custom_id).toBe(custom_id);
   }
@@ -71,7 +71,7 @@ test('what JSON can say comes through as it is', () => {
   expect(Object.getPrototypeOf(parsed.line!)).toBe(Object.prototype);
 });
 
-test('a million levels deep are parsed, not fatal', () => {
+test('JSON nested a million levels deep does not crash', () => {
   const deep = '['.repeat(1_000_000) + ']'.repeat(1_000_000);
   const text = JSON.stringify(line({ body: { model: 'm', input: 0 } })).replace(
     '"input":0',
@@ -81,7 +81,7 @@ test('a million levels deep are parsed, not fatal', () => {
   expect(problem(deep)!.code).toBe('invalid_json_line');
 });
 
-test('a line that was checked is read the same again, and what is no line is none', () => {
+test('parseCheckedLine reads a valid line the same way, and returns null for others', () => {
   for (const over of [
     {},
     { custom_id: '__proto__' },
@@ -104,7 +104,7 @@ test('a line that was checked is read the same again, and what is no line is non
   expect(parseCheckedLine(null)).toBeNull();
 });
 
-test('the first bytes tell the encoding', () => {
+test('detects the encoding from the first bytes', () => {
   expect(getByteOrderMarkLength(Buffer.from('\ufeff{}'))).toBe(3);
   expect(getByteOrderMarkLength(Buffer.from('{}'))).toBe(0);
   expect(getByteOrderMarkLength(Buffer.from([0xef]))).toBe(0);

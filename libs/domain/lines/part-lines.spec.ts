@@ -18,30 +18,30 @@ function whole(bytes: Buffer) {
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
 const parts = (...texts: (string | number[])[]) => texts.map((text) => part(Buffer.from(text as string)));
-const linesOf = (...texts: (string | number[])[]) =>
+const countLines = (...texts: (string | number[])[]) =>
   sum(numberPartLines(parts(...texts)).map(({ lines }) => lines));
 
-test('a line that is cut counts once, where it ends', () => {
+test('a line across two parts is counted once, in the part where it ends', () => {
   expect(numberPartLines(parts('a\nb', 'c', 'd\n', 'e'))).toEqual([
     { lines: 1, firstLine: 1 },
     { lines: 0, firstLine: null },
     { lines: 1, firstLine: 2 },
     { lines: 1, firstLine: null },
   ]);
-  expect(linesOf('a', '\n', '\n')).toBe(1);
-  expect(linesOf(' ', '\n', 'a', ' ')).toBe(1);
-  expect(linesOf('\n', '\r\n', ' ')).toBe(0);
+  expect(countLines('a', '\n', '\n')).toBe(1);
+  expect(countLines(' ', '\n', 'a', ' ')).toBe(1);
+  expect(countLines('\n', '\r\n', ' ')).toBe(0);
 });
 
-test('a byte order mark is none of the text, however it is cut, and only at the beginning', () => {
-  expect(linesOf([0xef], [0xbb], [0xbf])).toBe(0);
-  expect(linesOf([0xef], [0xbb, 0xbf, 10, 97])).toBe(1);
-  expect(linesOf([0xef], [0xbb, 0xbf, 97, 10])).toBe(1);
-  expect(linesOf([0xef, 0xbb, 0xbf, 10], [0xef, 0xbb, 0xbf])).toBe(1);
-  expect(linesOf([10], [0xef, 0xbb, 0xbf])).toBe(1);
+test('a byte order mark at the start of the file is not text, however it is cut', () => {
+  expect(countLines([0xef], [0xbb], [0xbf])).toBe(0);
+  expect(countLines([0xef], [0xbb, 0xbf, 10, 97])).toBe(1);
+  expect(countLines([0xef], [0xbb, 0xbf, 97, 10])).toBe(1);
+  expect(countLines([0xef, 0xbb, 0xbf, 10], [0xef, 0xbb, 0xbf])).toBe(1);
+  expect(countLines([10], [0xef, 0xbb, 0xbf])).toBe(1);
 });
 
-test('parts say the same as the whole, wherever they are cut and however they arrive', () =>
+test('parts give the same counts as the whole file, wherever they are cut', () =>
   forEachSeed(2_000, (random) => {
     const pieces = ['\n', '\r\n', '\r', ' ', '\t', '{}', 'xyz', '\n\n\n', 'é', '\ufeff'];
     const text = Array.from({ length: random.int(1, 40) }, () => random.pick(pieces)).join('');
@@ -54,7 +54,7 @@ test('parts say the same as the whole, wherever they are cut and however they ar
     }).toEqual(whole(bytes));
   }));
 
-test('their runs find a beginning at or before any line', () =>
+test('the index of the parts finds a line start at or before any line', () =>
   forEachSeed(20, (random) => {
     const lines = Array.from({ length: random.int(1, 6_000) }, () => 'x'.repeat(random.int(0, 300)));
     const starts: number[] = [];
@@ -72,11 +72,11 @@ test('their runs find a beginning at or before any line', () =>
       offset += bytes;
       return firstLine === null ? [] : [{ line: firstLine, offset: offset - bytes + firstStart, entries }];
     });
-    for (let tries = 0; tries < 50; tries++) {
-      const wanted = random.int(0, lines.length - 1);
-      const found = findNearestLine(index, wanted);
-      expect(found.line).toBeLessThanOrEqual(wanted);
-      expect(wanted - found.line).toBeLessThan(1_024);
+    for (let nth = 0; nth < 50; nth++) {
+      const line = random.int(0, lines.length - 1);
+      const found = findNearestLine(index, line);
+      expect(found.line).toBeLessThanOrEqual(line);
+      expect(line - found.line).toBeLessThan(1_024);
       expect(found.offset).toBe(starts[found.line]);
     }
   }));

@@ -1,37 +1,37 @@
 /**
- * The lines of a file that comes in parts. A part is cut anywhere and arrives in any order, so what it counts alone
- * says nothing of the line it begins and ends within; kept beside its sums are just enough of both ends that the
- * sums of all parts, put in order, are exactly those of the whole, without a byte being read again.
+ * Counts the lines of a file that is uploaded in parts. Parts are cut anywhere and arrive in any order, so a part
+ * alone can't tell whether its first and last line are complete. Each part's counts therefore include a little of its
+ * start and end, enough to compute the exact counts of the whole file once the order is known, without reading again.
  */
-import { isBlankByte, LF, LineCounter, byteOrderMarkBytes } from './count-lines.ts';
+import { byteOrderMarkBytes, isBlankByte, LF, LineCounter } from './count-lines.ts';
 
 export interface PartLines {
   readonly bytes: number;
-  /** Line ends in it. Where there are none, all of it is its head. */
+  /** Number of line ends. When it is 0, the whole part is its head. */
   readonly breaks: number;
-  /** Lines that begin and end in it, and hold more than white space. */
+  /** Lines that start and end in this part and contain more than white space. */
   readonly lines: number;
-  /** The first bytes, three at most, of what comes before the first line end: a byte order mark may be cut in two. */
+  /** First bytes, at most three, before the first line end: a byte order mark may be cut across two parts. */
   readonly head: Uint8Array;
-  /** Bytes of the head up to its last that is not white space; 4 where it is the fourth or a later one. */
+  /** Position, from 1, of the last byte of text in the head: 4 for the fourth byte or a later one, 0 for no text. */
   readonly headText: number;
-  /** Whether what comes after the last line end holds more than white space. */
+  /** Whether the bytes after the last line end contain more than white space. */
   readonly tailFilled: boolean;
-  /** Bytes up to the first line that begins in it; 0 where none does. */
+  /** Offset of the first line that starts in this part. 0 when none does. */
   readonly firstStart: number;
-  /** Where lines begin, counted from that one. */
+  /** Encoded line index, with offsets from `firstStart`. */
   readonly entries: Buffer;
 }
 
-/** Bytes of a head that are told apart: a mark's, and one that is none of it. */
-const told = byteOrderMarkBytes.length + 1;
+/** Positions in a head that are distinguished: those of a byte order mark, and any later one. */
+const maxHeadText = byteOrderMarkBytes.length + 1;
 
-/** Counts one part while its bytes pass through. */
+/** Counts one part while its bytes stream through. */
 export class PartLineCounter {
   private readonly head: number[] = [];
   private headBytes = 0;
   private headText = 0;
-  /** What follows the first line end: a mark there is text. */
+  /** Counts what follows the first line end. A byte order mark there is text. */
   private rest: LineCounter | null = null;
 
   get bytes(): number {
@@ -42,7 +42,7 @@ export class PartLineCounter {
   add(chunk: Uint8Array): void {
     if (this.rest) return this.rest.add(chunk);
     const end = chunk.indexOf(LF);
-    this.takeHead(end === -1 ? chunk : chunk.subarray(0, end));
+    this.addHead(end === -1 ? chunk : chunk.subarray(0, end));
     if (end === -1) return;
     this.rest = new LineCounter(this.headBytes + 1);
     this.rest.add(chunk.subarray(end + 1));
@@ -62,50 +62,50 @@ export class PartLineCounter {
     };
   }
 
-  private takeHead(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length && this.headText < told; at++) {
+  private addHead(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length && this.headText < maxHeadText; at++) {
       const offset = this.headBytes + at;
       if (offset < byteOrderMarkBytes.length) this.head.push(bytes[at]!);
-      if (!isBlankByte(bytes[at]!)) this.headText = Math.min(told, offset + 1);
+      if (!isBlankByte(bytes[at]!)) this.headText = Math.min(maxHeadText, offset + 1);
     }
     this.headBytes += bytes.length;
   }
 }
 
-/** A part in its place. */
+/** The counts of a part once its position in the file is known. */
 export interface NumberedPart {
-  /** Lines that end in it, the file's last one included. */
+  /** Lines that end in this part. The last part includes the last line of the file. */
   readonly lines: number;
-  /** The first line that begins in it, counted from 0 in the file; null where none does. */
+  /** Number of the first line that starts in this part, from 0 in the file. null when none does. */
   readonly firstLine: number | null;
 }
 
-/** @param parts in the order of the file. @returns the same, with the numbers that only the order gives them. */
+/** @param parts in file order. @returns the counts of each part, in the same order. */
 export function numberPartLines(parts: readonly Omit<PartLines, 'entries'>[]): NumberedPart[] {
   let bytes = 0;
-  let breaks = 0;
+  let lineEnds = 0;
   let marked = 0;
-  let filled = false;
+  let hasText = false;
   return parts.map((part, at) => {
     let skip = 0;
-    for (
-      ;
+    while (
       marked < byteOrderMarkBytes.length &&
       marked === bytes + skip &&
-      part.head[skip] === byteOrderMarkBytes[marked];
-      skip++
-    )
+      part.head[skip] === byteOrderMarkBytes[marked]
+    ) {
+      skip++;
       marked++;
-    filled ||= part.headText > skip;
-    const firstLine = part.breaks > 0 ? breaks + 1 : null;
+    }
+    hasText ||= part.headText > skip;
+    const firstLine = part.breaks > 0 ? lineEnds + 1 : null;
     let lines = part.lines;
     if (part.breaks > 0) {
-      if (filled) lines++;
-      filled = part.tailFilled;
+      if (hasText) lines++;
+      hasText = part.tailFilled;
     }
-    if (filled && at === parts.length - 1) lines++;
+    if (hasText && at === parts.length - 1) lines++;
     bytes += part.bytes;
-    breaks += part.breaks;
+    lineEnds += part.breaks;
     return { lines, firstLine };
   });
 }

@@ -1,6 +1,6 @@
 import { SeenIds } from './seen-ids.ts';
 
-test('an id is suspected of the lines it stood on before, and of no others', () => {
+test('returns the earlier lines of an id and no others', () => {
   const ids = new SeenIds();
   let suspected = 0;
   for (let line = 1; line <= 200_000; line++) suspected += ids.add(`row-${line}`, line).length;
@@ -10,7 +10,7 @@ test('an id is suspected of the lines it stood on before, and of no others', () 
   expect(ids.add('row-1', 200_003)).toEqual([1, 200_001]);
 });
 
-test('ids that hash alike are all named, first to last, through every growth', () => {
+test('returns all lines with the same hash in ascending order, also after growth', () => {
   const ids = new SeenIds(() => [7, 7]);
   for (let line = 1; line <= 3_500; line++) {
     const suspects = ids.add(`row-${line}`, line);
@@ -22,8 +22,8 @@ function isRunFromOne(lines: number[], length: number): boolean {
   return lines.length === length && lines.every((line, at) => line === at + 1);
 }
 
-test('ids that only share a place in the table are not suspected', () => {
-  // The low lane picks the place; the high one tells them apart.
+test('ids that only share a table position are not returned', () => {
+  // The low half of the hash picks the position, the high half tells the ids apart.
   let high = 0;
   const ids = new SeenIds(() => [5, high++]);
   const suspects: number[] = [];
@@ -31,7 +31,7 @@ test('ids that only share a place in the table are not suspected', () => {
   expect(suspects).toEqual([]);
 });
 
-test('keys of objects and odd text are ids like any other', () => {
+test('names of object properties and unusual text work like other ids', () => {
   const ids = new SeenIds();
   const odd = ['__proto__', 'constructor', '\u0000', '\ud800', '\udc00', '', ' ', 'é', 'e\u0301'];
   expect(odd.map((id, at) => ids.add(id, at + 1))).toEqual(odd.map(() => []));

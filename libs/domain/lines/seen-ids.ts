@@ -1,10 +1,10 @@
 /**
- * Which `custom_id`s a batch has used, for exact duplicate checks in flat memory: a table of 64-bit hashes with
- * the line each stands on. A hash that matches is only a suspicion; the caller reads the earlier line again
- * (its number is here, the line index knows where it begins) and compares.
+ * The `custom_id`s that a batch has used, for exact duplicate checks with little memory: a hash table of 64-bit hashes,
+ * each with the number of its line. A hash match is only a candidate: the caller reads the earlier line again (the line
+ * index knows its offset) and compares the ids.
  *
- * Twelve bytes an entry at a load of 0.7 or less after growth: 9 to 18 MB a million lines, where a `Set` of
- * strings takes 100.
+ * An entry takes twelve bytes at a load factor of at most 0.7: 9 to 18 MB for a million lines. A `Set` of strings takes
+ * 100 MB.
  */
 import { randomInt } from 'node:crypto';
 
@@ -15,15 +15,15 @@ export class SeenIds {
   private high = new Uint32Array(1 << 12);
   private line = new Uint32Array(1 << 12);
   private count = 0;
-  // A seed of its own for each batch, so that colliding ids can't be prepared.
+  // Each batch has its own random seed, so that a client can't prepare ids that collide.
   private readonly seed = randomInt(2 ** 32);
 
-  /** @param hash 64 bits of an id, in two lanes; a test's way to make ids collide. */
-  constructor(private readonly hash: (id: string, seed: number) => [low: number, high: number] = mixed) {}
+  /** @param hash returns 64 bits as two numbers. Tests replace it to force collisions. */
+  constructor(private readonly hash: (id: string, seed: number) => [low: number, high: number] = hashId) {}
 
   /**
-   * Notes an id. @param line from 1. @returns the lines of earlier ids with the same hash, first to last: none,
-   * as good as always, unless the id is a duplicate.
+   * Adds an id. @param line from 1. @returns the lines of earlier ids with the same hash, in ascending order. It is
+   * almost always empty, unless the id is a duplicate.
    */
   add(id: string, line: number): number[] {
     if (this.count >= this.low.length * maxLoad) this.grow();
@@ -39,7 +39,7 @@ export class SeenIds {
     this.high[at] = high;
     this.line[at] = line;
     this.count++;
-    // Growing moves entries: the order they are met in is not the order they came in.
+    // `grow` moves entries, so they may not be found in the order they were added.
     return suspects.sort((a, b) => a - b);
   }
 
@@ -61,8 +61,8 @@ export class SeenIds {
   }
 }
 
-/** Two lanes of 32 bits over UTF-16 units, multiply and xor as in MurmurHash3's mixing steps (A. Appleby, public domain). */
-function mixed(text: string, seed: number): [low: number, high: number] {
+/** Two 32-bit hashes over UTF-16 units, with the mixing steps of MurmurHash3 (A. Appleby, public domain). */
+function hashId(text: string, seed: number): [low: number, high: number] {
   let a = seed ^ 0x9e3779b9;
   let b = seed ^ 0x85ebca6b;
   for (let at = 0; at < text.length; at++) {

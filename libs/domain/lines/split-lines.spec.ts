@@ -8,13 +8,13 @@ async function* of(pieces: Buffer[]) {
 async function split(pieces: Buffer[], options: SplitOptions): Promise<Line[]> {
   const lines: Line[] = [];
   for await (const some of splitLines(of(pieces), options)) {
-    // A line's bytes may be a view of what was read; what is kept is copied.
+    // A line's bytes may be a view of the read buffer, so copy them.
     lines.push(...some.map((line) => ({ ...line, bytes: line.bytes && Buffer.from(line.bytes) })));
   }
   return lines;
 }
 
-/** What both splitters must say, written as plainly as can be. */
+/** A simple reference implementation for both splitters. */
 function naive(text: string, { maxBytes, firstLine = 1, start = 0 }: SplitOptions): Line[] {
   const lines: Line[] = [];
   let at = 0;
@@ -46,7 +46,7 @@ function randomText(random: Random): string {
   return Array.from({ length: random.int(0, 40) }, () => random.pick(parts)).join('');
 }
 
-test('agrees with a plain split, whatever the bytes and however they arrive', () =>
+test('agrees with the reference for any bytes, however they are cut', () =>
   forEachSeed(2_000, async (random) => {
     const text = randomText(random);
     const bytes = Buffer.from(text, 'latin1');
@@ -56,7 +56,7 @@ test('agrees with a plain split, whatever the bytes and however they arrive', ()
     expect(await split(random.splitBytes(bytes), options)).toEqual(expected);
   }));
 
-test('numbers lines as an editor does, blank ones counted', async () => {
+test('numbers lines as an editor does, including blank lines', async () => {
   const lines = await split([Buffer.from('a\n\n\r\n b\r\nc')], { maxBytes: 10 });
   expect(lines.map(({ number, bytes }) => [number, bytes!.toString()])).toEqual([
     [1, 'a'],
@@ -65,7 +65,7 @@ test('numbers lines as an editor does, blank ones counted', async () => {
   ]);
 });
 
-test('a line of the cap is kept with LF and with CRLF, one byte more is not', async () => {
+test('a line of the maximum length is returned with LF and with CRLF, one byte more is not', async () => {
   for (const end of ['', '\n', '\r\n']) {
     const lines = await split([Buffer.from(`1234${end}`)], { maxBytes: 4 });
     expect(lines[0]!.bytes?.toString()).toBe('1234');
@@ -73,7 +73,7 @@ test('a line of the cap is kept with LF and with CRLF, one byte more is not', as
   }
 });
 
-test('holds no more than the cap of an endless line', async () => {
+test('holds no more than the maximum of an endless line in memory', async () => {
   const piece = Buffer.alloc(64 * 1024, 'x');
   let given = 0;
   async function* endless() {

@@ -11,19 +11,19 @@ function fromBits(word: number): number {
 
 const text = (value: number) => formatFloat32Json(new Float32Array([value])).slice(1, -1);
 
-/** A float32 and the midpoints beside it, in whole numbers of 2^power: a fourth of the gap to the next. */
-function between(word: number) {
+/** A float32 and the midpoints to its neighbours, as integers in units of 2^power, a quarter of the distance. */
+function getMidpoints(word: number) {
   const exponent = Math.max((word >>> 23) & 0xff, 1);
   const value = 4n * (BigInt(word & 0x7fffff) + (word >>> 23 === 0 ? 0n : 0x800000n));
   const isPower = (word & 0x7fffff) === 0 && word >>> 23 > 1;
   return { value, below: value - (isPower ? 1n : 2n), above: value + 2n, power: exponent - 127 - 23 - 2 };
 }
 
-/** Whether a decimal lies strictly between the midpoints, computed in whole numbers. */
+/** Whether a decimal lies strictly between the midpoints, computed with integers. */
 function isInside(decimal: string, word: number): boolean {
   const [mantissa = '', exponent = '0'] = decimal.split('e');
   const [whole = '', fraction = ''] = mantissa.split('.');
-  const { below, above, power } = between(word);
+  const { below, above, power } = getMidpoints(word);
   const ten = Number(exponent) - fraction.length;
   const scale = (base: bigint, by: number) => base ** BigInt(Math.max(by, 0));
   const digits = BigInt(whole + fraction) * scale(10n, ten) * scale(2n, -power);
@@ -31,12 +31,12 @@ function isInside(decimal: string, word: number): boolean {
   return below * unit < digits && digits < above * unit;
 }
 
-/** The fewest digits of any decimal strictly between the midpoints, computed in whole numbers. */
+/** The fewest digits of any decimal strictly between the midpoints, computed with integers. */
 function fewestDigits(word: number): number {
-  const { value, below, above, power } = between(word);
+  const { value, below, above, power } = getMidpoints(word);
   for (let digits = 1; ; digits++) {
     const places = digits - 1 - Math.floor(Math.log10(Number(value) * 2 ** power) + 1e-12);
-    // One more and one less, as the logarithm may be off by one.
+    // Try both, because the logarithm may be off by one.
     for (const count of [places - 1, places]) {
       const up = 10n ** BigInt(Math.max(count, 0)) * 2n ** BigInt(Math.max(power, 0));
       const down = 10n ** BigInt(Math.max(-count, 0)) * 2n ** BigInt(Math.max(-power, 0));
@@ -46,7 +46,7 @@ function fewestDigits(word: number): number {
   }
 }
 
-const digitsOf = (number: string) =>
+const countDigits = (number: string) =>
   number.replace(/e.*/, '').replace(/[-.]/g, '').replace(/^0+/, '').replace(/0+$/, '').length;
 
 function expectShortest(word: number): void {
@@ -56,8 +56,8 @@ function expectShortest(word: number): void {
   if (!Object.is(Math.fround(read), value)) throw new Error(`${written} is not ${value} (${word})`);
   if (!isInside(written.replace(/^-/, ''), word & 0x7fffffff))
     throw new Error(`${written} is a midpoint (${word})`);
-  const [found, due] = [digitsOf(written), fewestDigits(word & 0x7fffffff)];
-  if (found !== due) throw new Error(`${written} has ${found} digits where ${due} do (${word})`);
+  const [found, expected] = [countDigits(written), fewestDigits(word & 0x7fffffff)];
+  if (found !== expected) throw new Error(`${written} has ${found} digits where ${expected} do (${word})`);
 }
 
 test.each([
@@ -73,7 +73,7 @@ test.each([
   [100, '100'],
   [12.5, '12.5'],
   [16_777_216, '16777216'],
-  // 33554450 would be a digit shorter, and is the midpoint to the one before.
+  // 33554450 has one digit less, but is the midpoint to the previous float.
   [33_554_452, '33554452'],
   [0.001, '0.001'],
   [0.0001, '0.0001'],
@@ -89,7 +89,7 @@ test.each([
   expect(text(Math.fround(value))).toBe(expected);
 });
 
-test('an array of none, of one, of many, one after the other', () => {
+test('formats empty, short and long vectors one after the other', () => {
   expect(formatFloat32Json(new Float32Array())).toBe('[]');
   const vector = new Float32Array([0.25, -0.75, 3, -1e-30, 0, -0, 0.123456789, 1e38, -100.5, 0.00002]);
   expect(formatFloat32Json(vector)).toBe('[0.25,-0.75,3,-1e-30,0,-0,0.12345679,1e+38,-100.5,0.00002]');
@@ -98,7 +98,7 @@ test('an array of none, of one, of many, one after the other', () => {
   expect(JSON.parse(formatFloat32Json(long))).toHaveLength(10_000);
 });
 
-test('around every power of two, and the subnormal floats', () => {
+test('is shortest around every power of two and for subnormal floats', () => {
   for (let exponent = 0; exponent < 255; exponent++) {
     for (const word of [exponent << 23, (exponent << 23) + 1, (exponent << 23) + 0x7fffff]) {
       if (word === 0) continue;
@@ -109,7 +109,7 @@ test('around every power of two, and the subnormal floats', () => {
   for (let word = 1; word < 0x800000; word = word * 2 + 1) expectShortest(word);
 });
 
-test('around every power of ten', () => {
+test('is shortest around every power of ten', () => {
   for (let power = -44; power <= 38; power++) {
     float[0] = Number(`1e${power}`);
     const word = bits[0]!;
@@ -117,18 +117,18 @@ test('around every power of ten', () => {
   }
 });
 
-test('random bits, and random numbers as vectors have them', () => {
+test('is shortest for random bits and for random numbers like those of embeddings', () => {
   const random = createRandom(1);
-  for (let tries = 0; tries < 20_000; tries++) {
+  for (let nth = 0; nth < 20_000; nth++) {
     expectShortest(random.int(1, 0x7f7fffff));
     float[0] = random.int(1, 2 ** 30) / 2 ** random.int(26, 40);
     expectShortest(bits[0]!);
   }
 });
 
-test('short decimals come back as they were', () => {
+test('formats short decimals unchanged', () => {
   const random = createRandom(2);
-  for (let tries = 0; tries < 20_000; tries++) {
+  for (let nth = 0; nth < 20_000; nth++) {
     const decimal = random.int(1, 999_999) / 10 ** random.int(0, 9);
     expect(text(Math.fround(decimal))).toBe(String(decimal));
   }

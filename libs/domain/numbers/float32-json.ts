@@ -1,40 +1,40 @@
 /**
- * A vector of float32 as JSON numbers with the fewest digits that read back to it. `JSON.stringify` would see
- * doubles and write up to 17 digits for each: twice the bytes, at a quarter of the speed.
+ * Formats a vector of float32 as JSON numbers with the fewest digits that read back to the same float32.
+ * `JSON.stringify` would format doubles with up to 17 digits each: twice the bytes, at a quarter of the speed.
  *
- * A decimal reads back to a float32 when it lies strictly between the midpoints to its two neighbours (Steele and
- * White, How to Print Floating-Point Numbers Accurately, 1990). Between them there is, for all floats of one
- * binary exponent, always a decimal of some number of places, and at most one with one place less: two candidates,
- * each a rounded product. With up to 12 places the product is exact (24 bits times the 28 of 5^12 fit into a
- * double's 53), so is the comparison, and the gap between a decimal and a midpoint is wide enough for readers that
- * go through a double, as those of JSON do, to round to the same float32 (2^28 > 5^12). (The midpoint below a
- * power of two is nearer than the others; for the 39 of the table it changes nothing, as the spec shows.) What the
- * table leaves out, below 2^-16 and from 2^23, takes a slower way.
+ * A decimal reads back to a float32 when it lies strictly between the midpoints to the two neighbouring floats (Steele
+ * and White, How to Print Floating-Point Numbers Accurately, 1990). For all floats of one binary exponent there is a
+ * fixed number of decimal places that always contains such a decimal, and one place fewer contains at most one. So
+ * there are two candidates, each a rounded product. With up to 12 places the product is exact (24 bits times the 28
+ * bits of 5^12 fit into a double's 53), and so is the comparison. The distance from a decimal to a midpoint is large
+ * enough that JSON readers, which go through a double, round to the same float32 (2^28 > 5^12). The midpoint below a
+ * power of two is nearer than the others; the spec shows that this changes nothing for the 39 powers in the table.
+ * Values outside the table, below 2^-16 and from 2^23 on, use a slower path.
  */
 
-/** By biased binary exponent; 0: not in the table. */
+/** Decimal places by biased binary exponent. 0: the exponent is not in the table. */
 const places = new Uint8Array(256);
-/** 10^places, 10^(places - 1), and half the gap to a neighbour times the latter. */
+/** 10^places, 10^(places - 1), and half the distance to a neighbour times 10^(places - 1). */
 const scale = new Float64Array(256);
 const shortScale = new Float64Array(256);
 const shortReach = new Float64Array(256);
 
-/** Powers of ten, read and not computed: `**` need not be exact. */
-const tens = Float64Array.from({ length: 13 }, (_, power) => Number(`1e${power}`));
+/** Powers of ten, parsed and not computed, because `**` is not required to be exact. */
+const powersOfTen = Float64Array.from({ length: 13 }, (_, power) => Number(`1e${power}`));
 
-/** Biased exponents of 2^-16, the least with 12 places; of 1; and of 2^23, from where floats are whole numbers. */
-const least = 127 - 16;
-const one = 127;
-const whole = 127 + 23;
+/** Biased exponents of 2^-16 (the smallest with 12 places), of 1, and of 2^23 (from here floats are integers). */
+const minExponent = 127 - 16;
+const exponentOfOne = 127;
+const minIntegerExponent = 127 + 23;
 
-for (let exponent = least; exponent < whole; exponent++) {
+for (let exponent = minExponent; exponent < minIntegerExponent; exponent++) {
   const gap = 2 ** (exponent - 127 - 23);
   let count = 1;
-  while (1 / tens[count]! >= gap) count++;
+  while (1 / powersOfTen[count]! >= gap) count++;
   places[exponent] = count;
-  scale[exponent] = tens[count]!;
-  shortScale[exponent] = tens[count - 1]!;
-  shortReach[exponent] = (gap / 2) * tens[count - 1]!;
+  scale[exponent] = powersOfTen[count]!;
+  shortScale[exponent] = powersOfTen[count - 1]!;
+  shortReach[exponent] = (gap / 2) * powersOfTen[count - 1]!;
 }
 
 const zero = 0x30;
@@ -49,8 +49,8 @@ const fourDigits = Uint32Array.from({ length: 10_000 }, (_, number) =>
   Buffer.from(String(number).padStart(4, '0')).readUInt32BE(),
 );
 
-/** Longest number with its comma, and more (`,-1.1754944e-38`); and room for four bytes before the first. */
-const longest = 20;
+/** Bytes reserved per number with its comma (the longest is `,-1.1754944e-38`), and bytes before the first number. */
+const bytesPerNumber = 20;
 const margin = 4;
 
 let text = Buffer.alloc(0);
@@ -59,13 +59,13 @@ const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 const excess = new Float64Array(1);
 const excessWords = new Int32Array(excess.buffer);
-/** Of a double's two words the one that holds its sign: the second on little-endian machines. */
+/** Index of the 32-bit word with a double's sign: 1 on little-endian machines. */
 const highWord = new Uint8Array(new Uint16Array([1]).buffer)[0]!;
 
-/** @param vector finite numbers. @returns a JSON array; -0 stays -0. */
+/** @param vector finite numbers. @returns a JSON array. -0 stays -0. */
 export function formatFloat32Json(vector: Float32Array): string {
-  reserve(vector.length * longest + 2 * margin);
-  // One loop over locals: a call a number takes a fourth more time.
+  reserve(vector.length * bytesPerNumber + 2 * margin);
+  // One loop over local variables: a function call per number takes a quarter more time.
   const [out, words] = [text, view];
   let at = margin;
   for (let index = 0; index < vector.length; index++) {
@@ -75,24 +75,24 @@ export function formatFloat32Json(vector: Float32Array): string {
     const exponent = (word >>> 23) & 0xff;
     let count = places[exponent]!;
     if (count === 0) {
-      at = writeRare(value, at);
+      at = writeSlow(value, at);
       continue;
     }
     const size = Math.abs(value);
     const scaled = size * shortScale[exponent]!;
     const short = (scaled + 0.5) | 0;
     const long = (size * scale[exponent]! + 0.5) | 0;
-    // -1 where the short one lies inside, else 0: from a sign, not by a branch. Which of the two it is is as good as
-    // random, and a processor that guesses wrong loses more time than both products take.
+    // -1 when the short candidate reads back, otherwise 0. Computed from a sign bit and not with a branch: the result is
+    // close to random, and a branch misprediction costs more than both products.
     excess[0] = Math.abs(short - scaled) - shortReach[exponent]!;
     const isShort = excessWords[highWord]! >> 31;
     let digits = long + ((short - long) & isShort);
     count += isShort;
     for (; digits % 10 === 0 && count > 0; count--) digits = (digits / 10) | 0;
     const start = at + 1 + (word >>> 31);
-    if (exponent < one && count >= 5) {
-      // Below 1: twelve digits at once, over whose zeros comma, sign and `0.` are written; what they covered of the
-      // number before is put back.
+    if (exponent < exponentOfOne && count >= 5) {
+      // Below 1: write twelve digits at once, then comma, sign and `0.` over the leading zeros, then restore the four
+      // bytes of the previous number that the twelve digits overwrote.
       const end = start + 2 + count;
       const covered = words.getUint32(at - 4);
       const high = (digits / 10_000) | 0;
@@ -110,7 +110,7 @@ export function formatFloat32Json(vector: Float32Array): string {
       at = writeDecimal(digits, count, start, at);
     }
   }
-  // The first number's comma opens the array.
+  // The comma of the first number becomes the opening bracket.
   out[margin] = openBracket;
   if (vector.length === 0) at++;
   out[at++] = closeBracket;
@@ -123,10 +123,10 @@ function reserve(bytes: number): void {
   view = new DataView(text.buffer, text.byteOffset, text.length);
 }
 
-/** Writes `digits` from `start` on, the last `count` of them behind the point. @returns where the next number begins. */
+/** Writes `digits` at `start`, the last `count` of them after the decimal point. @returns the end offset. */
 function writeDecimal(digits: number, count: number, start: number, at: number): number {
   let length = count + 1;
-  while (digits >= tens[length]!) length++;
+  while (digits >= powersOfTen[length]!) length++;
   const end = start + length + (count > 0 ? 1 : 0);
   let rest = digits;
   for (let to = end - 1; to >= start; to--) {
@@ -143,36 +143,36 @@ function writeDecimal(digits: number, count: number, start: number, at: number):
   return end;
 }
 
-function writeRare(value: number, at: number): number {
+function writeSlow(value: number, at: number): number {
   text[at] = comma;
   if (!Object.is(value, 0))
-    return at + 1 + text.write(value === 0 ? '-0' : shortest(value), at + 1, 'latin1');
+    return at + 1 + text.write(value === 0 ? '-0' : formatShortest(value), at + 1, 'latin1');
   text[at + 1] = zero;
   return at + 2;
 }
 
-/** The same for any float32 but zero, by trying: nine digits always do, and where some number does, so do more. */
-function shortest(value: number): string {
+/** Finds the shortest form of any float32 except zero: nine digits always read back, so try fewer until one fails. */
+function formatShortest(value: number): string {
   float[0] = Math.abs(value);
   const size = float[0];
   bits[0]!--;
   const below = (float[0] + size) / 2;
   bits[0]! += 2;
-  // Behind the largest float32 comes what would be the next, not infinity.
+  // After the largest float32, use the next power of two instead of infinity.
   const above = (Math.min(float[0], 2 ** 128) + size) / 2;
   let found = size;
   for (let digits = 9; digits > 0; digits--) {
     let read = Number(size.toPrecision(digits));
-    // Next to a power of two the nearest may lie outside and the one above it inside: the gap above is wider.
-    if (read <= below) read = oneMore(size, digits);
+    // Near a power of two the nearest decimal may not read back while the next one up does: the distance above is larger.
+    if (read <= below) read = incrementLastDigit(size, digits);
     if (!(below < read && read < above)) break;
     found = read;
   }
   return String(Math.sign(value) * found);
 }
 
-/** The nearest decimal of so many digits, with one more in its last place. */
-function oneMore(size: number, digits: number): number {
+/** The nearest decimal with this many digits, plus one in its last digit. */
+function incrementLastDigit(size: number, digits: number): number {
   const [mantissa, exponent] = size.toExponential(digits - 1).split('e') as [string, string];
   return Number(`${Number(mantissa.replace('.', '')) + 1}e${Number(exponent) - digits + 1}`);
 }

@@ -2,11 +2,11 @@ import { pack } from '../batches/pack.ts';
 import { AdaptivePacking } from './adaptive-packing.ts';
 import { splitUntilSettled } from './split-until-settled.ts';
 
-test('halved by a call that was too much, doubled again by calls that succeed, never past what was given', () => {
+test('shrinks to half of a call that was too large, doubles as calls succeed, and never exceeds its limits', () => {
   const packing = new AdaptivePacking(() => ({ maxItems: 256, maxTokens: 1_000 }));
   packing.shrink({ items: 256 });
   expect([packing.maxItems, packing.maxTokens]).toEqual([128, 500]);
-  packing.shrink({ items: 256 }); // Packed before the first came back.
+  packing.shrink({ items: 256 }); // Packed before the first shrink.
   expect(packing.maxItems).toBe(128);
   packing.shrink({ items: 100 });
   expect(packing.maxItems).toBe(50);
@@ -18,7 +18,7 @@ test('halved by a call that was too much, doubled again by calls that succeed, n
   expect(packing.maxItems).toBe(1);
 });
 
-test('calls that are packed after it are smaller at once', () => {
+test('calls that are packed after a shrink are smaller at once', () => {
   const packing = new AdaptivePacking(() => ({ maxItems: 4, maxTokens: 100 }));
   const calls = pack(Array(8).fill({ key: '', tokens: 1, items: 1 }), packing);
   expect(calls.next().value).toHaveLength(4);
@@ -26,7 +26,7 @@ test('calls that are packed after it are smaller at once', () => {
   expect([...calls].map((call) => call.length)).toEqual([2, 2]);
 });
 
-test('lines are sorted where the provider asks for it: a call is as long as its longest line', () => {
+test('lines are sorted by length when the provider sets sortWithin', () => {
   const packing = new AdaptivePacking(() => ({ maxItems: 2, maxTokens: 100, sortWithin: 8 }));
   const lines = [9, 1, 8, 2].map((tokens) => ({ key: '', tokens, items: 1 }));
   expect([...pack(lines, packing)].map((call) => call.map(({ tokens }) => tokens))).toEqual([
@@ -35,7 +35,7 @@ test('lines are sorted where the provider asks for it: a call is as long as its 
   ]);
 });
 
-test('what is at fault is found in about twice the logarithm of calls, and all else is settled', async () => {
+test('the input at fault is isolated in about 2 log2(n) calls, and all others are settled', async () => {
   const settled: number[] = [];
   const alone: number[] = [];
   let calls = 0;
@@ -46,7 +46,7 @@ test('what is at fault is found in about twice the logarithm of calls, and all e
       const isBad = items.includes(77);
       if (!isBad) settled.push(...items);
       else if (items.length === 1) alone.push(...items);
-      return { settled: !isBad, used: 0 };
+      return { settled: !isBad, usedAttempts: 0 };
     },
   );
   expect(alone).toEqual([77]);

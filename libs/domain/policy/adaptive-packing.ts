@@ -1,42 +1,38 @@
-/** How much goes into one call: less after one that was too much for the provider, more again as calls succeed. */
+/** Adapts the size of provider calls: smaller after a call was too large, larger again as calls succeed. */
 import type { PackLimits } from '../batches/pack.ts';
 
-/** Calls that succeed in a row before more is tried again. */
-const callsUntilGrowth = 8;
+/** Consecutive successful calls before the size is doubled. */
+const successesUntilGrowth = 8;
 
 export class AdaptivePacking implements PackLimits {
   private share = 1;
-  private succeeded = 0;
+  private successes = 0;
 
-  /** @param limits bounds that the kind and the provider name now (a model that is loaded may know better). */
-  constructor(private readonly limits: () => PackLimits) {}
-
-  private get most(): PackLimits {
-    return this.limits();
-  }
+  /** @param getLimits current limits of kind and provider. They can change, e.g. once a local model is loaded. */
+  constructor(private readonly getLimits: () => PackLimits) {}
 
   get maxItems(): number {
-    return Math.max(1, Math.floor(this.most.maxItems * this.share));
+    return Math.max(1, Math.floor(this.getLimits().maxItems * this.share));
   }
 
   get maxTokens(): number {
-    return Math.max(1, Math.floor(this.most.maxTokens * this.share));
+    return Math.max(1, Math.floor(this.getLimits().maxTokens * this.share));
   }
 
   get sortWithin(): number {
-    return this.most.sortWithin ?? 1;
+    return this.getLimits().sortWithin ?? 1;
   }
 
-  /** Half of the call that was too much; calls that were packed before are not counted twice. */
+  /** Allows half of the call that was too large. Calls that were packed before the last `shrink` don't count again. */
   shrink(call: { readonly items: number }): void {
-    this.succeeded = 0;
-    const least = 1 / this.most.maxItems;
-    this.share = Math.max(least, Math.min(this.share, call.items / this.most.maxItems / 2));
+    this.successes = 0;
+    const { maxItems } = this.getLimits();
+    this.share = Math.max(1 / maxItems, Math.min(this.share, call.items / maxItems / 2));
   }
 
   grow(): void {
-    if (this.share === 1 || ++this.succeeded < callsUntilGrowth) return;
-    this.succeeded = 0;
+    if (this.share === 1 || ++this.successes < successesUntilGrowth) return;
+    this.successes = 0;
     this.share = Math.min(1, this.share * 2);
   }
 }

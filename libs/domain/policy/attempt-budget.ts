@@ -1,13 +1,13 @@
-/** How often one call may be tried, and how long it may wait in all for what is no fault of its own. */
+/** Limits the attempts of one call, and the total time it waits for rate limits, outages and models that load. */
 import { computeBackoffMs, type RetryPolicy } from './backoff.ts';
 import type { FailureClass } from './classify-failure.ts';
 
 export interface CallBudget extends RetryPolicy {
-  /** What all waits for a rate limit, or for a breaker to close, may come to. */
+  /** Total wait for rate limits and for the circuit breaker. */
   readonly maxWaitMs: number;
-  /** What all waits for a model that is being loaded may come to. */
+  /** Total wait for a model that is loading. */
   readonly maxLoadingMs: number;
-  /** A longer `Retry-After` is not waited for with the work in hand: its caller puts the work off. */
+  /** Longest rate limit that a call waits for. For a longer one the caller defers the work. */
   readonly maxInlineWaitMs: number;
 }
 
@@ -20,61 +20,61 @@ export const defaultCallBudget: CallBudget = {
   maxInlineWaitMs: 5_000,
 };
 
-/** A model that loads is asked for again after so long, within these bounds. */
-const loading = { leastMs: 5_000, mostMs: 30_000 };
+/** Bounds of the pause between two calls to a model that is loading. */
+const loadingPause = { minMs: 5_000, maxMs: 30_000 };
 
 export class AttemptBudget {
-  private failed = 0;
+  private usedAttempts = 0;
   private waitedMs = 0;
-  private loadedMs = 0;
+  private loadingMs = 0;
 
-  /** @param used tries that an earlier call with these inputs has used up. */
+  /** @param used attempts that an earlier call with these inputs has used. */
   constructor(
     private readonly budget: CallBudget,
     used = 0,
   ) {
-    this.failed = used;
+    this.usedAttempts = used;
   }
 
   get used(): number {
-    return this.failed;
+    return this.usedAttempts;
   }
 
   /**
-   * Counts a failure. @returns ms until the next try, or null when there is none. A rate limit is waited for by all
-   * calls together, at the breaker: here it is only asked whether it is worth holding the work for.
-   * @param counts false for a try that only probed whether the provider is back.
+   * Counts a failure. A rate limit needs no pause here, because all calls wait for it together at the circuit breaker.
+   * @param counts false for a probe, which uses up no attempt on a transient failure.
+   * @returns ms until the next attempt, or null when there is none.
    */
   getNextPauseMs(
-    verdict: FailureClass,
+    failureClass: FailureClass,
     retryAfterMs: number | null,
     random: number,
     counts = true,
   ): number | null {
-    if (verdict === 'limited') return this.canWaitInline(retryAfterMs ?? 0) ? 0 : null;
-    if (verdict === 'loading') return this.load(retryAfterMs, random);
-    if (verdict !== 'transient' && verdict !== 'overdue') return null;
-    if (!counts && verdict === 'transient') return 0;
-    if (++this.failed >= this.budget.maxAttempts) return null;
-    const pauseMs = computeBackoffMs(this.budget, this.failed, random);
+    if (failureClass === 'rate_limited') return this.canWaitInline(retryAfterMs ?? 0) ? 0 : null;
+    if (failureClass === 'loading') return this.getLoadingPauseMs(retryAfterMs, random);
+    if (failureClass !== 'transient' && failureClass !== 'timed_out') return null;
+    if (!counts && failureClass === 'transient') return 0;
+    if (++this.usedAttempts >= this.budget.maxAttempts) return null;
+    const pauseMs = computeBackoffMs(this.budget, this.usedAttempts, random);
     return retryAfterMs === null ? pauseMs : Math.min(Math.max(pauseMs, retryAfterMs), this.budget.maxWaitMs);
   }
 
-  /** Whether the work is kept in hand for a rate limit of so many ms. */
+  /** Whether the call waits for a rate limit of this length. Otherwise the caller defers the work. */
   canWaitInline(ms: number): boolean {
     return ms <= this.budget.maxInlineWaitMs && this.waitedMs + ms <= this.budget.maxWaitMs;
   }
 
-  /** Spends patience. @returns `ms`, or null when that much is not left. */
+  /** Adds a wait to the total. @returns `ms`, or null when the total is above the budget. */
   spendWait(ms: number): number | null {
     this.waitedMs += ms;
     return this.waitedMs > this.budget.maxWaitMs ? null : ms;
   }
 
-  private load(retryAfterMs: number | null, random: number): number | null {
-    const guess = retryAfterMs ?? loading.leastMs * (1 + random);
-    const ms = Math.min(Math.max(guess, loading.leastMs), loading.mostMs);
-    this.loadedMs += ms;
-    return this.loadedMs > this.budget.maxLoadingMs ? null : ms;
+  private getLoadingPauseMs(retryAfterMs: number | null, random: number): number | null {
+    const pauseMs = retryAfterMs ?? loadingPause.minMs * (1 + random);
+    const ms = Math.min(Math.max(pauseMs, loadingPause.minMs), loadingPause.maxMs);
+    this.loadingMs += ms;
+    return this.loadingMs > this.budget.maxLoadingMs ? null : ms;
   }
 }

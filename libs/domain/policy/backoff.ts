@@ -1,4 +1,4 @@
-/** When a try at something is made again: full jitter between zero and a bound that doubles. */
+/** Backoff between attempts: full jitter between zero and a bound that doubles. */
 
 export interface RetryPolicy {
   readonly maxAttempts: number;
@@ -8,7 +8,7 @@ export interface RetryPolicy {
 
 /**
  * "Full jitter", M. Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015.
- * @param failed tries that have failed, from 1. @param random in [0, 1).
+ * @param failed number of failed attempts, from 1. @param random in [0, 1).
  */
 export function computeBackoffMs(
   policy: Pick<RetryPolicy, 'baseMs' | 'maxMs'>,

@@ -1,16 +1,16 @@
 /**
- * One model of one provider as this process has come to know it, and the policy around each call to it: when it may
- * go, what its failure calls for, and when it goes again. Time and chance are given, so that tests can set them.
+ * The policy around each call to one model of a provider, with what this process has learned about the model: when a
+ * call may be sent, what its failure means, and when it is retried. Tests replace the clock.
  */
 import { ProviderFailure } from '../errors.ts';
+import { AttemptBudget, defaultCallBudget, type CallBudget } from './attempt-budget.ts';
 import {
   CircuitBreaker,
   defaultBreakerOptions,
-  type BreakerOptions,
   type BreakerCall,
+  type BreakerOptions,
 } from './circuit-breaker.ts';
-import { isOutage, classifyFailure, type FailureClass } from './classify-failure.ts';
-import { defaultCallBudget, AttemptBudget, type CallBudget } from './attempt-budget.ts';
+import { classifyFailure, isCredentialBlocked, isOutage, type FailureClass } from './classify-failure.ts';
 
 export interface PolicyClock {
   /** ms since the epoch. */
@@ -21,17 +21,17 @@ export interface PolicyClock {
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Many workers may be told to come again at the same moment: each adds up to this share. */
-const spread = 0.1;
+/** Up to this share is added to a rate limit's wait, because many workers may get the same `Retry-After`. */
+const rateLimitJitter = 0.1;
 
 export interface PolicyOptions {
   readonly budget: CallBudget;
   readonly breaker: BreakerOptions;
-  /** How long nothing is sent with a token that was not accepted, or whose credit is spent. */
+  /** How long nothing is sent with a credential that was rejected or has no credit left. */
   readonly blockMs: number;
 }
 
-/** What a provider sets otherwise for its own calls. */
+/** A provider's own values for its calls. */
 export type PolicyOverrides = Partial<Omit<PolicyOptions, 'budget'>> & {
   readonly budget?: Partial<CallBudget>;
 };
@@ -42,64 +42,66 @@ export const defaultPolicyOptions: PolicyOptions = {
   blockMs: 60_000,
 };
 
-/** How one try went, for whoever counts. */
+/** The result of one attempt, for metrics and records. */
 export interface AttemptRecord {
   readonly ms: number;
-  /** null: it was answered. */
+  /** null when the attempt succeeded. */
   readonly failureClass: FailureClass | null;
   readonly failure: ProviderFailure | null;
 }
 
 export interface CallOptions<T> {
-  /** Ends everything; `call` then throws its reason. */
+  /** Ends all attempts and waits. `call` then throws its reason. */
   readonly signal: AbortSignal;
-  /** No try begins, and none is waited for, after this moment (ms since the epoch). */
+  /** No attempt starts after this time, and none is waited for (ms since the epoch). */
   readonly deadline?: number;
-  /** Tries that an earlier call with the same inputs has used up. */
+  /** Attempts that an earlier call with the same inputs has used. */
   readonly usedAttempts?: number;
-  /** After a time-out the caller asks again for each half, with the tries that are left. */
+  /** After a time-out, return to the caller, which calls again with each half and the attempts that are left. */
   readonly splitsOnTimeout?: boolean;
-  /** Waits for a place at the provider; what it gives back is given up after each try. */
+  /** Waits for a permit of the call limiter. The permit is released after each attempt. */
   readonly acquire: () => Promise<() => void>;
-  /** One try. @param alive says that the provider is there, where that shows long before the answer. */
+  /** Runs one attempt. @param alive reports that the provider responds, when that is known before the result. */
   readonly execute: (alive: () => void) => Promise<T>;
-  /** @returns the failure as a provider's, or throws what is none. */
+  /** @returns the error as a ProviderFailure. Throws what is not a failure of the call. */
   readonly translate: (error: unknown) => ProviderFailure;
+  /** Called after each attempt. */
   readonly observe: (record: AttemptRecord) => void;
 }
 
 export interface CallFailure {
   readonly failure: ProviderFailure;
   readonly failureClass: FailureClass;
-  /** Tries that its inputs have used up. */
+  /** Attempts that these inputs have used. */
   readonly usedAttempts: number;
-  /** Nothing is left to be tried with the same inputs together. */
+  /** Whether these inputs must not be called together again. */
   readonly isFinal: boolean;
 }
 
 export type CallResult<T> = { readonly answer: T } | CallFailure;
 
-interface Begun {
-  readonly permit: BreakerCall;
+interface StartedAttempt {
+  readonly breakerCall: BreakerCall;
   readonly release: () => void;
 }
 
-/** What all models of one account share: a token that is refused is refused for each of them. */
+/** Whether the provider accepts a credential now. All models that are called with the credential share it. */
 export class CredentialState {
-  private barred: { readonly until: number; readonly failure: ProviderFailure } | null = null;
+  private current: { readonly until: number; readonly failure: ProviderFailure } | null = null;
 
+  /** @param until ms since the epoch. */
   block(failure: ProviderFailure, until: number): void {
-    this.barred = { failure, until };
+    this.current = { failure, until };
   }
 
-  /** Whoever was told of it has had something done about it: it is asked again. */
+  /** Clears the block, so that the next call checks the credential again. */
   unblock(): void {
-    this.barred = null;
+    this.current = null;
   }
 
-  /** @returns why nothing may be sent, or null. */
+  /** @returns the failure that blocks the credential, or null. */
   getBlock(now: number): ProviderFailure | null {
-    return this.barred && now < this.barred.until ? this.barred.failure : null;
+    return this.current && now < this.current.until ? this.current.failure : null;
   }
 }
 
@@ -107,146 +109,150 @@ export class CallPolicy {
   private readonly breaker: CircuitBreaker;
 
   constructor(
-    private readonly account: CredentialState,
-    private readonly chance: PolicyClock,
+    private readonly credential: CredentialState,
+    private readonly clock: PolicyClock,
     private readonly options: PolicyOptions = defaultPolicyOptions,
   ) {
     this.breaker = new CircuitBreaker(options.breaker);
   }
 
-  /** Work begins that nobody would have begun while its token was known not to serve: one call shall find out. */
+  /** Call when new work starts, e.g. a resumed batch: its first call then checks the credential again. */
   unblockCredential(): void {
-    this.account.unblock();
+    this.credential.unblock();
   }
 
-  /** One under the same rules for work that says nothing about this one's provider. */
+  /** A policy with the same options and no shared state, for requests that don't go to this provider. */
   createIsolated(): CallPolicy {
-    return new CallPolicy(new CredentialState(), this.chance, this.options);
+    return new CallPolicy(new CredentialState(), this.clock, this.options);
   }
 
   /** @throws only the reason of an aborted signal, and what `translate` throws. */
-  async call<T>(deps: CallOptions<T>): Promise<CallResult<T>> {
-    const tries = new AttemptBudget(this.options.budget, deps.usedAttempts);
-    for (let inVain = 0; ;) {
-      const begun = await this.begin(tries, inVain, deps);
-      if ('failure' in begun) return { ...begun, usedAttempts: tries.used, isFinal: true };
-      const tried = await this.attempt(begun.permit, deps).finally(begun.release);
-      if ('answer' in tried) return tried;
-      const { failure } = tried;
-      const verdict = classifyFailure(failure);
-      if (begun.permit.isProbe) inVain++;
-      const pauseMs = tries.getNextPauseMs(
-        verdict,
+  async call<T>(options: CallOptions<T>): Promise<CallResult<T>> {
+    const budget = new AttemptBudget(this.options.budget, options.usedAttempts);
+    for (let failedProbes = 0; ;) {
+      const started = await this.startAttempt(budget, failedProbes, options);
+      if ('failure' in started) return { ...started, usedAttempts: budget.used, isFinal: true };
+      const { breakerCall, release } = started;
+      const result = await this.runAttempt(breakerCall, options).finally(release);
+      if ('answer' in result) return result;
+      const { failure } = result;
+      const failureClass = classifyFailure(failure);
+      if (breakerCall.isProbe) failedProbes++;
+      const pauseMs = budget.getNextPauseMs(
+        failureClass,
         failure.retryAfterMs,
-        this.chance.random(),
-        !begun.permit.isProbe,
+        this.clock.random(),
+        !breakerCall.isProbe,
       );
-      const isFinal = pauseMs === null || this.chance.now() + pauseMs > (deps.deadline ?? Infinity);
-      const ended = { failure, failureClass: verdict, usedAttempts: tries.used };
+      const isFinal = pauseMs === null || this.clock.now() + pauseMs > (options.deadline ?? Infinity);
+      const ended = { failure, failureClass, usedAttempts: budget.used };
       if (isFinal) return { ...ended, isFinal };
-      if (pauseMs > 0) await this.chance.wait(pauseMs, deps.signal);
-      if (verdict === 'overdue' && deps.splitsOnTimeout) return { ...ended, isFinal };
+      if (pauseMs > 0) await this.clock.wait(pauseMs, options.signal);
+      if (failureClass === 'timed_out' && options.splitsOnTimeout) return { ...ended, isFinal };
     }
   }
 
-  /** Leave to call and a place at the provider, at the same moment: neither is held while the other is waited for. */
-  private async begin<T>(
-    tries: AttemptBudget,
-    inVain: number,
-    deps: CallOptions<T>,
-  ): Promise<Begun | Pick<CallFailure, 'failure' | 'failureClass'>> {
+  /** Waits until it has both a permit and the breaker's permission. It never holds one while it waits for the other. */
+  private async startAttempt<T>(
+    budget: AttemptBudget,
+    failedProbes: number,
+    options: CallOptions<T>,
+  ): Promise<StartedAttempt | Pick<CallFailure, 'failure' | 'failureClass'>> {
     for (;;) {
-      deps.signal.throwIfAborted();
-      const release = await deps.acquire();
-      const barred = this.account.getBlock(this.chance.now());
-      if (barred) {
+      options.signal.throwIfAborted();
+      const release = await options.acquire();
+      const block = this.credential.getBlock(this.clock.now());
+      if (block) {
         release();
-        return { failure: barred, failureClass: classifyFailure(barred) };
+        return { failure: block, failureClass: classifyFailure(block) };
       }
-      const permit = this.breaker.tryBegin(this.chance.now(), inVain);
-      if (typeof permit !== 'number') return { permit, release };
+      const breakerCall = this.breaker.tryBegin(this.clock.now(), failedProbes);
+      if (typeof breakerCall !== 'number') return { breakerCall, release };
       release();
-      const failure = await this.untilWorthAsking(permit, tries, deps);
+      const failure = await this.waitForBreaker(breakerCall, budget, options);
       if (failure) return { failure, failureClass: classifyFailure(failure) };
     }
   }
 
-  private async untilWorthAsking<T>(ms: number, tries: AttemptBudget, deps: CallOptions<T>) {
-    const { chance } = this;
-    const began = chance.now();
-    const { maxWaitMs } = this.options.budget;
-    const limit = this.breaker.rateLimit;
-    if (limit && ms !== Infinity && !tries.canWaitInline(ms)) return limitedFor(ms, limit);
-    const downFor = this.breaker.getOutageMs(began);
-    const leftMs = Math.min(maxWaitMs - downFor, (deps.deadline ?? Infinity) - began);
-    if (leftMs <= 0 || (ms !== Infinity && ms > leftMs)) return this.notBack(ms);
+  /** @returns null when the breaker should be asked again, or the failure when waiting is not worth it. */
+  private async waitForBreaker<T>(ms: number, budget: AttemptBudget, options: CallOptions<T>) {
+    const { clock, breaker } = this;
+    const startedAt = clock.now();
+    const { rateLimit } = breaker;
+    if (rateLimit && ms !== Infinity && !budget.canWaitInline(ms)) return copyRateLimit(rateLimit, ms);
+    const outageMs = breaker.getOutageMs(startedAt);
+    const leftMs = Math.min(
+      this.options.budget.maxWaitMs - outageMs,
+      (options.deadline ?? Infinity) - startedAt,
+    );
+    if (leftMs <= 0 || (ms !== Infinity && ms > leftMs)) return providerUnavailable(ms);
     const changed = new AbortController();
-    const forget = this.breaker.onChange(() => changed.abort());
+    const unsubscribe = breaker.onChange(() => changed.abort());
     try {
-      await chance.wait(Math.min(ms, leftMs), AbortSignal.any([deps.signal, changed.signal]));
+      await clock.wait(Math.min(ms, leftMs), AbortSignal.any([options.signal, changed.signal]));
     } catch {
-      deps.signal.throwIfAborted();
+      options.signal.throwIfAborted();
     } finally {
-      forget();
+      unsubscribe();
     }
-    return tries.spendWait(chance.now() - began) === null ? this.notBack(ms) : null;
+    return budget.spendWait(clock.now() - startedAt) === null ? providerUnavailable(ms) : null;
   }
 
-  private notBack(ms: number): ProviderFailure {
-    return new ProviderFailure('The provider has not been answering, and was not asked again in time.', {
-      code: 'provider_unavailable',
-      status: 503,
-      retryable: true,
-      retryAfterMs: ms === Infinity ? null : ms,
-    });
-  }
-
-  private async attempt<T>(
-    permit: BreakerCall,
-    deps: CallOptions<T>,
+  private async runAttempt<T>(
+    breakerCall: BreakerCall,
+    options: CallOptions<T>,
   ): Promise<{ answer: T } | { failure: ProviderFailure }> {
-    const { breaker, chance } = this;
-    const began = chance.now();
+    const { breaker, clock } = this;
+    const startedAt = clock.now();
     try {
-      const answer = await deps.execute(() => breaker.recordAnswer(permit));
-      breaker.recordAnswer(permit);
-      deps.observe({ ms: chance.now() - began, failureClass: null, failure: null });
+      const answer = await options.execute(() => breaker.recordAnswer(breakerCall));
+      breaker.recordAnswer(breakerCall);
+      options.observe({ ms: clock.now() - startedAt, failureClass: null, failure: null });
       return { answer };
     } catch (error) {
-      if (deps.signal.aborted) breaker.recordCanceled(permit);
-      deps.signal.throwIfAborted();
-      const failure = this.translated(error, permit, deps);
+      if (options.signal.aborted) breaker.recordCanceled(breakerCall);
+      options.signal.throwIfAborted();
+      const failure = this.translate(error, breakerCall, options);
       const failureClass = classifyFailure(failure);
-      deps.observe({ ms: chance.now() - began, failureClass, failure });
-      this.learn(failureClass, failure, permit);
+      options.observe({ ms: clock.now() - startedAt, failureClass, failure });
+      this.recordFailure(failureClass, failure, breakerCall);
       return { failure };
     }
   }
 
-  private translated<T>(error: unknown, permit: BreakerCall, deps: CallOptions<T>): ProviderFailure {
+  private translate<T>(error: unknown, breakerCall: BreakerCall, options: CallOptions<T>): ProviderFailure {
     try {
-      return deps.translate(error);
-    } catch (fault) {
-      this.breaker.recordCanceled(permit);
-      throw fault;
+      return options.translate(error);
+    } catch (untranslated) {
+      this.breaker.recordCanceled(breakerCall);
+      throw untranslated;
     }
   }
 
-  private learn(verdict: FailureClass, failure: ProviderFailure, permit: BreakerCall): void {
-    const now = this.chance.now();
-    if (verdict === 'token' || verdict === 'credit') this.account.block(failure, now + this.options.blockMs);
-    if (isOutage(verdict)) this.breaker.recordFailure(permit, now, this.chance.random());
-    else if (verdict === 'limited')
-      this.breaker.pauseUntil(
-        permit,
-        now + (failure.retryAfterMs ?? 0) * (1 + spread * this.chance.random()),
-        failure,
-      );
-    else if (verdict === 'loading') this.breaker.recordCanceled(permit);
-    else this.breaker.recordAnswer(permit);
+  private recordFailure(
+    failureClass: FailureClass,
+    failure: ProviderFailure,
+    breakerCall: BreakerCall,
+  ): void {
+    const now = this.clock.now();
+    if (isCredentialBlocked(failureClass)) this.credential.block(failure, now + this.options.blockMs);
+    if (isOutage(failureClass)) this.breaker.recordFailure(breakerCall, now, this.clock.random());
+    else if (failureClass === 'rate_limited') {
+      const waitMs = (failure.retryAfterMs ?? 0) * (1 + rateLimitJitter * this.clock.random());
+      this.breaker.pauseUntil(breakerCall, now + waitMs, failure);
+    } else if (failureClass === 'loading') this.breaker.recordCanceled(breakerCall);
+    else this.breaker.recordAnswer(breakerCall);
   }
 }
 
-/** What another call was told, for one that was not made. @param ms that are left of the time it named */
-const limitedFor = (ms: number, { message, code, status, cause }: ProviderFailure): ProviderFailure =>
+/** The rate limit of another call, for a call that was not sent. @param ms that are left of the limit */
+const copyRateLimit = ({ message, code, status, cause }: ProviderFailure, ms: number): ProviderFailure =>
   new ProviderFailure(message, { code, status, retryable: true, retryAfterMs: Math.ceil(ms), cause });
+
+const providerUnavailable = (ms: number): ProviderFailure =>
+  new ProviderFailure('The provider did not answer, and did not recover in the time this request can wait.', {
+    code: 'provider_unavailable',
+    status: 503,
+    retryable: true,
+    retryAfterMs: ms === Infinity ? null : ms,
+  });

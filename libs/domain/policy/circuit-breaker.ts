@@ -1,115 +1,116 @@
 /**
- * Keeps calls away from a provider's model that does not answer, and from one that has said when to come again. When
- * the time is up one call goes first; the others follow when it is answered ("Circuit Breaker", M. Nygard, Release It!).
- * One that went first in vain lets others go before it the next time: the fault may be its own.
+ * Stops calls to a model that does not answer, or whose provider has set a rate limit. When the wait is over, one call
+ * probes the provider (half-open) and the others follow once it is answered ("Circuit Breaker", M. Nygard, Release It!).
+ * A caller whose probe failed waits a little longer the next time, because its input may be the cause.
  */
 import type { ProviderFailure } from '../errors.ts';
 
 export interface BreakerOptions {
-  /** Failures in a row after which it opens. */
+  /** Consecutive failures that open the breaker. */
   readonly maxFailures: number;
-  /** How long it stays open at first; doubled up to `mostMs` each time that the one that went first fails. */
+  /** How long it stays open the first time. Doubled up to `maxOpenMs` each time a probe fails. */
   readonly openMs: number;
   readonly maxOpenMs: number;
 }
 
 export const defaultBreakerOptions: BreakerOptions = { maxFailures: 5, openMs: 2_000, maxOpenMs: 60_000 };
 
-/** Leave to make one call. */
+/** Allows one call. The caller reports its result with this object. */
 export interface BreakerCall {
-  /** It goes first, to see whether the provider is back. */
+  /** Whether this call is the half-open probe. */
   readonly isProbe: boolean;
 }
 
-/** So much later than others asks again who went first in vain, each time that it did. */
-const headStartMs = 20;
+/** Extra delay after each failed probe, so that another caller probes next. */
+const failedProbeDelayMs = 20;
 
-const ordinary: BreakerCall = { isProbe: false };
+const ordinaryCall: BreakerCall = { isProbe: false };
 
 export class CircuitBreaker {
   private failures = 0;
   private openings = 0;
-  private closedUntil = 0;
-  private first: BreakerCall | null = null;
+  /** No call before this time (ms since the epoch). 0: the breaker is closed and all calls are allowed. */
+  private openUntil = 0;
+  private probe: BreakerCall | null = null;
   private openSince: number | null = null;
-  private limit: ProviderFailure | null = null;
+  private activeRateLimit: ProviderFailure | null = null;
   private readonly listeners = new Set<() => void>();
 
   constructor(private readonly options: BreakerOptions = defaultBreakerOptions) {}
 
   /**
-   * @param inVain times that who asks went first and failed.
-   * @returns leave to call now, or ms after which it is worth asking again (Infinity: after a change).
+   * @param failedProbes number of this caller's probes that failed.
+   * @returns permission to call now, or the ms after which to ask again (Infinity: after `onChange`).
    */
-  tryBegin(now: number, inVain = 0): BreakerCall | number {
-    if (this.closedUntil === 0) return ordinary;
-    const from = this.closedUntil + inVain * headStartMs;
-    if (now < from) return from - now;
-    if (this.first) return Infinity;
-    return (this.first = { isProbe: true });
+  tryBegin(now: number, failedProbes = 0): BreakerCall | number {
+    if (this.openUntil === 0) return ordinaryCall;
+    const probeFrom = this.openUntil + failedProbes * failedProbeDelayMs;
+    if (now < probeFrom) return probeFrom - now;
+    if (this.probe) return Infinity;
+    return (this.probe = { isProbe: true });
   }
 
-  /** What the provider said when it named the time that is waited for; null where it is down, or well. */
+  /** The rate limit that calls wait for. null during an outage and while calls are allowed. */
   get rateLimit(): ProviderFailure | null {
-    return this.limit;
+    return this.activeRateLimit;
   }
 
-  /** ms since the provider was found not to answer; 0 while it does. */
+  /** Duration of the current outage in ms. 0 while the provider answers. */
   getOutageMs(now: number): number {
     return this.openSince === null ? 0 : now - this.openSince;
   }
 
-  /** The provider answered: what it said, good or bad, is about the request. */
-  recordAnswer(permit: BreakerCall): void {
+  /** The provider answered. Any answer counts, also an error about the request. */
+  recordAnswer(call: BreakerCall): void {
     this.failures = this.openings = 0;
     this.openSince = null;
-    // What was under way when the provider said when to come again is answered all the same.
-    if (this.limit && permit !== this.first) return;
-    this.closedUntil = 0;
-    this.first = null;
-    this.limit = null;
-    this.tell();
+    // Calls that were sent before the rate limit are still answered. They don't end it.
+    if (this.activeRateLimit && call !== this.probe) return;
+    this.openUntil = 0;
+    this.probe = null;
+    this.activeRateLimit = null;
+    this.notify();
   }
 
-  /** @param random in [0, 1): workers that met the same outage come back apart. */
-  recordFailure(permit: BreakerCall, now: number, random: number): void {
+  /** @param random in [0, 1), so that workers with the same outage don't probe at the same moment. */
+  recordFailure(call: BreakerCall, now: number, random: number): void {
     this.failures++;
-    const isFirst = permit === this.first;
-    if (isFirst) this.first = null;
+    const isProbe = call === this.probe;
+    if (isProbe) this.probe = null;
     if (this.failures >= this.options.maxFailures) {
-      // What was under way when it opened says nothing new.
-      if (isFirst || this.closedUntil === 0) {
-        const longest = Math.min(this.options.maxOpenMs, this.options.openMs * 2 ** this.openings++);
-        this.closedUntil = now + longest * (0.5 + random / 2);
+      // A call that was sent before the breaker opened adds no new information.
+      if (isProbe || this.openUntil === 0) {
+        const boundMs = Math.min(this.options.maxOpenMs, this.options.openMs * 2 ** this.openings++);
+        this.openUntil = now + boundMs * (0.5 + random / 2);
         this.openSince ??= now;
       }
-    } else if (isFirst) {
-      this.closedUntil = 0;
-      this.limit = null;
+    } else if (isProbe) {
+      this.openUntil = 0;
+      this.activeRateLimit = null;
     }
-    this.tell();
+    this.notify();
   }
 
-  /** No call goes before `until`, because the provider has said so. @param limit its words */
-  pauseUntil(permit: BreakerCall, until: number, limit: ProviderFailure): void {
-    this.closedUntil = Math.max(this.closedUntil, until);
-    this.limit = limit;
-    this.recordCanceled(permit);
+  /** Blocks calls until `until`, the end of the provider's rate limit. @param rateLimit the provider's error */
+  pauseUntil(call: BreakerCall, until: number, rateLimit: ProviderFailure): void {
+    this.openUntil = Math.max(this.openUntil, until);
+    this.activeRateLimit = rateLimit;
+    this.recordCanceled(call);
   }
 
-  /** The call was taken back before it was answered: nothing was learnt, and another may go first. */
-  recordCanceled(permit: BreakerCall): void {
-    if (permit === this.first) this.first = null;
-    this.tell();
+  /** The call ended without an answer from the provider. If it was the probe, another call may probe. */
+  recordCanceled(call: BreakerCall): void {
+    if (call === this.probe) this.probe = null;
+    this.notify();
   }
 
-  /** @param listener called when the answer to `ask` may have changed. @returns what takes it away. */
+  /** @param listener called when the result of `tryBegin` may have changed. @returns a function that removes it. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
-  private tell(): void {
+  private notify(): void {
     for (const listener of [...this.listeners]) listener();
   }
 }

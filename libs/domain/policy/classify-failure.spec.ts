@@ -8,28 +8,28 @@ const failure = (
 ): ProviderFailure => new ProviderFailure('x', { status, retryable, ...over });
 
 test.each([
-  [failure(400, false), 'item'],
-  [failure(422, false), 'item'],
-  [failure(413, false), 'smaller'],
-  [failure(401, false), 'token'],
-  [failure(402, false), 'credit'],
-  [failure(429, false, { code: 'insufficient_quota' }), 'credit'],
-  [failure(403, false), 'refused'],
-  [failure(404, false), 'refused'],
-  [failure(429, true, { retryAfterMs: 0 }), 'limited'],
+  [failure(400, false), 'invalid_input'],
+  [failure(422, false), 'invalid_input'],
+  [failure(413, false), 'too_large'],
+  [failure(401, false), 'bad_token'],
+  [failure(402, false), 'no_credit'],
+  [failure(429, false, { code: 'insufficient_quota' }), 'no_credit'],
+  [failure(403, false), 'model_unavailable'],
+  [failure(404, false), 'model_unavailable'],
+  [failure(429, true, { retryAfterMs: 0 }), 'rate_limited'],
   [failure(429, true), 'transient'],
   [failure(503, true, { code: 'model_loading' }), 'loading'],
-  [failure(408, true), 'overdue'],
-  [failure(408, true, { code: 'request_timeout' }), 'overdue'],
+  [failure(408, true), 'timed_out'],
+  [failure(408, true, { code: 'request_timeout' }), 'timed_out'],
   [failure(500, true), 'transient'],
   [failure(503, true, { retryAfterMs: 5 }), 'transient'],
-  [failure(502, false, { code: 'invalid_output' }), 'item'],
-  [failure(500, false), 'item'],
-] as const)('%#: %s is %s', (given, verdict) => {
-  expect(classifyFailure(given)).toBe(verdict);
+  [failure(502, false, { code: 'invalid_output' }), 'invalid_input'],
+  [failure(500, false), 'invalid_input'],
+] as const)('%#: %s is %s', (given, failureClass) => {
+  expect(classifyFailure(given)).toBe(failureClass);
 });
 
-test('no 4xx but a time-out counts as an outage; what stands alone is found only where that helps', () => {
+test('no 4xx except a time-out is an outage, and a call is split only when that can help', () => {
   for (const status of [400, 401, 402, 403, 404, 413, 422]) {
     expect(isOutage(classifyFailure(failure(status, false)))).toBe(false);
   }

@@ -1,33 +1,41 @@
-/** What a provider's failure calls for: one verdict for each row of docs/providers.md's table of answers. */
+/** Classifies a provider's failure. The class decides what the call policy and the worker do next. */
 import type { ProviderFailure } from '../errors.ts';
 
 /**
- * - `item`: the input is at fault. It fails; packed with others, the call is halved until it stands alone.
- * - `smaller`: the call was too large for the provider. Halved, and the next are packed smaller.
- * - `token`: the token is not accepted. Nothing more is sent with it for a while.
- * - `credit`: the account has no credit left. As above, and nothing is tried again.
- * - `refused`: the model is gated or not there. Every input of the call fails at once.
- * - `limited`: too many requests, and the provider says when to come again. No try is used up.
- * - `loading`: the model is being loaded. Waited for within a budget of its own.
- * - `overdue`: no answer in time. Tried again within the budget of tries, in halves where it was packed.
- * - `transient`: it may pass. Tried again within the budget of tries.
+ * - `invalid_input`: the input is the cause. It fails. A packed call is split until that input is alone.
+ * - `too_large`: the call is too large for the provider. It is split, and the next calls are packed smaller.
+ * - `bad_token`: the provider rejects the credential. Nothing is sent with it for a while.
+ * - `no_credit`: the account has no credit left. Same as `bad_token`.
+ * - `model_unavailable`: the model is gated or does not exist. All inputs of the call fail, without retry.
+ * - `rate_limited`: too many requests, with a `Retry-After`. Uses up no attempt.
+ * - `loading`: the model is loading. Waits within a time budget of its own.
+ * - `timed_out`: no answer in time. Retried within the attempt budget; a packed call is split.
+ * - `transient`: a temporary failure. Retried within the attempt budget.
  */
 export type FailureClass =
-  'item' | 'smaller' | 'token' | 'credit' | 'refused' | 'limited' | 'loading' | 'overdue' | 'transient';
+  | 'invalid_input'
+  | 'too_large'
+  | 'bad_token'
+  | 'no_credit'
+  | 'model_unavailable'
+  | 'rate_limited'
+  | 'loading'
+  | 'timed_out'
+  | 'transient';
 
 const byCode: Partial<Record<string, FailureClass>> = {
   model_loading: 'loading',
-  request_timeout: 'overdue',
-  insufficient_quota: 'credit',
-  invalid_output: 'item',
+  request_timeout: 'timed_out',
+  insufficient_quota: 'no_credit',
+  invalid_output: 'invalid_input',
 };
 
 const byStatus: Partial<Record<number, FailureClass>> = {
-  401: 'token',
-  402: 'credit',
-  403: 'refused',
-  404: 'refused',
-  413: 'smaller',
+  401: 'bad_token',
+  402: 'no_credit',
+  403: 'model_unavailable',
+  404: 'model_unavailable',
+  413: 'too_large',
 };
 
 export function classifyFailure({
@@ -38,17 +46,23 @@ export function classifyFailure({
 }: Pick<ProviderFailure, 'code' | 'status' | 'retryable' | 'retryAfterMs'>): FailureClass {
   const named = byCode[code];
   if (named) return named;
-  if (!retryable) return byStatus[status] ?? 'item';
-  if (status === 429 && retryAfterMs !== null) return 'limited';
-  return status === 408 ? 'overdue' : 'transient';
+  if (!retryable) return byStatus[status] ?? 'invalid_input';
+  if (status === 429 && retryAfterMs !== null) return 'rate_limited';
+  return status === 408 ? 'timed_out' : 'transient';
 }
 
-/** Whether other inputs of the same call may still succeed without the one at fault. */
-export const canSplitCall = (verdict: FailureClass): boolean =>
-  verdict === 'item' || verdict === 'smaller' || verdict === 'overdue';
+/** Whether the other inputs of the call may succeed once the input at fault is split off. */
+export const canSplitCall = (failureClass: FailureClass): boolean =>
+  failureClass === 'invalid_input' || failureClass === 'too_large' || failureClass === 'timed_out';
 
-/** Whether the provider is the one that fails. What a 4xx says is about the request, and never opens a breaker. */
-export const isOutage = (verdict: FailureClass): boolean => verdict === 'transient' || verdict === 'overdue';
+/** Whether the provider itself fails. A 4xx is about the request, so it never opens the circuit breaker. */
+export const isOutage = (failureClass: FailureClass): boolean =>
+  failureClass === 'transient' || failureClass === 'timed_out';
 
-/** Whether a model that the request names as its fallback may do better. */
-export const canFallBack = (verdict: FailureClass): boolean => verdict !== 'item' && verdict !== 'smaller';
+/** Whether the provider does not accept the credential now. */
+export const isCredentialBlocked = (failureClass: FailureClass): boolean =>
+  failureClass === 'bad_token' || failureClass === 'no_credit';
+
+/** Whether a fallback model of the request may succeed. */
+export const canFallBack = (failureClass: FailureClass): boolean =>
+  failureClass !== 'invalid_input' && failureClass !== 'too_large';

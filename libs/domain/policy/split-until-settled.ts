@@ -1,17 +1,20 @@
-/** Finds what is at fault among inputs that share a call: the call is halved until each part succeeds or stands alone. */
+/** Isolates the input that fails a packed call: the call is split in two until each part settles or is one input. */
 
 /**
- * @param run tries some of them together. @returns true when they are settled, false to have each half tried.
- * Never called again for one that stands alone.
+ * @param run calls some of the items together. It returns `settled: false` to have both parts called.
+ * A single item is never split.
  */
 export async function splitUntilSettled<T>(
   items: readonly T[],
-  run: (items: readonly T[], used: number) => Promise<{ readonly settled: boolean; readonly used: number }>,
-  used = 0,
+  run: (
+    items: readonly T[],
+    usedAttempts: number,
+  ) => Promise<{ readonly settled: boolean; readonly usedAttempts: number }>,
+  usedAttempts = 0,
 ): Promise<void> {
-  const outcome = await run(items, used);
+  const outcome = await run(items, usedAttempts);
   if (outcome.settled || items.length <= 1) return;
   const middle = items.length >> 1;
-  await splitUntilSettled(items.slice(0, middle), run, outcome.used);
-  await splitUntilSettled(items.slice(middle), run, outcome.used);
+  await splitUntilSettled(items.slice(0, middle), run, outcome.usedAttempts);
+  await splitUntilSettled(items.slice(middle), run, outcome.usedAttempts);
 }

@@ -12,7 +12,7 @@ test.each([
   ['hf/org/model.x', 5],
   ['hf/org/modelyx', 5],
   ['hf/org/m', 6],
-])('the price of %s is that of the name that says most', (model, call) => {
+])('the price of %s is that of the most specific name', (model, call) => {
   const prices = new Prices({
     'openai/*': { call: 3 },
     'openai/gpt-mini': { call: 1 },
@@ -24,7 +24,7 @@ test.each([
   expect(prices.find(model)).toEqual({ call });
 });
 
-test('a name is text and no pattern but for its stars', () => {
+test('only * is special in a name', () => {
   const prices = new Prices({ 'a/b.c(*': { call: 1 }, 'a/[x]': { call: 2 } });
   expect(prices.find('a/b.c(d')).toEqual({ call: 1 });
   expect(prices.find('a/bxc(d')).toBeNull();
@@ -42,7 +42,7 @@ test.each([
   expect(new Prices({ 'x/*': price }).estimate('x/y', { ...none, ...used })).toBe(cost);
 });
 
-test('what has no price is not free: its cost is not known', () => {
+test('without a price the estimate is null and not 0', () => {
   expect(new Prices({ 'x/*': { call: 1 } }).estimate('y/z', none)).toBeNull();
   expect(new Prices().estimate('y/z', none)).toBeNull();
 });

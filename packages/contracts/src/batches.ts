@@ -1,9 +1,12 @@
-/** Batches on the wire, in OpenAI's shape, with Millrace's own fields under one key. Times are Unix seconds. */
+/** Batches, in OpenAI's shape, with Millrace's own fields under `millrace`. Times are Unix seconds. */
 import { z } from 'zod';
+import { batchErrorList } from './errors.ts';
+import { metadataSchema, timestamp } from './fields.ts';
 import { expiresAfter } from './files.ts';
-import { batchLine, type WireError } from './lines.ts';
+import { idSchema } from './ids.ts';
+import { batchLine } from './lines.ts';
 import { pageQuery } from './pages.ts';
-import { webhookBody, type BoundWebhook } from './webhooks.ts';
+import { batchWebhookBody, subjectWebhook } from './subject-webhooks.ts';
 
 export const batchStatuses = [
   'validating',
@@ -17,203 +20,157 @@ export const batchStatuses = [
 ] as const;
 export type BatchStatus = (typeof batchStatuses)[number];
 
-/** Text that any database and any UTF-8 can hold. */
-const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0');
-
-/** OpenAI's limits for metadata: 16 pairs, keys of 64 characters, values of 512. */
-export const metadataSchema = z
-  .record(z.string(), z.string().max(512, 'a value of metadata has 512 characters at most'))
-  .refine((pairs) => Object.keys(pairs).length <= 16, 'metadata holds 16 pairs at most')
-  .refine(
-    (pairs) => Object.keys(pairs).every((key) => key.length <= 64),
-    'a key of metadata has 64 characters at most',
-  )
-  .refine(
-    (pairs) => Object.entries(pairs).flat().every(isStorable),
-    'metadata holds text without NUL characters and lone surrogates',
-  );
-
-/** `24h` and any whole number of hours or days from `1h` to `7d`. */
+/** `24h`, or any whole number of hours or days from `1h` to `7d`. */
 export const completionWindow = z
   .string()
   .regex(/^\d{1,3}[hd]$/, 'a completion window is written like 24h or 7d')
   .refine((text) => {
-    const seconds = windowSeconds(text);
+    const seconds = parseCompletionWindow(text);
     return seconds >= 3_600 && seconds <= 7 * 86_400;
   }, 'a completion window is from 1h to 7d');
 
 /** @returns the length of a completion window in seconds. */
-export function windowSeconds(text: string): number {
+export function parseCompletionWindow(text: string): number {
   return Number(text.slice(0, -1)) * (text.endsWith('d') ? 86_400 : 3_600);
 }
 
-/** A line given with the batch itself: its url is the batch's endpoint unless it says otherwise. */
+/** A line given in the request itself. Its url defaults to the batch's endpoint. */
 const inlineRequest = batchLine.extend({
   method: batchLine.shape.method.default('POST'),
   url: batchLine.shape.url.optional(),
 });
 
-/** How a batch's output and error files are kept. A file of gzip members one after the other is a valid gzip file. */
+/** Formats of the output and error files. Concatenated gzip members are one valid gzip file. */
 export const outputFormats = ['jsonl', 'jsonl.gz'] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
-/** 0 is soonest, to -100: among the batches of a workspace. */
-const priority = z.int().min(-100).max(0);
+/** Priority among the batches of a workspace: 0 is the highest, -100 the lowest. */
+const batchPriority = z.int().min(-100).max(0);
 
-const batchBody = z.object({
+const batchFields = z.object({
   input_file_id: z.string().optional(),
-  requests: z.array(inlineRequest).min(1, 'at least one request').optional(),
+  requests: z.array(inlineRequest).min(1, 'give at least one request').optional(),
   endpoint: z.string(),
   completion_window: completionWindow,
   metadata: metadataSchema.nullish(),
   output_expires_after: expiresAfter('created_at').optional(),
-  webhook: webhookBody.nullish(),
+  webhook: batchWebhookBody.nullish(),
   output_format: z.enum(outputFormats).optional(),
-  priority: priority.optional(),
+  priority: batchPriority.optional(),
 });
-export const createBatchBody = batchBody
+export const createBatchBody = batchFields
   .refine(({ input_file_id, requests }) => input_file_id !== undefined || requests !== undefined, {
     path: ['input_file_id'],
-    error: 'name an uploaded file, or give the lines as requests',
+    error: 'give input_file_id or requests',
   })
   .refine(({ input_file_id, requests }) => input_file_id === undefined || requests === undefined, {
     path: ['requests'],
-    error: 'a batch has an input file or requests, not both',
+    error: 'give input_file_id or requests, not both',
   });
 export const createBatchQuery = z.object({ validate: z.enum(['strict']).optional() });
 export type CreateBatchQuery = z.output<typeof createBatchQuery>;
 export type CreateBatchBody = z.output<typeof createBatchBody>;
 
-/** What of a batch may still be changed once it is made. */
-export const updateBatchBody = z.object({ priority });
+/** The fields of a batch that can be changed after its creation. */
+export const updateBatchBody = z.object({ priority: batchPriority });
 export type UpdateBatchBody = z.output<typeof updateBatchBody>;
 
-/** A retry without a webhook of its own keeps the one of the batch that it retries; null: none. */
-export const retryBatchBody = z.object({ webhook: webhookBody.nullish() }).optional();
+/** Without `webhook`, the retry has the webhook of the batch that it retries; with null, none. */
+export const retryBatchBody = z.object({ webhook: batchWebhookBody.nullish() }).optional();
 export type RetryBatchBody = z.output<typeof retryBatchBody>;
 
-/** `after`: how many of the batch's chunks have been read, in the order in which they were done. */
-export const resultsQuery = z.object({
-  after: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .default(0),
-});
+const chunkCount = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
+
+/** `after`: the number of chunks already read, in completion order. */
+export const resultsQuery = z.object({ after: chunkCount.default(0) });
 export type ResultsQuery = z.output<typeof resultsQuery>;
 
-/** Chunks are paged by index, in the order of the input's lines. */
+/** Chunks are paged by index, which is the order of the input's lines. */
 export const chunkListQuery = z.object({
-  after: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .optional(),
+  after: chunkCount.optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
 });
 export type ChunkListQuery = z.output<typeof chunkListQuery>;
 
-export interface ChunkObject {
-  /** The index as text: what `after` takes, and what the stock client pages by. */
-  id: string;
-  object: 'batch.chunk';
-  index: number;
-  status: 'pending' | 'queued' | 'running' | 'done';
-  /** Line of the input file, counted from 1. */
-  first_line: number;
-  lines: number;
-  /** Tries begun; 0 before the first. */
-  attempt: number;
-  /** All 0 until the chunk is done. */
-  request_counts: { completed: number; failed: number; canceled: number; expired: number };
-  /** Of the newest try. */
-  started_at: number | null;
-  finished_at: number | null;
-}
-
 export const batchListQuery = pageQuery({ max: 100, default: 20 });
 
-/** Codes of errors that fail a whole batch while it is validated. */
-export const batchErrorCodes = [
-  'invalid_json_line',
-  'invalid_line',
-  'line_too_long',
-  'duplicate_custom_id',
-  'url_mismatch',
-  'model_mismatch',
-  'model_not_found',
-  'empty_file',
-  'too_many_tasks',
-  'missing_required_parameter',
-  'input_file_damaged',
-  'input_file_missing',
-] as const;
-export type BatchErrorCode = (typeof batchErrorCodes)[number];
+const count = z.int().nonnegative();
 
-export interface BatchError {
-  code: BatchErrorCode;
-  message: string;
-  /** Line of the input file, counted from 1; null where the error is the file's. */
-  line: number | null;
-  param: string | null;
-}
+export const chunkStatuses = ['pending', 'queued', 'running', 'done'] as const;
 
-/** The error of a batch that was refused because of its lines: the first of them, and all that were found. */
-export interface WireLinesError extends WireError {
-  errors: { object: 'list'; data: readonly BatchError[] };
-}
+export const chunkObject = z.object({
+  /** The index as text; `after` and the stock client page by it. */
+  id: z.string(),
+  object: z.literal('batch.chunk'),
+  index: count,
+  status: z.enum(chunkStatuses),
+  /** Line of the input file, 1-based. */
+  first_line: z.int().positive(),
+  lines: z.int().positive(),
+  /** Number of attempts started. */
+  attempt: count,
+  /** All 0 until the chunk is done. */
+  request_counts: z.object({ completed: count, failed: count, canceled: count, expired: count }),
+  /** Start of the latest attempt. */
+  started_at: timestamp.nullable(),
+  finished_at: timestamp.nullable(),
+});
+export type ChunkObject = z.output<typeof chunkObject>;
 
-export interface BatchUsage {
-  input_tokens: number;
-  input_tokens_details: { cached_tokens: number };
-  output_tokens: number;
-  output_tokens_details: { reasoning_tokens: number };
-  total_tokens: number;
-}
+export const batchUsage = z.object({
+  input_tokens: count,
+  input_tokens_details: z.object({ cached_tokens: count }),
+  output_tokens: count,
+  output_tokens_details: z.object({ reasoning_tokens: count }),
+  total_tokens: count,
+});
+export type BatchUsage = z.output<typeof batchUsage>;
 
-export interface BatchObject {
-  id: string;
-  object: 'batch';
-  endpoint: string;
-  model: string | null;
-  errors: { object: 'list'; data: BatchError[] } | null;
-  input_file_id: string;
-  completion_window: string;
-  status: BatchStatus;
-  output_file_id: string | null;
-  error_file_id: string | null;
-  created_at: number;
-  in_progress_at: number | null;
-  expires_at: number;
-  finalizing_at: number | null;
-  completed_at: number | null;
-  failed_at: number | null;
-  expired_at: number | null;
-  cancelling_at: number | null;
-  cancelled_at: number | null;
-  request_counts: { total: number; completed: number; failed: number };
-  usage: BatchUsage;
-  metadata: Record<string, string> | null;
-  millrace: {
-    /** Share of lines that have their record, 0 to 1. */
-    progress: number;
-    lines_per_second: number | null;
-    eta_seconds: number | null;
-    /** Its chunks are held back: those that run finish, no other begins. */
-    paused: boolean;
-    /** A code that says why, where it was not its owner who paused it: `insufficient_quota`, `provider_token_invalid`. */
-    pause_reason: string | null;
-    /** 0 is soonest, to -100: among the batches of its workspace. */
-    priority: number;
+export const batchObject = z.object({
+  id: idSchema('batch'),
+  object: z.literal('batch'),
+  endpoint: z.string(),
+  model: z.string().nullable(),
+  errors: batchErrorList.nullable(),
+  input_file_id: idSchema('file'),
+  completion_window: z.string(),
+  status: z.enum(batchStatuses),
+  output_file_id: idSchema('file').nullable(),
+  error_file_id: idSchema('file').nullable(),
+  created_at: timestamp,
+  in_progress_at: timestamp.nullable(),
+  expires_at: timestamp,
+  finalizing_at: timestamp.nullable(),
+  completed_at: timestamp.nullable(),
+  failed_at: timestamp.nullable(),
+  expired_at: timestamp.nullable(),
+  cancelling_at: timestamp.nullable(),
+  cancelled_at: timestamp.nullable(),
+  request_counts: z.object({ total: count, completed: count, failed: count }),
+  usage: batchUsage,
+  metadata: z.record(z.string(), z.string()).nullable(),
+  millrace: z.object({
+    /** Share of the lines that have a record, 0 to 1. */
+    progress: z.number().min(0).max(1),
+    lines_per_second: z.number().nonnegative().nullable(),
+    eta_seconds: count.nullable(),
+    /** While true, running chunks finish and no other chunk starts. */
+    paused: z.boolean(),
+    /** Code of the reason if Millrace paused the batch: `insufficient_quota`, `provider_token_invalid`. */
+    pause_reason: z.string().nullable(),
+    priority: batchPriority,
     /** The batch whose failed lines this one runs again. */
-    retry_of: string | null;
-    /** Where its events are sent, where the batch itself named an address. */
-    webhook: BoundWebhook | null;
-    output_format: OutputFormat;
+    retry_of: idSchema('batch').nullable(),
+    /** The batch's own webhook, if it was created with one. */
+    webhook: subjectWebhook.nullable(),
+    output_format: z.enum(outputFormats),
     /** Lines recorded as not run, because the batch was cancelled or expired first. */
-    canceled_count: number;
-    expired_count: number;
-  };
-}
+    canceled_count: count,
+    expired_count: count,
+  }),
+});
+export type BatchObject = z.output<typeof batchObject>;

@@ -1,10 +1,10 @@
-/** `/v1/chat/completions`, as OpenAI's clients send and read it. Fields unknown here are passed on to the model. */
+/** `/v1/chat/completions` and `/v1/completions`, in OpenAI's shape. Unknown fields are passed to the model. */
 import { z } from 'zod';
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
 const imagePart = z.object({
   type: z.literal('image_url'),
-  /** An https URL or a data URI, as OpenAI's; ours also the id of an uploaded file. */
+  /** An https URL or a data URI, as with OpenAI; also the id of an uploaded file. */
   image_url: z.object({ url: z.string().min(1), detail: z.enum(['auto', 'low', 'high']).optional() }),
 });
 const audioPart = z.object({
@@ -38,8 +38,8 @@ export type ChatMessage = z.output<typeof message>;
 
 export const streamOptions = z.looseObject({ include_usage: z.boolean().optional() }).nullish();
 
-/** What samples a text; shared by chat and text generation. */
-export const sampling = {
+/** Sampling parameters, shared by chat and text generation. */
+export const samplingFields = {
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   max_tokens: z.int().positive().nullish(),
@@ -54,8 +54,8 @@ export const sampling = {
 };
 
 export const chatInput = z.looseObject({
-  messages: z.array(message).min(1, 'at least one message'),
-  ...sampling,
+  messages: z.array(message).min(1, 'give at least one message'),
+  ...samplingFields,
   max_completion_tokens: z.int().positive().nullish(),
   tools: z.array(z.looseObject({ type: z.string() })).optional(),
   tool_choice: z.union([z.string(), z.looseObject({})]).optional(),
@@ -77,8 +77,34 @@ export const chatChoice = z.looseObject({
   finish_reason: finishReason,
 });
 
-export const generationChoice = z.looseObject({
+export const completionChoice = z.looseObject({
   index: z.int().nonnegative(),
   text: z.string(),
   finish_reason: finishReason,
 });
+
+const completionFields = {
+  id: z.string(),
+  created: z.int().nonnegative(),
+  model: z.string(),
+  usage: z.object({
+    prompt_tokens: z.int().nonnegative(),
+    completion_tokens: z.int().nonnegative(),
+    total_tokens: z.int().nonnegative(),
+  }),
+};
+
+/** Fields that the upstream adds are passed to the client. */
+export const chatCompletion = z.looseObject({
+  ...completionFields,
+  object: z.literal('chat.completion'),
+  choices: z.array(chatChoice).min(1),
+});
+export type ChatCompletion = z.output<typeof chatCompletion>;
+
+export const textCompletion = z.looseObject({
+  ...completionFields,
+  object: z.literal('text_completion'),
+  choices: z.array(completionChoice).min(1),
+});
+export type TextCompletion = z.output<typeof textCompletion>;

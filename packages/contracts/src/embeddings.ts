@@ -1,12 +1,13 @@
-/** `/v1/embeddings`, as OpenAI's clients send and read it. */
+/** `/v1/embeddings`, in OpenAI's shape. */
 import { z } from 'zod';
+import { modelName } from './fields.ts';
 
 const tokens = z.array(z.int().nonnegative()).min(1);
 
-/** Text is passed on as it came; blank text has no meaning to embed and is refused before a model sees it. */
+/** Text is passed on unchanged. Blank text has no meaning to embed, so it is refused before a model gets it. */
 const text = z.string().refine((value) => value.trim() !== '', 'input text is empty or blank');
 
-/** Numbers in one answer: more would not fit into one JSON text. */
+/** Maximum numbers in one response: more do not fit into one JavaScript string as JSON. */
 const maxNumbers = 2 ** 22;
 
 export const embeddingsInput = z.object({
@@ -15,14 +16,14 @@ export const embeddingsInput = z.object({
   }),
   encoding_format: z.enum(['float', 'base64']).default('float'),
   dimensions: z.int().positive().max(65_536).optional(),
-  /** Ours: what the texts are for, where the model has a prompt for it. */
+  /** Millrace's own: the purpose of the texts, for models that have a prompt for each. */
   input_type: z.enum(['query', 'passage']).optional(),
   user: z.string().optional(),
 });
 
 export const embeddingsBody = embeddingsInput
   .extend({
-    model: z.string().min(1).max(256),
+    model: modelName,
     metadata: z.record(z.string(), z.string()).nullish(),
   })
   .refine(
@@ -33,3 +34,25 @@ export const embeddingsBody = embeddingsInput
     },
   );
 export type EmbeddingsBody = z.output<typeof embeddingsBody>;
+
+export const embeddingList = z.object({
+  object: z.literal('list'),
+  data: z.array(
+    z.object({
+      object: z.literal('embedding'),
+      index: z.int(),
+      embedding: z.union([z.array(z.number()), z.string()]),
+    }),
+  ),
+  model: z.string(),
+  usage: z.object({ prompt_tokens: z.int(), total_tokens: z.int() }),
+  millrace: z
+    .object({
+      /** True if no model computed the vectors (sandbox). */
+      simulated: z.literal(true).optional(),
+      /** Indexes of inputs that were longer than the model reads, and were cut. */
+      truncated: z.array(z.int().nonnegative()).optional(),
+    })
+    .optional(),
+});
+export type EmbeddingList = z.output<typeof embeddingList>;

@@ -1,8 +1,12 @@
 /**
- * Facts: what the feed holds and sockets, event streams and webhooks carry. A fact is written in the
- * transaction that made it true; `sequence` orders one subject's facts, `position` the workspace's feed.
+ * Events of the workspace's feed, which sockets, event streams and webhooks carry. An event is written in the transaction
+ * of the change that it reports. `sequence` orders the events of one subject, `position` those of the workspace's feed.
  */
-export const factTypes = [
+import { z } from 'zod';
+import { timestamp } from './fields.ts';
+import { idSchema } from './ids.ts';
+
+export const eventTypes = [
   'batch.in_progress',
   'batch.progress',
   'batch.paused',
@@ -22,22 +26,22 @@ export const factTypes = [
   'task.expired',
   'webhook_endpoint.disabled',
 ] as const;
-export type FactType = (typeof factTypes)[number];
+export type EventType = (typeof eventTypes)[number];
 
-export interface Fact {
-  id: string;
-  object: 'event';
-  version: 1;
-  type: FactType;
-  /** Unix seconds. */
-  created_at: number;
-  workspace: string;
-  /** The id of what the fact is about: a batch, a task, a webhook endpoint. */
-  subject: string;
-  sequence: number;
-  /** Nothing more will happen to the subject. */
-  terminal: boolean;
-  /** Place in the workspace's feed, from 1 and without holes; clients resume by it. */
-  position: number;
-  data: { id: string } & Record<string, unknown>;
-}
+export const eventObject = z.object({
+  id: idSchema('event'),
+  object: z.literal('event'),
+  version: z.literal(1),
+  type: z.enum(eventTypes),
+  created_at: timestamp,
+  workspace: idSchema('workspace'),
+  /** Id of the batch, task or webhook endpoint that the event is about. */
+  subject: z.string(),
+  sequence: z.int().positive(),
+  /** True for the last event of the subject. */
+  terminal: z.boolean(),
+  /** Position in the workspace's feed: from 1, without gaps. Clients resume from it. */
+  position: z.int().positive(),
+  data: z.looseObject({ id: z.string() }),
+});
+export type EventObject = z.output<typeof eventObject>;

@@ -1,6 +1,8 @@
-/** Files on the wire, in OpenAI's shape. Times are Unix seconds, sizes bytes. */
+/** Files, in OpenAI's shape. Times are Unix seconds, sizes are bytes. */
 import { z } from 'zod';
-import { pageQuery } from './pages.ts';
+import { timestamp } from './fields.ts';
+import { idSchema } from './ids.ts';
+import { deletedSchema, pageQuery } from './pages.ts';
 
 export const filePurposes = [
   'batch',
@@ -13,7 +15,7 @@ export const filePurposes = [
 ] as const;
 export type FilePurpose = (typeof filePurposes)[number];
 
-/** Purposes a client may upload under; `batch_output` is ours alone. */
+/** Purposes that a client may upload with. Only Millrace writes `batch_output` files. */
 export const uploadPurpose = z.enum(filePurposes).exclude(['batch_output']);
 
 export const expiresAfter = (anchor: string) =>
@@ -22,7 +24,7 @@ export const expiresAfter = (anchor: string) =>
     seconds: z.coerce.number().int().min(3_600).max(2_592_000),
   });
 
-/** The fields of an upload beside the file itself; nested ones arrive bracketed and are folded before parsing. */
+/** The form fields of an upload, without the file. Bracketed field names are nested before this schema reads them. */
 export const uploadFields = z.object({
   purpose: uploadPurpose,
   expires_after: expiresAfter('created_at').optional(),
@@ -32,20 +34,18 @@ export const fileListQuery = pageQuery({ max: 10_000, default: 10_000 }).extend(
   purpose: z.enum(filePurposes).optional(),
 });
 
-export interface FileObject {
-  id: string;
-  object: 'file';
-  bytes: number;
-  created_at: number;
-  expires_at: number | null;
-  filename: string;
-  purpose: FilePurpose;
-  status: 'uploaded' | 'processed' | 'error';
-  status_details: string | null;
-}
+export const fileObject = z.object({
+  id: idSchema('file'),
+  object: z.literal('file'),
+  bytes: z.int().nonnegative(),
+  created_at: timestamp,
+  expires_at: timestamp.nullable(),
+  filename: z.string(),
+  purpose: z.enum(filePurposes),
+  status: z.enum(['uploaded', 'processed', 'error']),
+  status_details: z.string().nullable(),
+});
+export type FileObject = z.output<typeof fileObject>;
 
-export interface FileDeleted {
-  id: string;
-  object: 'file';
-  deleted: true;
-}
+export const fileDeleted = deletedSchema(idSchema('file'), 'file');
+export type FileDeleted = z.output<typeof fileDeleted>;

@@ -1,4 +1,4 @@
-/** Ids: a prefix that says what the thing is, and a UUIDv7 in hex, so that ids sort by creation time. */
+/** Ids: a prefix for the type of the resource, and a UUIDv7 in hex, so that ids sort by creation time. */
 import { v7 } from 'uuid';
 import { z } from 'zod';
 
@@ -13,16 +13,16 @@ export const idPrefixes = {
   task: 'task',
   worker: 'worker',
   event: 'evt',
-  endpoint: 'we',
+  webhookEndpoint: 'we',
   delivery: 'del',
   request: 'req',
 } as const;
 
-export type IdOf = keyof typeof idPrefixes;
+export type IdType = keyof typeof idPrefixes;
 
-export function newId(of: IdOf): string {
-  return `${idPrefixes[of]}_${v7().replaceAll('-', '')}`;
+export function createId(type: IdType): string {
+  return `${idPrefixes[type]}_${v7().replaceAll('-', '')}`;
 }
 
-/** Accepts ids as `newId` makes them, and nothing that could be a path, a wildcard or a queue separator. */
-export const idSchema = (of: IdOf) => z.string().regex(new RegExp(`^${idPrefixes[of]}_[0-9a-f]{32}$`));
+/** Accepts only ids in `createId`'s form, so that an id is never a path, a wildcard or a queue separator. */
+export const idSchema = (type: IdType) => z.string().regex(new RegExp(`^${idPrefixes[type]}_[0-9a-f]{32}$`));

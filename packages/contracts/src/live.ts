@@ -1,36 +1,42 @@
 /**
- * What clients follow live, over Socket.IO and as event streams alike. Facts are in `events.ts`; a state is a signal:
- * the newest one replaces those before it, and any but the last may be left out.
+ * What clients follow live, over Socket.IO and as event streams. Events are in `events.ts`. A state replaces the states
+ * before it: any state except the last one may be skipped.
  */
 import { z } from 'zod';
-import type { BatchObject } from './batches.ts';
-import type { Fact } from './events.ts';
+import { batchObject } from './batches.ts';
+import { eventObject, type EventObject } from './events.ts';
 import { idSchema } from './ids.ts';
-import type { Page } from './pages.ts';
-import type { TaskObject } from './tasks.ts';
-import type { WorkerObject } from './workers.ts';
+import { pageSchema } from './pages.ts';
+import { taskObject } from './tasks.ts';
+import { workerObject } from './workers.ts';
 
-/** A batch or a task as it stands. */
-export type LiveState = StateOf<'batch', BatchObject> | StateOf<'task', TaskObject>;
+const stateMessage = <const Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
+  z.object({
+    object: z.literal('state'),
+    version: z.literal(1),
+    type: z.literal(type),
+    /** Id of the batch or task; `workers` for the workers. */
+    subject: z.string(),
+    /** Sequence of the subject's newest event that this state includes. Ignore events up to it. */
+    sequence: z.int().nonnegative(),
+    data,
+  });
 
-/** The workers as `GET /v1/workers` answers. Its subject is `workers`, its sequence the Unix ms at which they were read. */
-export type WorkersState = StateOf<'workers', Page<WorkerObject>>;
+/** The current state of a batch or a task. */
+export const liveState = z.discriminatedUnion('type', [
+  stateMessage('batch', batchObject),
+  stateMessage('task', taskObject),
+]);
+export type LiveState = z.output<typeof liveState>;
 
-interface StateOf<Type extends string, Data> {
-  object: 'state';
-  version: 1;
-  type: Type;
-  /** The id of what it is the state of; `workers` for those. */
-  subject: string;
-  /** Of the subject's newest fact that this state includes: facts up to it are no news. */
-  sequence: number;
-  data: Data;
-}
+/** The workers, as `GET /v1/workers` lists them. `sequence` is the time in Unix ms at which they were read. */
+export const workersState = stateMessage('workers', pageSchema(workerObject));
+export type WorkersState = z.output<typeof workersState>;
 
-/** Place in a workspace's feed; a follower names the last one that it has seen. */
+/** Position in a workspace's feed. A client sends the last position that it has received. */
 const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** A client names a subject, its whole workspace, or the workers; rooms are the server's business. */
+/** A client subscribes to a batch, a task, its workspace or the workers. The server maps these to rooms. */
 export const subscribeMessage = z.union([
   z.strictObject({ batch: idSchema('batch') }),
   z.strictObject({ task: idSchema('task') }),
@@ -40,19 +46,19 @@ export const subscribeMessage = z.union([
 export type SubscribeMessage = z.output<typeof subscribeMessage>;
 
 export type SubscribeAck =
-  /** Of a batch or a task. */
+  /** For a batch or a task. */
   | { ok: true; state: LiveState }
-  /** Of the workers. */
+  /** For the workers. */
   | { ok: true; state: WorkersState }
-  /** Of the workspace: facts after this position follow. */
+  /** For the workspace: events after this position follow. */
   | { ok: true; position: number }
   | { ok: false; error: { code: string; message: string } };
 
 export interface ServerToClient {
-  /** What was subscribed to, as it stands. */
+  /** The current state of a subject that the client subscribed to. */
   state: (state: LiveState | WorkersState) => void;
-  /** A fact about a subject, or of the workspace, that was subscribed to; each once, in the feed's order. */
-  fact: (fact: Fact) => void;
+  /** An event of a subscribed subject or workspace. Each is sent once, in the order of the feed. */
+  event: (event: EventObject) => void;
 }
 
 export interface ClientToServer {
@@ -60,9 +66,11 @@ export interface ClientToServer {
   unsubscribe: (message: z.input<typeof subscribeMessage>) => void;
 }
 
-/** `GET /v1/events`, as a list and as a stream, and the streams of one subject. */
+/** For `GET /v1/events` as a list and as a stream, and for the streams of one subject. */
 export const eventsQuery = z.object({
   after: position.optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
 });
 export type EventsQuery = z.output<typeof eventsQuery>;
+
+export const eventPage = pageSchema(eventObject);

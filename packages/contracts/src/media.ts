@@ -1,31 +1,31 @@
-/** Images, sound and film on the wire: how a request names them, and how an answer does. */
+/** Images, audio and video: how a request names them, and how a response does. */
 import { z } from 'zod';
 import { idSchema } from './ids.ts';
 
-/** Characters of one input in a request's body; what is larger is uploaded as a file. */
+/** Maximum characters of one inline medium in a request body. Larger media are uploaded as files. */
 const maxInlineLength = 48 * 2 ** 20;
 
 const forms = 'base64, a data URI, the id of an uploaded file, or an https URL';
 
-/** One piece of media in a request: base64, a data URI, the id of an uploaded file, or an https URL. */
+/** One medium in a request: base64, a data URI, the id of an uploaded file, or an https URL. */
 export const mediaSource = z
   .string()
   .min(1)
-  .max(maxInlineLength, `larger media are uploaded to /v1/files first, and named by their id`)
+  .max(maxInlineLength, `too large to be inline; upload it to /v1/files and give its id`)
   .refine((text) => parseMediaSource(text) !== null, `give ${forms}`)
   .meta({ description: `Media: ${forms}.` })
   .brand<'media'>();
 export type MediaSource = z.output<typeof mediaSource>;
 
-export type ParsedSource =
+export type ParsedMediaSource =
   | { readonly form: 'inline'; readonly type: string | null; readonly base64: string }
   | { readonly form: 'file'; readonly id: string }
   | { readonly form: 'url'; readonly url: string };
 
 const fileId = idSchema('file');
 
-/** @returns null where the text has none of the forms; whether a file or a URL leads anywhere is not asked. */
-export function parseMediaSource(text: string): ParsedSource | null {
+/** @returns null if the text has none of the forms. Does not check that a file or a URL exists. */
+export function parseMediaSource(text: string): ParsedMediaSource | null {
   if (/^https?:\/\//i.test(text)) return URL.canParse(text) ? { form: 'url', url: text } : null;
   if (text.startsWith('file')) return fileId.safeParse(text).success ? { form: 'file', id: text } : null;
   const [head, type = null] = /^data:([\w.+-]+\/[\w.+-]+)(?:;[\w.+-]+=[\w.+-]+)*;base64,/i.exec(text) ?? [''];
@@ -39,16 +39,16 @@ function isBase64(text: string): boolean {
   return length > 0 && length % 4 !== 1 && /^[A-Za-z0-9+/_-]+$/.test(text.slice(0, length));
 }
 
-/** One piece of media in an answer: by signed URL in a task, as base64 in a batch's line. */
+/** One medium in a response: by signed URL in a task, as base64 in a batch line. */
 export const mediaObject = z.object({
   object: z.literal('media'),
-  /** Its place among the answer's media, from 0. */
+  /** Index among the media of the response, from 0. */
   index: z.int().nonnegative(),
   content_type: z.string(),
   bytes: z.int().nonnegative(),
   width: z.int().positive().optional(),
   height: z.int().positive().optional(),
-  /** Of sound and film. */
+  /** Duration of audio and video. */
   seconds: z.number().nonnegative().optional(),
   url: z.string().optional(),
   data: z.string().optional(),

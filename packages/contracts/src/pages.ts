@@ -1,11 +1,11 @@
-/** Lists as OpenAI's clients page them: by id, `after` exclusive. */
+/** Lists as OpenAI's clients page them: by id, `after` is exclusive. */
 import { z } from 'zod';
 
 export const pageQuery = (limits: { max: number; default: number }) =>
   z.object({
     after: z
       .string()
-      .regex(/^[a-z]{1,16}_[0-9a-f]{32}$/, 'after is the id of the last item of the page before')
+      .regex(/^[a-z]{1,16}_[0-9a-f]{32}$/, 'after is the id of the last item of the previous page')
       .optional(),
     limit: z.coerce.number().int().min(1).max(limits.max).default(limits.default),
     order: z.enum(['asc', 'desc']).default('desc'),
@@ -13,15 +13,21 @@ export const pageQuery = (limits: { max: number; default: number }) =>
 
 export type PageQuery = z.output<ReturnType<typeof pageQuery>>;
 
-export interface Page<T> {
-  object: 'list';
-  data: T[];
-  has_more: boolean;
-  first_id: string | null;
-  last_id: string | null;
-}
+export const pageSchema = <Item extends z.ZodType>(item: Item) =>
+  z.object({
+    object: z.literal('list'),
+    data: z.array(item),
+    has_more: z.boolean(),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+  });
+export type Page<T> = z.output<ReturnType<typeof pageSchema<z.ZodType<T>>>>;
 
-/** @param rows one more than `limit`, where there is more. */
+/** A list that is never paged. */
+export const listSchema = <Item extends z.ZodType>(item: Item) =>
+  z.object({ object: z.literal('list'), data: z.array(item) });
+
+/** @param rows up to `limit + 1`; the extra row says that there is a next page. */
 export function toPage<T extends { id: string }>(rows: T[], limit: number): Page<T> {
   const data = rows.slice(0, limit);
   return {
@@ -32,3 +38,7 @@ export function toPage<T extends { id: string }>(rows: T[], limit: number): Page
     last_id: data.at(-1)?.id ?? null,
   };
 }
+
+/** The answer to a delete. */
+export const deletedSchema = <Id extends z.ZodType, const Name extends string>(id: Id, object: Name) =>
+  z.object({ id, object: z.literal(object), deleted: z.literal(true) });

@@ -1,9 +1,10 @@
-/** Tasks on the wire: one request of one kind, from its creation to its end. Times are Unix seconds. */
+/** Tasks: one request of one kind, from its creation to its end. Times are Unix seconds. */
 import { z } from 'zod';
-import { metadataSchema } from './batches.ts';
-import type { WireError } from './lines.ts';
+import { wireError } from './errors.ts';
+import { metadataSchema, modelName, timestamp } from './fields.ts';
+import { idSchema } from './ids.ts';
 import { pageQuery } from './pages.ts';
-import { taskWebhookBody, type BoundWebhook } from './webhooks.ts';
+import { subjectWebhook, taskWebhookBody } from './subject-webhooks.ts';
 
 export const taskStatuses = [
   'scheduled',
@@ -16,15 +17,10 @@ export const taskStatuses = [
 ] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
 
-/** Why a task failed, with the HTTP status that its provider's answer amounts to. */
-export interface TaskError extends WireError {
-  status: number;
-}
-
 const yearMs = 366 * 86_400_000;
 
-/** A moment as Unix seconds or ISO 8601, a year ahead at most. */
-const moment = z
+/** A time in a request: Unix seconds or ISO 8601, at most a year from now. */
+const requestTime = z
   .union(
     [
       z.number().transform((seconds) => new Date(seconds * 1_000)),
@@ -34,32 +30,30 @@ const moment = z
       error: 'give Unix seconds, or a time like 2026-01-31T12:00:00Z',
     },
   )
-  .refine((time) => time.getTime() < Date.now() + yearMs, 'it lies more than a year ahead');
+  .refine((time) => time.getTime() < Date.now() + yearMs, 'it is more than a year from now');
 
-const modelName = z.string().min(1).max(256);
-
-/** What says how a task is run, beside what it is. */
-const taskLife = z.strictObject({
-  /** 0 is as soon as may be; what is less waits for all that is more. */
+/** How a task is run. */
+const taskRunOptions = z.strictObject({
+  /** 0 is the highest. A task waits for all tasks with a higher priority. */
   priority: z.int().min(-100).max(0).default(0),
-  /** Not before. */
-  run_at: moment.optional(),
-  /** Expires when it has not ended by then. */
-  deadline: moment.optional(),
-  /** Seconds from when it may run: expires when it has not begun by then. */
+  /** Earliest start. */
+  run_at: requestTime.optional(),
+  /** The task expires if it has not ended by then. */
+  deadline: requestTime.optional(),
+  /** Seconds from its earliest start; the task expires if it has not started by then. */
   start_timeout: z
     .number()
     .positive()
     .max(86_400 * 30)
     .optional(),
-  /** Seconds that one call of the provider may take. */
+  /** Time limit of one provider call, in seconds. */
   timeout: z.number().positive().optional(),
   fallback_models: z.array(modelName).min(1).max(8).optional(),
 });
 
-/** What a task is; also the body of a batch's line whose url is `/v1/tasks`. What `input` may hold is the kind's business. */
+/** What a task runs. Also the body of a batch line whose url is `/v1/tasks`. The kind's schema checks `input`. */
 export const taskRequest = z.strictObject({
-  /** `auto` works it out from the model and the input. */
+  /** `auto`: chosen from the model and the input. */
   kind: z.string().min(1).max(64).default('auto'),
   model: modelName,
   input: z.record(z.string(), z.unknown()),
@@ -68,22 +62,22 @@ export const taskRequest = z.strictObject({
 });
 export type TaskRequestBody = z.output<typeof taskRequest>;
 
-/** Strict: a field that would be ignored is refused. */
+/** Strict: an unknown field is an error instead of being ignored. */
 export const createTaskBody = taskRequest
-  .extend(taskLife.shape)
+  .extend(taskRunOptions.shape)
   .extend({ webhook: taskWebhookBody.nullish() })
   .refine(({ deadline, run_at }) => !deadline || deadline > (run_at ?? new Date()), {
     path: ['deadline'],
-    error: 'it has passed before the task may run',
+    error: 'it is before the earliest start of the task',
   });
 export type CreateTaskBody = z.output<typeof createTaskBody>;
 
-/** A retry without a webhook of its own keeps the one of the task that it retries; null: none. */
+/** Without `webhook`, the retry has the webhook of the task that it retries; with null, none. */
 export const retryTaskBody = z.strictObject({ webhook: taskWebhookBody.nullish() }).optional();
 export type RetryTaskBody = z.output<typeof retryTaskBody>;
 
-/** A moment in the query: Unix seconds. */
-const second = z.coerce
+/** A time in a query string: Unix seconds. */
+const querySeconds = z.coerce
   .number()
   .min(0)
   .max(2 ** 40);
@@ -92,8 +86,8 @@ export const taskListQuery = pageQuery({ max: 100, default: 20 }).extend({
   status: z.enum(taskStatuses).optional(),
   kind: z.string().max(64).optional(),
   model: z.string().max(256).optional(),
-  created_after: second.optional(),
-  created_before: second.optional(),
+  created_after: querySeconds.optional(),
+  created_before: querySeconds.optional(),
   /** A pair as JSON, e.g. `{"job":"7"}`, or as `metadata[job]=7`. */
   metadata: z
     .preprocess(
@@ -112,86 +106,96 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A task as a list shows it: without what went in and came out. */
-export interface TaskSummary {
-  id: string;
-  object: 'task';
-  kind: string;
-  model: string;
-  status: TaskStatus;
-  priority: number;
-  /** Tries begun; 0 before the first. */
-  attempt: number;
-  created_at: number;
-  run_at: number | null;
-  deadline: number | null;
-  /** Of the newest try. */
-  started_at: number | null;
-  finished_at: number | null;
-  error: TaskError | null;
-  usage: { input_tokens: number; output_tokens: number; total_tokens: number } | null;
-  metadata: Record<string, string> | null;
-}
-
-/** How far a task is, and how that is known. */
-export interface TaskProgress {
-  /** 0 to 100, never less than before; null where nothing tells. */
-  percent: number | null;
-  /** `upstream`: as the provider says. `estimate`: by the time that like tasks took. `none`: it is not known. */
-  source: 'upstream' | 'estimate' | 'none';
-  elapsed_seconds: number;
-  /** How long like tasks took, where some were measured. */
-  estimated_seconds: number | null;
-  /** Place in the provider's own queue, where it tells. */
-  upstream_queue_position: number | null;
-  stage: string | null;
-  log: string | null;
-}
-
-export interface TaskObject extends TaskSummary {
-  /** The task that this one is another try at. */
-  retry_of: string | null;
-  /** Where its events are sent, where the task itself named an address. */
-  webhook: BoundWebhook | null;
-  /** While it runs, and after. */
-  progress: TaskProgress | null;
-  /** While it is queued: how many are before it, and when it should be done. */
-  queue_position: number | null;
-  eta_seconds: number | null;
-  /** What the kind's endpoint would have answered; null until it succeeded, and where it is too large. */
-  output: unknown;
-  /** A signed address of an output that is too large to be here; null otherwise. */
-  output_url: string | null;
-}
-
-/** One try: how long it was queued, upstream, and being stored, in ms, and what it has used. */
-export interface TaskAttempt {
-  object: 'task.attempt';
-  number: number;
-  worker: string;
-  provider: string;
-  model: string;
-  started_at: number;
-  finished_at: number | null;
-  outcome: string | null;
-  error_code: string | null;
-  queue_ms: number | null;
-  upstream_ms: number | null;
-  store_ms: number | null;
-  /** From the last call's beginning to the first piece of a streamed answer. */
-  first_token_ms: number | null;
-  input_tokens: number | null;
-  output_tokens: number | null;
-  /** Of the request and the answer, the answer's media included. */
-  input_bytes: number | null;
-  output_bytes: number | null;
-  images: number | null;
-  media_seconds: number | null;
-  /** US dollars as the provider has said; null where it says nothing. */
-  reported_cost_usd: number | null;
-  /** US dollars by the table of prices; null where that has none for the model. */
-  estimated_cost_usd: number | null;
-}
-
-/** Which of an output's media is wanted. */
+/** Which of the output's media to send. */
 export const outputQuery = z.object({ index: z.coerce.number().int().min(0).default(0) });
+
+/** Why a task failed, with the HTTP status that the provider's answer is mapped to. */
+export const taskError = wireError.extend({ status: z.int() });
+export type TaskError = z.output<typeof taskError>;
+
+const count = z.int().nonnegative();
+
+/** A task in a list: without its input and output. */
+export const taskSummary = z.object({
+  id: idSchema('task'),
+  object: z.literal('task'),
+  kind: z.string(),
+  model: z.string(),
+  status: z.enum(taskStatuses),
+  priority: z.int().min(-100).max(0),
+  /** Number of attempts started. */
+  attempt: count,
+  created_at: timestamp,
+  run_at: timestamp.nullable(),
+  deadline: timestamp.nullable(),
+  /** Start of the latest attempt. */
+  started_at: timestamp.nullable(),
+  finished_at: timestamp.nullable(),
+  error: taskError.nullable(),
+  usage: z.object({ input_tokens: count, output_tokens: count, total_tokens: count }).nullable(),
+  metadata: z.record(z.string(), z.string()).nullable(),
+});
+export type TaskSummary = z.output<typeof taskSummary>;
+
+export const taskProgress = z.object({
+  /** 0 to 100, never decreasing; null if unknown. */
+  percent: z.number().min(0).max(100).nullable(),
+  /** `upstream`: reported by the provider. `estimate`: from the duration of similar tasks. `none`: unknown. */
+  source: z.enum(['upstream', 'estimate', 'none']),
+  elapsed_seconds: z.number().nonnegative(),
+  /** Duration of similar tasks; null if none was measured. */
+  estimated_seconds: z.number().nonnegative().nullable(),
+  /** Position in the provider's own queue, if it reports one. */
+  upstream_queue_position: z.number().nonnegative().nullable(),
+  stage: z.string().nullable(),
+  log: z.string().nullable(),
+});
+export type TaskProgress = z.output<typeof taskProgress>;
+
+export const taskObject = taskSummary.extend({
+  /** The task that this one is a retry of. */
+  retry_of: idSchema('task').nullable(),
+  /** The task's own webhook, if it was created with one. */
+  webhook: subjectWebhook.nullable(),
+  /** Null before the first attempt. */
+  progress: taskProgress.nullable(),
+  /** While the task is queued: the number of tasks before it. */
+  queue_position: count.nullable(),
+  /** Estimated seconds until the task is done. */
+  eta_seconds: count.nullable(),
+  /** The response of the kind's endpoint; null until the task has succeeded, and if it is too large. */
+  output: z.unknown(),
+  /** Signed URL of an output that is too large for `output`; otherwise null. */
+  output_url: z.string().nullable(),
+});
+export type TaskObject = z.output<typeof taskObject>;
+
+/** One attempt: its durations in ms and its usage. */
+export const taskAttempt = z.object({
+  object: z.literal('task.attempt'),
+  number: z.int().positive(),
+  worker: z.string(),
+  provider: z.string(),
+  model: z.string(),
+  started_at: timestamp,
+  finished_at: timestamp.nullable(),
+  outcome: z.string().nullable(),
+  error_code: z.string().nullable(),
+  queue_ms: z.number().nonnegative().nullable(),
+  upstream_ms: z.number().nonnegative().nullable(),
+  store_ms: z.number().nonnegative().nullable(),
+  /** From the start of the last call to the first delta of a streamed answer. */
+  first_token_ms: z.number().nonnegative().nullable(),
+  input_tokens: count.nullable(),
+  output_tokens: count.nullable(),
+  /** Size of the request, and of the answer with its media. */
+  input_bytes: count.nullable(),
+  output_bytes: count.nullable(),
+  images: count.nullable(),
+  media_seconds: z.number().nonnegative().nullable(),
+  /** US dollars as reported by the provider; null if it reports none. */
+  reported_cost_usd: z.number().nullable(),
+  /** US dollars by the price table; null if the table has no price for the model. */
+  estimated_cost_usd: z.number().nullable(),
+});
+export type TaskAttempt = z.output<typeof taskAttempt>;

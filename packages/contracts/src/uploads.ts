@@ -1,15 +1,18 @@
-/** Uploads on the wire, in OpenAI's shape: a file that is sent in parts. Times are Unix seconds, sizes bytes. */
+/** Uploads, in OpenAI's shape: a file sent in parts. Times are Unix seconds, sizes are bytes. */
 import { z } from 'zod';
-import { expiresAfter, uploadPurpose, type FileObject, type FilePurpose } from './files.ts';
+import { timestamp } from './fields.ts';
+import { expiresAfter, fileObject, filePurposes, uploadPurpose } from './files.ts';
+import { idSchema } from './ids.ts';
 
-export type UploadStatus = 'pending' | 'completed' | 'cancelled' | 'expired';
+export const uploadStatuses = ['pending', 'completed', 'cancelled', 'expired'] as const;
+export type UploadStatus = (typeof uploadStatuses)[number];
 
-/** Parts that a file may be made of. */
+/** Maximum number of parts of one file. */
 export const maxParts = 10_000;
 
 export const createUploadBody = z.object({
   filename: z.string(),
-  bytes: z.number().int().min(1, 'the size of the whole file, 1 byte or more'),
+  bytes: z.number().int().min(1, 'bytes is the size of the whole file, at least 1'),
   mime_type: z.string().min(1).max(255),
   purpose: uploadPurpose,
   expires_after: expiresAfter('created_at').optional(),
@@ -20,9 +23,9 @@ export const completeUploadBody = z.object({
   /** In the order of the file. */
   part_ids: z
     .array(z.string())
-    .min(1, 'at least one part')
-    .max(maxParts, `a file is made of ${maxParts} parts at most`),
-  /** Of the bytes as they were sent. */
+    .min(1, 'give at least one part')
+    .max(maxParts, `a file has at most ${maxParts} parts`),
+  /** MD5 of the bytes as sent, in hex. */
   md5: z
     .string()
     .regex(/^[0-9a-f]{32}$/i, 'an md5 is 32 hexadecimal digits')
@@ -30,22 +33,24 @@ export const completeUploadBody = z.object({
 });
 export type CompleteUploadBody = z.output<typeof completeUploadBody>;
 
-export interface UploadObject {
-  id: string;
-  object: 'upload';
-  bytes: number;
-  created_at: number;
-  expires_at: number;
-  filename: string;
-  purpose: FilePurpose;
-  status: UploadStatus;
-  /** Once it is completed; null where that file was deleted since. */
-  file?: FileObject | null;
-}
+export const uploadObject = z.object({
+  id: idSchema('upload'),
+  object: z.literal('upload'),
+  bytes: z.int().nonnegative(),
+  created_at: timestamp,
+  expires_at: timestamp,
+  filename: z.string(),
+  purpose: z.enum(filePurposes),
+  status: z.enum(uploadStatuses),
+  /** Set once the upload is completed; null if that file was deleted. */
+  file: fileObject.nullish(),
+});
+export type UploadObject = z.output<typeof uploadObject>;
 
-export interface UploadPartObject {
-  id: string;
-  object: 'upload.part';
-  created_at: number;
-  upload_id: string;
-}
+export const uploadPartObject = z.object({
+  id: idSchema('part'),
+  object: z.literal('upload.part'),
+  created_at: timestamp,
+  upload_id: idSchema('upload'),
+});
+export type UploadPartObject = z.output<typeof uploadPartObject>;

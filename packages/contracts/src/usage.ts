@@ -1,18 +1,20 @@
-/** What was used, in buckets of time: in the shape of OpenAI's usage API, with Millrace's own fields under one key. */
+/** Usage in time buckets, in the shape of OpenAI's usage API, with Millrace's own fields under `millrace`. */
 import { z } from 'zod';
+import { timestamp } from './fields.ts';
+import { listSchema } from './pages.ts';
 
-const partsOf = (value: unknown) => (typeof value === 'string' ? value.split(',') : [value]);
+const splitList = (value: unknown) => (typeof value === 'string' ? value.split(',') : [value]);
 
-/** Lists in the query: `a,b`, repeated, or with brackets. */
-const list = <T extends z.ZodType>(item: T) =>
+/** A list in a query string: `a,b`, repeated, or with brackets. */
+const listParameter = <T extends z.ZodType>(item: T) =>
   z
     .preprocess(
-      (value) => (value === undefined ? undefined : [value].flat().flatMap(partsOf)),
+      (value) => (value === undefined ? undefined : [value].flat().flatMap(splitList)),
       z.array(item).min(1).max(100),
     )
     .optional();
 
-const second = z.coerce
+const querySeconds = z.coerce
   .number()
   .int()
   .min(0)
@@ -21,44 +23,44 @@ const second = z.coerce
 export const usageGroups = ['model', 'provider', 'kind', 'api_key_id', 'batch', 'token'] as const;
 const group = z.preprocess((name) => (name === 'api_key' ? 'api_key_id' : name), z.enum(usageGroups));
 
-/** Buckets of a page: as OpenAI's, by their width. */
+/** Buckets per page by bucket width, as OpenAI has them. */
 const buckets = { '1h': { default: 24, max: 168 }, '1d': { default: 7, max: 31 } } as const;
 
 const name = z.string().min(1).max(256);
 
 const query = z
   .object({
-    start_time: second,
-    end_time: second.optional(),
+    start_time: querySeconds,
+    end_time: querySeconds.optional(),
     bucket_width: z.enum(['1h', '1d']).default('1d'),
-    group_by: list(group),
-    models: list(name),
-    providers: list(name),
-    kinds: list(name),
-    api_key_ids: list(name),
+    group_by: listParameter(group),
+    models: listParameter(name),
+    providers: listParameter(name),
+    kinds: listParameter(name),
+    api_key_ids: listParameter(name),
     batch: z.stringbool('true or false').optional(),
     limit: z.coerce.number().int().min(1).optional(),
-    /** `next_page` of the page before. */
+    /** `next_page` of the previous page. */
     page: z
       .string()
-      .regex(/^page_\d{1,12}$/, 'page is the next_page of the page before')
+      .regex(/^page_\d{1,12}$/, 'page is the next_page of the previous page')
       .optional(),
   })
   .refine(({ limit = 1, bucket_width: width }) => limit <= buckets[width].max, {
     path: ['limit'],
-    error: 'a page has 168 hours or 31 days at most',
+    error: 'a page has at most 168 hours or 31 days',
   })
-  .refine(({ start_time: from, end_time: until }) => until === undefined || until > from, {
+  .refine(({ start_time: from, end_time: until = Infinity }) => until > from, {
     path: ['end_time'],
     error: 'it is not after start_time',
   });
 
-/** `group_by[]` is how the stock clients write a list. */
+/** The stock clients write a list as `group_by[]`. */
 export const usageQuery = z
   .preprocess(
-    (given) =>
+    (input) =>
       Object.fromEntries(
-        Object.entries(given as object).map(([key, value]) => [
+        Object.entries(input as object).map(([key, value]) => [
           key.replace(/\[\d*\]$/, ''),
           value as unknown,
         ]),
@@ -68,82 +70,94 @@ export const usageQuery = z
   .transform(({ limit, ...rest }) => ({ ...rest, limit: limit ?? buckets[rest.bucket_width].default }));
 export type UsageQueryParams = z.output<typeof usageQuery>;
 
-/** What of money is known; each null where it is known of no request. */
-export interface UsageCost {
-  /** US dollars as the providers have said, for so many requests. */
-  reported_usd: number | null;
-  reported_requests: number;
-  /** US dollars by the table of prices, for so many requests, whether or not the provider says anything too. */
-  estimated_usd: number | null;
-  estimated_requests: number;
-}
+const count = z.int().nonnegative();
+const milliseconds = z.number().nonnegative();
 
-/** What is not grouped by is null. */
-export interface UsageResult {
-  object: 'usage.result';
-  input_tokens: number;
-  output_tokens: number;
-  /** Requests and lines that were answered, well or not. */
-  num_model_requests: number;
-  project_id: null;
-  user_id: null;
-  api_key_id: string | null;
-  model: string | null;
-  batch: boolean | null;
-  millrace: {
-    provider: string | null;
-    kind: string | null;
-    /** Tells a provider's token from its others. */
-    token: string | null;
-    /** Tries at tasks and chunks. */
-    attempts: number;
-    failed_requests: number;
-    /** How often each error was met. */
-    errors: Readonly<Record<string, number>>;
-    images: number;
-    media_seconds: number;
-    input_bytes: number;
-    output_bytes: number;
-    cost: UsageCost;
-    /** Sums, of tries. */
-    queue_ms: number;
-    upstream_ms: number;
-    store_ms: number;
-    /** The mean, of the tries that streamed. */
-    first_token_ms: number | null;
-  };
-}
+/** Costs in US dollars; null if no request has a known cost. */
+export const usageCost = z.object({
+  /** Sum of the costs that providers reported, and the number of requests with one. */
+  reported_usd: z.number().nullable(),
+  reported_requests: count,
+  /** Sum of the costs by the price table, also of requests with a reported cost. */
+  estimated_usd: z.number().nullable(),
+  estimated_requests: count,
+});
+export type UsageCost = z.output<typeof usageCost>;
 
-/** From `start_time` until before `end_time`, in Unix seconds; empty where nothing ended in it. */
-export interface UsageBucket {
-  object: 'bucket';
-  start_time: number;
-  end_time: number;
-  results: UsageResult[];
-}
+/** Fields that the query does not group by are null. */
+export const usageResult = z.object({
+  object: z.literal('usage.result'),
+  input_tokens: count,
+  output_tokens: count,
+  /** Requests and batch lines that have a response, successful or not. */
+  num_model_requests: count,
+  project_id: z.null(),
+  user_id: z.null(),
+  api_key_id: z.string().nullable(),
+  model: z.string().nullable(),
+  batch: z.boolean().nullable(),
+  millrace: z.object({
+    provider: z.string().nullable(),
+    kind: z.string().nullable(),
+    /** Fingerprint of the provider token. */
+    token: z.string().nullable(),
+    /** Attempts of tasks and chunks. */
+    attempts: count,
+    failed_requests: count,
+    /** Number of errors by code. */
+    errors: z.record(z.string(), count).readonly(),
+    images: count,
+    media_seconds: z.number().nonnegative(),
+    input_bytes: count,
+    output_bytes: count,
+    cost: usageCost,
+    /** Sums over attempts. */
+    queue_ms: milliseconds,
+    upstream_ms: milliseconds,
+    store_ms: milliseconds,
+    /** Mean over the attempts that streamed. */
+    first_token_ms: milliseconds.nullable(),
+  }),
+});
+export type UsageResult = z.output<typeof usageResult>;
 
-export interface UsagePage {
-  object: 'page';
-  data: UsageBucket[];
-  has_more: boolean;
-  next_page: string | null;
-}
+/** From `start_time` (inclusive) to `end_time` (exclusive). `results` is empty if no attempt ended in it. */
+export const usageBucket = z.object({
+  object: z.literal('bucket'),
+  start_time: timestamp,
+  end_time: timestamp,
+  results: z.array(usageResult),
+});
+export type UsageBucket = z.output<typeof usageBucket>;
 
-/** What a provider's token has cost this month (UTC), and what of its free credit is left. */
-export interface CreditObject {
-  object: 'credit';
-  provider: string;
-  token: string;
-  /** Whether it is the one in use. */
-  active: boolean;
-  /** When the month began, in Unix seconds. */
-  since: number;
-  requests: number;
-  cost: UsageCost;
-  /** As the settings have it. */
-  free_usd: number | null;
-  /** By what was reported; null unless each request's cost was. Less than 0: beyond the credit. */
-  left_usd: number | null;
-  /** By the table of prices; null unless each request has one. */
-  estimated_left_usd: number | null;
-}
+export const usagePage = z.object({
+  object: z.literal('page'),
+  data: z.array(usageBucket),
+  has_more: z.boolean(),
+  next_page: z.string().nullable(),
+});
+export type UsagePage = z.output<typeof usagePage>;
+
+/** The cost of one provider token in the current month (UTC), and what remains of its free credit. */
+export const creditObject = z.object({
+  object: z.literal('credit'),
+  provider: z.string(),
+  /** Fingerprint of the provider token. */
+  token: z.string(),
+  /** Whether the token is in use now. */
+  active: z.boolean(),
+  /** Start of the month. */
+  period_start: timestamp,
+  requests: count,
+  cost: usageCost,
+  /** From the setting `FREE_CREDIT_USD`. */
+  free_credit_usd: z.number().nullable(),
+  /** By reported costs; null unless every request has one. Negative once more than the credit is used. */
+  remaining_usd: z.number().nullable(),
+  /** By the price table; null unless it has a price for every request. */
+  estimated_remaining_usd: z.number().nullable(),
+});
+export type CreditObject = z.output<typeof creditObject>;
+
+export const creditList = listSchema(creditObject);
+export type CreditList = z.output<typeof creditList>;

@@ -1,9 +1,33 @@
-/** `/v1/videos` in OpenAI's shape: what a client may ask of those that there are. */
+/** Videos, in OpenAI's shape. Each is a task of a video kind. */
 import { z } from 'zod';
-import { pageQuery } from './pages.ts';
+import { timestamp } from './fields.ts';
+import { idSchema } from './ids.ts';
+import { deletedSchema, pageQuery } from './pages.ts';
 
 export const videoListQuery = pageQuery({ max: 100, default: 20 });
 export type VideoListQuery = z.output<typeof videoListQuery>;
 
 export const videoContentQuery = z.object({ variant: z.enum(['video', 'thumbnail']).default('video') });
 export type VideoContentQuery = z.output<typeof videoContentQuery>;
+
+export const videoObject = z.object({
+  id: idSchema('task'),
+  object: z.literal('video'),
+  model: z.string(),
+  status: z.enum(['queued', 'in_progress', 'completed', 'failed']),
+  progress: z.int().min(0).max(100),
+  created_at: timestamp,
+  completed_at: timestamp.nullable(),
+  expires_at: timestamp.nullable(),
+  prompt: z.string().nullable(),
+  /** Width × height in pixels, e.g. `720x1280`. */
+  size: z.string(),
+  /** Duration as text, as OpenAI's clients read it. */
+  seconds: z.string(),
+  remixed_from_video_id: z.null(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+export type VideoObject = z.output<typeof videoObject>;
+
+export const videoDeleted = deletedSchema(idSchema('task'), 'video.deleted');
+export type VideoDeleted = z.output<typeof videoDeleted>;

@@ -1,86 +1,70 @@
-/** Workers and the models they hold, as they say themselves and as the wire shows them. */
+/** Workers, the work that they run, and the models that they have loaded. */
 import { z } from 'zod';
+import { timestamp } from './fields.ts';
+import { idSchema } from './ids.ts';
+import { pageSchema } from './pages.ts';
 
-/** A piece of work that a worker has in hand. */
-export interface RunningWork {
-  type: 'chunk' | 'task';
-  /** The task's id, or the batch's. */
-  id: string;
-  /** Index of the batch's chunk. */
-  chunk?: number;
-  workspace: string;
-  model: string;
-  /** Unix seconds. */
-  since: number;
-}
-
-export interface HeldModelState {
-  /** As callers name it: `provider/model-id`. */
-  model: string;
-  state: 'loading' | 'ready' | 'failed';
-  bytes: number;
-  device: string;
-  dtype: string;
-  /** Unix seconds. */
-  used_at: number;
-  error?: { code: string; message: string };
-}
-
-/** An accelerator that the worker's machine has, by `nvidia-smi`. */
-export interface Accelerator {
-  name: string;
-  memory_total_bytes: number;
-  memory_used_bytes: number;
-  /** Percent of the last second in which it computed. */
-  utilization: number | null;
-}
-
-export interface DeviceState {
-  cpus: number;
-  accelerators: Accelerator[];
-}
-
-export interface WorkerObject {
-  id: string;
-  object: 'worker';
-  pools: string[];
-  slots: number;
-  /** `silent`: it has not been heard of for ten seconds. `deaf`: it lives and takes no work. */
-  status: 'ready' | 'deaf' | 'silent';
-  version: string;
-  started_at: number;
-  seen_at: number;
-  memory_bytes: number;
-  device: DeviceState | null;
-  models: HeldModelState[];
-  /** How much it has in hand, and what of it the caller may see. */
-  running_count: number;
-  running: Omit<RunningWork, 'workspace'>[];
-  /** For the deployment's own workspace only. */
-  host: string | null;
-  pid: number | null;
-}
-
-/** A model in OpenAI's shape, with what is known of it here. */
-export interface ModelObject {
-  id: string;
-  object: 'model';
-  created: number;
-  owned_by: string;
-  millrace: {
-    /** `available`: it runs when asked for. `unloaded`: no worker holds it. */
-    status: 'available' | 'loading' | 'ready' | 'failed' | 'unloaded';
-    /** Workers load it when they start, and it was asked for by name. */
-    is_wanted: boolean;
-    /** Workers that hold it. */
-    workers: (Omit<HeldModelState, 'model'> & { worker: string })[];
-  };
-}
-
-export const modelBody = z.strictObject({
-  model: z
-    .string()
-    .min(1)
-    .max(256)
-    .regex(/^[^\0\ud800-\udfff]+$/u),
+/** A chunk or task that a worker runs. */
+export const runningWork = z.object({
+  type: z.enum(['chunk', 'task']),
+  /** Id of the task, or of the chunk's batch. */
+  id: z.string(),
+  /** Index of the chunk in its batch. */
+  chunk: z.int().nonnegative().optional(),
+  workspace: idSchema('workspace'),
+  model: z.string(),
+  started_at: timestamp,
 });
+export type RunningWork = z.output<typeof runningWork>;
+
+export const hostedModelState = z.object({
+  /** As callers name it: `provider/model-id`. */
+  model: z.string(),
+  state: z.enum(['loading', 'ready', 'failed']),
+  bytes: z.number().nonnegative(),
+  device: z.string(),
+  dtype: z.string(),
+  used_at: timestamp,
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+export type HostedModelState = z.output<typeof hostedModelState>;
+
+/** An accelerator of the worker's machine, as `nvidia-smi` reports it. */
+export const accelerator = z.object({
+  name: z.string(),
+  memory_total_bytes: z.number().nonnegative(),
+  memory_used_bytes: z.number().nonnegative(),
+  /** Percent of the last second in which it was busy. */
+  utilization: z.number().nullable(),
+});
+export type Accelerator = z.output<typeof accelerator>;
+
+export const workerHardware = z.object({
+  cpus: z.int().positive(),
+  accelerators: z.array(accelerator),
+});
+export type WorkerHardware = z.output<typeof workerHardware>;
+
+export const workerObject = z.object({
+  id: idSchema('worker'),
+  object: z.literal('worker'),
+  pools: z.array(z.string()),
+  slots: z.int().nonnegative(),
+  /** `unresponsive`: no heartbeat for ten seconds. `not_consuming`: it sends heartbeats and takes no work. */
+  status: z.enum(['ready', 'not_consuming', 'unresponsive']),
+  version: z.string(),
+  started_at: timestamp,
+  seen_at: timestamp,
+  memory_bytes: z.number().nonnegative(),
+  hardware: workerHardware.nullable(),
+  models: z.array(hostedModelState),
+  /** Number of chunks and tasks that it runs. `running` has those that the caller may see. */
+  running_count: z.int().nonnegative(),
+  running: z.array(runningWork.omit({ workspace: true })),
+  /** Null unless the caller operates the instance. */
+  host: z.string().nullable(),
+  pid: z.int().nullable(),
+});
+export type WorkerObject = z.output<typeof workerObject>;
+
+export const workerPage = pageSchema(workerObject);

@@ -1,8 +1,8 @@
-/** Where objects are kept, as the settings decide it: what an app gives to libs/storage, the same in every process. */
+/** Options of object storage for libs/storage, from the settings. */
 import { join } from 'node:path';
 import type { AppConfig } from './config.ts';
 
-type Given = Pick<
+type StorageSettings = Pick<
   AppConfig,
   | 'HOST'
   | 'PORT'
@@ -18,19 +18,23 @@ type Given = Pick<
   | 'S3_CHECKSUMS'
 >;
 
-/** Where clients reach the API. */
-export function publicUrl({ PUBLIC_URL, HOST, PORT }: Pick<Given, 'PUBLIC_URL' | 'HOST' | 'PORT'>): string {
+/** @returns the URL under which clients reach the API, without a trailing slash. */
+export function getPublicUrl({
+  PUBLIC_URL,
+  HOST,
+  PORT,
+}: Pick<StorageSettings, 'PUBLIC_URL' | 'HOST' | 'PORT'>): string {
   const host = HOST === '0.0.0.0' || HOST === '::' ? '127.0.0.1' : HOST;
   return (PUBLIC_URL ?? `http://${host}:${PORT}`).replace(/\/$/, '');
 }
 
-/** Plain options for `createStore`: S3 where a bucket is named, else a folder whose URLs the API signs and serves. */
-export function storeOptions(config: Given) {
+/** @returns options for `createObjectStorage`: S3 if S3_BUCKET is set, otherwise a folder whose signed URLs the API serves. */
+export function buildObjectStorageOptions(config: StorageSettings) {
   if (config.S3_BUCKET === undefined) {
     return {
       kind: 'disk',
       root: join(config.MILLRACE_HOME, 'objects'),
-      signing: { baseUrl: publicUrl(config), secret: config.MILLRACE_SECRET },
+      signing: { baseUrl: getPublicUrl(config), secret: config.MILLRACE_SECRET },
     } as const;
   }
   return {

@@ -1,0 +1,127 @@
+/** Builds a kind whose lines are one provider call each, from its schemas and limits. */
+import { z } from 'zod';
+import { metadataSchema } from '@millrace/contracts';
+import { ProviderFailure, type ChunkLimits } from '#domain';
+import type { Answer, Example, Kind, Modality, Usage } from './kind.ts';
+import {
+  detachMedia,
+  type Media,
+  type MediaRule,
+  type MediaField,
+  type Produced,
+  type Resolved,
+} from './media.ts';
+
+/** What a provider may report with any answer. */
+export interface ProviderReport {
+  /** As counted by the provider. */
+  readonly usage?: Usage;
+  /** True if no model computed the answer (sandbox). */
+  readonly simulated?: boolean;
+}
+
+/** Metadata may carry options for the sandbox. Other providers ignore it. */
+interface RequestLabels {
+  readonly metadata?: Record<string, string> | null;
+}
+
+interface Definition<Input extends z.ZodType, Output extends z.ZodObject> {
+  readonly id: string;
+  readonly title: string;
+  readonly modalities: { readonly in: readonly Modality[]; readonly out: readonly Modality[] };
+  readonly input: Input;
+  readonly output: Output;
+  readonly limits: {
+    readonly timeoutMs: number;
+    readonly maxTimeoutMs: number;
+    readonly chunk: ChunkLimits;
+    readonly answerBytes: number;
+  };
+  readonly streams?: boolean;
+  /** Fields of the input that hold media. */
+  readonly media?: Readonly<Record<string, MediaRule>>;
+  /** Media that are nested deeper, e.g. in messages. */
+  readonly listMediaFields?: (body: z.output<Input>) => MediaField[];
+  /** Builds the response body, if it is more than the output. */
+  readonly toResponse?: (
+    output: Produced<z.output<Output>> & ProviderReport,
+    body: { model: string },
+  ) => object;
+  readonly estimateWork?: (body: z.output<Input>) => number;
+  readonly examples: readonly [Example, ...Example[]];
+}
+
+export type TaskBody<Input> = Input & RequestLabels & { readonly model: string };
+export type TaskInput<Input> = Resolved<Input> & RequestLabels;
+export type TaskOutput<Output> = Produced<Output> & ProviderReport;
+
+const requestLabels = z.object({ model: z.string().min(1).max(256), metadata: metadataSchema.nullish() });
+
+/** An answer up to this size is stored in the task's row. */
+export const maxInlineBytes = 64 * 2 ** 10;
+
+export function defineSingleCallKind<Input extends z.ZodType, Output extends z.ZodObject>(
+  definition: Definition<Input, Output>,
+): Kind<TaskBody<z.output<Input>>, TaskInput<z.output<Input>>, TaskOutput<z.output<Output>>> {
+  const { limits, media = {}, listMediaFields, toResponse, streams = false, input, output } = definition;
+  const { answerBytes, ...times } = limits;
+  const { id, title, modalities, examples, estimateWork } = definition;
+  const fields = Object.entries(media);
+  return {
+    ...{ id, title, modalities, examples, input, output, streams, ...(estimateWork && { estimateWork }) },
+    ...times,
+    result: { maxInlineBytes },
+    body: z.intersection(requestLabels, input),
+    toInput({ model: _, ...rest }) {
+      return rest as TaskInput<z.output<Input>>;
+    },
+    listMediaFields(body) {
+      const values = body as Record<string, unknown>;
+      const topLevel = fields.flatMap(([param, rule]) => listFieldMedia(values, param, rule));
+      return listMediaFields ? [...topLevel, ...listMediaFields(body)] : topLevel;
+    },
+    estimateAnswerBytes: () => answerBytes,
+    buildAnswer(produced, body): Answer {
+      const { usage = { inputTokens: 0, outputTokens: 0 }, simulated, ...rest } = produced;
+      const attached: Media[] = [];
+      const detached = detachMedia(rest, attached);
+      const parsed = output.safeParse(detached);
+      if (!parsed.success) throw buildInvalidOutput(parsed.error.issues[0]!);
+      const response = toResponse
+        ? toResponse({ ...produced, ...(detached as object) }, body)
+        : (detached as object);
+      const note = simulated && { millrace: { simulated } };
+      const json = JSON.stringify({ ...response, ...note });
+      return { json, usage: { ...countMedia(attached, modalities.out), ...usage }, media: attached };
+    },
+  };
+}
+
+/** Counts the media that are the kind's output: not a video's thumbnail or a region's mask. */
+function countMedia(media: readonly Media[], out: readonly Modality[]): Pick<Usage, 'images' | 'seconds'> {
+  const images = out.includes('image') ? media.filter(({ type }) => type.startsWith('image/')).length : 0;
+  const seconds = media.reduce((sum, { seconds: length = 0 }) => sum + length, 0);
+  return { ...(images > 0 && { images }), ...(seconds > 0 && { seconds }) };
+}
+
+/** @returns the media of a field that holds one source, a list of sources, or none. */
+function listFieldMedia(values: Record<string, unknown>, param: string, rule: MediaRule): MediaField[] {
+  const value = values[param];
+  if (typeof value === 'string') {
+    return [{ param, rule, source: value, replace: (media) => (values[param] = media) }];
+  }
+  if (!Array.isArray(value)) return [];
+  return value.map((source: string, index) => ({
+    param: `${param}.${index}`,
+    rule,
+    source,
+    replace: (media) => (value[index] = media),
+  }));
+}
+
+const buildInvalidOutput = ({ path, message }: { path: PropertyKey[]; message: string }) =>
+  new ProviderFailure(`The model's answer is invalid: ${path.map(String).join('.')} ${message}.`, {
+    code: 'invalid_output',
+    status: 502,
+    retryable: false,
+  });
