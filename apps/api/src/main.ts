@@ -1,26 +1,23 @@
-/** The API's process: settings in, signals and a lost supervisor out. */
+/** The API's process: starts it, and stops it on a signal or when its supervisor is gone. */
 import 'reflect-metadata';
-import { loadAppConfigOrExit } from '#config';
 import { createLogger } from '#telemetry';
 import { startApi } from './start-api.ts';
 
-const config = loadAppConfigOrExit();
-const log = createLogger('api', config.LOG_LEVEL);
-
 try {
-  const api = await startApi(config, log);
-  let stopping = false;
-  const stop = async (why: string) => {
-    if (stopping) return;
-    stopping = true;
-    log.info({ why }, 'stopping');
+  const api = await startApi();
+  let isStopping = false;
+  const stop = async (reason: string) => {
+    if (isStopping) return;
+    isStopping = true;
+    api.log.info({ reason }, 'stopping');
     await api.stop();
     process.exit(0);
   };
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
-  process.on('disconnect', () => void stop('the supervisor is gone'));
+  process.on('disconnect', () => void stop('the supervisor has exited'));
 } catch (error) {
-  log.fatal({ err: error }, 'the API could not start');
+  // The settings may be what failed, so this logger does not use them.
+  createLogger('api', 'info').fatal({ err: error }, 'the API could not start');
   process.exit(1);
 }

@@ -1,118 +1,104 @@
-/** The API's process put together: infrastructure, Nest on Fastify, the duties; and the order in which it stops. */
-import multipart from '@fastify/multipart';
+/** Builds the API's process: Nest on Fastify, then the background jobs; and stops them in the opposite order. */
 import cors from '@fastify/cors';
+import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
-import { publicUrl, type AppConfig } from '#config';
-import { newId } from '@millrace/contracts';
-import { AccessStore } from '#database';
-import { httpRequests, type Logger } from '#telemetry';
-import { createFirstWorkspace } from './access/create-first-workspace.ts';
+import { getPublicUrl, type AppConfig } from '#config';
+import { createId } from '@millrace/contracts';
+import type { Logger } from '#telemetry';
+import { requireDeclaredAccess, type RouteAccess } from './access/route-access.ts';
 import { AppModule } from './app.module.ts';
-import { startBackgroundJobs } from './background/start-background-jobs.ts';
-import { connectInfrastructure } from './infrastructure/connect.ts';
-import { SocketIoAdapter } from './live/socket-io.adapter.ts';
+import { BackgroundJobs } from './background/background-jobs.ts';
 import { malformedRequestHandlers } from './http/malformed-requests.ts';
 import { NestLogger } from './http/nest-logger.ts';
+import { observeRequests } from './http/observe-requests.ts';
+import { CONFIG, LOGGER } from './infrastructure/tokens.ts';
+import { SocketIoAdapter } from './live/socket-io.adapter.ts';
 
 export interface RunningApi {
   readonly url: string;
+  readonly log: Logger;
   stop(): Promise<void>;
 }
 
-/** Bodies that are parsed in memory; files stream and have a limit of their own. */
+/** Most bytes of a body that is parsed in memory. Uploads are streamed and have a limit of their own. */
 const bodyLimit = 32 * 2 ** 20;
 
-/** A connection on which nothing moves for so long is closed: a body that was promised and never comes holds nothing. */
-const idleMs = 120_000;
+/** A connection without traffic is closed after this time, so that a client that stops sending holds no memory. */
+const idleTimeoutMs = 120_000;
 
-/** What requests under way have when the API stops. A connection that never carried one would keep it for ever. */
-const leaveMs = 5_000;
+/** How long running requests may take to end when the API stops. Then their connections are closed. */
+const drainMs = 5_000;
 
-export async function startApi(config: AppConfig, log: Logger): Promise<RunningApi> {
-  const infrastructure = await connectInfrastructure(config, log);
-  const { database } = infrastructure;
-  const isFirst = await createFirstWorkspace(
-    new AccessStore(database),
-    config.MILLRACE_HOME,
-    publicUrl(config),
-  );
-  if (isFirst)
-    log.info({ path: 'credentials.json' }, 'first start: made a workspace, an admin and an API key');
+const exposedHeaders = [
+  'x-request-id',
+  'retry-after',
+  'content-range',
+  'x-should-retry',
+  'x-incomplete',
+  'x-next-after',
+  'x-millrace-task-id',
+  'preference-applied',
+  'location',
+];
 
-  const options: FastifyServerOptions = {
-    bodyLimit,
-    genReqId: () => newId('request'),
-    forceCloseConnections: 'idle',
-    connectionTimeout: idleMs,
-    ...malformedRequestHandlers,
-  };
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.on(infrastructure),
-    new FastifyAdapter(options),
-    { logger: new NestLogger(log), abortOnError: false },
-  );
+export async function startApi(): Promise<RunningApi> {
+  const { app } = await createApp();
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
-  await fastify.register(multipart);
-  if (config.CORS_ORIGINS.length > 0) {
-    await fastify.register(cors, {
-      origin: config.CORS_ORIGINS.includes('*') ? '*' : [...config.CORS_ORIGINS],
-      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: [
-        'x-request-id',
-        'retry-after',
-        'content-range',
-        'x-should-retry',
-        'x-incomplete',
-        'x-next-after',
-        'x-millrace-task-id',
-        'preference-applied',
-        'location',
-      ],
-    });
-  }
-  observe(fastify, log);
-  app.useWebSocketAdapter(new SocketIoAdapter(app, config.CORS_ORIGINS));
+  const config = app.get<AppConfig>(CONFIG);
+  const log = app.get<Logger>(LOGGER);
+  const jobs = app.get(BackgroundJobs);
   await app.listen(config.PORT, config.HOST);
-  const duties = startBackgroundJobs(infrastructure);
-  const url = publicUrl(config);
+  jobs.start();
+  const url = getPublicUrl(config);
   log.info({ url }, 'api ready');
   return {
     url,
+    log,
     async stop() {
-      await duties.stop();
-      const cut = setTimeout(() => fastify.server.closeAllConnections(), leaveMs);
+      await jobs.stop();
+      const timer = setTimeout(() => fastify.server.closeAllConnections(), drainMs);
       await app.close();
-      clearTimeout(cut);
-      await infrastructure.close();
+      clearTimeout(timer);
     },
   };
 }
 
-/** Every answer carries its request's id, and is counted and logged under it. */
-function observe(fastify: FastifyInstance, log: Logger): void {
-  fastify.addHook('onRequest', async (request, reply) => {
-    void reply.header('x-request-id', request.id);
+export interface CreatedApp {
+  readonly app: NestFastifyApplication;
+  /** Every route of the router; complete once the application is initialized. */
+  readonly routes: readonly RouteAccess[];
+}
+
+/** The application with its resources connected; it does not listen yet. */
+export async function createApp(): Promise<CreatedApp> {
+  const options: FastifyServerOptions = {
+    bodyLimit,
+    genReqId: () => createId('request'),
+    forceCloseConnections: 'idle',
+    connectionTimeout: idleTimeoutMs,
+    ...malformedRequestHandlers,
+  };
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(options), {
+    logger: false,
+    abortOnError: false,
   });
-  fastify.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unknown';
-    const labels = { method: request.method, route, status: String(reply.statusCode) };
-    httpRequests.observe(labels, reply.elapsedTime / 1_000);
-    const quiet = /^\/(health|metrics)/.test(route);
-    // The id in the path is ours, so it may be logged; what else a client sent may not.
-    const { id } = request.params as { id?: string };
-    const subject = id && /^(file|batch|task)_[0-9a-f]{32}$/.test(id) ? { subject: id } : {};
-    const taskId = reply.getHeader('x-millrace-task-id');
-    log[quiet ? 'debug' : 'info'](
-      {
-        requestId: request.id,
-        ...labels,
-        ...subject,
-        ...(taskId && { taskId }),
-        ms: Math.round(reply.elapsedTime),
-      },
-      'answered',
-    );
-  });
+  const config = app.get<AppConfig>(CONFIG);
+  const log = app.get<Logger>(LOGGER);
+  app.useLogger(new NestLogger(log));
+  const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+  const routes = requireDeclaredAccess(fastify);
+  await fastify.register(multipart);
+  const { CORS_ORIGINS: origins } = config;
+  if (origins.length > 0) {
+    await fastify.register(cors, {
+      origin: origins.includes('*') ? '*' : [...origins],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders,
+    });
+  }
+  observeRequests(fastify, log);
+  app.useWebSocketAdapter(new SocketIoAdapter(app, origins));
+  return { app, routes };
 }

@@ -1,22 +1,14 @@
-/** Every route wants a key, but for those marked `@Public()`. */
-import {
-  createParamDecorator,
-  Inject,
-  Injectable,
-  SetMetadata,
-  type CanActivate,
-  type ExecutionContext,
-} from '@nestjs/common';
+/**
+ * The one guard of all routes. It refuses what it does not know: a route without `@Requires` or `@Public`, and a
+ * context that is neither an HTTP request nor a socket's message.
+ */
+import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { FastifyRequest } from 'fastify';
-import type { Caller } from '#database';
-import { Unauthenticated } from '#domain';
-import { AUTHENTICATE, type Authenticate } from './authenticate.ts';
-
-const isPublic = 'millrace:public';
-export const Public = () => SetMetadata(isPublic, true);
-
-type AuthenticatedRequest = FastifyRequest & { caller?: Caller };
+import { Forbidden, Unauthenticated } from '#domain';
+import { AUTHENTICATE, parseBearerKey, type Authenticate } from './authenticate.ts';
+import { assertPermission } from './caller.ts';
+import { REQUIREMENT, type Requirement } from './decorators.ts';
+import { getCaller, type RequestWithCaller } from './request-caller.ts';
 
 @Injectable()
 export class AccessGuard implements CanActivate {
@@ -25,24 +17,24 @@ export class AccessGuard implements CanActivate {
     @Inject(AUTHENTICATE) private readonly authenticate: Authenticate,
   ) {}
 
+  /** @throws Unauthenticated, Forbidden; it never returns false. */
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    // A socket has shown its key when it connected.
-    if (context.getType() !== 'http') return true;
-    if (this.reflector.getAllAndOverride(isPublic, [context.getHandler(), context.getClass()])) return true;
-    const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    request.caller = await this.authenticate(parseBearerKey(request));
+    const requirement = this.reflector.get<Requirement | undefined>(REQUIREMENT, context.getHandler());
+    const type = context.getType<string>();
+    if (type === 'http') {
+      if (requirement === 'public') return true;
+      const request = context.switchToHttp().getRequest<RequestWithCaller>();
+      request.caller = await this.authenticate(parseBearerKey(request));
+    }
+    // A socket authenticated when it connected. In any other context there is no caller.
+    const caller = getCaller(context);
+    if (!caller) throw new Unauthenticated(`No API key is known for this ${type} request.`);
+    if (requirement === undefined) {
+      throw new Forbidden('This route declares no permission, so it is refused.', {
+        code: 'permission_denied',
+      });
+    }
+    if (requirement !== 'public') assertPermission(caller, requirement);
     return true;
   }
 }
-
-/** @throws Unauthenticated where the request shows none. */
-export function parseBearerKey({ headers }: FastifyRequest): string {
-  const [scheme, key] = (headers.authorization ?? '').split(' ', 2);
-  if (scheme?.toLowerCase() === 'bearer' && key) return key;
-  throw new Unauthenticated('Send your API key as `Authorization: Bearer mr_…`.');
-}
-
-/** The caller of an authenticated route. */
-export const CurrentCaller = createParamDecorator(
-  (_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<AuthenticatedRequest>().caller,
-);

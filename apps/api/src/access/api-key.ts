@@ -1,6 +1,6 @@
 /**
  * API keys: `mr_<id>_<secret><checksum>`. The id tells keys apart, the secret is 190 random bits, the checksum
- * lets a mistyped key (and a leak scanner's find) be told from a real one without asking the database.
+ * lets a mistyped key (and a leak scanner's find) be recognized without a query to the database.
  */
 import { createHash, randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';

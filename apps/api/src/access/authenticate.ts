@@ -1,36 +1,46 @@
-/** From a key to the caller it stands for; HTTP and sockets come through here alike. */
-import type { AccessStore, Caller } from '#database';
+/** From an API key to its caller, for HTTP requests and sockets. */
+import type { FastifyRequest } from 'fastify';
+import type { AccessStore } from '#database';
 import { Unauthenticated } from '#domain';
 import { hashApiKey, isApiKey } from './api-key.ts';
+import { toCaller, type Caller } from './caller.ts';
 
 export type Authenticate = (apiKey: string) => Promise<Caller>;
 export const AUTHENTICATE = Symbol('authenticate');
 
-/** @throws Unauthenticated, the same for a wrong, an expired and a revoked key. */
+/** @throws Unauthenticated, with the same message for a wrong, an expired and a revoked key. */
 export function authenticateWith(access: AccessStore): Authenticate {
-  const touch = throttlePerKey((keyId) => access.recordKeyUse(keyId));
+  const recordUse = throttlePerKey((keyId) => access.recordKeyUse(keyId));
   return async (apiKey) => {
-    const caller = isApiKey(apiKey) ? await access.findByKeyHash(hashApiKey(apiKey)) : null;
-    if (!caller)
+    const owner = isApiKey(apiKey) ? await access.findByKeyHash(hashApiKey(apiKey)) : null;
+    if (!owner) {
       throw new Unauthenticated(
         'This API key is not valid. The first key is in credentials.json in the data folder.',
       );
-    touch(caller.keyId);
-    return caller;
+    }
+    recordUse(owner.keyId);
+    return toCaller(owner);
   };
 }
 
-/** A key's use is noted to the minute: the statement that would find nothing to do need not be sent. */
-const touchEveryMs = 30_000;
-const remembered = 10_000;
+/** @throws Unauthenticated where the request has no bearer token. */
+export function parseBearerKey({ headers }: FastifyRequest): string {
+  const [scheme, key] = (headers.authorization ?? '').split(' ', 2);
+  if (scheme?.toLowerCase() === 'bearer' && key) return key;
+  throw new Unauthenticated('Send your API key as `Authorization: Bearer mr_…`.');
+}
 
-function throttlePerKey(touch: (keyId: string) => Promise<void>): (keyId: string) => void {
-  const touchedAt = new Map<string, number>();
+/** The time of a key's last use is stored to the minute, so most calls need no statement. */
+const recordEveryMs = 30_000;
+const maxKeys = 10_000;
+
+function throttlePerKey(record: (keyId: string) => Promise<void>): (keyId: string) => void {
+  const recordedAt = new Map<string, number>();
   return (keyId) => {
     const now = performance.now();
-    if (now - (touchedAt.get(keyId) ?? -Infinity) < touchEveryMs) return;
-    if (touchedAt.size >= remembered) touchedAt.clear();
-    touchedAt.set(keyId, now);
-    void touch(keyId).catch(() => touchedAt.delete(keyId));
+    if (now - (recordedAt.get(keyId) ?? -Infinity) < recordEveryMs) return;
+    if (recordedAt.size >= maxKeys) recordedAt.clear();
+    recordedAt.set(keyId, now);
+    void record(keyId).catch(() => recordedAt.delete(keyId));
   };
 }

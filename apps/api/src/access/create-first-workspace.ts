@@ -21,7 +21,7 @@ const argon2id: Options = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 export const credentialsPath = (home: string) => join(home, 'credentials.json');
 
-/** @returns whether this call was the first start. */
+/** @returns whether this call created the workspace. */
 export async function createFirstWorkspace(access: AccessStore, home: string, url: string): Promise<boolean> {
   const path = credentialsPath(home);
   const draft = `${path}.draft`;
@@ -44,7 +44,7 @@ export async function createFirstWorkspace(access: AccessStore, home: string, ur
   return isFirst;
 }
 
-/** A draft whose key the database knows belongs to a start that died before the rename. */
+/** A draft whose key is in the database was left by a start that crashed before the rename. */
 async function finishInterrupted(access: AccessStore, path: string, draft: string): Promise<void> {
   const text = await readFile(draft, 'utf8').catch(() => null);
   if (text === null) return;

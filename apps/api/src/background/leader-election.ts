@@ -1,7 +1,8 @@
 /**
- * Runs a duty in one process at a time. Whoever holds its lease runs it, renews, and stops in good time when it
- * can't; the others ask for the lease again and again. A late process is kept out by the lease's epoch, which
- * every statement of the duty names; the signal only spares it the errors.
+ * Leader election by a lease in Postgres: a job runs in one process at a time. The process that holds the job's lease
+ * runs it and renews the lease, and stops before the lease ends when it cannot renew; the others try to acquire it.
+ * A process that stopped too late is kept out by the lease's epoch, which every statement of the job names; its abort
+ * signal only saves it the errors.
  */
 import { randomUUID } from 'node:crypto';
 import type { Lease, LeaseStore } from '#database';
@@ -10,11 +11,11 @@ import type { Logger } from '#telemetry';
 export interface ElectedJobOptions {
   readonly name: string;
   readonly leases: LeaseStore;
-  /** For how long a dead holder's lease keeps the others out. */
+  /** How long the lease of a process that died keeps the others out. */
   readonly ttlMs?: number;
-  /** How often the holder renews and the others ask. */
+  /** How often the holder renews, and the others try to acquire. */
   readonly renewMs?: number;
-  /** Ends soon after its signal aborts. One that ends by itself gives the lease away. */
+  /** Has to end soon after its signal aborts. If it ends by itself, the lease is released. */
   readonly run: (signal: AbortSignal, lease: Lease) => Promise<void>;
   readonly log: Logger;
 }
@@ -22,7 +23,7 @@ export interface ElectedJobOptions {
 export interface ElectedJob {
   /** The lease, while this process holds it. */
   readonly lease: Lease | null;
-  /** Ends the duty, then lets the next holder in at once. */
+  /** Ends the job, then releases the lease so that another process starts at once. */
   stop(): Promise<void>;
 }
 
@@ -38,90 +39,91 @@ export function runElectedJob({
   const stopping = new AbortController();
   let held: Lease | null = null;
 
-  async function stand(): Promise<void> {
-    let failing = false;
+  async function campaign(): Promise<void> {
+    let isFailing = false;
     while (!stopping.signal.aborted) {
       try {
-        const asked = performance.now();
+        const requestedAt = performance.now();
         const lease = await withTimeout(ttlMs, leases.acquire(name, holder, ttlMs));
-        if (lease) await serve(lease, asked);
-        failing = false;
+        if (lease) await lead(lease, requestedAt);
+        isFailing = false;
       } catch (error) {
-        if (!failing) log.warn({ err: error, duty: name }, 'no election: the lease could not be asked for');
-        failing = true;
+        if (!isFailing)
+          log.warn({ err: error, job: name }, 'could not ask for the lease of a background job');
+        isFailing = true;
       }
       await pause(renewMs, stopping.signal);
     }
   }
 
-  async function serve(lease: Lease, since: number): Promise<void> {
-    const term = createTenure(stopping.signal, ttlMs, since);
+  async function lead(lease: Lease, requestedAt: number): Promise<void> {
+    const tenure = createTenure(stopping.signal, ttlMs, requestedAt);
     held = lease;
-    log.info({ duty: name, epoch: lease.epoch }, 'elected');
-    const over = waitForAbort(term.signal);
+    log.info({ job: name, epoch: lease.epoch }, 'elected');
+    const over = waitForAbort(tenure.signal);
     const work = Promise.resolve()
-      .then(() => run(term.signal, lease))
-      .catch((error: unknown) => log.error({ err: error, duty: name }, 'an elected duty failed'))
-      .finally(term.end);
-    while (!term.signal.aborted) {
-      await pause(renewMs, term.signal);
-      if (term.signal.aborted) break;
-      const asked = performance.now();
+      .then(() => run(tenure.signal, lease))
+      .catch((error: unknown) => log.error({ err: error, job: name }, 'an elected job failed'))
+      .finally(tenure.end);
+    while (!tenure.signal.aborted) {
+      await pause(renewMs, tenure.signal);
+      if (tenure.signal.aborted) break;
+      const renewedAt = performance.now();
       const renewal = leases.renew(lease, ttlMs).then(
-        (renewed) => (renewed ? term.extend(asked) : term.end()),
-        // The database may be back before the lease runs out; if not, the tenure ends by its own clock.
+        (renewed) => (renewed ? tenure.extend(renewedAt) : tenure.end()),
+        // The database may be back before the lease ends. If not, the tenure's own timer ends it.
         () => {},
       );
-      // A renewal that hangs must not keep the tenure's end from being seen.
+      // A renewal without an answer must not hide the end of the tenure.
       await Promise.race([renewal, over]);
     }
     await work;
     held = null;
-    log.info({ duty: name, epoch: lease.epoch }, 'no longer elected');
+    log.info({ job: name, epoch: lease.epoch }, 'no longer elected');
     await withTimeout(ttlMs, leases.release(lease)).catch(() => {});
   }
 
-  const standing = stand();
+  const campaigning = campaign();
   return {
     get lease() {
       return held;
     },
     async stop() {
       stopping.abort();
-      await standing;
+      await campaigning;
     },
   };
 }
 
 /**
- * The time in which the lease is surely held, by this process's monotonic clock: it counts from before the
- * request went out, and ends a tenth early.
+ * The time in which this process surely holds the lease, by its own monotonic clock: it starts when the request was
+ * sent, and ends after nine tenths of the lease's time.
  */
-function createTenure(stopping: AbortSignal, ttlMs: number, since: number) {
+function createTenure(stopping: AbortSignal, ttlMs: number, requestedAt: number) {
   const over = new AbortController();
   const end = () => over.abort();
-  const until = (asked: number) => setTimeout(end, asked + ttlMs * 0.9 - performance.now());
-  let timer = until(since);
+  const startTimer = (at: number) => setTimeout(end, at + ttlMs * 0.9 - performance.now());
+  let timer = startTimer(requestedAt);
   over.signal.addEventListener('abort', () => clearTimeout(timer));
   if (stopping.aborted) end();
   return {
     signal: AbortSignal.any([over.signal, stopping]),
     end,
-    extend(asked: number) {
+    extend(renewedAt: number) {
       clearTimeout(timer);
-      if (!over.signal.aborted) timer = until(asked);
+      if (!over.signal.aborted) timer = startTimer(renewedAt);
     },
   };
 }
 
-/** A database whose packets vanish answers never: whoever waits for it gives up. A lease granted too late runs out. */
+/** Without it, a database whose packets are dropped would be waited for without end. A lease granted later expires. */
 async function withTimeout<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
+  const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
   });
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work, timeout]);
   } finally {
     clearTimeout(timer);
   }

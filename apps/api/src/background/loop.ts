@@ -1,18 +1,19 @@
-/** Repeats a round until told to stop: at once when woken, else after a pause; a failed round is logged and repeated. */
+/** Repeats a function until its signal aborts: at once when woken, else after a pause. A failure is logged and retried. */
 import type { Logger } from '#telemetry';
 
 export interface Loop {
-  /** Asks for a round now, or for one more when one is under way. */
+  /** Starts a run now; during a run, asks for one more. */
   readonly wake: () => void;
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-export function createLoop(name: string, pauseMs: number, round: () => Promise<void>, log: Logger): Loop {
-  let wanted = false;
-  let rouse: (() => void) | null = null;
+/** @param name of the job, in the log. @param pauseMs between two runs that nothing wakes, and after a failed run. */
+export function createLoop(name: string, pauseMs: number, run: () => Promise<void>, log: Logger): Loop {
+  let runAgain = false;
+  let endPause: (() => void) | null = null;
   const wake = () => {
-    wanted = true;
-    rouse?.();
+    runAgain = true;
+    endPause?.();
   };
   return {
     wake,
@@ -20,24 +21,24 @@ export function createLoop(name: string, pauseMs: number, round: () => Promise<v
       signal.addEventListener('abort', wake, { once: true });
       let failures = 0;
       while (!signal.aborted) {
-        wanted = false;
+        runAgain = false;
         try {
-          await round();
+          await run();
           failures = 0;
         } catch (error) {
-          if (failures++ === 0) log.warn({ err: error, duty: name }, 'a duty failed and will be repeated');
+          if (failures++ === 0) log.warn({ err: error, job: name }, 'a background job failed; it is retried');
         }
-        if (wanted && failures === 0) continue;
+        if (runAgain && failures === 0) continue;
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, pauseMs);
-          rouse = () => {
+          endPause = () => {
             clearTimeout(timer);
             resolve();
           };
-          // A failed round waits its pause out, whoever calls.
-          if (failures > 0 && !signal.aborted) rouse = null;
+          // After a failure the loop waits for the whole pause, also when it is woken.
+          if (failures > 0 && !signal.aborted) endPause = null;
         });
-        rouse = null;
+        endPause = null;
       }
     },
   };

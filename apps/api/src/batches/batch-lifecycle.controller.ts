@@ -1,9 +1,22 @@
-/** `/v1/batches/{id}/…`: what Millrace adds to OpenAI's batches, from the first chunk to after the end. */
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+/** `/v1/batches/{id}/…`: what Millrace adds to OpenAI's batches: priority, pause, resume, chunks, results, retry. */
+import { Readable } from 'node:stream';
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
 import {
   chunkListQuery,
   resultsQuery,
+  retryBatchBody,
   toPage,
   updateBatchBody,
   type BatchObject,
@@ -11,90 +24,104 @@ import {
   type ChunkObject,
   type Page,
   type ResultsQuery,
+  type RetryBatchBody,
   type UpdateBatchBody,
 } from '@millrace/contracts';
-import { BatchLifeStore, ChunkStore, ResultStore, type Caller } from '#database';
-import type { Bus } from '#realtime';
-import type { ObjectStore } from '#storage';
-import { CurrentCaller } from '../access/access.guard.ts';
-import { BUS, OBJECTS } from '../infrastructure/tokens.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { BatchControlStore } from '#database';
+import type { Caller } from '../access/caller.ts';
+import { CurrentCaller, Requires } from '../access/decorators.ts';
+import { createResponseAbortSignal } from '../http/client-disconnect.ts';
 import { resourceId } from '../http/resource-id.pipe.ts';
 import { toBatchObject } from './batch-object.ts';
 import { toChunkObject } from './chunk-object.ts';
-import { sendResults } from './send-results.ts';
+import { CONTROL_BATCH, type ControlBatch } from './control-batch.ts';
+import { READ_RESULTS, type ReadResults } from './read-results.ts';
+import { RETRY_BATCH, type RetryBatch } from './retry-batch.ts';
 
 @Controller('v1/batches/:id')
 export class BatchLifecycleController {
   constructor(
-    @Inject(BatchLifeStore) private readonly life: BatchLifeStore,
-    @Inject(ResultStore) private readonly results: ResultStore,
-    @Inject(ChunkStore) private readonly chunkStore: ChunkStore,
-    @Inject(OBJECTS) private readonly objects: ObjectStore,
-    @Inject(BUS) private readonly bus: Bus,
+    @Inject(CONTROL_BATCH) private readonly control: ControlBatch,
+    @Inject(RETRY_BATCH) private readonly retryBatch: RetryBatch,
+    @Inject(READ_RESULTS) private readonly readResults: ReadResults,
+    @Inject(BatchControlStore) private readonly batches: BatchControlStore,
   ) {}
 
+  @Requires('batches:write')
   @Post()
   @HttpCode(200)
   async update(
-    @CurrentCaller() caller: Caller,
+    @CurrentCaller() { workspaceId }: Caller,
     @Param('id', resourceId('batch')) id: string,
     @Body({ schema: updateBatchBody }) { priority }: UpdateBatchBody,
   ): Promise<BatchObject> {
-    const updated = await this.life.setPriority(caller.workspaceId, id, priority);
-    if (updated.batch.chunkCount > 0) void this.bus.publish('batch.planned', { batchId: id });
-    return toBatchObject(updated);
+    return toBatchObject(await this.control.setPriority(workspaceId, id, priority));
   }
 
+  @Requires('batches:write')
   @Post('pause')
   @HttpCode(200)
   async pause(
-    @CurrentCaller() caller: Caller,
+    @CurrentCaller() { workspaceId }: Caller,
     @Param('id', resourceId('batch')) id: string,
   ): Promise<BatchObject> {
-    const paused = await this.life.pause(caller.workspaceId, id);
-    this.bus.publishUpdate('batch', { batchId: id });
-    return toBatchObject(paused);
+    return toBatchObject(await this.control.pause(workspaceId, id));
   }
 
+  @Requires('batches:write')
   @Post('resume')
   @HttpCode(200)
   async resume(
-    @CurrentCaller() caller: Caller,
+    @CurrentCaller() { workspaceId }: Caller,
     @Param('id', resourceId('batch')) id: string,
   ): Promise<BatchObject> {
-    const resumed = await this.life.resume(caller.workspaceId, id);
-    // Wakes the dispatcher, as a plan does.
-    if (resumed.batch.chunkCount > 0) void this.bus.publish('batch.planned', { batchId: id });
-    this.bus.publishUpdate('batch', { batchId: id });
-    return toBatchObject(resumed);
+    return toBatchObject(await this.control.resume(workspaceId, id));
   }
 
-  @Get('chunks')
-  async chunks(
+  @Requires('batches:write')
+  @Post('retry')
+  @HttpCode(200)
+  async retry(
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId('batch')) id: string,
-    @Query({ schema: chunkListQuery }) page: ChunkListQuery,
-  ): Promise<Page<ChunkObject>> {
-    const rows = await this.life.listChunks(caller.workspaceId, id, page);
-    return toPage(rows.map(toChunkObject), page.limit);
+    @Body({ schema: retryBatchBody }) body: RetryBatchBody,
+    @Headers('idempotency-key') idempotencyKey?: string,
+  ): Promise<BatchObject> {
+    return toBatchObject(await this.retryBatch(caller, id, body, idempotencyKey));
   }
 
+  @Requires('batches:read')
+  @Get('chunks')
+  async listChunks(
+    @CurrentCaller() { workspaceId }: Caller,
+    @Param('id', resourceId('batch')) id: string,
+    @Query({ schema: chunkListQuery }) query: ChunkListQuery,
+  ): Promise<Page<ChunkObject>> {
+    const rows = await this.batches.listChunks(workspaceId, id, query);
+    return toPage(rows.map(toChunkObject), query.limit);
+  }
+
+  /** NDJSON, also while the batch runs. `x-next-after` says how to continue. */
+  @Requires('batches:read')
   @Get('results')
   async getResults(
-    @CurrentCaller() caller: Caller,
+    @CurrentCaller() { workspaceId }: Caller,
     @Param('id', resourceId('batch')) id: string,
     @Query({ schema: resultsQuery }) { after }: ResultsQuery,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { results, chunkStore: chunks, objects } = this;
-    await sendResults(request, reply, {
-      workspaceId: caller.workspaceId,
-      batchId: id,
-      after,
-      results,
-      chunks,
-      objects,
-    });
+    const results = await this.readResults(workspaceId, id, after);
+    void reply
+      .status(200)
+      .header('content-type', 'application/x-ndjson')
+      .header('cache-control', 'private, no-store')
+      .header('x-content-type-options', 'nosniff')
+      .header('x-next-after', results.nextAfter);
+    if (results.isIncomplete) void reply.header('x-incomplete', 'true');
+    const isHead = request.method === 'HEAD';
+    const lines = isHead ? null : results.lines(createResponseAbortSignal(reply));
+    await reply.send(Readable.from(lines ?? [], { objectMode: false }));
   }
 }

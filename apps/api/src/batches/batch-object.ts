@@ -1,10 +1,10 @@
-/** A batch's row as it goes on the wire, with its rate and the time it still needs. */
+/** Converts a batch to the object that the API returns, with its progress, rate and remaining time. */
 import type { BatchObject } from '@millrace/contracts';
 import type { BatchRow, BatchWithErrors } from '#database';
-import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
 import { toUnixSeconds } from '../http/unix-seconds.ts';
+import { toSubjectWebhook } from '../webhooks/webhook-objects.ts';
 
-/** The secret of a webhook that was made with the batch: shown by the answer to its creation alone. */
+/** `webhookSecret`: of a webhook endpoint that was created with the batch. Only the response to its creation shows it. */
 export type CreatedBatch = BatchWithErrors & { readonly webhookSecret?: string };
 
 export function toBatchObject(
@@ -40,7 +40,10 @@ export function toBatchObject(
       total_tokens: batch.inputTokens + batch.outputTokens,
     },
     metadata: batch.metadata,
-    millrace: { ...toBatchProgress(batch, now), webhook: webhook && toBoundWebhook(webhook, webhookSecret) },
+    millrace: {
+      ...toBatchProgress(batch, now),
+      webhook: webhook && toSubjectWebhook(webhook, webhookSecret),
+    },
   };
 }
 
@@ -52,10 +55,10 @@ function toBatchProgress(batch: BatchRow, now: number): Omit<BatchObject['millra
   const done = batch.completed + batch.failed + batch.canceled + batch.expired;
   const until = batch.finalizingAt?.getTime() ?? now;
   const elapsedS = batch.inProgressAt ? (until - batch.inProgressAt.getTime()) / 1_000 : 0;
-  const average = done > 0 && elapsedS > 0 ? done / elapsedS : null;
+  const averageRate = done > 0 && elapsedS > 0 ? done / elapsedS : null;
   const isRunning = batch.status === 'in_progress' || batch.status === 'cancelling';
-  // While it runs, what it did lately says more about what is to come than what it did on the whole.
-  const rate = isRunning ? (batch.recentRate ?? average) : average;
+  // For a running batch, the recent rate predicts the remaining time better than the average.
+  const rate = isRunning ? (batch.recentRate ?? averageRate) : averageRate;
   return {
     progress: batch.total > 0 ? done / batch.total : batch.status === 'completed' ? 1 : 0,
     lines_per_second: rate && Math.round(rate * 10) / 10,

@@ -1,4 +1,4 @@
-/** A chunk's row as it goes on the wire. */
+/** Converts a chunk to the object that the API returns. */
 import type { ChunkObject } from '@millrace/contracts';
 import type { ChunkRow } from '#database';
 import { toUnixSeconds } from '../http/unix-seconds.ts';

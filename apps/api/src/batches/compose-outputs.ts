@@ -1,20 +1,20 @@
 /**
- * Makes one object of the many that a finished batch's output is, where the store can do that itself: fewer objects to
- * list, copy and delete, and one address for a reader who goes around the API. Nothing waits for it: a file reads the
- * same before and after.
+ * Composes the segments of a finished batch's output into one object, where object storage can do that by itself:
+ * fewer objects to list, copy and delete, and one address for readers that do not use the API. Nothing waits for it: a
+ * file reads the same before and after.
  *
- * Compose, swap the list in one statement, delete the old objects later: whoever dies in between leaves an object that
- * the collection of garbage finds, and the next one begins anew under another key. Readers that were given the old
- * list have `graceS` to come to its end.
+ * It composes, replaces the list of segments in one statement, and deletes the old objects later. After a crash in
+ * between, garbage collection deletes the unused object, and the next run composes again under another key. Readers of
+ * the old list have `graceS` seconds to finish.
  */
 import { randomUUID } from 'node:crypto';
 import type { CompositionStore } from '#database';
-import { SegmentDamaged, type ObjectStore } from '#storage';
+import { SegmentDamaged, type ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 
 export interface ComposeOptions {
   readonly compositions: CompositionStore;
-  readonly objects: Pick<ObjectStore, 'delete'> & Required<Pick<ObjectStore, 'compose'>>;
+  readonly objects: Pick<ObjectStorage, 'delete'> & Required<Pick<ObjectStorage, 'compose'>>;
   /** Seconds for which the old objects stay. */
   readonly graceS: number;
   readonly log: Logger;
@@ -37,9 +37,9 @@ export async function composeNextFile(deps: ComposeOptions): Promise<boolean> {
       await objects.delete([key]);
     }
   } catch (error) {
-    // Whoever reads the file is told; here it must not keep the others from their turn.
+    // A reader of the file gets the error. Here it must not block the other files.
     if (!(error instanceof SegmentDamaged)) throw error;
-    log.error({ err: error, fileId }, 'a file can not be composed');
+    log.error({ err: error, fileId }, 'a file cannot be composed');
     await compositions.defer(fileId);
   }
   return true;

@@ -1,29 +1,28 @@
 /**
- * Keeps in the queue what each pool's workers begin next: chunks of the open batches, workspaces in turn. Woken when
- * a chunk is done or a batch is planned, and by a slow clock for what no one announced. Runs in one process at a
- * time, and two would do no harm.
+ * Keeps the next chunks of each pool's workers in the queue: chunks of open batches, workspaces in turn. Woken when a
+ * chunk is done or a batch is planned, and once a second. Runs in one process at a time; two would do no harm.
  */
-import type { ChunkDelivery, ChunkStore } from '#database';
+import type { QueuedChunk, ChunkQueueStore } from '#database';
 import type { Queues } from '#queues';
 import type { Logger } from '#telemetry';
 
 export interface DispatchOptions {
-  readonly chunks: ChunkStore;
+  readonly chunks: ChunkQueueStore;
   readonly queues: Queues;
   /** Chunks of one batch in the queue or running at once. */
   readonly window: number;
   readonly log: Logger;
 }
 
-/** Chunks put in the queue at once; a round goes on until nothing is left to place. */
+/** Chunks added to the queue by one statement; a run repeats it until there is nothing to add. */
 const page = 1_000;
 
-/** Chunks that wait in a pool's queue though it has no slot yet: a worker that starts finds work. */
+/** Chunks queued for a pool without a free slot, so that a worker that starts has work at once. */
 const waiting = 1;
 
-/** One round: fills every pool's room. */
+/** Fills the queue of every pool. */
 export async function dispatchChunks({ chunks, queues, window, log }: DispatchOptions): Promise<void> {
-  // Asked first: what is marked as queued while the queue is away would wait for the sweep.
+  // Checked first: chunks marked as queued while the queue is down would wait for the reconcile job.
   await queues.ping();
   for (;;) {
     const deliveries = await chunks.dispatch(window, page, waiting);
@@ -34,7 +33,7 @@ export async function dispatchChunks({ chunks, queues, window, log }: DispatchOp
 }
 
 /** Puts deliveries in the queues of their pools. */
-export async function enqueueChunks(deliveries: readonly ChunkDelivery[], queues: Queues): Promise<void> {
+export async function enqueueChunks(deliveries: readonly QueuedChunk[], queues: Queues): Promise<void> {
   const byPool = Map.groupBy(deliveries, ({ pool }) => pool);
   for (const [pool, ofPool] of byPool) {
     const jobs = ofPool.map(({ batchId, chunk, generation }) => ({

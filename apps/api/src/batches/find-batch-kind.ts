@@ -1,57 +1,55 @@
-/** Which kind a batch is of: its endpoint says so, or where that carries several its first line. */
-import {
-  endpointAt,
-  endpointsOf,
-  kindIds,
-  kindOf,
-  kindOfEndpoint,
-  taskBody,
-  tasksEndpoint,
-  type KindId,
-} from '#catalogue';
+/** Finds the kind of a batch: its endpoint determines it or, if that runs several kinds, the first line of the input. */
 import { taskRequest, type CreateBatchBody } from '@millrace/contracts';
+import { buildTaskBody, kindIds, findKind, tasksPath, type KindId } from '#catalogue';
 import type { FileStore } from '#database';
 import { InvalidInput } from '#domain';
+import { findEndpoint, openAiEndpoints } from '#openai-endpoints';
 import type { Providers } from '#providers';
-import { readSegments, type ObjectStore } from '#storage';
-import { chooseKind } from '../tasks/choose-kind.ts';
+import { readSegments, type ObjectStorage } from '#storage';
 import { toInvalidInput } from '../http/schema.pipe.ts';
+import { chooseKind } from '../tasks/choose-kind.ts';
 
 export interface FindBatchKindDeps {
-  readonly files: FileStore;
-  readonly objects: ObjectStore;
+  readonly files: Pick<FileStore, 'get' | 'listSegments'>;
+  readonly objects: ObjectStorage;
   readonly providers: Providers;
   readonly lineMaxBytes: number;
 }
 
-/** @param fileId of the input, where it did not come with the request. @throws InvalidInput, NotFound */
+/** @param fileId the input file; undefined if the lines came with the request. @throws InvalidInput, NotFound */
 export async function findBatchKind(
   workspaceId: string,
-  { endpoint, requests }: CreateBatchBody,
+  { endpoint: path, requests }: CreateBatchBody,
   fileId: string | undefined,
   deps: FindBatchKindDeps,
 ): Promise<KindId> {
-  const kind = kindOfEndpoint(endpoint);
-  if (kind) return kind;
-  const shape = endpointAt(endpoint);
-  if (!shape && endpoint !== tasksEndpoint) {
-    const known = [...new Set(kindIds.flatMap((id) => endpointsOf(kindOf(id)))), tasksEndpoint].join(', ');
-    throw new InvalidInput(`No batch runs on this endpoint. Use one of: ${known}.`, { param: 'endpoint' });
+  const endpoint = findEndpoint(path);
+  if (!endpoint && path !== tasksPath) {
+    const paths = [...openAiEndpoints.map((each) => each.path), tasksPath].join(', ');
+    throw new InvalidInput(`Batches do not support this endpoint. Use one of: ${paths}.`, {
+      param: 'endpoint',
+    });
   }
-  if (shape?.kinds.length === 1) return shape.kinds[0]!;
+  if (endpoint?.kinds.length === 1) return endpoint.kinds[0];
   const body: unknown = requests ? requests[0]!.body : await readFirstBody(workspaceId, fileId!, deps);
-  if (shape) return shape.chooseKind((body ?? {}) as Record<string, unknown>);
+  if (endpoint) return endpoint.chooseKind((body ?? {}) as Record<string, unknown>);
+  return findTaskKind(workspaceId, body, deps.providers);
+}
+
+/** @param body of a line whose endpoint is `/v1/tasks`. */
+function findTaskKind(workspaceId: string, body: unknown, providers: Providers): KindId {
   const parsed = taskRequest.safeParse(body);
   if (!parsed.success) throw toInvalidInput(parsed.error.issues[0], 'the first line: ');
-  const { kind: named, model } = parsed.data;
-  if (named === 'auto') return chooseKind(model, taskBody(parsed.data), deps.providers);
-  if (kindOf(named)) return named as KindId;
-  throw new InvalidInput(`The first line's kind is not known. Use one of: ${kindIds.join(', ')}.`, {
+  const { kind, model } = parsed.data;
+  if (kind === 'auto') return chooseKind(workspaceId, model, buildTaskBody(parsed.data), providers);
+  if (findKind(kind)) return kind as KindId;
+  throw new InvalidInput(`The first line has an unknown kind. Use one of: ${kindIds.join(', ')}.`, {
     code: 'unknown_kind',
     param: 'kind',
   });
 }
 
+/** Reads only as much of the file as its first line needs. */
 async function readFirstBody(workspaceId: string, fileId: string, deps: FindBatchKindDeps): Promise<unknown> {
   await deps.files.get(workspaceId, fileId);
   const segments = await deps.files.listSegments(workspaceId, fileId);

@@ -1,48 +1,65 @@
 /**
- * A new batch of the lines that another one's error file names. How many they are is known at once; they are read
- * by the batch's plan, in a worker: a million of them take longer than a request should.
+ * Retries the lines of a batch that did not succeed, as a new batch. Its number of lines is known from the counts of the
+ * old one. The lines are read from the error file when a worker plans the new batch: reading a million of them would take
+ * longer than a request may.
  */
-import { newId, type BatchStatus, type RetryBatchBody } from '@millrace/contracts';
-import type { BatchRow, Caller, FileStore, NewEndpoint, WebhookEndpointRow } from '#database';
+import { createId, type BatchStatus, type ErrorCode, type RetryBatchBody } from '@millrace/contracts';
+import type { BatchRow, Caller, FileStore, NewWebhookEndpoint, WebhookEndpointRow } from '#database';
 import { Conflict, NotFound } from '#domain';
 import { batchFileExpiresInS } from '../files/store-lines.ts';
-import { buildSubjectWebhook, copySubjectWebhook } from '../webhooks/manage-webhook-endpoints.ts';
+import { parseIdempotencyKey } from '../http/idempotency.ts';
+import { buildSubjectWebhook, copySubjectWebhook } from '../webhooks/subject-webhook.ts';
+import type { WebhookTools } from '../webhooks/webhook-tools.ts';
 import type { CreatedBatch } from './batch-object.ts';
-import { parseIdempotencyKey, submitBatch, type CreateBatchDeps } from './create-batch.ts';
+import { submitBatch, type SubmitBatchDeps } from './submit-batch.ts';
 
-export interface RetryBatchDeps extends CreateBatchDeps {
-  readonly files: FileStore;
+/** @throws NotFound; Conflict if the batch has not ended, or has no line to retry. */
+export type RetryBatch = (
+  caller: Pick<Caller, 'workspaceId' | 'keyId'>,
+  batchId: string,
+  body: RetryBatchBody,
+  idempotencyKey: string | undefined,
+) => Promise<CreatedBatch>;
+export const RETRY_BATCH = Symbol('retry batch');
+
+export interface RetryBatchDeps extends SubmitBatchDeps {
+  readonly files: Pick<FileStore, 'get'>;
+  readonly webhookTools: WebhookTools;
 }
 
 const retryableStatuses: readonly BatchStatus[] = ['completed', 'expired', 'cancelled'];
 
-/** @throws NotFound; Conflict where there is nothing to retry, or not yet. */
-export async function retryBatch(
-  { workspaceId, keyId }: Pick<Caller, 'workspaceId' | 'keyId'>,
-  id: string,
-  body: RetryBatchBody,
-  idempotencyKey: string | undefined,
-  deps: RetryBatchDeps,
-): Promise<CreatedBatch> {
-  const { batch: source, webhook: before } = await deps.batches.get(workspaceId, id);
-  const key = parseIdempotencyKey(idempotencyKey, { id, ...body }, 'POST /v1/batches/{id}/retry');
-  const earlier = key && (await deps.batches.findByIdempotencyKey(workspaceId, key));
-  if (earlier) return earlier;
-  assertRetryable(source);
-  const newBatchId = newId('batch');
-  const bound = await buildRetryWebhook(newBatchId, body, before, deps);
-  await assertFilesExist(source, deps.files);
+export function retryBatchWith(deps: RetryBatchDeps): RetryBatch {
+  return async ({ workspaceId, keyId }, batchId, body, idempotencyKey) => {
+    const { batch: source, webhook: previous } = await deps.batches.get(workspaceId, batchId);
+    const request = { id: batchId, ...body };
+    const idempotency = parseIdempotencyKey(idempotencyKey, request, 'POST /v1/batches/{id}/retry');
+    const existing = idempotency && (await deps.batches.findByIdempotencyKey(workspaceId, idempotency));
+    if (existing) return existing;
+    assertRetryable(source);
+    const id = createId('batch');
+    const webhook = await buildWebhook(id, body, previous, deps.webhookTools);
+    await assertFilesExist(source, deps.files);
+    const batch = {
+      ...buildRetry(id, source),
+      apiKeyId: keyId,
+      ...(webhook && { webhookEndpoint: webhook.endpoint }),
+    };
+    return submitBatch(workspaceId, batch, { idempotency, webhookSecret: webhook?.secret }, deps);
+  };
+}
+
+function buildRetry(id: string, source: BatchRow) {
   const inputFile = {
-    id: newId('file'),
+    id: createId('file'),
     purpose: 'batch' as const,
-    filename: `${id}_retry.jsonl`,
+    filename: `${source.id}_retry.jsonl`,
     segments: [],
     expiresInS: batchFileExpiresInS,
-    linesToCome: source.failed + source.canceled + source.expired,
+    expectedLines: source.failed + source.canceled + source.expired,
   };
-  const batch = {
-    id: newBatchId,
-    apiKeyId: keyId,
+  return {
+    id,
     kind: source.kind,
     input_file_id: inputFile.id,
     inputFile,
@@ -51,47 +68,43 @@ export async function retryBatch(
     metadata: source.metadata,
     output_format: source.outputFormat,
     priority: source.priority,
-    retryOf: id,
+    retryOf: source.id,
     ...(source.outputExpiresAfterS !== null && {
       output_expires_after: { anchor: 'created_at', seconds: source.outputExpiresAfterS },
     }),
-    ...(bound && { boundWebhook: bound.endpoint }),
   };
-  const created = await submitBatch(workspaceId, batch, key, deps);
-  const isNew = created.batch.id === newBatchId;
-  return { ...created, ...(isNew && bound?.secret && { webhookSecret: bound.secret }) };
 }
 
-/** Its own; or the one of the batch that it retries, unless it asks for none. */
-async function buildRetryWebhook(
+/** The webhook of the request; without one, that of the retried batch, unless the request has `webhook: null`. */
+async function buildWebhook(
   id: string,
   body: RetryBatchBody,
-  before: WebhookEndpointRow | null,
-  { webhooks }: RetryBatchDeps,
-): Promise<{ endpoint: NewEndpoint; secret?: string | undefined } | null> {
-  if (body?.webhook) return buildSubjectWebhook(id, body.webhook, webhooks);
-  if (body?.webhook === null || !before) return null;
-  return { endpoint: copySubjectWebhook(id, before, webhooks.sealer) };
+  previous: WebhookEndpointRow | null,
+  webhookTools: WebhookTools,
+): Promise<{ endpoint: NewWebhookEndpoint; secret?: string | undefined } | null> {
+  if (body?.webhook) return buildSubjectWebhook(id, body.webhook, webhookTools);
+  if (body?.webhook === null || !previous) return null;
+  return { endpoint: copySubjectWebhook(id, previous, webhookTools.sealer) };
 }
 
 function assertRetryable({ status, errorFileId }: BatchRow): void {
   if (!retryableStatuses.includes(status)) {
-    throw new Conflict(`This batch is ${status}; its failed lines can be retried once it has run.`, {
+    throw new Conflict(`This batch is ${status}. Only a batch that has run can be retried.`, {
       code: 'batch_not_retryable',
     });
   }
   if (!errorFileId) throw new Conflict('No line of this batch failed.', { code: 'nothing_to_retry' });
 }
 
-/** @throws NotFound when the input or the error file is gone. */
+/** @throws NotFound if the input or the error file was deleted or has expired. */
 async function assertFilesExist(
   { workspaceId, inputFileId, errorFileId }: BatchRow,
-  files: FileStore,
+  files: Pick<FileStore, 'get'>,
 ): Promise<void> {
-  const gone = (code: string, what: string) => (error: unknown) => {
+  const throwMissing = (code: ErrorCode, file: string) => (error: unknown) => {
     if (!(error instanceof NotFound)) throw error;
-    throw new NotFound(`The ${what} of this batch was deleted, or has expired.`, { code });
+    throw new NotFound(`The ${file} of this batch was deleted or has expired.`, { code });
   };
-  await files.get(workspaceId, errorFileId!).catch(gone('results_gone', 'error file'));
-  await files.get(workspaceId, inputFileId).catch(gone('input_file_missing', 'input file'));
+  await files.get(workspaceId, errorFileId!).catch(throwMissing('results_gone', 'error file'));
+  await files.get(workspaceId, inputFileId).catch(throwMissing('input_file_missing', 'input file'));
 }

@@ -1,24 +1,23 @@
-/** `?validate=strict`: the plan's own check of every line, made before the batch is, and answered instead of it. */
+/** `?validate=strict`: runs the plan's check of every line before the batch is created, and answers with its errors. */
 import { buffer } from 'node:stream/consumers';
 import type { KindId } from '#catalogue';
 import type { FileStore, NewFile } from '#database';
 import { checkInput, InvalidInput, InvalidLines, NotFound, type InputFile, type LineIndex } from '#domain';
 import type { Providers } from '#providers';
-import { readSegments, type ObjectStore, type Segment } from '#storage';
+import { readSegments, type ObjectStorage, type Segment } from '#storage';
+import type { BatchLimits } from './batch-limits.ts';
 
-export interface ValidateInputDeps {
+export interface ValidateInputDeps extends BatchLimits {
   readonly files: FileStore;
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
   readonly providers: Providers;
-  readonly lineMaxBytes: number;
-  readonly batchMaxLines: number;
   readonly signal: AbortSignal;
 }
 
-/** A request waits for as many lines; more are for the plan alone. */
+/** The client waits for the check. Larger files are checked by the plan only. */
 const strictMaxLines = 50_000;
 
-/** @param input a stored file's id, or a file that has no row yet. @throws InvalidLines, InvalidInput, NotFound */
+/** @param input id of a stored file, or a file without a row yet. @throws InvalidLines, InvalidInput, NotFound */
 export async function validateInput(
   workspaceId: string,
   input: string | NewFile,
@@ -29,8 +28,8 @@ export async function validateInput(
   const file = await findInputFile(workspaceId, input, deps);
   if (file.lines > strictMaxLines) {
     throw new InvalidInput(
-      `validate=strict is for files of up to ${strictMaxLines} lines; this one has ${file.lines}. Leave it out.`,
-      { code: 'too_long_for_strict', param: 'validate' },
+      `validate=strict accepts files of up to ${strictMaxLines} lines; this file has ${file.lines}. Create the batch without it.`,
+      { code: 'too_many_lines_for_strict', param: 'validate' },
     );
   }
   const rules = {
@@ -38,12 +37,12 @@ export async function validateInput(
     lineMaxBytes: deps.lineMaxBytes,
     maxLines: deps.batchMaxLines,
     route(model: string) {
-      const { provider } = deps.providers.route(model, kind);
+      const { provider } = deps.providers.route(model, kind, { workspaceId });
       return { provider: provider.id, pool: provider.pool };
     },
   };
-  const verdict = await checkInput(file, rules, null);
-  if (verdict && verdict.errors.length > 0) throw new InvalidLines(verdict.errors);
+  const checked = await checkInput(file, rules, null);
+  if (checked && checked.errors.length > 0) throw new InvalidLines(checked.errors);
 }
 
 async function findInputFile(
@@ -58,12 +57,15 @@ async function findInputFile(
   }
   const { lines } = await deps.files.get(workspaceId, input).catch((error: unknown) => {
     if (!(error instanceof NotFound)) throw error;
-    const details = { code: 'file_not_found', param: 'input_file_id' };
+    const details = { code: 'file_not_found', param: 'input_file_id' } as const;
     throw new NotFound('No such file. Upload it with purpose=batch first.', details);
   });
   const segments = await deps.files.listSegments(workspaceId, input);
   return buildInputFile(lines, await deps.files.getLineIndex(workspaceId, input), segments, deps);
 }
+
+/** Enough to detect a byte order mark. */
+const headBytes = 4;
 
 function buildInputFile(
   lines: number,
@@ -74,7 +76,7 @@ function buildInputFile(
   return {
     lines,
     lineIndex,
-    head: () => buffer(readSegments(objects, segments, { start: 0, end: 3, signal })),
+    head: () => buffer(readSegments(objects, segments, { start: 0, end: headBytes - 1, signal })),
     read: (start) => readSegments(objects, segments, { start, signal }) as AsyncIterable<Buffer>,
   };
 }

@@ -1,4 +1,4 @@
-/** A file's row as it goes on the wire. */
+/** A file as the API answers it. */
 import type { FileObject } from '@millrace/contracts';
 import type { FileRow } from '#database';
 import { toUnixSeconds } from '../http/unix-seconds.ts';

@@ -1,15 +1,41 @@
-/** The bytes of an uploaded part on their way to the store: expanded where they are gzip, capped, their faults named. */
+/** Reads an uploaded form: its parts, and a file's bytes, expanded if they are gzip and limited in size. */
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { MultipartFile } from '@fastify/multipart';
+import type { Multipart, MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
 import { Failure, InvalidInput, OverLimit } from '#domain';
+import { isCompressed } from './filename.ts';
 
-/** gzip may expand by this much beyond the first 64 MiB; honest JSONL stays far below. */
+/** Bytes that a form may contain besides its file. */
+const maxFormBytes = 2 ** 20;
+
+/** After the first 64 MiB, gzip may expand to this many times its size. Real JSONL stays far below. */
 const maxExpansion = 200;
 const expansionGraceBytes = 64 * 2 ** 20;
 
-/** Only JSONL is expanded: any other file is kept as its owner sent it. */
-export const isCompressed = (filename: string) => /\.jsonl\.gz$/i.test(filename);
+/** Refuses a body that is too long before any of it is read. @param tooLarge the error to throw. */
+export function assertFormSize(
+  request: FastifyRequest,
+  maxFileBytes: number,
+  tooLarge: (maxBytes: number) => OverLimit,
+): void {
+  const bytes = Number(request.headers['content-length'] ?? 0);
+  if (bytes > maxFileBytes + maxFormBytes) throw tooLarge(maxFileBytes);
+}
+
+/** The parts of a form with one file. @throws InvalidInput `invalid_multipart`, while the parts are read. */
+export function readForm(request: FastifyRequest, maxFileBytes: number): AsyncIterable<Multipart> {
+  const limits = { fileSize: maxFileBytes + 1, fields: 20, fieldSize: 8_192 };
+  return readParts(request.parts({ limits }));
+}
+
+async function* readParts(parts: AsyncIterable<Multipart>): AsyncGenerator<Multipart> {
+  try {
+    yield* parts;
+  } catch (error) {
+    throw toUploadFailure(error);
+  }
+}
 
 /** @throws InvalidInput `invalid_gzip`, `invalid_multipart`; OverLimit `expands_too_much`, `file_too_large`. */
 export async function* readUpload(part: MultipartFile, maxBytes: number): AsyncGenerator<Uint8Array> {
@@ -17,13 +43,13 @@ export async function* readUpload(part: MultipartFile, maxBytes: number): AsyncG
   try {
     yield* isCompressed(filename) ? gunzip(file, maxBytes) : limitBytes(file, maxBytes);
   } catch (error) {
-    // A part that was cut at the limit is no whole gzip either: the limit is what went wrong.
+    // Gzip that was cut at the limit is invalid too, but the limit is the cause.
     throw file.truncated ? fileTooLarge(maxBytes) : toUploadFailure(error);
   }
   if (file.truncated) throw fileTooLarge(maxBytes);
 }
 
-/** What gzip holds, of one member or of many. @throws InvalidInput `invalid_gzip`; OverLimit as above. */
+/** Expands gzip of one or many members. @throws InvalidInput `invalid_gzip`; OverLimit as above. */
 export async function* gunzip(source: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   try {
     yield* limitBytes(gunzipStream(source), maxBytes);
@@ -33,44 +59,47 @@ export async function* gunzip(source: Readable, maxBytes: number): AsyncGenerato
 }
 
 async function* limitBytes(source: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
-  let given = 0;
+  let bytes = 0;
   for await (const chunk of source) {
-    given += chunk.length;
-    if (given > maxBytes) throw fileTooLarge(maxBytes);
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw fileTooLarge(maxBytes);
     yield chunk;
   }
 }
 
 async function* gunzipStream(source: Readable): AsyncGenerator<Buffer> {
-  let read = 0;
-  let written = 0;
-  source.on('data', (chunk: Buffer) => (read += chunk.length));
-  // The iterator below reports what goes wrong; the callback only keeps it from being thrown.
-  const plain = pipeline(source, createGunzip(), () => undefined);
-  for await (const chunk of plain as AsyncIterable<Buffer>) {
-    written += chunk.length;
-    if (written > expansionGraceBytes && written > read * maxExpansion) {
-      throw new OverLimit(`This gzip file expands more than ${maxExpansion} times. Upload it uncompressed.`, {
-        code: 'expands_too_much',
-        param: 'file',
-      });
+  let readBytes = 0;
+  let writtenBytes = 0;
+  source.on('data', (chunk: Buffer) => (readBytes += chunk.length));
+  // The iterator below throws the error. Without the callback it would be thrown a second time, uncaught.
+  const expanded = pipeline(source, createGunzip(), () => undefined);
+  for await (const chunk of expanded as AsyncIterable<Buffer>) {
+    writtenBytes += chunk.length;
+    if (writtenBytes > expansionGraceBytes && writtenBytes > readBytes * maxExpansion) {
+      throw new OverLimit(
+        `This gzip file expands to more than ${maxExpansion} times its size. Upload it uncompressed.`,
+        {
+          code: 'expands_too_much',
+          param: 'file',
+        },
+      );
     }
     yield chunk;
   }
 }
 
 export function fileTooLarge(maxBytes: number, param = 'file'): OverLimit {
-  return new OverLimit(`The file is larger than ${maxBytes} bytes, the most that one may have. Split it.`, {
+  return new OverLimit(`The file is larger than the limit of ${maxBytes} bytes. Split it.`, {
     code: 'file_too_large',
     param,
   });
 }
 
-/** The parser's own errors say what is wrong with the form; they are the sender's, not ours. */
+/** An error of the multipart parser means that the client sent a broken form. */
 export function toUploadFailure(error: unknown): unknown {
   const { statusCode, name } = error as { statusCode?: number; name?: string };
   if (error instanceof Failure || statusCode || name === 'AbortError') return error;
-  return new InvalidInput('The multipart body is not whole, or not what its boundary says.', {
+  return new InvalidInput('The multipart body is incomplete, or does not match its boundary.', {
     code: 'invalid_multipart',
     cause: error,
   });
@@ -79,7 +108,7 @@ export function toUploadFailure(error: unknown): unknown {
 const isGzipError = (error: unknown) => (error as { code?: string }).code?.startsWith('Z_');
 
 function invalidGzip(cause: unknown): InvalidInput {
-  return new InvalidInput('This file is named .gz but is not whole, valid gzip. Compress it again.', {
+  return new InvalidInput('The file is named .gz but is not complete, valid gzip. Compress it again.', {
     code: 'invalid_gzip',
     param: 'file',
     cause,

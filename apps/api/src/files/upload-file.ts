@@ -1,20 +1,27 @@
 /**
- * An upload's way in: the parts are read as they come, the file streams (expanded, where it is gzip) to the
- * object store while its lines are counted, and only then is the file's row written.
+ * Uploads a file: reads the form's parts as they arrive, streams the file to object storage (gzip is expanded) while
+ * it counts the lines, and writes the file's row last.
  */
 import type { Multipart, MultipartFile } from '@fastify/multipart';
-import { newId, uploadFields } from '@millrace/contracts';
+import type { FastifyRequest } from 'fastify';
+import { createId, uploadFields } from '@millrace/contracts';
 import type { FileRow, FileStore } from '#database';
 import { countLines, InvalidInput, LineCounter, Unavailable } from '#domain';
-import type { ObjectStore } from '#storage';
+import type { ObjectStorage } from '#storage';
+import { createRequestAbortSignal } from '../http/client-disconnect.ts';
+import { assertFilename, expandedFilename, isJsonLines } from './filename.ts';
+import { assertFormSize, fileTooLarge, readForm, readUpload } from './read-upload.ts';
 import { fileLifetimeS } from './store-lines.ts';
-import { toUploadFailure, readUpload, isCompressed } from './read-upload.ts';
 
-export interface UploadOptions {
+/** @throws InvalidInput, OverLimit, Unavailable; then nothing of the upload is stored. */
+export type UploadFile = (workspaceId: string, request: FastifyRequest) => Promise<FileRow>;
+export const UPLOAD_FILE = Symbol('upload file');
+
+export interface UploadFileDeps {
   readonly files: FileStore;
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
+  /** Of one file, expanded if compressed. */
   readonly maxBytes: number;
-  readonly signal: AbortSignal;
 }
 
 interface StoredUpload {
@@ -25,36 +32,40 @@ interface StoredUpload {
   readonly lineIndex: Buffer;
 }
 
-/** @throws InvalidInput, OverLimit, Unavailable; nothing of the upload is left behind then. */
-export async function uploadFile(
+export function uploadFileWith(deps: UploadFileDeps): UploadFile {
+  return async (workspaceId, request) => {
+    if (!request.isMultipart()) {
+      throw new InvalidInput('Send the file as multipart/form-data, in the field `file`.', { param: 'file' });
+    }
+    assertFormSize(request, deps.maxBytes, fileTooLarge);
+    const form = readForm(request, deps.maxBytes);
+    return storeUpload(workspaceId, form, createRequestAbortSignal(request), deps);
+  };
+}
+
+async function storeUpload(
   workspaceId: string,
-  parts: AsyncIterable<Multipart>,
-  options: UploadOptions,
+  form: AsyncIterable<Multipart>,
+  signal: AbortSignal,
+  deps: UploadFileDeps,
 ): Promise<FileRow> {
   const fields = new Map<string, unknown>();
   let stored: StoredUpload | null = null;
   try {
-    for await (const part of readParts(parts)) {
+    for await (const part of form) {
       if (part.type === 'field') fields.set(part.fieldname, part.value);
       else if (part.fieldname !== 'file' || stored)
         throw new InvalidInput('Send one file, in the field `file`.', { param: 'file' });
-      else stored = await storePart(workspaceId, part, fields.get('purpose'), options);
+      else stored = await storePart(workspaceId, part, fields.get('purpose'), signal, deps);
     }
     if (!stored) throw new InvalidInput('The field `file` is missing.', { param: 'file' });
-    return await createFileRow(workspaceId, stored, fields, options.files);
+    return await createFileRow(workspaceId, stored, fields, deps.files);
   } catch (error) {
-    // Where Postgres went away while it was asked, the row may be there: its object must be too.
-    const isForgotten = stored && !(error instanceof Unavailable);
-    if (isForgotten) await options.objects.delete([stored!.key]).catch(() => undefined);
+    // If Postgres did not answer, the row may exist: then its object has to exist too.
+    if (stored && !(error instanceof Unavailable)) {
+      await deps.objects.delete([stored.key]).catch(() => undefined);
+    }
     throw error;
-  }
-}
-
-export async function* readParts(parts: AsyncIterable<Multipart>): AsyncGenerator<Multipart> {
-  try {
-    yield* parts;
-  } catch (error) {
-    throw toUploadFailure(error);
   }
 }
 
@@ -62,11 +73,12 @@ async function storePart(
   workspaceId: string,
   part: MultipartFile,
   purpose: unknown,
-  { objects, maxBytes, signal }: UploadOptions,
+  signal: AbortSignal,
+  { objects, maxBytes }: UploadFileDeps,
 ): Promise<StoredUpload> {
   const { filename } = part;
   assertFilename(filename, purpose);
-  const id = newId('file');
+  const id = createId('file');
   const key = `${workspaceId}/files/${id}.${isJsonLines(filename) ? 'jsonl' : 'bin'}`;
   const counter = new LineCounter();
   await objects.put(key, countLines(readUpload(part, maxBytes), counter), { signal });
@@ -80,6 +92,7 @@ async function createFileRow(
   files: FileStore,
 ): Promise<FileRow> {
   const { purpose, expires_after } = parseFields(fields);
+  // A form may name its purpose after the file.
   assertFilename(filename, purpose);
   return files.create(workspaceId, {
     id,
@@ -90,7 +103,7 @@ async function createFileRow(
   });
 }
 
-/** `expires_after[seconds]` and its kind are folded into one object. */
+/** `expires_after[anchor]` and `expires_after[seconds]` become one object. */
 function parseFields(fields: ReadonlyMap<string, unknown>) {
   const nested = Object.create(null) as Record<string, unknown>;
   for (const [name, value] of fields) {
@@ -103,23 +116,4 @@ function parseFields(fields: ReadonlyMap<string, unknown>) {
   const issue = parsed.error.issues[0]!;
   const param = issue.path.join('.');
   throw new InvalidInput(`'${param}': ${issue.message}.`, { param });
-}
-
-export const isJsonLines = (filename: string) => /\.jsonl(\.gz)?$/i.test(filename);
-
-/** A compressed file is kept expanded, under its name without the ending. */
-export const expandedFilename = (filename: string) =>
-  isCompressed(filename) ? filename.slice(0, -3) : filename;
-
-/** The purpose may come after the file: checked as soon as both are known. */
-export function assertFilename(filename: string, purpose: unknown, param = 'file'): void {
-  if (purpose === 'batch' && !isJsonLines(filename)) {
-    throw new InvalidInput('Invalid file format for Batch API. Must be .jsonl', {
-      code: 'invalid_file_format',
-      param,
-    });
-  }
-  if (!filename || filename.length > 255 || filename.includes('\0')) {
-    throw new InvalidInput('The file needs a name of 1 to 255 characters.', { param });
-  }
 }

@@ -1,11 +1,11 @@
-/** Health: is the process alive, and is all that it stands on. */
+/** Health checks of the process and of what it depends on, and metrics. */
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Database, WorkerStore } from '#database';
 import type { Queues } from '#queues';
-import type { ObjectStore } from '#storage';
-import { metricsText } from '#telemetry';
-import { Public } from '../access/access.guard.ts';
+import type { ObjectStorage } from '#storage';
+import { renderMetrics } from '#telemetry';
+import { Public } from '../access/decorators.ts';
 import { OBJECTS, QUEUES } from '../infrastructure/tokens.ts';
 
 interface Check {
@@ -13,12 +13,11 @@ interface Check {
   message?: string;
 }
 
-/** How long one check may take, in ms, and how long the store's (which writes) stays good. */
+/** Time limit of one check, and how long the result of the object storage check (which writes) is reused. */
 const checkMs = 2_500;
 const storeGoodMs = 5_000;
 const workerSeenS = 10;
 
-@Public()
 @Controller()
 export class HealthController {
   private objectsProbe: { at: number; check: Promise<Check> } | null = null;
@@ -27,16 +26,18 @@ export class HealthController {
     @Inject(Database) private readonly database: Database,
     @Inject(WorkerStore) private readonly workers: WorkerStore,
     @Inject(QUEUES) private readonly queues: Queues,
-    @Inject(OBJECTS) private readonly objects: ObjectStore,
+    @Inject(OBJECTS) private readonly objects: ObjectStorage,
   ) {}
 
   @Get('health/live')
+  @Public()
   live(): { status: 'ok' } {
     return { status: 'ok' };
   }
 
-  /** 503 when a request could not be served, or when workers are there but none of them takes work. */
+  /** 503 when a request could not be served, or when there are workers but none of them takes work. */
   @Get('health/ready')
+  @Public()
   async ready(@Res() reply: FastifyReply): Promise<void> {
     const [postgres, queue, store, workers] = await Promise.all([
       runCheck(() => this.database.ping()),
@@ -50,8 +51,9 @@ export class HealthController {
   }
 
   @Get('metrics')
+  @Public()
   async metrics(@Res() reply: FastifyReply): Promise<void> {
-    const { contentType, text } = await metricsText();
+    const { contentType, text } = await renderMetrics();
     await reply.header('content-type', contentType).send(text);
   }
 

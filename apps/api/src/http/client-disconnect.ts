@@ -1,23 +1,23 @@
-/** Clients that go away in the middle: what is done for them stops, and nobody calls it a fault of ours. */
+/** Abort signals for clients that disconnect: the work for them stops, and no error is logged. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { InvalidInput } from '#domain';
 
-const clientDisconnected = () => new InvalidInput('The client went away.', { code: 'request_aborted' });
+const clientDisconnected = () => new InvalidInput('The client disconnected.', { code: 'request_aborted' });
 
-/** Fires when the client goes away before its request was read to the end. */
+/** Aborts if the client disconnects before the request is read completely. */
 export function createRequestAbortSignal(request: FastifyRequest): AbortSignal {
-  const gone = new AbortController();
+  const controller = new AbortController();
   request.raw.once('close', () => {
-    if (!request.raw.complete) gone.abort(clientDisconnected());
+    if (!request.raw.complete) controller.abort(clientDisconnected());
   });
-  return gone.signal;
+  return controller.signal;
 }
 
-/** Fires when the client goes away before the answer was written to the end. */
+/** Aborts if the client disconnects before the response is written completely. */
 export function createResponseAbortSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
+  const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort(clientDisconnected());
+    if (!reply.raw.writableFinished) controller.abort(clientDisconnected());
   });
-  return gone.signal;
+  return controller.signal;
 }

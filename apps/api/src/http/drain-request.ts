@@ -1,18 +1,19 @@
-/** What to do with a body that is refused before it was read to its end. */
+/** Reads the rest of a request that is refused before its body is read completely. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** nginx's `lingering_time`: how long a refused body is still read. */
+/** How long the rest of a body is read; the default of nginx's `lingering_time`. */
 const drainTimeoutMs = 30_000;
 
 /**
- * Reads and drops the rest, for a while: a client that is cut off while it sends may never read its answer,
- * and one that sends for ever is cut off all the same.
+ * Discards the rest of the body. A client whose connection is closed while it sends may never read the response. A client
+ * that does not stop sending is disconnected after the timeout.
  */
 export function drainRequest({ raw }: FastifyRequest, reply: FastifyReply): void {
   if (raw.complete || raw.destroyed) return;
-  // Fastify asks for it after a body it gave up; Node would then reset the connection under the answer.
+  // Fastify sets `connection: close` after a body that it did not read. Node then resets the connection before the client
+  // has read the response.
   void reply.removeHeader('connection');
-  // Whatever it was piped to no longer reads, and would only fill up.
+  // The destination does not read any more: its buffer would fill up and stop the request.
   raw.unpipe();
   raw.resume();
   const timer = setTimeout(() => raw.destroy(), drainTimeoutMs);

@@ -1,4 +1,4 @@
-/** Failures as OpenAI's clients read them, `{"error":{message,type,param,code}}`, or as problem details; and headers that steer retries. */
+/** Answers errors: OpenAI's format `{"error":{message,type,param,code}}`, or problem details; with headers that control retries. */
 import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -18,7 +18,8 @@ import { findFastifyError } from './fastify-errors.ts';
 import { drainRequest } from './drain-request.ts';
 import { isNativePath, toProblemDetails } from './problem-details.ts';
 
-const types: Record<number, string> = {
+/** OpenAI's error types, by status. Any other 4xx is `invalid_request_error`, any 5xx `server_error`. */
+const types: Readonly<Record<number, string>> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
   403: 'permission_error',
@@ -59,10 +60,10 @@ export class ErrorFilter implements ExceptionFilter {
   }
 }
 
-/** The worker has logged it. */
+/** The worker has logged these. */
 const isLoggedByWorker = (error: unknown) => error instanceof ProviderFailure || error instanceof TimedOut;
 
-/** Fastify's own errors (body too large, bad JSON) carry a status of their own. */
+/** Errors of Fastify (body too large, invalid JSON) have a `statusCode`. */
 function getStatus(error: unknown): number {
   if (error instanceof InvalidInput && error.code === 'range_not_satisfiable') return 416;
   if (error instanceof Failure) return error.status;
@@ -71,6 +72,7 @@ function getStatus(error: unknown): number {
   return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? statusCode : 500;
 }
 
+/** @param status chooses the `type`, and hides what an unexpected error says from 500 on. */
 export function toWireError(error: unknown, status: number): WireError | WireLinesError {
   const type = types[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
   if (error instanceof Failure) {
@@ -82,14 +84,14 @@ export function toWireError(error: unknown, status: number): WireError | WireLin
   }
   if (status >= 500) {
     return {
-      message: 'Something went wrong here. The request id says where to look.',
+      message: 'An internal error occurred. The log has the details under the id of this request.',
       type,
       param: null,
       code: 'internal_error',
     };
   }
-  const refusal = findFastifyError(error);
-  if (refusal) return { ...refusal, type, param: null };
+  const known = findFastifyError(error);
+  if (known) return { ...known, type, param: null };
   if (error instanceof HttpException && status === 404) {
     return { message: 'No such route.', type, param: null, code: 'unknown_url' };
   }
@@ -98,8 +100,8 @@ export function toWireError(error: unknown, status: number): WireError | WireLin
 
 function buildRetryHeaders(error: unknown, status: number): Record<string, string> {
   if (status === 401) return { 'www-authenticate': 'Bearer' };
-  // Sent again it would be done again, beside the one that runs on.
+  // A retry would run a second time, beside the request that continues.
   if (status === 409 || error instanceof TimedOut) return { 'x-should-retry': 'false' };
-  const waits = error instanceof Unavailable || error instanceof OverLimit ? error.retryAfterMs : null;
-  return waits === null ? {} : { 'retry-after': String(Math.ceil(waits / 1_000)) };
+  const retryAfterMs = error instanceof Unavailable || error instanceof OverLimit ? error.retryAfterMs : null;
+  return retryAfterMs === null ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) };
 }

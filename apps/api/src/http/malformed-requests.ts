@@ -1,4 +1,4 @@
-/** Requests that end before any route or hook of ours sees them: addresses and bytes that can't be read. */
+/** Answers requests that fail before any route or hook runs: invalid URLs, and bytes that are not HTTP. */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -6,30 +6,30 @@ import type { WireError } from '@millrace/contracts';
 import { findFastifyError } from './fastify-errors.ts';
 
 const badRequest: WireError = {
-  message: 'This is not an HTTP request that can be read.',
+  message: 'The request is not valid HTTP.',
   type: 'invalid_request_error',
   param: null,
   code: 'invalid_http',
 };
 
-/** By the code of Node's parser; what is not here is a 400. */
+/** By the error code of Node's parser. Any other is a 400. */
 const statuses: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** Fastify's options for the two. */
+/** Options for Fastify. */
 export const malformedRequestHandlers = {
   frameworkErrors(
     error: Error & { statusCode?: number },
     request: FastifyRequest,
     reply: FastifyReply,
   ): void {
-    const refusal = findFastifyError(error);
+    const known = findFastifyError(error);
     void reply
       .header('x-request-id', request.id)
       .status(error.statusCode ?? 400)
-      .send({ error: { ...badRequest, ...refusal } });
+      .send({ error: { ...badRequest, ...known } });
   },
 
   clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {

@@ -1,4 +1,4 @@
-/** Nest's own messages, in the process's log. */
+/** Writes Nest's own messages to the log of the process. */
 import type { LoggerService } from '@nestjs/common';
 import type { Logger } from '#telemetry';
 

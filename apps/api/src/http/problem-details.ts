@@ -1,23 +1,12 @@
-/** The native API's errors: RFC 9457 problem details, of the same failures and codes as OpenAI's shape. */
-import type { WireError } from '@millrace/contracts';
+/** Errors of the native API: RFC 9457 problem details, with the same codes as OpenAI's error format. */
+import type { ProblemDetails, WireError } from '@millrace/contracts';
 
-/** Paths that are ours alone; all others answer as OpenAI's clients read it. */
+/** Paths of the native API. All other paths return errors in OpenAI's format. */
 const native = /^\/v1\/(tasks|workers|kinds)(?=[/?]|$)/;
 
 export const isNativePath = (url: string): boolean => native.test(url);
 
-export interface ProblemDetails {
-  type: 'about:blank';
-  title: string;
-  status: number;
-  detail: string;
-  /** The request's id. */
-  instance: string;
-  code: string | null;
-  param: string | null;
-}
-
-/** @param title the status in words, as `about:blank` wants it. */
+/** @param title reason phrase of the status, as RFC 9457 requires for `about:blank`. */
 export function toProblemDetails(
   { message, code, param }: WireError,
   status: number,

@@ -1,4 +1,4 @@
-/** Nest's Standard Schema pipe, with our own error: the field at fault and what is wrong with it. */
+/** Validates bodies and queries with Nest's Standard Schema pipe. The error names the field and what is wrong with it. */
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { InvalidInput } from '#domain';
 
@@ -7,11 +7,11 @@ interface Issue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** @param under put before the path, where what was parsed is a part of what was sent. */
-export function toInvalidInput(issue: Issue | undefined, under = ''): InvalidInput {
+/** @param paramPrefix path of the parsed value in the request, e.g. `input.`. */
+export function toInvalidInput(issue: Issue | undefined, paramPrefix = ''): InvalidInput {
   const steps = issue?.path?.map((step) => String(typeof step === 'object' ? step.key : step)) ?? [];
   const path = steps.length > 0 ? steps.join('.') : '';
-  const param = path && !topLevelFields.has(path) ? `${under}${path}` : path;
+  const param = path && !topLevelFields.has(path) ? `${paramPrefix}${path}` : path;
   return new InvalidInput(
     param ? `'${param}': ${issue!.message}.` : (issue?.message ?? 'The request is not valid.'),
     {
@@ -21,7 +21,7 @@ export function toInvalidInput(issue: Issue | undefined, under = ''): InvalidInp
   );
 }
 
-/** Fields of a kind's body that stand beside a task's input. */
+/** Fields of a kind's body that a task request has beside `input`, not in it. */
 const topLevelFields = new Set(['model', 'metadata']);
 
 export const createSchemaPipe = () =>

@@ -1,15 +1,16 @@
-/** What waits for a client to take it is our memory: a burst may wait a while, and nothing may wait for ever. */
-const burstBytes = 16 << 20;
-const restBytes = 1 << 20;
-const patienceMs = 5_000;
+/** Data that waits for a client is memory of this process: a burst may wait for some seconds, no more may wait at all. */
+const maxBurstBytes = 16 << 20;
+const maxRestBytes = 1 << 20;
+const maxBurstMs = 5_000;
 
+/** Tells when a stream or a socket has to be dropped because its client reads too slowly; it can resume. */
 export class SlowClientDetector {
-  private since: number | null = null;
+  private behindSince: number | null = null;
 
-  /** To be asked about once a second. @returns whether the client is to be dropped; it can resume. */
+  /** To be called about once a second. @param bytes that wait for the client. @returns whether to drop it. */
   isTooSlow(bytes: number, now = performance.now()): boolean {
-    if (bytes <= restBytes) this.since = null;
-    else this.since ??= now;
-    return bytes > burstBytes || (this.since !== null && now - this.since > patienceMs);
+    if (bytes <= maxRestBytes) this.behindSince = null;
+    else this.behindSince ??= now;
+    return bytes > maxBurstBytes || (this.behindSince !== null && now - this.behindSince > maxBurstMs);
   }
 }

@@ -1,42 +1,54 @@
 /**
- * Server-sent events, for those who want no library: `id` is the place in the feed that a client resumes from
- * (`Last-Event-ID`), `event` and `data` are what a socket is sent. HTML Living Standard, 9.2.
+ * The one writer of server-sent events (HTML Living Standard, 9.2): events and states of the live feed, and chat
+ * completions as they are generated. It keeps the connection alive, and drops a client that reads too slowly.
  */
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import type { Fact, LiveState } from '@millrace/contracts';
 import { SlowClientDetector } from './slow-client.ts';
 
-/** Below what proxies and our own server call idle. */
+export interface SseMessage {
+  /** Sent as JSON; a string is sent as it is and must be one line. */
+  readonly data: object | string;
+  readonly event?: string;
+  /** What the client sends back in `Last-Event-ID` when it reconnects. */
+  readonly id?: string | number | undefined;
+}
+
+export interface SseOptions {
+  /** How long a client waits before it reconnects; unset: the client decides. */
+  readonly retryMs?: number;
+}
+
+/** Shorter than the idle time-outs of common proxies (60 s) and of this server. */
 const keepAliveMs = 15_000;
-const lookEveryMs = 1_000;
+const checkEveryMs = 1_000;
 
 export class SseStream {
   private readonly body = new PassThrough();
-  private readonly clock: NodeJS.Timeout;
-  private readonly held: { stop(): void }[] = [];
+  private readonly timer: NodeJS.Timeout;
+  private readonly sources: { stop(): void }[] = [];
 
-  constructor(reply: FastifyReply) {
+  /** Starts the response. Its head, with the headers that `reply` has by now, is sent with the first message. */
+  constructor(reply: FastifyReply, { retryMs }: SseOptions = {}) {
     void reply
       .status(200)
       .header('content-type', 'text/event-stream; charset=utf-8')
       .header('cache-control', 'no-cache, no-transform')
       .header('x-content-type-options', 'nosniff')
-      // nginx would gather them otherwise.
+      // Without it nginx buffers the stream.
       .header('x-accel-buffering', 'no')
       .send(this.body);
-    // A second's pause before a client that was cut off comes back; the first bytes also send the head.
-    this.body.write('retry: 1000\n\n');
-    const backlog = new SlowClientDetector();
-    let said = performance.now();
-    this.clock = setInterval(() => {
+    if (retryMs !== undefined) this.body.write(`retry: ${retryMs}\n\n`);
+    const client = new SlowClientDetector();
+    let lastKeepAlive = performance.now();
+    this.timer = setInterval(() => {
       const now = performance.now();
-      if (backlog.isTooSlow(this.body.writableLength + reply.raw.writableLength, now)) this.cut();
-      else if (now - said > keepAliveMs) {
-        said = now;
+      if (client.isTooSlow(this.body.writableLength + reply.raw.writableLength, now)) this.drop();
+      else if (now - lastKeepAlive > keepAliveMs) {
+        lastKeepAlive = now;
         this.body.write(':\n\n');
       }
-    }, lookEveryMs);
+    }, checkEveryMs);
     reply.raw.once('close', () => this.end());
   }
 
@@ -44,44 +56,39 @@ export class SseStream {
     return !this.body.destroyed && !this.body.writableEnded;
   }
 
-  /** What feeds the stream is stopped when either side has ended it. */
-  onEnd(source: { stop(): void }): void {
-    if (this.isOpen) this.held.push(source);
+  /** Stops `source` when the stream ends, whichever side ends it. */
+  stopOnEnd(source: { stop(): void }): void {
+    if (this.isOpen) this.sources.push(source);
     else source.stop();
   }
 
-  /** @returns settles when the client has taken enough for more. */
-  sendEvent(fact: Fact): Promise<void> | void {
+  /** @returns a promise when the client is behind: it settles when the client can take more. */
+  send(message: SseMessage): Promise<void> | void {
     if (!this.isOpen) return;
-    if (!this.write(fact.position, fact.type, fact)) return this.drained();
+    if (!this.body.write(format(message))) return this.waitForDrain();
   }
 
-  /** Left out while the client is behind: the next one says more. @param position of the feed that it includes. */
-  sendState(state: LiveState, position?: number): void {
-    if (this.isOpen && !this.body.writableNeedDrain) this.write(position, 'state', state);
+  /** Leaves the message out while the client is behind: for a state that the next one replaces. */
+  sendUnlessBehind(message: SseMessage): void {
+    if (this.isOpen && !this.body.writableNeedDrain) this.body.write(format(message));
   }
 
   end(): void {
-    this.stopAll();
+    this.stopSources();
     this.body.end();
   }
 
-  private cut(): void {
-    this.stopAll();
+  private drop(): void {
+    this.stopSources();
     this.body.destroy();
   }
 
-  private stopAll(): void {
-    clearInterval(this.clock);
-    for (const source of this.held.splice(0)) source.stop();
+  private stopSources(): void {
+    clearInterval(this.timer);
+    for (const source of this.sources.splice(0)) source.stop();
   }
 
-  private write(id: number | undefined, event: string, data: unknown): boolean {
-    const head = id === undefined ? '' : `id: ${id}\n`;
-    return this.body.write(`${head}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
-  }
-
-  private drained(): Promise<void> {
+  private waitForDrain(): Promise<void> {
     return new Promise((resolve) => {
       const settle = () => {
         this.body.off('drain', settle).off('close', settle);
@@ -90,4 +97,10 @@ export class SseStream {
       this.body.once('drain', settle).once('close', settle);
     });
   }
+}
+
+function format({ data, event, id }: SseMessage): string {
+  const idLine = id === undefined ? '' : `id: ${id}\n`;
+  const eventLine = event === undefined ? '' : `event: ${event}\n`;
+  return `${idLine}${eventLine}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
 }

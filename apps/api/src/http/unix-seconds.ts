@@ -1,4 +1,4 @@
-/** Unix seconds, as every time on the wire is. */
+/** Converts a time to Unix seconds, the format of every time in responses. */
 export function toUnixSeconds(time: Date): number;
 export function toUnixSeconds(time: Date | null): number | null;
 export function toUnixSeconds(time: Date | null): number | null {

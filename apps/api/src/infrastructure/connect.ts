@@ -1,24 +1,22 @@
-/** What the API stands on, connected before Nest starts and closed after it has stopped. */
-import { modelOptions, providerOptions, storeOptions, type AppConfig } from '#config';
+/** Connects the resources that all features share, and closes them. */
+import { buildModelOptions, buildProviderOptions, buildObjectStorageOptions, type AppConfig } from '#config';
 import { Database } from '#database';
-import { allowedHosts, createOutbound } from '#outbound';
+import { parseAllowedHosts, createOutbound } from '#outbound';
 import { createProviders, type Providers } from '#providers';
 import { connectQueues, type Queues } from '#queues';
 import { connectBus, type Bus } from '#realtime';
-import { createStore, type ObjectStore } from '#storage';
+import { createObjectStorage, type ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import { createSealer } from '#webhooks';
-import type { WebhookTools } from '../webhooks/manage-webhook-endpoints.ts';
+import type { WebhookTools } from '../webhooks/webhook-tools.ts';
 
 export interface Infrastructure {
-  readonly config: AppConfig;
-  readonly log: Logger;
   readonly database: Database;
   readonly queues: Queues;
   readonly bus: Bus;
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
   readonly webhookTools: WebhookTools;
-  /** For what they serve alone: no model is loaded in this process. */
+  /** Tells which models and kinds are served. This process loads no model. */
   readonly providers: Providers;
   close(): Promise<void>;
 }
@@ -33,22 +31,20 @@ export async function connectInfrastructure(config: AppConfig, log: Logger): Pro
   const backend = { kind: config.queueBackend, url: config.REDIS_URL ?? url };
   const bus = await connectBus(backend, { log });
   const queues = connectQueues({ backend: { ...backend, poolMax: 2 }, log });
-  const objects = await createStore(storeOptions(config));
+  const objects = await createObjectStorage(buildObjectStorageOptions(config));
   const outbound = createOutbound({
     schemes: ['https'],
     ports: [443],
-    allowHosts: allowedHosts(config.MILLRACE_WEBHOOK_ALLOW_HOSTS),
+    allowHosts: parseAllowedHosts(config.MILLRACE_WEBHOOK_ALLOW_HOSTS),
   });
   const webhookTools = { outbound, sealer: createSealer(config.MILLRACE_SECRET) };
   return {
-    config,
-    log,
     database,
     queues,
     bus,
     objects,
     webhookTools,
-    providers: createProviders({ ...modelOptions(config), ...providerOptions(config) }),
+    providers: createProviders({ ...buildModelOptions(config), ...buildProviderOptions(config) }),
     async close() {
       await Promise.allSettled([outbound.close(), bus.close(), queues.close(), objects.close()]);
       await database.close();

@@ -1,9 +1,9 @@
-/** Names under which Nest injects what is not a class of ours. */
+/** Injection tokens of what is not a class of ours; `InfrastructureModule` provides them. */
 export const CONFIG = Symbol('config');
-export const OBJECTS = Symbol('object store');
+export const LOGGER = Symbol('logger');
+export const OBJECTS = Symbol('objects');
 export const QUEUES = Symbol('queues');
 export const BUS = Symbol('bus');
-/** The guarded way out, and the seal of secrets. */
-export const WEBHOOK_TOOLS = Symbol('webhooks');
-export const LOGGER = Symbol('logger');
 export const PROVIDERS = Symbol('providers');
+/** Sends to webhook endpoints, and seals their secrets. */
+export const WEBHOOK_TOOLS = Symbol('webhook tools');

@@ -1,29 +1,29 @@
-/** Sockets that take less than they are sent are dropped. */
+/** Drops sockets whose clients read too slowly. */
 import type { Logger } from '#telemetry';
 import { SlowClientDetector } from '../http/slow-client.ts';
 import type { LiveServer, LiveSocket } from './rooms.ts';
 
-const lookEveryMs = 1_000;
+const checkEveryMs = 1_000;
 
-/** Engine.IO's connection: packets that wait for the transport, and bytes that wait in the WebSocket. */
+/** The part of Engine.IO's connection that holds waiting data: packets for the transport, bytes in the WebSocket. */
 interface Connection {
   readonly writeBuffer: readonly { readonly data?: unknown }[];
   readonly transport: { readonly socket?: { readonly bufferedAmount: number; terminate(): void } };
 }
 
-/** @returns stops looking. */
+/** @returns stops the checks. */
 export function dropSlowSockets(server: LiveServer, log: Logger): () => void {
-  const backlogs = new WeakMap<LiveSocket, SlowClientDetector>();
-  const clock = setInterval(() => {
+  const detectors = new WeakMap<LiveSocket, SlowClientDetector>();
+  const timer = setInterval(() => {
     for (const socket of server.sockets.sockets.values()) {
-      const backlog = backlogs.get(socket) ?? new SlowClientDetector();
-      backlogs.set(socket, backlog);
-      if (!backlog.isTooSlow(countWaitingBytes(socket))) continue;
-      log.info({ socket: socket.id }, 'a socket that took too little was dropped; it can resume');
+      const client = detectors.get(socket) ?? new SlowClientDetector();
+      detectors.set(socket, client);
+      if (!client.isTooSlow(countWaitingBytes(socket))) continue;
+      log.info({ socket: socket.id }, 'dropped a socket whose client read too slowly; it can resume');
       drop(socket);
     }
-  }, lookEveryMs);
-  return () => clearInterval(clock);
+  }, checkEveryMs);
+  return () => clearInterval(timer);
 }
 
 const getConnection = (socket: LiveSocket) => socket.conn as unknown as Connection;
@@ -35,7 +35,7 @@ function countWaitingBytes(socket: LiveSocket): number {
   return bytes;
 }
 
-/** A good-bye would wait behind all that the client has not taken. */
+/** Cuts the connection: a closing packet would wait behind the data that the client does not read. */
 function drop(socket: LiveSocket): void {
   const { transport } = getConnection(socket);
   if (transport.socket) transport.socket.terminate();

@@ -1,15 +1,17 @@
-/** The event streams that are open in this process: how many one workspace may have, and what ends them. */
+/** The event streams that are open in this process: limits them per workspace, and ends them with their API key. */
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller } from '#database';
+import type { EventObject, LiveState } from '@millrace/contracts';
 import { OverLimit } from '#domain';
-import { parseBearerKey } from '../access/access.guard.ts';
-import { AUTHENTICATE, type Authenticate } from '../access/authenticate.ts';
-import { SseStream } from '../http/sse-stream.ts';
+import { AUTHENTICATE, parseBearerKey, type Authenticate } from '../access/authenticate.ts';
+import type { Caller } from '../access/caller.ts';
+import { SseStream, type SseMessage } from '../http/sse-stream.ts';
 import { LiveFeed } from './live-feed.ts';
 
-/** Open at once for one workspace; a page needs one. */
+/** Open at once in one workspace; a page needs one. */
 const maxStreams = 200;
+/** How long a client that lost its connection waits before it comes back. */
+const retryMs = 1_000;
 
 @Injectable()
 export class EventStreams {
@@ -20,7 +22,7 @@ export class EventStreams {
     @Inject(AUTHENTICATE) private readonly authenticate: Authenticate,
   ) {}
 
-  /** Starts the answer. The stream ends when either side closes it, or its key is revoked. @throws OverLimit */
+  /** Starts the response. The stream ends when either side closes it, or the key is revoked. @throws OverLimit */
   open(request: FastifyRequest, reply: FastifyReply, { workspaceId, keyId }: Caller): SseStream {
     const count = this.counts.get(workspaceId) ?? 0;
     if (count >= maxStreams) {
@@ -31,20 +33,34 @@ export class EventStreams {
       });
     }
     this.counts.set(workspaceId, count + 1);
-    const stream = new SseStream(reply);
+    const stream = new SseStream(reply, { retryMs });
     const stop = this.live.addConnection({
       keyId,
       reauthenticate: () => this.authenticate(parseBearerKey(request)),
       end: () => stream.end(),
     });
-    stream.onEnd({ stop });
-    stream.onEnd({ stop: () => this.closed(workspaceId) });
+    stream.stopOnEnd({ stop });
+    stream.stopOnEnd({ stop: () => this.release(workspaceId) });
     return stream;
   }
 
-  private closed(workspaceId: string): void {
+  private release(workspaceId: string): void {
     const left = this.counts.get(workspaceId)! - 1;
     if (left > 0) this.counts.set(workspaceId, left);
     else this.counts.delete(workspaceId);
   }
 }
+
+/** An event as a socket gets it; a client resumes from its position in the feed. */
+export const toEventMessage = (event: EventObject): SseMessage => ({
+  id: event.position,
+  event: event.type,
+  data: event,
+});
+
+/** @param position of the feed that the state includes. */
+export const toStateMessage = (state: LiveState, position?: number): SseMessage => ({
+  id: position,
+  event: 'state',
+  data: state,
+});

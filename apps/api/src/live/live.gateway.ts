@@ -1,5 +1,5 @@
-/** The sockets' edge: lets a key in, and lets it follow what its own workspace has. */
-import { Inject, type OnModuleDestroy } from '@nestjs/common';
+/** Socket.IO: authenticates a socket when it connects, and answers `subscribe` and `unsubscribe`. */
+import { Inject, UseFilters, type OnModuleDestroy } from '@nestjs/common';
 import {
   ConnectedSocket,
   MessageBody,
@@ -9,29 +9,27 @@ import {
   type OnGatewayDisconnect,
   type OnGatewayInit,
 } from '@nestjs/websockets';
-import { subscribeMessage, type Fact, type SubscribeAck } from '@millrace/contracts';
-import { Failure } from '#domain';
+import { subscribeMessage, type SubscribeAck } from '@millrace/contracts';
 import type { Logger } from '#telemetry';
 import { AUTHENTICATE, type Authenticate } from '../access/authenticate.ts';
+import { assertPermission } from '../access/caller.ts';
+import { Requires } from '../access/decorators.ts';
 import { LOGGER } from '../infrastructure/tokens.ts';
-import { LiveFeed, type Following } from './live-feed.ts';
-import { READ_SUBJECT, type ReadSubject } from './read-subject.ts';
-import {
-  eventsRoom,
-  subjectRoom,
-  workersRoom,
-  workspaceRoom,
-  type LiveServer,
-  type LiveSocket,
-} from './rooms.ts';
 import { dropSlowSockets } from './drop-slow-sockets.ts';
-import { READ_WORKERS, WorkerRooms, type ReadWorkers } from './worker-rooms.ts';
+import { LiveFeed } from './live-feed.ts';
+import { READ_SUBJECT, type ReadSubject } from './read-subject.ts';
+import { READ_WORKERS, type ReadWorkers } from './read-workers.ts';
+import { eventsRoom, workspaceRoom, type LiveServer, type LiveSocket } from './rooms.ts';
+import { buildRefusal, SocketErrorFilter, toSocketError } from './socket-error.filter.ts';
+import { SubjectRooms } from './subject-rooms.ts';
+import { WorkerRooms } from './worker-rooms.ts';
 
 const maxSubjects = 100;
 const messagesPerSecond = 50;
-const known = new Set(['subscribe', 'unsubscribe']);
+const messageNames = new Set(['subscribe', 'unsubscribe']);
 
 @WebSocketGateway()
+@UseFilters(SocketErrorFilter)
 export class LiveGateway
   implements
     OnGatewayInit<LiveServer>,
@@ -39,12 +37,10 @@ export class LiveGateway
     OnGatewayDisconnect<LiveSocket>,
     OnModuleDestroy
 {
-  private server: LiveServer;
+  server: LiveServer;
+  private subjects: SubjectRooms;
   private workers: WorkerRooms;
   private stopDropping = () => {};
-  /** The feeds of workspaces that have a socket here, each told to all of its rooms at once. */
-  private readonly feeds = new Map<string, Promise<Following>>();
-  private readonly states = new Map<string, () => void>();
 
   constructor(
     @Inject(AUTHENTICATE) private readonly authenticate: Authenticate,
@@ -57,14 +53,18 @@ export class LiveGateway
   afterInit(server: LiveServer): void {
     this.server = server;
     server.use((socket, next) => {
-      this.admit(socket).then(
+      this.authenticateSocket(socket).then(
         () => next(),
-        (error: unknown) => next(this.refusal(error)),
+        (error: unknown) => next(this.toConnectError(error)),
       );
     });
-    server.sockets.adapter.on('delete-room', (room: string) => this.emptied(room));
-    this.stopDropping = dropSlowSockets(server, this.log);
+    this.subjects = new SubjectRooms(server, this.live);
     this.workers = new WorkerRooms(server, this.readWorkers, this.log);
+    server.sockets.adapter.on('delete-room', (room: string) => {
+      this.subjects.close(room);
+      this.workers.close(room);
+    });
+    this.stopDropping = dropSlowSockets(server, this.log);
   }
 
   onModuleDestroy(): void {
@@ -73,24 +73,24 @@ export class LiveGateway
   }
 
   handleConnection(socket: LiveSocket): void {
-    const { workspaceId, keyId } = socket.data;
+    const { workspaceId, keyId } = socket.data.caller;
     void socket.join(workspaceRoom(workspaceId));
-    const left = this.live.addConnection({
+    const remove = this.live.addConnection({
       keyId,
-      reauthenticate: () => this.admit(socket),
+      reauthenticate: () => this.authenticateSocket(socket),
       end: () => socket.disconnect(true),
     });
-    socket.once('disconnect', left);
+    socket.once('disconnect', remove);
     socket.use((packet, next) => {
-      const [event, ...parts] = packet as [string, ...unknown[]];
-      const ack = parts.at(-1) as ((answer: SubscribeAck) => void) | undefined;
+      const [event, ...args] = packet as [string, ...unknown[]];
+      const answer = args.at(-1) as ((ack: SubscribeAck) => void) | undefined;
       if (!takeMessageBudget(socket)) {
-        // A client that floods gets nothing out of an answer either.
+        // A client that floods the server would not read an answer.
         socket.disconnect(true);
-      } else if (known.has(event)) {
+      } else if (messageNames.has(event)) {
         next();
-      } else if (typeof ack === 'function') {
-        ack(buildRefusal('unknown_message', 'Messages are `subscribe` and `unsubscribe`.'));
+      } else if (typeof answer === 'function') {
+        answer(buildRefusal('unknown_message', 'Messages are `subscribe` and `unsubscribe`.'));
       }
     });
   }
@@ -100,6 +100,7 @@ export class LiveGateway
   }
 
   @Message('subscribe')
+  @Requires('events:read')
   async subscribe(
     @ConnectedSocket() socket: LiveSocket,
     @MessageBody() body: unknown,
@@ -111,69 +112,70 @@ export class LiveGateway
         'Send `{ "batch": "batch_…" }`, `{ "task": "task_…" }`, `{ "workspace": true }` or `{ "workers": true }`.',
       );
     }
-    try {
-      if ('workers' in message.data) return { ok: true, state: await this.workers.enter(socket) };
-      return 'workspace' in message.data
-        ? await this.followWorkspace(socket, message.data.after ?? null)
-        : await this.followSubject(socket, getSubjectId(message.data));
-    } catch (error) {
-      const { message: text, data } = this.refusal(error);
-      return buildRefusal(data.code, text);
+    if ('workers' in message.data) {
+      assertPermission(socket.data.caller, 'workers:read');
+      return { ok: true, state: await this.workers.enter(socket) };
     }
+    return 'workspace' in message.data
+      ? this.followWorkspace(socket, message.data.after ?? null)
+      : this.followSubject(socket, getSubjectId(message.data));
   }
 
   @Message('unsubscribe')
+  @Requires('events:read')
   unsubscribe(@ConnectedSocket() socket: LiveSocket, @MessageBody() body: unknown): void {
     const message = subscribeMessage.safeParse(body);
     if (!message.success) return;
     if ('workspace' in message.data) {
       socket.data.events?.stop();
       socket.data.events = null;
-      void socket.leave(eventsRoom(socket.data.workspaceId));
+      void socket.leave(eventsRoom(socket.data.caller.workspaceId));
     } else if ('workers' in message.data) {
-      void socket.leave(workersRoom(socket.data.workspaceId));
-    } else this.leave(socket, getSubjectId(message.data));
+      this.workers.leave(socket);
+    } else this.subjects.leave(socket, getSubjectId(message.data));
   }
 
   /**
-   * Nothing may reach a stranger, so whether the subject is the caller's is asked before its room is entered; and no
-   * change may fall between the state and what follows it, so the state is read after.
+   * First checks that the subject is the caller's, then enters its room, then reads the state: so no other workspace
+   * gets anything, and no change between the state and the first update is missed.
    */
   private async followSubject(socket: LiveSocket, id: string): Promise<SubscribeAck> {
-    const { workspaceId, subjects } = socket.data;
+    const { subjects, caller } = socket.data;
+    const { workspaceId } = caller;
     const isNew = !subjects.has(id);
     if (isNew && subjects.size >= maxSubjects) {
       return buildRefusal(
         'too_many_subscriptions',
-        `A connection follows ${maxSubjects} batches and tasks at most.`,
+        `A connection can follow at most ${maxSubjects} batches and tasks.`,
       );
     }
     subjects.add(id);
     try {
       if (await this.readSubject(workspaceId, id)) {
-        await this.followFeed(workspaceId);
-        this.enter(socket, id);
+        await this.subjects.followFeed(workspaceId);
+        this.subjects.enter(socket, id);
         const state = await this.readSubject(workspaceId, id);
         if (state) return { ok: true, state };
       }
-      this.leave(socket, id);
+      this.subjects.leave(socket, id);
       return buildRefusal('not_found', 'No such batch or task.');
     } catch (error) {
-      if (isNew) this.leave(socket, id);
+      if (isNew) this.subjects.leave(socket, id);
       throw error;
     }
   }
 
-  /** A socket that resumes is sent what it missed before it joins the others, so that all stays in order. */
+  /** A socket that resumes gets the events that it missed before it joins the others, so that they stay in order. */
   private async followWorkspace(socket: LiveSocket, after: number | null): Promise<SubscribeAck> {
     const { data } = socket;
+    const { workspaceId } = data.caller;
     data.events?.stop();
-    const room = eventsRoom(data.workspaceId);
-    // Whoever is in this room is told by itself, and not with the rooms of its subjects again.
+    const room = eventsRoom(workspaceId);
+    // A socket in this room gets each event here, and not a second time in the room of its subject.
     void socket.join(room);
     try {
-      const following = await this.live.followEvents(data.workspaceId, after, (fact) => {
-        socket.emit('fact', fact);
+      const following = await this.live.followEvents(workspaceId, after, (event) => {
+        socket.emit('event', event);
       });
       data.events = following;
       if (!socket.connected) following.stop();
@@ -184,79 +186,24 @@ export class LiveGateway
     }
   }
 
-  private enter(socket: LiveSocket, id: string): void {
-    const room = subjectRoom(id);
-    if (!socket.connected) return;
-    if (!this.states.has(id)) {
-      const { workspaceId } = socket.data;
-      // Volatile: a client that is slow to take it gets the next one instead.
-      const tell = this.live.followState(workspaceId, id, (state) => {
-        this.server.to(room).volatile.emit('state', state);
-      });
-      this.states.set(id, tell);
-    }
-    void socket.join(room);
-  }
-
-  private leave(socket: LiveSocket, id: string): void {
-    socket.data.subjects.delete(id);
-    void socket.leave(subjectRoom(id));
-  }
-
-  /** Settles when facts stamped from now on will reach the rooms of their subjects. */
-  private async followFeed(workspaceId: string): Promise<void> {
-    let following = this.feeds.get(workspaceId);
-    if (!following) {
-      following = this.live.followEvents(workspaceId, null, (fact: Fact) => {
-        this.server.to(subjectRoom(fact.subject)).except(eventsRoom(workspaceId)).emit('fact', fact);
-      });
-      this.feeds.set(workspaceId, following);
-      following.catch(() => this.feeds.delete(workspaceId));
-    }
-    await following;
-  }
-
-  private emptied(room: string): void {
-    const [kind, id = ''] = room.split(':', 2);
-    if (room === subjectRoom(id)) {
-      this.states.get(id)?.();
-      this.states.delete(id);
-    } else if (kind === 'workspace') {
-      void this.feeds
-        .get(id)
-        ?.then((following) => following.stop())
-        .catch(() => undefined);
-      this.feeds.delete(id);
-    } else this.workers.emptied(room);
-  }
-
   /** @throws Unauthenticated, or Unavailable when the key could not be looked up. */
-  private async admit(socket: LiveSocket): Promise<void> {
+  private async authenticateSocket(socket: LiveSocket): Promise<void> {
     const { apiKey } = socket.handshake.auth as { apiKey?: unknown };
-    const caller = await this.authenticate(typeof apiKey === 'string' ? apiKey : '');
-    Object.assign(socket.data, caller);
+    socket.data.caller = await this.authenticate(typeof apiKey === 'string' ? apiKey : '');
     socket.data.subjects ??= new Set();
   }
 
-  /** What a client may know of an error; Socket.IO hands `data` on to its `connect_error`. */
-  private refusal(error: unknown): Error & { data: { code: string } } {
-    if (error instanceof Failure)
-      return Object.assign(new Error(error.message), { data: { code: error.code } });
-    this.log.error({ err: error }, 'a socket request failed');
-    return Object.assign(new Error('The server failed. Try again shortly.'), {
-      data: { code: 'server_error' },
-    });
+  /** Socket.IO passes `data` to the client's `connect_error`. */
+  private toConnectError(error: unknown): Error & { data: { code: string } } {
+    const { code, message } = toSocketError(error, this.log);
+    return Object.assign(new Error(message), { data: { code } });
   }
 }
 
 const getSubjectId = (message: { batch: string } | { task: string }) =>
   'batch' in message ? message.batch : message.task;
 
-function buildRefusal(code: string, message: string): SubscribeAck {
-  return { ok: false, error: { code, message } };
-}
-
-/** @returns whether the socket may still speak in this second. */
+/** @returns whether the socket may send another message in this second. */
 function takeMessageBudget({ data }: LiveSocket): boolean {
   const now = performance.now();
   if (!data.budget || now > data.budget.until) data.budget = { left: messagesPerSecond, until: now + 1_000 };

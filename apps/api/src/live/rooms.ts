@@ -1,30 +1,30 @@
-/** Rooms have names that only the server makes, and the types of what a socket carries. */
+/** The names of Socket.IO's rooms, which only the server chooses, and the types of a socket's data. */
 import type { Server, Socket } from 'socket.io';
 import type { ClientToServer, ServerToClient } from '@millrace/contracts';
-import type { Caller } from '#database';
-import type { Following } from './live-feed.ts';
+import { hasPermission, type Caller } from '../access/caller.ts';
+import type { Following } from './followed-feeds.ts';
 
+/** Sockets that follow a batch or a task. */
 export const subjectRoom = (id: string) => `subject:${id}`;
-/** Sockets that follow every fact of their workspace. */
-export const eventsRoom = (workspaceId: string) => `facts:${workspaceId}`;
-/** Every socket of a workspace: as long as one is there, its feed is followed. */
+/** Sockets that follow every event of their workspace. */
+export const eventsRoom = (workspaceId: string) => `events:${workspaceId}`;
+/** Every socket of a workspace: while it is not empty, this process follows the workspace's feed. */
 export const workspaceRoom = (workspaceId: string) => `workspace:${workspaceId}`;
 
-/** Sockets of a workspace that follow the workers. */
-export const workersRoom = (workspaceId: string) => `workers:${workspaceId}`;
+/** Sockets that follow the workers: one room for each different view of them. */
+export const workersRoom = (viewer: Viewer) =>
+  hasPermission(viewer, 'workers:inspect') ? 'workers:of:*' : `workers:of:${viewer.workspaceId}`;
 
-/** Of whom it depends how much of the workers is shown. */
-export type Viewer = Pick<Caller, 'workspaceId' | 'operatesInstance'>;
+/** Decides how much of the workers is shown. */
+export type Viewer = Pick<Caller, 'workspaceId' | 'scopes'>;
 
-export interface SocketData extends Viewer {
-  workspaceId: string;
-  operatesInstance: boolean;
-  keyId: string;
-  /** Batches and tasks subscribed to, those being looked up included. */
+export interface SocketData {
+  caller: Caller;
+  /** Batches and tasks that the socket follows, those being looked up included. */
   subjects: Set<string>;
-  /** The workspace's facts, where they are followed. */
+  /** The workspace's events, if the socket follows them. */
   events: Following | null;
-  /** Messages still allowed in this second. */
+  /** Messages that the socket may still send in this second. */
   budget: { left: number; until: number };
 }
 

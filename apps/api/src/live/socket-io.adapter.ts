@@ -1,17 +1,17 @@
-/** Socket.IO on the API's own port: who may connect, and how much one frame may hold. */
+/** Socket.IO on the API's port: which origins may connect, and the largest frame. */
 import type { IncomingMessage } from 'node:http';
 import type { INestApplicationContext } from '@nestjs/common';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 
-// Nest brings a Socket.IO of its own, so its types are taken from Nest.
+// Nest has its own copy of Socket.IO, so these types come from Nest.
 type Options = NonNullable<Parameters<IoAdapter['createIOServer']>[1]>;
 type Server = ReturnType<IoAdapter['createIOServer']>;
 
-/** What a client has to say is an id; a larger frame ends the connection. */
+/** A client only sends ids. A larger frame ends the connection. */
 const frameBytes = 64 * 1024;
 
 export class SocketIoAdapter extends IoAdapter {
-  /** @param origins from which pages may connect, beside the API's own; `*` for all. */
+  /** @param origins whose pages may connect, besides the API's own; `*` for all. */
   constructor(
     app: INestApplicationContext,
     private readonly origins: readonly string[],
@@ -26,13 +26,13 @@ export class SocketIoAdapter extends IoAdapter {
       maxHttpBufferSize: frameBytes,
       connectTimeout: 10_000,
       cors: { origin: this.origins.includes('*') ? '*' : [...this.origins] },
-      // CORS does not hold for WebSockets: a page of any origin may open one, so the server has to look.
+      // Browsers do not apply CORS to WebSockets: a page of any origin can open one, so the server checks it.
       allowRequest: (request, answer) => answer(null, isAllowed(request, this.origins)),
     } satisfies Partial<Options> as Options);
   }
 }
 
-/** No Origin: not a browser. Otherwise the page must be ours or of a configured origin. */
+/** A request without `Origin` does not come from a browser. A page must be of the API's or a configured origin. */
 function isAllowed({ headers: { origin, host } }: IncomingMessage, origins: readonly string[]): boolean {
   if (origin === undefined || origins.includes('*') || origins.includes(origin)) return true;
   return URL.canParse(origin) && new URL(origin).host === host;

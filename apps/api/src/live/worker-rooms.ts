@@ -1,22 +1,19 @@
 /**
- * The rooms of those who follow the workers, one a workspace, because of what runs each sees its own. Workers beat every
- * two seconds and announce nothing, so while somebody is in a room here they are looked at, for all rooms at once.
+ * The rooms of the sockets that follow the workers. Workers publish nothing when their state changes (they send a
+ * heartbeat every two seconds), so while a room here has a socket the workers are read once a second for all rooms.
  */
 import type { WorkersState } from '@millrace/contracts';
 import type { Logger } from '#telemetry';
+import type { ReadWorkers } from './read-workers.ts';
 import { workersRoom, type LiveServer, type LiveSocket, type Viewer } from './rooms.ts';
 
-/** Reads them once. @returns what each viewer is shown of them. */
-export type ReadWorkers = () => Promise<(viewer: Viewer) => WorkersState>;
-export const READ_WORKERS = Symbol('read workers');
-
-const lookEveryMs = 1_000;
+const readEveryMs = 1_000;
 
 export class WorkerRooms {
-  /** Who looks into each room, and what was told there last. */
-  private readonly rooms = new Map<string, { readonly viewer: Viewer; told: string }>();
-  private clock: NodeJS.Timeout | undefined;
-  private looking = false;
+  /** Who looks into each room, and the state that was last sent there. */
+  private readonly rooms = new Map<string, { readonly viewer: Viewer; sent: string }>();
+  private timer: NodeJS.Timeout | undefined;
+  private isReading = false;
 
   constructor(
     private readonly server: LiveServer,
@@ -24,45 +21,50 @@ export class WorkerRooms {
     private readonly log: Logger,
   ) {}
 
-  /** @returns the state, read after the room was entered: nothing falls in between. @throws Unavailable */
+  /** @returns the state, read after the socket is in its room, so that no change is missed. @throws Unavailable */
   async enter(socket: LiveSocket): Promise<WorkersState> {
-    const { workspaceId, operatesInstance } = socket.data;
-    const room = workersRoom(workspaceId);
+    const { workspaceId, scopes } = socket.data.caller;
+    const viewer = { workspaceId, scopes };
+    const room = workersRoom(viewer);
     if (socket.connected) {
-      if (!this.rooms.has(room))
-        this.rooms.set(room, { viewer: { workspaceId, operatesInstance }, told: '' });
-      this.clock ??= setInterval(() => void this.look(), lookEveryMs);
+      if (!this.rooms.has(room)) this.rooms.set(room, { viewer, sent: '' });
+      this.timer ??= setInterval(() => void this.readAndSend(), readEveryMs);
       void socket.join(room);
     }
-    return (await this.read())(socket.data);
+    return (await this.read())(viewer);
   }
 
-  emptied(room: string): void {
+  leave(socket: LiveSocket): void {
+    void socket.leave(workersRoom(socket.data.caller));
+  }
+
+  /** Called when a room is empty. */
+  close(room: string): void {
     if (this.rooms.delete(room) && this.rooms.size === 0) this.stop();
   }
 
   stop(): void {
-    clearInterval(this.clock);
-    this.clock = undefined;
+    clearInterval(this.timer);
+    this.timer = undefined;
   }
 
-  /** Volatile: a client that is slow to take it gets the next one instead. */
-  private async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
+  /** Volatile: a slow client gets the next state instead. */
+  private async readAndSend(): Promise<void> {
+    if (this.isReading) return;
+    this.isReading = true;
     try {
-      const shownTo = await this.read();
+      const buildState = await this.read();
       for (const [name, room] of this.rooms) {
-        const state = shownTo(room.viewer);
+        const state = buildState(room.viewer);
         const text = JSON.stringify(state.data);
-        if (text === room.told) continue;
-        room.told = text;
+        if (text === room.sent) continue;
+        room.sent = text;
         this.server.to(name).volatile.emit('state', state);
       }
     } catch (error) {
-      this.log.warn({ err: error }, 'the workers could not be read for those who follow them');
+      this.log.warn({ err: error }, 'could not read the workers for the sockets that follow them');
     } finally {
-      this.looking = false;
+      this.isReading = false;
     }
   }
 }

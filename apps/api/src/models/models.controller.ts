@@ -1,12 +1,12 @@
-/** `/v1/models`, as OpenAI's clients list them, and Millrace's own: which are in memory, and asking for them to be. */
+/** `/v1/models`, as OpenAI's clients list them; and, beyond OpenAI, which workers have them loaded, load and unload. */
 import { Body, Controller, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import { kinds, type KindId } from '#catalogue';
-import { modelBody, type ModelObject } from '@millrace/contracts';
-import { ModelWishStore, WorkerStore, type Caller, type ModelWishRow, type SeenWorker } from '#database';
-import { Forbidden, InvalidInput, NotFound } from '#domain';
+import { hostedModelBody, type ModelObject } from '@millrace/contracts';
+import { DesiredModelStore, WorkerStore, type DesiredModelRow, type AliveWorker } from '#database';
+import { InvalidInput, NotFound } from '#domain';
 import type { Provider, Providers } from '#providers';
 import type { Bus } from '#realtime';
-import { CurrentCaller } from '../access/access.guard.ts';
+import { Requires } from '../access/decorators.ts';
 import { BUS, PROVIDERS } from '../infrastructure/tokens.ts';
 
 const seenWithinS = 10;
@@ -15,29 +15,31 @@ const seenWithinS = 10;
 export class ModelsController {
   constructor(
     @Inject(WorkerStore) private readonly workers: WorkerStore,
-    @Inject(ModelWishStore) private readonly desiredModels: ModelWishStore,
+    @Inject(DesiredModelStore) private readonly desiredModels: DesiredModelStore,
     @Inject(PROVIDERS) private readonly providers: Providers,
     @Inject(BUS) private readonly bus: Bus,
   ) {}
 
-  /** What providers can name, what workers hold and what was asked for; any other name of a provider's works too. */
+  /** Models that providers list, that workers have loaded and that are desired. Other names of a provider work too. */
   @Get()
+  @Requires('models:read')
   async list(): Promise<{ object: 'list'; data: ModelObject[] }> {
-    const [workers, wishes, ...named] = await Promise.all([
+    const [workers, desired, ...named] = await Promise.all([
       this.workers.listAlive(seenWithinS),
       this.desiredModels.list(),
       ...this.providers.list.map(listModelNames),
     ]);
     const held = workers.flatMap(({ models }) => models.map(({ model }) => model));
-    const names = new Set([...named.flat(), ...held, ...wishes.map(({ model }) => model)]);
+    const names = new Set([...named.flat(), ...held, ...desired.map(({ model }) => model)]);
     return {
       object: 'list',
-      data: [...names].sort().map((name) => toModel(name, this.findLocalProvider(name), workers, wishes)),
+      data: [...names].sort().map((name) => toModel(name, this.findLocalProvider(name), workers, desired)),
     };
   }
 
-  /** A model's name holds slashes, sent as they are or as %2F. @throws NotFound */
+  /** A model's name contains slashes, sent as they are or as %2F. @throws NotFound */
   @Get('*')
+  @Requires('models:read')
   async get(@Param('*') name: string): Promise<ModelObject> {
     if (!this.isServed(name)) {
       throw new NotFound('No provider serves this model. GET /v1/models lists what is known.', {
@@ -45,33 +47,27 @@ export class ModelsController {
         param: 'model',
       });
     }
-    const [workers, wishes] = await Promise.all([this.workers.listAlive(seenWithinS), this.desiredModels.list()]);
-    return toModel(name, this.findLocalProvider(name), workers, wishes);
+    const [workers, desired] = await Promise.all([this.workers.listAlive(seenWithinS), this.desiredModels.list()]);
+    return toModel(name, this.findLocalProvider(name), workers, desired);
   }
 
   /** Loads it on every worker of its pool, now and whenever one starts. */
   @Post('load')
+  @Requires('models:manage')
   @HttpCode(202)
-  load(@CurrentCaller() caller: Caller, @Body({ schema: modelBody }) { model }: { model: string }) {
-    return this.setDesired(caller, model, true);
+  load(@Body({ schema: hostedModelBody }) { model }: { model: string }) {
+    return this.setDesired(model, true);
   }
 
   /** Frees its memory. A request that names it loads it again. */
   @Post('unload')
+  @Requires('models:manage')
   @HttpCode(202)
-  unload(@CurrentCaller() caller: Caller, @Body({ schema: modelBody }) { model }: { model: string }) {
-    return this.setDesired(caller, model, false);
+  unload(@Body({ schema: hostedModelBody }) { model }: { model: string }) {
+    return this.setDesired(model, false);
   }
 
-  private async setDesired({ operatesInstance }: Caller, model: string, isWanted: boolean): Promise<ModelObject> {
-    if (!operatesInstance) {
-      throw new Forbidden(
-        'Workers are shared: only the workspace that runs this deployment loads and unloads models.',
-        {
-          code: 'operators_only',
-        },
-      );
-    }
+  private async setDesired(model: string, isWanted: boolean): Promise<ModelObject> {
     if (!this.isServed(model) || !this.findLocalProvider(model)) {
       throw new InvalidInput('No worker holds this model in its memory: it needs no loading.', {
         code: 'model_not_held',
@@ -79,7 +75,7 @@ export class ModelsController {
       });
     }
     await this.desiredModels.set(model, isWanted);
-    void this.bus.publish('models.wished', {});
+    void this.bus.publish('desired_models.changed', {});
     return this.get(model);
   }
 
@@ -87,7 +83,7 @@ export class ModelsController {
   private isServed(model: string): boolean {
     return (Object.keys(kinds) as KindId[]).some((kind) => {
       try {
-        return Boolean(this.providers.route(model, kind));
+        return Boolean(this.providers.route(model, kind, { workspaceId: null }));
       } catch {
         return false;
       }
@@ -107,8 +103,8 @@ async function listModelNames(provider: Provider): Promise<string[]> {
 function toModel(
   id: string,
   host: Provider | undefined,
-  seen: readonly SeenWorker[],
-  wishes: readonly ModelWishRow[],
+  seen: readonly AliveWorker[],
+  desired: readonly DesiredModelRow[],
 ): ModelObject {
   const workers = seen.flatMap((worker) =>
     worker.models
@@ -116,7 +112,7 @@ function toModel(
       .map(({ model: _, ...held }) => ({ ...held, worker: worker.id })),
   );
   const is = (state: 'ready' | 'loading' | 'failed') => workers.some((held) => held.state === state) && state;
-  const wish = wishes.find(({ model }) => model === id);
+  const desiredModel = desired.find(({ model }) => model === id);
   return {
     id,
     object: 'model',
@@ -124,7 +120,7 @@ function toModel(
     owned_by: id.slice(0, Math.max(0, id.indexOf('/'))),
     millrace: {
       status: is('ready') || is('loading') || is('failed') || (host ? 'unloaded' : 'available'),
-      is_wanted: wish?.isDesired ?? false,
+      is_desired: desiredModel?.isDesired ?? false,
       workers,
     },
   };

@@ -1,32 +1,31 @@
 /** `/v1/objects/…`: what signed URLs of the disk store point at. The signature is the only credential. */
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { AppConfig } from '#config';
 import { NotFound } from '#domain';
-import { verifySignedUrl, type ObjectStore } from '#storage';
-import { Public } from '../access/access.guard.ts';
+import { verifySignedUrl, type ObjectStorage } from '#storage';
+import { Public } from '../access/decorators.ts';
 import { sendContent } from '../http/send-content.ts';
-import { CONFIG, OBJECTS } from '../infrastructure/tokens.ts';
+import { OBJECTS } from '../infrastructure/tokens.ts';
 
-@Public()
+/** The secret under which URLs were signed. */
+export const SIGNING_SECRET = Symbol('signing secret');
+
 @Controller('v1/objects')
 export class ObjectsController {
   constructor(
-    @Inject(OBJECTS) private readonly objects: ObjectStore,
-    @Inject(CONFIG) private readonly config: AppConfig,
+    @Inject(OBJECTS) private readonly objects: ObjectStorage,
+    @Inject(SIGNING_SECRET) private readonly secret: string,
   ) {}
 
   @Get('*')
+  @Public()
   async get(
     @Param('*') key: string,
     @Query() query: Record<string, unknown>,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const grant = verifySignedUrl(
-      { secret: this.config.MILLRACE_SECRET },
-      { method: request.method, key, query },
-    );
+    const grant = verifySignedUrl({ secret: this.secret }, { method: request.method, key, query });
     const found = await this.objects.head(grant.key);
     if (!found) throw new NotFound('This object is gone.');
     await sendContent(request, reply, {

@@ -1,51 +1,58 @@
-/** Kind `auto`: worked out from what the model's provider can do and from the fields that came. */
+/** Resolves kind `auto`: from the kinds that the model's provider serves and the fields of the request. */
 import { z } from 'zod';
-import { kindIds, kindOf, type KindId } from '#catalogue';
+import { kindIds, findKind, type KindId } from '#catalogue';
 import { Failure, InvalidInput } from '#domain';
 import type { Providers } from '#providers';
 
 const inputFields = new Map<KindId, ReadonlySet<string>>();
 
-/** @returns the names that a kind's input has; of one that passes others on, those it knows. */
+/** @returns the field names that a kind's input declares, also if the kind accepts other fields. */
 function listInputFields(id: KindId): ReadonlySet<string> {
-  let known = inputFields.get(id);
-  if (!known) {
-    const { properties = {} } = z.toJSONSchema(kindOf(id).input, { io: 'input' });
-    inputFields.set(id, (known = new Set(Object.keys(properties))));
+  let names = inputFields.get(id);
+  if (!names) {
+    const { properties = {} } = z.toJSONSchema(findKind(id).input, { io: 'input' });
+    inputFields.set(id, (names = new Set(Object.keys(properties))));
   }
-  return known;
+  return names;
 }
 
-/** @throws InvalidInput `kind_unclear`, naming what it could be; what the provider says where it could be nothing. */
+/** @throws InvalidInput `ambiguous_kind` with the possible kinds; the provider's error if it serves none for this model. */
 export function chooseKind(
+  workspaceId: string,
   model: string,
   body: Readonly<Record<string, unknown>>,
   providers: Providers,
 ): KindId {
-  let refusal: unknown;
+  const served = listServedKinds(workspaceId, model, providers);
+  const [only] = served;
+  if (served.length === 1) return only!;
+  const names = Object.keys(body).filter((key) => key !== 'model' && key !== 'metadata');
+  const matching = served.filter(
+    (id) => names.every((name) => listInputFields(id).has(name)) && findKind(id).body.safeParse(body).success,
+  );
+  if (matching.length === 1) return matching[0]!;
+  const candidates = (matching.length > 0 ? matching : served).join(', ');
+  throw new InvalidInput(
+    matching.length > 0
+      ? `The request matches several kinds: ${candidates}. Set 'kind'.`
+      : `No kind of this model accepts these fields. Set 'kind' to one of ${candidates} to see what is wrong.`,
+    { code: 'ambiguous_kind', param: 'kind' },
+  );
+}
+
+/** @throws the provider's error if the model serves no kind. */
+function listServedKinds(workspaceId: string, model: string, providers: Providers): KindId[] {
+  let failure: unknown;
   const served = kindIds.filter((id) => {
     try {
-      providers.route(model, id);
+      providers.route(model, id, { workspaceId });
       return true;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      refusal = error;
+      failure = error;
       return false;
     }
   });
-  if (served.length === 0) throw refusal;
-  const named = Object.keys(body).filter((key) => key !== 'model' && key !== 'metadata');
-  const [only] = served;
-  if (served.length === 1) return only!;
-  const fitting = served.filter(
-    (id) => named.every((name) => listInputFields(id).has(name)) && kindOf(id).body.safeParse(body).success,
-  );
-  if (fitting.length === 1) return fitting[0]!;
-  const could = (fitting.length > 0 ? fitting : served).join(', ');
-  throw new InvalidInput(
-    fitting.length > 0
-      ? `This could be any of ${could}. Say which: set 'kind'.`
-      : `No kind of task takes these fields with this model. Set 'kind' to one of ${could} to be told what is wrong.`,
-    { code: 'kind_unclear', param: 'kind' },
-  );
+  if (served.length === 0) throw failure;
+  return served;
 }

@@ -1,13 +1,12 @@
-/** A task's row as it goes on the wire. */
-import type { TaskAttempt, TaskObject, TaskProgress, TaskSummary } from '@millrace/contracts';
-import type { AttemptRow, QueuePlace, TaskRow, TaskWithWebhook } from '#database';
-import type { ObjectStore } from '#storage';
-import { toUsd } from '../usage/to-usd.ts';
-import { toBoundWebhook } from '../webhooks/webhook-objects.ts';
+/** Converts tasks and their attempts to the objects that the API returns. */
+import type { TaskAttempt, TaskObject, TaskSummary } from '@millrace/contracts';
+import type { AttemptRow, QueuePosition, TaskRow, TaskWithWebhook } from '#database';
+import type { ObjectStorage } from '#storage';
 import { toUnixSeconds } from '../http/unix-seconds.ts';
-
-/** How long the signed address of an output is good. */
-export const signedUrlLifetimeS = 3_600;
+import { toUsd } from '../usage/to-usd.ts';
+import { toSubjectWebhook } from '../webhooks/webhook-objects.ts';
+import { signMediaUrl, signOutputUrl } from './sign-output-urls.ts';
+import { estimateEtaSeconds, toTaskProgress } from './task-progress.ts';
 
 export function toTaskSummary(task: TaskRow): TaskSummary {
   const { inputTokens, outputTokens } = task;
@@ -37,24 +36,23 @@ export function toTaskSummary(task: TaskRow): TaskSummary {
   };
 }
 
-/** @param place of one that is queued. @param webhookSecret shown by the answer to its creation alone. */
+/** @param position of a queued task. @param webhookSecret only for the response to the task's creation. */
 export async function toTaskObject(
   task: TaskWithWebhook,
-  objects: Pick<ObjectStore, 'signedUrl'>,
-  place: QueuePlace | null = null,
+  objects: Pick<ObjectStorage, 'signedUrl'>,
+  position: QueuePosition | null = null,
   webhookSecret?: string,
 ): Promise<TaskObject> {
-  const { outputKey } = task;
-  const how = { method: 'GET', expiresInS: signedUrlLifetimeS, filename: `${task.id}.json` } as const;
+  const { id, outputKey } = task;
   return {
     ...toTaskSummary(task),
     retry_of: task.retryOf,
-    webhook: task.webhook && toBoundWebhook(task.webhook, webhookSecret),
+    webhook: task.webhook && toSubjectWebhook(task.webhook, webhookSecret),
     progress: toTaskProgress(task, Date.now()),
-    queue_position: place && place.position,
-    eta_seconds: estimateEtaSeconds(task, place),
-    output: await signOutputMedia(task, objects),
-    output_url: outputKey && (await objects.signedUrl(outputKey, how)),
+    queue_position: position && position.position,
+    eta_seconds: estimateEtaSeconds(task, position),
+    output: await addMediaUrls(task, objects),
+    output_url: outputKey && (await signOutputUrl(id, outputKey, objects)),
   };
 }
 
@@ -84,70 +82,17 @@ export function toTaskAttempt(attempt: AttemptRow): TaskAttempt {
   };
 }
 
-/** An estimate never says that it is done. */
-const maxEstimatedPercent = 95;
-
-/**
- * Percent as the upstream says, once that is no less than what an estimate has shown; else by how long like tasks took, measured before this one began and fixed since, so
- * that it never falls. Null before the first try.
- */
-export function toTaskProgress(task: TaskRow, now: number): TaskProgress | null {
-  const { progress, runStartedAt, estimateMs, finishedAt, status } = task;
-  if (!runStartedAt || status === 'scheduled') return null;
-  const elapsedMs = Math.max(0, (finishedAt?.getTime() ?? now) - runStartedAt.getTime());
-  const { percent: told, minPercent = 0 } = progress ?? {};
-  const isTold = told !== undefined && told >= minPercent;
-  const guess = estimateMs ? Math.min(maxEstimatedPercent, Math.floor((elapsedMs / estimateMs) * 100)) : null;
-  const isDone = status === 'succeeded';
-  return {
-    percent: isDone ? 100 : told === undefined ? guess : Math.max(told, minPercent),
-    source: isDone || isTold ? 'upstream' : told === undefined && guess === null ? 'none' : 'estimate',
-    elapsed_seconds: Math.round(elapsedMs / 100) / 10,
-    estimated_seconds: estimateMs && Math.round(estimateMs / 100) / 10,
-    upstream_queue_position: progress?.queuePosition ?? null,
-    stage: progress?.stage ?? null,
-    log: progress?.log ?? null,
-  };
-}
-
-/** When a queued task should be done: those before it, by as many as run at a time, and itself. */
-function estimateEtaSeconds(
-  { status, estimateMs, runStartedAt, progress }: TaskRow,
-  place: QueuePlace | null,
-): number | null {
-  if (place) {
-    const { position, running, typicalMs } = place;
-    if (typicalMs === 0) return null;
-    return Math.ceil((typicalMs * (Math.ceil(position / Math.max(running, 1)) + 1)) / 1_000);
-  }
-  if (status !== 'running' || !runStartedAt) return null;
-  const elapsedMs = Date.now() - runStartedAt.getTime();
-  const percent = progress?.percent ?? 0;
-  if (percent > 0) return Math.ceil((elapsedMs * (100 - percent)) / percent / 1_000);
-  return estimateMs && elapsedMs < estimateMs ? Math.ceil((estimateMs - elapsedMs) / 1_000) : null;
-}
-
-/** Each reference to the output's media is given a signed address. */
-async function signOutputMedia(task: TaskRow, objects: Pick<ObjectStore, 'signedUrl'>): Promise<unknown> {
+/** Adds a signed URL to each media reference in the output. */
+async function addMediaUrls(task: TaskRow, objects: Pick<ObjectStorage, 'signedUrl'>): Promise<unknown> {
   const { media, output = null } = task;
   if (!media || output === null) return output;
-  const urls = await Promise.all(media.map(({ key }, at) => signMediaUrl(task.id, key, at, objects)));
-  const sign = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(sign);
+  const urls = await Promise.all(media.map(({ key }, index) => signMediaUrl(task.id, key, index, objects)));
+  const addUrls = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(addUrls);
     if (typeof value !== 'object' || value === null) return value;
     if ('object' in value && value.object === 'media' && 'index' in value)
       return { ...value, url: urls[value.index as number] };
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, sign(item)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, addUrls(item)]));
   };
-  return sign(output);
-}
-
-export function signMediaUrl(
-  taskId: string,
-  key: string,
-  at: number,
-  objects: Pick<ObjectStore, 'signedUrl'>,
-): Promise<string> {
-  const filename = `${taskId}-${at}.${key.slice(key.lastIndexOf('.') + 1)}`;
-  return objects.signedUrl(key, { method: 'GET', expiresInS: signedUrlLifetimeS, filename });
+  return addUrls(output);
 }

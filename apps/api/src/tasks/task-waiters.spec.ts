@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import type { EndedTask } from '#database';
-import type { Announcement, Bus } from '#realtime';
+import type { Message, Bus } from '#realtime';
 import { createLogger } from '#telemetry';
 import { TaskWaiters } from './task-waiters.ts';
 
@@ -16,21 +16,21 @@ afterEach(async () => {
   jest.useRealTimers();
 });
 
-/** Waiters whose bus and database are in the test's hands. */
-function desk(stored: EndedTask[] = []) {
-  let say: (news: Announcement<'task.ended'>) => void = () => undefined;
-  let missed: () => void = () => undefined;
-  const asked: (readonly string[])[] = [];
+/** Waiters on a bus and a database that the test controls. */
+function createHarness(stored: EndedTask[] = []) {
+  let publish: (message: Message<'task.ended'>) => void = () => undefined;
+  let reportMissed: () => void = () => undefined;
+  const polls: (readonly string[])[] = [];
   const bus = {
-    subscribe: async (_topic: string, on: never, resync: () => void) => {
-      say = on;
-      missed = resync;
+    subscribe: async (_topic: string, onMessage: never, onMissed: () => void) => {
+      publish = onMessage;
+      reportMissed = onMissed;
       return async () => undefined;
     },
   } as unknown as Bus;
   const tasks = {
     listEnded: async (ids: readonly string[]) => {
-      asked.push(ids);
+      polls.push(ids);
       return stored.filter(({ taskId }) => ids.includes(taskId));
     },
   };
@@ -39,61 +39,61 @@ function desk(stored: EndedTask[] = []) {
   open.push(waiters);
   return {
     waiters,
-    asked,
+    polls,
     stored,
-    say: (news: Announcement<'task.ended'>) => say(news),
-    missed: () => missed(),
+    publish: (message: Message<'task.ended'>) => publish(message),
+    reportMissed: () => reportMissed(),
   };
 }
 
-test('the news that carries the end is enough; nobody else’s is', async () => {
-  const { waiters, asked, say } = desk();
-  const waiting = waiters.register('task_a');
-  say({ taskId: 'task_b', end });
-  say({ taskId: 'task_a', end });
-  expect(await waiting.wait(1_000, never)).toEqual(ended('task_a'));
-  expect(asked).toEqual([]);
+test('a message with the end settles its own task without a poll', async () => {
+  const { waiters, polls, publish } = createHarness();
+  const waiter = waiters.register('task_a');
+  publish({ taskId: 'task_b', end });
+  publish({ taskId: 'task_a', end });
+  expect(await waiter.wait(1_000, never)).toEqual(ended('task_a'));
+  expect(polls).toEqual([]);
 });
 
-test('news without it, and a bus that may have lost some, are looked up', async () => {
-  const { waiters, say, missed } = desk([ended('task_a'), ended('task_b')]);
+test('after a message without the end, and after missed messages, the end is read from Postgres', async () => {
+  const { waiters, publish, reportMissed } = createHarness([ended('task_a'), ended('task_b')]);
   const [a, b] = [waiters.register('task_a'), waiters.register('task_b')];
-  say({ taskId: 'task_a' });
+  publish({ taskId: 'task_a' });
   expect(await a.wait(1_000, never)).toEqual(ended('task_a'));
-  missed();
+  reportMissed();
   expect(await b.wait(1_000, never)).toEqual(ended('task_b'));
 });
 
-test('without any news the clock looks, for all that wait at once, and only while somebody does', async () => {
+test('without messages Postgres is polled, for all waiters at once, and only while there are waiters', async () => {
   jest.useFakeTimers();
-  const { waiters, asked, stored } = desk();
+  const { waiters, polls, stored } = createHarness();
   const waits = ['task_a', 'task_b'].map((id) => waiters.register(id).wait(60_000, never));
   await jest.advanceTimersByTimeAsync(2_500);
-  expect(asked).toEqual([
+  expect(polls).toEqual([
     ['task_a', 'task_b'],
     ['task_a', 'task_b'],
   ]);
   stored.push(ended('task_a'), ended('task_b'));
   await jest.advanceTimersByTimeAsync(1_000);
   expect(await Promise.all(waits)).toEqual([ended('task_a'), ended('task_b')]);
-  const before = asked.length;
+  const before = polls.length;
   await jest.advanceTimersByTimeAsync(5_000);
-  expect(asked.length).toBe(before);
+  expect(polls.length).toBe(before);
 });
 
-test('a wait ends with its time, with its caller, and with the process', async () => {
+test('a wait ends on timeout, on abort, and when the process stops', async () => {
   jest.useFakeTimers();
-  const { waiters } = desk();
+  const { waiters } = createHarness();
   const late = waiters.register('task_a').wait(500, never);
-  const gone = new AbortController();
-  const left = waiters.register('task_b').wait(60_000, gone.signal);
-  gone.abort();
-  expect(await left).toBeNull();
+  const client = new AbortController();
+  const aborted = waiters.register('task_b').wait(60_000, client.signal);
+  client.abort();
+  expect(await aborted).toBeNull();
   await jest.advanceTimersByTimeAsync(500);
   expect(await late).toBeNull();
-  const held = waiters.register('task_c').wait(60_000, never);
-  const leaving = waiters.onModuleDestroy();
+  const waiting = waiters.register('task_c').wait(60_000, never);
+  const stopping = waiters.onModuleDestroy();
   await jest.advanceTimersByTimeAsync(6_000);
-  expect(await held).toBeNull();
-  await leaving;
+  expect(await waiting).toBeNull();
+  await stopping;
 });

@@ -1,30 +1,32 @@
 /**
- * Requests of this process that wait for a task's end. The bus brings it, with the answer where that is small; what
- * the bus may have lost is asked of Postgres, once a second for all of them together.
+ * Requests of this process that wait for the end of a task. The bus delivers it, with the output if that is small.
+ * The bus may drop messages, so Postgres is polled once a second, for all waiting requests together.
  */
 import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { onAbort, waitAtMost } from '#async';
 import { TaskStore, type EndedTask } from '#database';
 import type { Bus, Unsubscribe } from '#realtime';
 import type { Logger } from '#telemetry';
 import { BUS, LOGGER } from '../infrastructure/tokens.ts';
 
 export interface TaskWaiter {
-  /** @returns how it ended; null when time is up, the caller has left or this process is leaving. Ends the wait. */
-  wait(ms: number, left: AbortSignal): Promise<EndedTask | null>;
-  /** Nobody will wait. */
+  /** Ends the wait. @returns null on timeout, when `signal` aborts, or when this process stops. */
+  wait(timeoutMs: number, signal: AbortSignal): Promise<EndedTask | null>;
+  /** Removes the waiter if nothing will wait. */
   cancel(): void;
 }
 
 type Listener = (end: EndedTask | null) => void;
 
 const pollIntervalMs = 1_000;
-/** How long a process that leaves lets its callers wait on. */
+/** How long a process that stops lets its requests wait for their tasks. */
 const shutdownGraceMs = 5_000;
+const unsubscribeTimeoutMs = 1_000;
 
 @Injectable()
 export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
   private readonly listeners = new Map<string, Set<Listener>>();
-  private readonly subscriptions: Promise<Unsubscribe>[] = [];
+  private subscription: Promise<Unsubscribe> | undefined;
   private pollTimer: NodeJS.Timeout | undefined;
   private onEmpty: () => void = () => undefined;
 
@@ -35,7 +37,7 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
   ) {}
 
   onModuleInit(): void {
-    const listening = this.bus.subscribe(
+    this.subscription = this.bus.subscribe(
       'task.ended',
       ({ taskId, end }) => {
         if (end) this.settle({ taskId, outputKey: null, ...end });
@@ -43,29 +45,24 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
       },
       () => void this.poll(),
     );
-    // It waits for a bus that is away; until then the clock alone looks.
-    listening.catch(() => undefined);
-    this.subscriptions.push(listening);
+    // Rejected while the bus is unavailable; polling alone finds the ends then.
+    this.subscription.catch(() => undefined);
     this.pollTimer = setInterval(() => void this.poll(), pollIntervalMs);
   }
 
   async onModuleDestroy(): Promise<void> {
     if (this.listeners.size > 0) {
-      await Promise.race([
-        new Promise<void>((resolve) => (this.onEmpty = resolve)),
-        new Promise((resolve) => setTimeout(resolve, shutdownGraceMs).unref()),
-      ]);
+      await waitAtMost(shutdownGraceMs, new Promise<void>((resolve) => (this.onEmpty = resolve)));
     }
     clearInterval(this.pollTimer);
-    for (const listeners of [...this.listeners.values()]) for (const tell of [...listeners]) tell(null);
-    const ends = this.subscriptions.map(async (subscription) => (await subscription)());
-    await Promise.race([
-      Promise.allSettled(ends),
-      new Promise((resolve) => setTimeout(resolve, 1_000).unref()),
-    ]);
+    for (const listeners of [...this.listeners.values()]) {
+      for (const listener of [...listeners]) listener(null);
+    }
+    const unsubscribed = this.subscription?.then((unsubscribe) => unsubscribe());
+    if (unsubscribed) await waitAtMost(unsubscribeTimeoutMs, unsubscribed);
   }
 
-  /** To be called before the task can have ended, or with `mayHaveEnded`. */
+  /** Call it before the task can end, or with `mayHaveEnded`. */
   register(taskId: string, { mayHaveEnded = false } = {}): TaskWaiter {
     const { promise, resolve } = Promise.withResolvers<EndedTask | null>();
     const listeners = this.listeners.get(taskId) ?? new Set();
@@ -79,16 +76,15 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
     if (mayHaveEnded) void this.poll([taskId]);
     return {
       cancel,
-      async wait(ms, left) {
-        const give = () => resolve(null);
-        const timer = setTimeout(give, ms);
-        left.addEventListener('abort', give, { once: true });
-        if (left.aborted) give();
+      async wait(timeoutMs, signal) {
+        const giveUp = () => resolve(null);
+        const timer = setTimeout(giveUp, timeoutMs);
+        const removeListener = onAbort(signal, giveUp);
         try {
           return await promise;
         } finally {
           clearTimeout(timer);
-          left.removeEventListener('abort', give);
+          removeListener();
           cancel();
         }
       },
@@ -96,15 +92,15 @@ export class TaskWaiters implements OnModuleInit, OnModuleDestroy {
   }
 
   private settle(end: EndedTask): void {
-    for (const tell of this.listeners.get(end.taskId) ?? []) tell(end);
+    for (const listener of this.listeners.get(end.taskId) ?? []) listener(end);
   }
 
-  private async poll(ids: readonly string[] = [...this.listeners.keys()]): Promise<void> {
-    if (ids.length === 0) return;
+  private async poll(taskIds: readonly string[] = [...this.listeners.keys()]): Promise<void> {
+    if (taskIds.length === 0) return;
     try {
-      for (const end of await this.tasks.listEnded(ids)) this.settle(end);
+      for (const end of await this.tasks.listEnded(taskIds)) this.settle(end);
     } catch (error) {
-      this.log.debug({ err: error }, 'could not ask which tasks have ended');
+      this.log.debug({ err: error }, 'could not read which tasks have ended');
     }
   }
 }

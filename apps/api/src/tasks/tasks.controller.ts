@@ -1,71 +1,38 @@
-/** `/v1/tasks`: a request of any kind, as a thing with an id that can be waited for, looked at, listed and cancelled. */
-import {
-  Body,
-  Controller,
-  Get,
-  Headers,
-  HttpCode,
-  Inject,
-  Param,
-  Post,
-  Query,
-  Req,
-  Res,
-} from '@nestjs/common';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { taskBody } from '#catalogue';
-import type { AppConfig } from '#config';
+/** `POST /v1/tasks` and the actions on a task: retry and cancel. */
+import { Body, Controller, Headers, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import {
   createTaskBody,
-  outputQuery,
   retryTaskBody,
-  taskListQuery,
-  toPage,
   type CreateTaskBody,
-  type Page,
   type RetryTaskBody,
-  type TaskAttempt,
-  type TaskListQuery,
   type TaskObject,
-  type TaskSummary,
 } from '@millrace/contracts';
-import { TaskStore, type Caller, type WebhookEndpointRow } from '#database';
-import { Conflict, NotFound } from '#domain';
-import type { Bus } from '#realtime';
-import type { ObjectStore } from '#storage';
-import { CurrentCaller } from '../access/access.guard.ts';
-import { parseIdempotencyKey } from '../batches/create-batch.ts';
-import { BUS, CONFIG, OBJECTS, WEBHOOK_TOOLS } from '../infrastructure/tokens.ts';
-import {
-  buildSubjectWebhook,
-  copySubjectWebhook,
-  type WebhookTools,
-} from '../webhooks/manage-webhook-endpoints.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../access/caller.ts';
+import { CurrentCaller, Requires } from '../access/decorators.ts';
 import { createResponseAbortSignal } from '../http/client-disconnect.ts';
 import { resourceId } from '../http/resource-id.pipe.ts';
+import { CANCEL_TASK, type CancelTask } from './cancel-task.ts';
+import { CREATE_TASK, type CreateTask } from './create-task.ts';
 import { parsePrefer } from './parse-prefer.ts';
-import { SUBMIT_TASK, type SubmitTask, type BuildTaskWebhook, type TaskRunOptions } from './submit-task.ts';
-import {
-  signedUrlLifetimeS,
-  signMediaUrl,
-  toTaskAttempt,
-  toTaskObject,
-  toTaskSummary,
-} from './task-object.ts';
-import { extendSocketTimeout } from './send-task-answer.ts';
+import { READ_TASK, type ReadTask } from './read-task.ts';
+import { RETRY_TASK, type RetryTask } from './retry-task.ts';
+import { extendSocketTimeout } from './send-task-result.ts';
+import type { SubmittedTask } from './submit-task.ts';
+import { MAX_WAIT_SECONDS } from './tokens.ts';
 
 @Controller('v1/tasks')
 export class TasksController {
   constructor(
-    @Inject(TaskStore) private readonly tasks: TaskStore,
-    @Inject(SUBMIT_TASK) private readonly submit: SubmitTask,
-    @Inject(CONFIG) private readonly config: AppConfig,
-    @Inject(OBJECTS) private readonly objects: ObjectStore,
-    @Inject(BUS) private readonly bus: Bus,
-    @Inject(WEBHOOK_TOOLS) private readonly webhooks: WebhookTools,
+    @Inject(CREATE_TASK) private readonly createTask: CreateTask,
+    @Inject(RETRY_TASK) private readonly retryTask: RetryTask,
+    @Inject(CANCEL_TASK) private readonly cancelTask: CancelTask,
+    @Inject(READ_TASK) private readonly readTask: ReadTask,
+    @Inject(MAX_WAIT_SECONDS) private readonly maxWaitSeconds: number,
   ) {}
 
-  /** 202 with the task; with `Prefer: wait`, 200 once it has ended in time. */
+  /** 202 with the task. With `Prefer: wait`, 200 if it ends in time. */
+  @Requires('tasks:write')
   @Post()
   async create(
     @CurrentCaller() caller: Caller,
@@ -73,141 +40,51 @@ export class TasksController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('prefer') prefer?: string,
-    @Headers('idempotency-key') key?: string,
+    @Headers('idempotency-key') idempotencyKey?: string,
   ): Promise<TaskObject> {
-    const { waitMs, appliedHeader } = parsePrefer(prefer, this.config.DIRECT_WAIT_SECONDS);
-    const { kind, webhook } = body;
-    const bound = webhook && ((id: string) => buildSubjectWebhook(id, webhook, this.webhooks));
-    const life = buildRunOptions(body);
-    const wanted = { kind, body: taskBody(body), under: 'input.', life, webhook: bound ?? null };
-    const idempotency = parseIdempotencyKey(key, body, 'POST /v1/tasks');
-    const { taskId, waiter, webhookSecret } = await this.submit(caller, wanted, idempotency);
-    void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
+    const { waitMs, appliedHeader } = parsePrefer(prefer, this.maxWaitSeconds);
+    const submitted = await this.createTask(caller, body, idempotencyKey);
     if (appliedHeader) void reply.header('preference-applied', appliedHeader);
     extendSocketTimeout(request, waitMs);
+    const { waiter } = submitted;
     const end = waitMs > 0 && (await waiter.wait(waitMs, createResponseAbortSignal(reply)));
     waiter.cancel();
     void reply.status(end ? 200 : 202);
-    return this.readTask(caller, taskId, webhookSecret);
+    return this.toResponse(caller, submitted, reply);
   }
 
-  @Get()
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query({ schema: taskListQuery }) page: TaskListQuery,
-  ): Promise<Page<TaskSummary>> {
-    const rows = await this.tasks.list(caller.workspaceId, page);
-    return toPage(rows.map(toTaskSummary), page.limit);
-  }
-
-  @Get(':id')
-  async get(
-    @CurrentCaller() caller: Caller,
-    @Param('id', resourceId('task')) id: string,
-  ): Promise<TaskObject> {
-    return this.readTask(caller, id);
-  }
-
-  /** The tries, oldest first: how long each was queued, upstream, and being stored. */
-  @Get(':id/attempts')
-  async attempts(
-    @CurrentCaller() caller: Caller,
-    @Param('id', resourceId('task')) id: string,
-  ): Promise<{ object: 'list'; data: TaskAttempt[] }> {
-    const rows = await this.tasks.listAttempts(caller.workspaceId, id);
-    return { object: 'list', data: rows.map(toTaskAttempt) };
-  }
-
-  /** The output by signed URL: its media, else its JSON. `index` names one of several. */
-  @Get(':id/output')
-  async output(
-    @CurrentCaller() caller: Caller,
-    @Param('id', resourceId('task')) id: string,
-    @Query({ schema: outputQuery }) { index }: { index: number },
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    const task = await this.tasks.get(caller.workspaceId, id);
-    if (task.status !== 'succeeded') {
-      throw new Conflict(`This task is ${task.status}: it has no output.`, { code: 'no_output' });
-    }
-    const kept = task.media?.[index];
-    if (index > 0 && !kept) throw new NotFound('The output has no such part.', { code: 'output_not_found' });
-    if (kept) {
-      await reply.redirect(await signMediaUrl(id, kept.key, index, this.objects), 302);
-    } else if (task.outputKey) {
-      const how = { method: 'GET', expiresInS: signedUrlLifetimeS, filename: `${id}.json` } as const;
-      await reply.redirect(await this.objects.signedUrl(task.outputKey, how), 302);
-    } else await reply.type('application/json; charset=utf-8').send(JSON.stringify(task.output));
-  }
-
-  /** One that has failed, expired or was cancelled, once more: as a new task, since an end is an end. */
+  @Requires('tasks:write')
   @Post(':id/retry')
   @HttpCode(202)
   async retry(
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId('task')) id: string,
-    @Body({ schema: retryTaskBody }) retry: RetryTaskBody,
+    @Body({ schema: retryTaskBody }) body: RetryTaskBody,
     @Res({ passthrough: true }) reply: FastifyReply,
-    @Headers('idempotency-key') key?: string,
+    @Headers('idempotency-key') idempotencyKey?: string,
   ): Promise<TaskObject> {
-    const { status, kind, input, inputKey, ...task } = await this.tasks.get(caller.workspaceId, id);
-    if (!['failed', 'expired', 'canceled'].includes(status)) {
-      throw new Conflict(
-        `This task is ${status}. One that has failed, expired or was cancelled can be retried.`,
-        {
-          code: 'task_not_retryable',
-        },
-      );
-    }
-    const body: unknown = inputKey ? JSON.parse((await this.objects.read(inputKey)).toString()) : input;
-    const { priority, timeoutMs, fallbackModels } = task;
-    const life = { priority, timeoutMs, fallbackModels, retryOf: id };
-    const webhook = this.buildRetryWebhook(retry, task.webhook);
-    const idempotency = parseIdempotencyKey(key, { retry: id, ...retry }, 'POST /v1/tasks');
-    const wanted = { kind, body, life, webhook };
-    const { taskId, waiter, webhookSecret } = await this.submit(caller, wanted, idempotency);
-    waiter.cancel();
-    void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
-    return this.readTask(caller, taskId, webhookSecret);
+    const submitted = await this.retryTask(caller, id, body, idempotencyKey);
+    submitted.waiter.cancel();
+    return this.toResponse(caller, submitted, reply);
   }
 
+  @Requires('tasks:write')
   @Post(':id/cancel')
   @HttpCode(200)
   async cancel(
-    @CurrentCaller() caller: Caller,
+    @CurrentCaller() { workspaceId }: Caller,
     @Param('id', resourceId('task')) id: string,
   ): Promise<TaskObject> {
-    const task = await this.tasks.cancel(caller.workspaceId, id);
-    void this.bus.publish('task.cancel', { taskId: id });
-    void this.bus.publish('task.ended', { taskId: id });
-    void this.bus.publish('facts.written', {});
-    return toTaskObject(task, this.objects);
+    await this.cancelTask(workspaceId, id);
+    return this.readTask(workspaceId, id);
   }
 
-  /** Its own; or the one of the task that it retries, unless it asks for none. */
-  private buildRetryWebhook(body: RetryTaskBody, before: WebhookEndpointRow | null): BuildTaskWebhook | null {
-    const { webhook } = body ?? {};
-    if (webhook) return (id) => buildSubjectWebhook(id, webhook, this.webhooks);
-    if (webhook === null || !before) return null;
-    return async (id) => ({ endpoint: copySubjectWebhook(id, before, this.webhooks.sealer) });
+  private toResponse(
+    { workspaceId }: Caller,
+    { taskId, webhookSecret }: SubmittedTask,
+    reply: FastifyReply,
+  ): Promise<TaskObject> {
+    void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
+    return this.readTask(workspaceId, taskId, webhookSecret);
   }
-
-  private async readTask({ workspaceId }: Caller, id: string, webhookSecret?: string): Promise<TaskObject> {
-    const task = await this.tasks.get(workspaceId, id);
-    const place = task.status === 'queued' ? await this.tasks.findQueuePosition(id) : null;
-    return toTaskObject(task, this.objects, place, webhookSecret);
-  }
-}
-
-function buildRunOptions(body: CreateTaskBody): TaskRunOptions {
-  const { priority, run_at, deadline, start_timeout, timeout, fallback_models } = body;
-  return {
-    priority,
-    runAt: run_at ?? null,
-    deadline: deadline ?? null,
-    startTimeoutS: start_timeout ?? null,
-    timeoutMs: timeout === undefined ? null : Math.round(timeout * 1_000),
-    fallbackModels: fallback_models ?? null,
-    retryOf: null,
-  };
 }

@@ -1,8 +1,9 @@
-/** What a request's media are judged by before it is queued: bytes, files of the workspace, addresses. */
+/** Validates the media of a request before it is queued: inline bytes, files of the workspace, URLs. */
+import type { ErrorCode } from '@millrace/contracts';
 import type { Kind } from '#catalogue';
 import type { FileStore } from '#database';
 import { InvalidInput, NotFound } from '#domain';
-import { judgeInline } from '#media';
+import { validateInlineMedia } from '#media';
 import type { Outbound } from '#outbound';
 import type { Route } from '#providers';
 
@@ -11,18 +12,18 @@ export async function validateMedia(
   workspaceId: string,
   kind: Kind,
   body: unknown,
-  { provider, model }: Route,
-  deps: { files: Pick<FileStore, 'get'>; outbound: Pick<Outbound, 'checkUrl'> },
+  route: Route,
+  deps: { readonly files: Pick<FileStore, 'get'>; readonly outbound: Pick<Outbound, 'checkUrl'> },
 ): Promise<void> {
-  const slots = kind.media?.(body) ?? [];
-  if (slots.length === 0) return;
-  if (kind.modalities.in.includes('text') && (await provider.acceptsImages?.(model)) === false) {
-    throw new InvalidInput('This model takes no images. Leave them out, or use a model with vision.', {
-      code: 'model_without_vision',
-      param: slots[0]!.param,
+  const fields = kind.listMediaFields?.(body) ?? [];
+  if (fields.length === 0) return;
+  if (kind.modalities.in.includes('text') && (await route.provider.acceptsImages?.(route)) === false) {
+    throw new InvalidInput('This model does not accept images. Remove them, or use a model that does.', {
+      code: 'images_not_supported',
+      param: fields[0]!.param,
     });
   }
-  const { files, urls } = await judgeInline(slots);
+  const { files, urls } = await validateInlineMedia(fields);
   for (const { id, param } of files) {
     await deps.files.get(workspaceId, id).catch((error: unknown) => {
       if (!(error instanceof NotFound)) throw error;
@@ -33,7 +34,7 @@ export async function validateMedia(
   for (const { url, param } of urls) {
     await deps.outbound.checkUrl(url).catch((error: unknown) => {
       if (!(error instanceof InvalidInput)) throw error;
-      throw new InvalidInput(`'${param}': ${error.message}`, { code: error.code, param });
+      throw new InvalidInput(`'${param}': ${error.message}`, { code: error.code as ErrorCode, param });
     });
   }
 }

@@ -1,21 +1,42 @@
 /**
- * One part of an upload on its way in: its bytes stream to the object store while its lines are counted, and only
- * then is its row written. Parts come in parallel, in any order, through any API process.
+ * Adds a part to an upload: streams its bytes to object storage while it counts the lines, and writes the part's row
+ * last. Parts may come at the same time, in any order, through any API process.
  */
 import type { Multipart, MultipartFile } from '@fastify/multipart';
-import { maxParts, newId } from '@millrace/contracts';
+import type { FastifyRequest } from 'fastify';
+import { createId, maxParts } from '@millrace/contracts';
 import type { UploadPartRow, UploadRow, UploadStore } from '#database';
 import { InvalidInput, OverLimit, PartLineCounter, Unavailable, type PartLines } from '#domain';
-import type { ObjectStore } from '#storage';
-import { toUploadFailure } from '../files/read-upload.ts';
-import { readParts } from '../files/upload-file.ts';
+import type { ObjectStorage } from '#storage';
+import { assertFormSize, readForm, toUploadFailure } from '../files/read-upload.ts';
+import { createRequestAbortSignal } from '../http/client-disconnect.ts';
 
-export interface AddPartOptions {
+/** @throws InvalidInput, NotFound, Conflict, OverLimit, Unavailable; then nothing of the part is stored. */
+export type AddPart = (
+  workspaceId: string,
+  uploadId: string,
+  request: FastifyRequest,
+) => Promise<UploadPartRow>;
+export const ADD_PART = Symbol('add part');
+
+export interface AddPartDeps {
   readonly uploads: UploadStore;
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
   /** Of one part. */
   readonly maxBytes: number;
-  readonly signal: AbortSignal;
+}
+
+export function addPartWith(deps: AddPartDeps): AddPart {
+  return async (workspaceId, uploadId, request) => {
+    if (!request.isMultipart()) {
+      throw new InvalidInput('Send the part as multipart/form-data, in the field `data`.', { param: 'data' });
+    }
+    assertFormSize(request, deps.maxBytes, partTooLarge);
+    const signal = createRequestAbortSignal(request);
+    const upload = await deps.uploads.getPending(workspaceId, uploadId);
+    signal.throwIfAborted();
+    return addFormPart(upload, readForm(request, deps.maxBytes), signal, deps);
+  };
 }
 
 interface StoredPart {
@@ -24,32 +45,33 @@ interface StoredPart {
   readonly lineCounts: PartLines;
 }
 
-/** @throws InvalidInput, Conflict, OverLimit, Unavailable; nothing of the part is left behind then. */
-export async function addPart(
+async function addFormPart(
   upload: UploadRow,
   form: AsyncIterable<Multipart>,
-  deps: AddPartOptions,
+  signal: AbortSignal,
+  deps: AddPartDeps,
 ): Promise<UploadPartRow> {
   let stored: StoredPart | null = null;
   try {
-    for await (const part of readParts(form)) {
+    for await (const part of form) {
       if (part.type === 'field' && part.fieldname !== 'data') continue;
       if (part.type === 'field' || part.fieldname !== 'data' || stored)
         throw new InvalidInput('Send the bytes of one part as a file, in the field `data`.', {
           param: 'data',
         });
-      stored = await storePart(upload, part, deps);
+      stored = await storePart(upload, part, signal, deps);
     }
     if (!stored) throw new InvalidInput('The field `data` is missing.', { param: 'data' });
     if (stored.lineCounts.bytes === 0)
       throw new InvalidInput('The part is empty.', { code: 'empty_part', param: 'data' });
-    // Twice the file, and a part: those whose answer was lost are sent again.
+    // Twice the file and one part: a client sends a part again when it did not get the answer.
     const limits = { parts: maxParts, bytes: 2 * upload.bytes + deps.maxBytes };
     return await deps.uploads.addPart(upload.workspaceId, upload.id, stored, limits);
   } catch (error) {
-    // Where Postgres went away while it was asked, the row may be there: its object must be too.
-    const isForgotten = stored && !(error instanceof Unavailable);
-    if (isForgotten) await deps.objects.delete([stored!.key]).catch(() => undefined);
+    // If Postgres did not answer, the row may exist: then its object has to exist too.
+    if (stored && !(error instanceof Unavailable)) {
+      await deps.objects.delete([stored.key]).catch(() => undefined);
+    }
     throw error;
   }
 }
@@ -57,17 +79,18 @@ export async function addPart(
 async function storePart(
   { workspaceId, id: uploadId }: UploadRow,
   part: MultipartFile,
-  { objects, maxBytes, signal }: AddPartOptions,
+  signal: AbortSignal,
+  { objects, maxBytes }: AddPartDeps,
 ): Promise<StoredPart> {
-  const id = newId('part');
+  const id = createId('part');
   const key = `${workspaceId}/uploads/${uploadId}/${id}`;
   const counter = new PartLineCounter();
-  await objects.put(key, countedBytes(part, maxBytes, counter), { signal });
+  await objects.put(key, countBytes(part, maxBytes, counter), { signal });
   return { id, key, lineCounts: counter.end() };
 }
 
-/** As they come: a part of a gzip file is none. */
-async function* countedBytes(
+/** The bytes as they are sent: a part of a gzip file cannot be expanded on its own. */
+async function* countBytes(
   { file }: MultipartFile,
   maxBytes: number,
   counter: PartLineCounter,
@@ -83,12 +106,9 @@ async function* countedBytes(
   }
 }
 
-export function partTooLarge(maxBytes: number): OverLimit {
-  return new OverLimit(
-    `The part is larger than ${maxBytes} bytes, the most that one may have. Send smaller ones.`,
-    {
-      code: 'part_too_large',
-      param: 'data',
-    },
-  );
+function partTooLarge(maxBytes: number): OverLimit {
+  return new OverLimit(`The part is larger than the limit of ${maxBytes} bytes. Send smaller parts.`, {
+    code: 'part_too_large',
+    param: 'data',
+  });
 }

@@ -1,23 +1,32 @@
 /**
- * The parts of an upload become a file: as they are, its segments, without a byte being read; or, where they are
- * gzip or an md5 is to be checked, after one pass through them.
+ * Completes an upload: its parts become the segments of a file. No byte is read, unless the file is gzip or an md5 is
+ * to be checked; then all parts are read once.
  *
- * That pass takes a minute and more for ten gigabytes, longer than some proxies wait. So it belongs to no request:
- * a client that was cut off and asks again finds the one that runs and waits on, or is told how it ended.
+ * Reading 10 GB takes more than a minute, longer than some proxies wait. So the work does not belong to a request: a
+ * client that was cut off and repeats its request waits for the running completion, or gets its result.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { newId, type CompleteUploadBody } from '@millrace/contracts';
-import type { UploadPartRow, UploadRow, UploadStore, UploadWithFile } from '#database';
+import { createId, type CompleteUploadBody } from '@millrace/contracts';
+import type { UploadPartRow, UploadRow, UploadCompletionStore, UploadStore, UploadWithFile } from '#database';
 import { Conflict, countLines, InvalidInput, LineCounter, numberPartLines, Unavailable } from '#domain';
-import { readSegments, type ObjectStore } from '#storage';
+import { readSegments, type ObjectStorage } from '#storage';
 import { fileLifetimeS } from '../files/store-lines.ts';
-import { gunzip, isCompressed } from '../files/read-upload.ts';
-import { expandedFilename } from '../files/upload-file.ts';
+import { expandedFilename, isCompressed } from '../files/filename.ts';
+import { gunzip } from '../files/read-upload.ts';
 
-export interface CompleteUploadOptions {
+/** @throws NotFound, Conflict, InvalidInput, OverLimit; then the upload is unchanged and may be completed again. */
+export type CompleteUpload = (
+  workspaceId: string,
+  id: string,
+  body: CompleteUploadBody,
+) => Promise<UploadWithFile>;
+export const COMPLETE_UPLOAD = Symbol('complete upload');
+
+export interface CompleteUploadDeps {
   readonly uploads: UploadStore;
-  readonly objects: ObjectStore;
+  readonly completions: UploadCompletionStore;
+  readonly objects: ObjectStorage;
   /** Of the file, expanded if compressed. */
   readonly maxBytes: number;
 }
@@ -27,54 +36,51 @@ interface RunningCompletion {
   readonly result: Promise<UploadWithFile>;
 }
 
-export class CompleteUpload {
-  private readonly running = new Map<string, RunningCompletion>();
-
-  constructor(private readonly deps: CompleteUploadOptions) {}
-
-  /** @throws NotFound, Conflict, InvalidInput, OverLimit; the upload is as it was then, and may be completed again. */
-  run(workspaceId: string, id: string, body: CompleteUploadBody): Promise<UploadWithFile> {
+export function completeUploadWith(deps: CompleteUploadDeps): CompleteUpload {
+  const runningCompletions = new Map<string, RunningCompletion>();
+  return (workspaceId, id, body) => {
     const request = JSON.stringify([workspaceId, body]);
-    const running = this.running.get(id);
+    const running = runningCompletions.get(id);
     if (running?.request === request) return running.result;
     if (running) {
-      throw new Conflict('This upload is being completed in another way. Ask again once that has ended.', {
+      throw new Conflict('This upload is being completed with other parts. Try again when that has ended.', {
         code: 'upload_completing',
       });
     }
-    const result = complete(workspaceId, id, body, this.deps).finally(() => this.running.delete(id));
-    result.catch(() => undefined); // Told to whoever still waits.
-    this.running.set(id, { request, result });
+    const result = complete(workspaceId, id, body, deps).finally(() => runningCompletions.delete(id));
+    // Every request that waits gets the error; without one it must not count as unhandled.
+    result.catch(() => undefined);
+    runningCompletions.set(id, { request, result });
     return result;
-  }
+  };
 }
 
 async function complete(
   workspaceId: string,
   id: string,
   { part_ids, md5 }: CompleteUploadBody,
-  deps: CompleteUploadOptions,
+  deps: CompleteUploadDeps,
 ): Promise<UploadWithFile> {
-  const begun = await deps.uploads.beginCompletion(workspaceId, id, part_ids);
+  const begun = await deps.completions.begin(workspaceId, id, part_ids);
   if (!begun) return deps.uploads.get(workspaceId, id);
   const { upload, parts } = begun;
   try {
     assertBytes(upload, parts);
     if (isCompressed(upload.filename)) return await completeExpanded(upload, parts, part_ids, md5, deps);
     if (md5) await assertMd5(parts, md5, deps);
-    return await deps.uploads.complete(workspaceId, id, part_ids, {
+    return await deps.completions.complete(workspaceId, id, part_ids, {
       ...buildNewFile(upload),
       bytes: upload.bytes,
       placed: numberPartLines(parts),
     });
   } catch (error) {
-    await deps.uploads.cancelCompletion(id).catch(() => undefined);
+    await deps.completions.cancel(id).catch(() => undefined);
     throw error;
   }
 }
 
 const buildNewFile = ({ purpose, filename, expiresAfterS }: UploadRow) => ({
-  id: newId('file'),
+  id: createId('file'),
   purpose,
   filename: expandedFilename(filename),
   expiresInS: fileLifetimeS(purpose, expiresAfterS),
@@ -84,8 +90,8 @@ function assertBytes(upload: UploadRow, parts: readonly UploadPartRow[]): void {
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
   if (bytes === upload.bytes) return;
   throw new InvalidInput(
-    `These parts have ${bytes} bytes together; the upload was created with ${upload.bytes}. Name all of them, ` +
-      'or create an upload of the size that the file has.',
+    `These parts have ${bytes} bytes in total, but the upload was created for ${upload.bytes} bytes. Name all ` +
+      'parts, or create an upload with the size of the file.',
     { code: 'bytes_mismatch', param: 'part_ids' },
   );
 }
@@ -96,52 +102,55 @@ const toSegments = (parts: readonly UploadPartRow[]) =>
 async function assertMd5(
   parts: readonly UploadPartRow[],
   md5: string,
-  { objects }: CompleteUploadOptions,
+  { objects }: CompleteUploadDeps,
 ): Promise<void> {
   const hash = createHash('md5');
   for await (const chunk of readSegments(objects, toSegments(parts)) as AsyncIterable<Buffer>)
     hash.update(chunk);
-  assertSame(hash.digest('hex'), md5);
+  assertSameMd5(hash.digest('hex'), md5);
 }
 
-function assertSame(found: string, md5: string): void {
+function assertSameMd5(found: string, md5: string): void {
   if (found === md5.toLowerCase()) return;
-  throw new InvalidInput(`The md5 of these parts in this order is ${found}, another than the one given.`, {
+  throw new InvalidInput(`The md5 of these parts in this order is ${found}, not the one in the request.`, {
     code: 'md5_mismatch',
     param: 'md5',
   });
 }
 
-async function* hashed(source: Readable, hash: Hash | null): AsyncGenerator<Buffer> {
+async function* updateHash(source: Readable, hash: Hash | null): AsyncGenerator<Buffer> {
   for await (const chunk of source as AsyncIterable<Buffer>) {
     hash?.update(chunk);
     yield chunk;
   }
 }
 
-/** A part of a gzip file is none: only the whole can be expanded, and has lines. */
+/** Gzip: the parts are expanded together and stored as one object, because a single part cannot be expanded. */
 async function completeExpanded(
   upload: UploadRow,
   parts: readonly UploadPartRow[],
   partIds: readonly string[],
   md5: string | null | undefined,
-  { uploads, objects, maxBytes }: CompleteUploadOptions,
+  { completions, objects, maxBytes }: CompleteUploadDeps,
 ): Promise<UploadWithFile> {
   const { workspaceId } = upload;
   const file = buildNewFile(upload);
   const key = `${workspaceId}/files/${file.id}.jsonl`;
   const counter = new LineCounter();
   const hash = createHash('md5');
-  const sent = hashed(readSegments(objects, toSegments(parts)), md5 ? hash : null);
+  const content = updateHash(readSegments(objects, toSegments(parts)), md5 ? hash : null);
   let isStored = false;
   try {
-    await objects.put(key, countLines(gunzip(Readable.from(sent, { objectMode: false }), maxBytes), counter));
+    await objects.put(
+      key,
+      countLines(gunzip(Readable.from(content, { objectMode: false }), maxBytes), counter),
+    );
     isStored = true;
-    if (md5) assertSame(hash.digest('hex'), md5);
+    if (md5) assertSameMd5(hash.digest('hex'), md5);
     const lineIndex = counter.end();
     const segments = [{ key, bytes: counter.bytes, lines: counter.lines, lineIndex }];
-    const completed = await uploads.complete(workspaceId, upload.id, partIds, { ...file, segments });
-    // Another process may have been asked the same, and come first.
+    const completed = await completions.complete(workspaceId, upload.id, partIds, { ...file, segments });
+    // Another process may have completed the upload first.
     if (completed.upload.fileId !== file.id) await objects.delete([key]).catch(() => undefined);
     return completed;
   } catch (error) {

@@ -1,4 +1,4 @@
-/** An upload's and a part's row as they go on the wire. */
+/** Uploads and their parts as the API answers them. */
 import type { UploadObject, UploadPartObject } from '@millrace/contracts';
 import type { UploadPartRow, UploadRow, UploadWithFile } from '#database';
 import { toFileObject } from '../files/file-object.ts';

@@ -1,4 +1,4 @@
-import type { UsedToken } from '#database';
+import type { TokenUsage } from '#database';
 import { buildCredits, getStartOfMonth } from './credits.ts';
 
 const since = getStartOfMonth(new Date('2026-11-21T16:00:00Z'));
@@ -15,7 +15,7 @@ const sums = {
   ...{ images: 0, mediaMs: 0, reportedCost: 0, reportedRequests: 0, estimatedCost: 0, estimatedRequests: 0 },
   ...{ queueMs: 0, upstreamMs: 0, storeMs: 0, firstTokenMs: 0, firstTokenCount: 0, errors: {} },
 };
-const used = (over: Partial<UsedToken>): UsedToken => ({ ...sums, provider: 'hf', token: 'aaa', ...over });
+const used = (over: Partial<TokenUsage>): TokenUsage => ({ ...sums, provider: 'hf', token: 'aaa', ...over });
 const providers = [{ id: 'hf', token: 'aaa' }, { id: 'sandbox' }];
 const free = new Map([['hf', 0.1]]);
 
@@ -27,9 +27,9 @@ test('a token that was not used has its whole credit', () => {
   expect(buildCredits([], providers, free, since)).toEqual([
     {
       object: 'credit',
-      ...{ provider: 'hf', token: 'aaa', active: true, since: since.getTime() / 1_000, requests: 0 },
+      ...{ provider: 'hf', token: 'aaa', active: true, period_start: since.getTime() / 1_000, requests: 0 },
       cost: { reported_usd: null, reported_requests: 0, estimated_usd: null, estimated_requests: 0 },
-      ...{ free_usd: 0.1, left_usd: 0.1, estimated_left_usd: 0.1 },
+      ...{ free_credit_usd: 0.1, remaining_usd: 0.1, estimated_remaining_usd: 0.1 },
     },
   ]);
 });
@@ -40,7 +40,7 @@ test('what is left is said by what was reported where all was, and by the table 
     ...([providers, free, since] as const),
   );
   // The one that failed has cost nothing.
-  expect(all).toMatchObject({ left_usd: 0.075, estimated_left_usd: null });
+  expect(all).toMatchObject({ remaining_usd: 0.075, estimated_remaining_usd: null });
   const [some] = buildCredits(
     [
       used({
@@ -53,12 +53,12 @@ test('what is left is said by what was reported where all was, and by the table 
     ],
     ...([providers, free, since] as const),
   );
-  expect(some).toMatchObject({ left_usd: null, estimated_left_usd: -0.2 });
+  expect(some).toMatchObject({ remaining_usd: null, estimated_remaining_usd: -0.2 });
 });
 
 test('a token that was replaced is shown beside the one in use, and none has credit that the settings do not name', () => {
   const credits = buildCredits([used({ token: 'old', requests: 1 })], providers, new Map(), since);
-  expect(credits.map(({ token, active, left_usd: left }) => [token, active, left])).toEqual([
+  expect(credits.map(({ token, active, remaining_usd: left }) => [token, active, left])).toEqual([
     ['aaa', true, null],
     ['old', false, null],
   ]);

@@ -1,8 +1,7 @@
 /** What the providers' tokens have cost in a month, beside the credit that each has free. */
 import type { CreditObject } from '@millrace/contracts';
-import type { UsedToken } from '#database';
-import { billionths } from '#domain';
-import type { Provider } from '#providers';
+import type { TokenUsage } from '#database';
+import { billionthsPerDollar } from '#domain';
 import { toUsd } from './to-usd.ts';
 import { toCost } from './usage-page.ts';
 
@@ -15,14 +14,14 @@ const unused = {
   estimatedRequests: 0,
 };
 
-/** The first moment of a time's month, by UTC: when free credit is given anew. */
+/** The start of the month in UTC, when free credit is renewed. */
 export const getStartOfMonth = (time: Date): Date =>
   new Date(Date.UTC(time.getUTCFullYear(), time.getUTCMonth()));
 
 /** Those in use, and those that were this month. */
 export function buildCredits(
-  used: readonly UsedToken[],
-  providers: readonly Pick<Provider, 'id' | 'token'>[],
+  used: readonly TokenUsage[],
+  providers: readonly { readonly id: string; readonly token?: string | null }[],
   free: ReadonlyMap<string, number>,
   since: Date,
 ): CreditObject[] {
@@ -38,16 +37,18 @@ export function buildCredits(
     const answered = sums.requests - sums.failedRequests;
     const freeUsd = free.get(provider) ?? null;
     const left = (cost: number, requests: number) =>
-      freeUsd !== null && requests === answered ? toUsd(Math.round(freeUsd * billionths) - cost) : null;
+      freeUsd !== null && requests === answered
+        ? toUsd(Math.round(freeUsd * billionthsPerDollar) - cost)
+        : null;
     return {
       object: 'credit',
       ...{ provider, token, active },
-      since: since.getTime() / 1_000,
+      period_start: since.getTime() / 1_000,
       requests: sums.requests,
       cost: toCost(sums),
-      free_usd: freeUsd,
-      left_usd: left(sums.reportedCost, sums.reportedRequests),
-      estimated_left_usd: left(sums.estimatedCost, sums.estimatedRequests),
+      free_credit_usd: freeUsd,
+      remaining_usd: left(sums.reportedCost, sums.reportedRequests),
+      estimated_remaining_usd: left(sums.estimatedCost, sums.estimatedRequests),
     };
   });
 }

@@ -1,13 +1,13 @@
 /**
- * Sums what attempts have used by the hour. What waits is few rows and a page is one statement, so it costs the same
- * whatever ran before; where a process dies, the next one goes on, and nothing is counted twice.
+ * Sums the usage of attempts by the hour. Each page is one statement over few rows, so its cost does not grow with the
+ * history. When a process crashes the next one continues, and nothing is counted twice.
  */
 import type { UsageStore } from '#database';
 
-/** Attempts of one statement. */
+/** Attempts per statement. */
 const page = 1_000;
 
-/** One round: until nothing waits. */
+/** Rolls up until nothing is left. */
 export async function rollUpUsage(usage: Pick<UsageStore, 'rollUp'>): Promise<void> {
   while ((await usage.rollUp(page)) === page);
 }

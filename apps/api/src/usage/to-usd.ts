@@ -1,4 +1,5 @@
-import { billionths } from '#domain';
+import { billionthsPerDollar } from '#domain';
 
 /** Billionths of a US dollar as dollars. */
-export const toUsd = (cost: number | null): number | null => (cost === null ? null : cost / billionths);
+export const toUsd = (cost: number | null): number | null =>
+  cost === null ? null : cost / billionthsPerDollar;

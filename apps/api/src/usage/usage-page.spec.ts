@@ -1,5 +1,5 @@
 import { usageQuery } from '@millrace/contracts';
-import type { UsedRow } from '#database';
+import type { UsageRow } from '#database';
 import { buildUsageQuery, getSpan, toUsagePage } from './usage-page.ts';
 
 const hour = 3_600;
@@ -64,7 +64,7 @@ test('pages follow each other without a gap, to the end', () => {
 
 test('each bucket has its results, and the empty ones none; what is not grouped by is null', () => {
   const span = getSpan(query({ start_time: 999 * day }), now);
-  const rows: UsedRow[] = [
+  const rows: UsageRow[] = [
     { ...sums, start: 1_000 * day, model: 'a/b', apiKeyId: '' },
     { ...sums, start: 1_000 * day, model: 'a/c', apiKeyId: 'key_1', isBatch: true },
   ];

@@ -1,6 +1,6 @@
 /** Sums as buckets of time: which a page has, and what stands in each. */
 import type { UsageBucket, UsageCost, UsagePage, UsageQueryParams, UsageResult } from '@millrace/contracts';
-import type { UsageQuery, UsedRow, UsedSums } from '#database';
+import type { UsageQuery, UsageRow, UsageSums } from '#database';
 import { toUsd } from './to-usd.ts';
 
 const widths = { '1h': 3_600, '1d': 86_400 } as const;
@@ -30,7 +30,7 @@ export function buildUsageQuery(query: UsageQueryParams, { from, until, width }:
   return { from, until, unit, groupBy: [...new Set(by)], models, providers, kinds, apiKeyIds, batch };
 }
 
-export function toUsagePage(rows: readonly UsedRow[], { from, until, width, next }: Span): UsagePage {
+export function toUsagePage(rows: readonly UsageRow[], { from, until, width, next }: Span): UsagePage {
   const byStart = Map.groupBy(rows, ({ start }) => start);
   const data: UsageBucket[] = [];
   for (let start = from; start < until; start += width) {
@@ -40,7 +40,7 @@ export function toUsagePage(rows: readonly UsedRow[], { from, until, width, next
   return { object: 'page', data, has_more: next !== null, next_page: next === null ? null : `page_${next}` };
 }
 
-function toResult(row: UsedRow): UsageResult {
+function toResult(row: UsageRow): UsageResult {
   return {
     object: 'usage.result',
     input_tokens: row.inputTokens,
@@ -72,7 +72,7 @@ function toResult(row: UsedRow): UsageResult {
 }
 
 /** A cost that is known of no request is not 0. */
-export function toCost(sums: Pick<UsedSums, CostSums>): UsageCost {
+export function toCost(sums: Pick<UsageSums, CostSums>): UsageCost {
   const { reportedCost, reportedRequests, estimatedCost, estimatedRequests } = sums;
   return {
     reported_usd: reportedRequests > 0 ? toUsd(reportedCost) : null,

@@ -1,24 +1,27 @@
-/** `/v1/usage`: what a workspace has used, up to this moment; and what the deployment's tokens have cost. */
+/** `/v1/usage`: what a workspace has used until now, and what the deployment's provider tokens have cost. */
 import { Controller, Get, Inject, Query } from '@nestjs/common';
-import type { AppConfig } from '#config';
 import { usageQuery, type CreditObject, type UsagePage, type UsageQueryParams } from '@millrace/contracts';
-import { UsageStore, type Caller } from '#database';
-import { Forbidden } from '#domain';
+import { UsageStore } from '#database';
 import type { Providers } from '#providers';
-import { CurrentCaller } from '../access/access.guard.ts';
-import { CONFIG, PROVIDERS } from '../infrastructure/tokens.ts';
+import { CurrentCaller, Requires } from '../access/decorators.ts';
+import type { Caller } from '../access/caller.ts';
+import { PROVIDERS } from '../infrastructure/tokens.ts';
 import { buildCredits, getStartOfMonth } from './credits.ts';
 import { buildUsageQuery, getSpan, toUsagePage } from './usage-page.ts';
+
+/** Free credit of each provider in US dollars a month, from the settings. */
+export const FREE_CREDIT = Symbol('free credit');
 
 @Controller('v1/usage')
 export class UsageController {
   constructor(
     @Inject(UsageStore) private readonly usage: UsageStore,
     @Inject(PROVIDERS) private readonly providers: Providers,
-    @Inject(CONFIG) private readonly config: AppConfig,
+    @Inject(FREE_CREDIT) private readonly freeCredit: ReadonlyMap<string, number>,
   ) {}
 
   @Get()
+  @Requires('usage:read')
   async read(
     @CurrentCaller() { workspaceId }: Caller,
     @Query({ schema: usageQuery }) query: UsageQueryParams,
@@ -27,20 +30,17 @@ export class UsageController {
     return toUsagePage(await this.usage.getUsage(workspaceId, buildUsageQuery(query, span)), span);
   }
 
-  /** All workspaces share the tokens: what is left of them is for who runs the deployment. */
+  /** All workspaces share the providers' tokens, so only the workspace that runs the deployment may read this. */
   @Get('credit')
-  async credit(
-    @CurrentCaller() { operatesInstance }: Caller,
-  ): Promise<{ object: 'list'; data: CreditObject[] }> {
-    if (!operatesInstance) {
-      throw new Forbidden(
-        'Providers’ tokens are shared: only the workspace that runs this deployment sees what is left of them.',
-        { code: 'operators_only' },
-      );
-    }
+  @Requires('credits:read')
+  async credit(): Promise<{ object: 'list'; data: CreditObject[] }> {
     const since = getStartOfMonth(new Date());
     const used = await this.usage.listTokenUsage(since);
-    const data = buildCredits(used, this.providers.list, this.config.FREE_CREDIT_USD, since);
+    const providers = this.providers.list.map(({ id, defaultCredential }) => ({
+      id,
+      token: defaultCredential.fingerprint,
+    }));
+    const data = buildCredits(used, providers, this.freeCredit, since);
     return { object: 'list', data };
   }
 }

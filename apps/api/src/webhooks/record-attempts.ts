@@ -1,51 +1,55 @@
-/** Writes down tries as they end, those that ended meanwhile together: a burst costs statements, not one for each. */
-import type { DeliveryTry } from '#database';
+/** Records webhook attempts in batches: those that end while a statement runs are written together by the next one. */
+import type { DeliveryAttempt } from '#database';
 import type { Logger } from '#telemetry';
 
-export interface AttemptRecorderOptions<Try extends DeliveryTry> {
-  readonly record: (tries: readonly Try[]) => Promise<{ id: string; failingSince: Date }[]>;
-  readonly onRecorded: (
-    tries: readonly Try[],
-    failing: readonly { id: string; failingSince: Date }[],
-  ) => Promise<void>;
+export interface FailingEndpoint {
+  readonly id: string;
+  readonly failingSince: Date;
+}
+
+export interface AttemptRecorderOptions<Attempt extends DeliveryAttempt> {
+  readonly record: (attempts: readonly Attempt[]) => Promise<FailingEndpoint[]>;
+  readonly onRecorded: (attempts: readonly Attempt[], failing: readonly FailingEndpoint[]) => Promise<void>;
   readonly log: Logger;
 }
 
-export interface AttemptRecorder<Try extends DeliveryTry> {
-  put(sent: Try): void;
-  /** Writes what there is, as long as the database lets it. */
+export interface AttemptRecorder<Attempt extends DeliveryAttempt> {
+  put(attempt: Attempt): void;
+  /** Records what is left. Gives up when the database does not answer. */
   stop(): Promise<void>;
 }
 
 const page = 100;
-const againMs = 250;
-const lastTries = 8;
+const retryMs = 250;
+const maxRetriesOnStop = 8;
 
-export function startAttemptRecorder<Try extends DeliveryTry>(
-  deps: AttemptRecorderOptions<Try>,
-): AttemptRecorder<Try> {
-  let waiting: Try[] = [];
+export function startAttemptRecorder<Attempt extends DeliveryAttempt>({
+  record,
+  onRecorded,
+  log,
+}: AttemptRecorderOptions<Attempt>): AttemptRecorder<Attempt> {
+  let waiting: Attempt[] = [];
   let writing: Promise<void> | null = null;
-  let stopping = false;
+  let isStopping = false;
 
   async function write(): Promise<void> {
     let failures = 0;
     while (waiting.length > 0) {
-      const tries = waiting.splice(0, page);
+      const attempts = waiting.splice(0, page);
       try {
-        const failing = await deps.record(tries);
+        const failing = await record(attempts);
         failures = 0;
-        // What follows from them is asked again by the next failure.
-        await deps.onRecorded(tries, failing).catch((error: unknown) => {
-          deps.log.warn({ err: error }, 'what follows from webhook tries could not be done');
+        // If this fails, the endpoint's next failure does it again.
+        await onRecorded(attempts, failing).catch((error: unknown) => {
+          log.warn({ err: error }, 'could not update webhook endpoints after their attempts');
         });
       } catch (error) {
-        // Not written, it would be sent again: so it is held, for as long as this process lives.
-        waiting = [...tries, ...waiting];
+        // An attempt that is not recorded would be sent again, so it is kept as long as this process runs.
+        waiting = [...attempts, ...waiting];
         if (failures++ === 0)
-          deps.log.warn({ err: error, tries: tries.length }, 'webhook tries could not be recorded');
-        if (stopping && failures > lastTries) return;
-        await new Promise((resolve) => setTimeout(resolve, againMs));
+          log.warn({ err: error, attempts: attempts.length }, 'could not record webhook attempts');
+        if (isStopping && failures > maxRetriesOnStop) return;
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
       }
     }
   }
@@ -53,17 +57,17 @@ export function startAttemptRecorder<Try extends DeliveryTry>(
   const flush = () => {
     writing ??= write().finally(() => {
       writing = null;
-      if (waiting.length > 0 && !stopping) flush();
+      if (waiting.length > 0 && !isStopping) flush();
     });
   };
 
   return {
-    put(sent) {
-      waiting.push(sent);
+    put(attempt) {
+      waiting.push(attempt);
       flush();
     },
     async stop() {
-      stopping = true;
+      isStopping = true;
       await writing;
     },
   };

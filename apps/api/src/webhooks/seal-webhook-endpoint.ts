@@ -1,5 +1,6 @@
-/** What of an endpoint is kept sealed, and for what: a seal opens for its own endpoint alone. */
-import type { Sealer } from '#webhooks';
+/** Seals a webhook endpoint's secret and headers for the database. They can only be unsealed for the same endpoint. */
+import { Conflict } from '#domain';
+import { UnsealFailed, type Sealer } from '#webhooks';
 
 const purposes = {
   secret: (id: string) => `signing secret of ${id}`,
@@ -27,14 +28,37 @@ export interface SealedWebhookEndpoint {
   readonly headersSealed: Buffer | null;
 }
 
-/** @throws SealBroken */
-export function openWebhookEndpoint(
+export interface UnsealedWebhookEndpoint {
+  /** The current secret first. */
+  readonly secrets: string[];
+  readonly headers: Record<string, string>;
+}
+
+/** @throws UnsealFailed */
+export function unsealWebhookEndpoint(
   sealer: Sealer,
   endpointId: string,
   { secretSealed, oldSecretSealed, headersSealed }: SealedWebhookEndpoint,
-): { secrets: string[]; headers: Record<string, string> } {
+): UnsealedWebhookEndpoint {
   const sealed = [secretSealed, oldSecretSealed].filter((secret) => secret !== null);
   const secrets = sealed.map((secret) => sealer.open(secret, purposes.secret(endpointId)));
   const headers = headersSealed ? sealer.open(headersSealed, purposes.headers(endpointId)) : '{}';
   return { secrets, headers: JSON.parse(headers) as Record<string, string> };
+}
+
+/** @throws Conflict if it was sealed under another MILLRACE_SECRET. */
+export function unsealOrConflict(
+  sealer: Sealer,
+  endpointId: string,
+  sealed: SealedWebhookEndpoint,
+): UnsealedWebhookEndpoint {
+  try {
+    return unsealWebhookEndpoint(sealer, endpointId, sealed);
+  } catch (error) {
+    if (!(error instanceof UnsealFailed)) throw error;
+    throw new Conflict('The webhook’s secret cannot be read: MILLRACE_SECRET was changed. Rotate it.', {
+      code: 'webhook_secret_unreadable',
+      cause: error,
+    });
+  }
 }

@@ -1,19 +1,21 @@
 /**
- * Sends what is due, in every API process: leases deliveries (two processes never hold the same one), tries each once,
- * and writes down what came of it. Woken by the relay, by an endpoint that has room again, and by a slow clock.
+ * Sends due webhook deliveries, in every API process: leases them (two processes never hold the same one), attempts
+ * each once, and records the outcome. Woken by the relay, when an endpoint has capacity again, and by a timer.
  *
- * An endpoint that hangs holds a few of this process's requests for the time of one try, and those count against the
- * others for a second only; then its breaker keeps it to one try at a time. That is how one never delays another.
+ * An endpoint that does not respond occupies a few of this process's requests until they time out. They count against
+ * other endpoints for one second only; then the endpoint's breaker allows one attempt at a time. So one endpoint does
+ * not delay another.
  */
 import { randomUUID } from 'node:crypto';
-import type { DeliveryStore, DeliveryTry, LeasedDelivery } from '#database';
+import type { DeliveryAttempt, DeliveryStore, LeasedDelivery } from '#database';
 import type { Outbound } from '#outbound';
 import type { Bus } from '#realtime';
-import { webhookDelay, webhookTries, type Logger } from '#telemetry';
-import { attempt, type AttemptRecord, type Sealer } from '#webhooks';
+import { webhookAttemptsTotal, webhookDelaySeconds, type Logger } from '#telemetry';
+import { sendAttempt, type Sealer, type WebhookAttemptRecord } from '#webhooks';
 import { createLoop } from '../background/loop.ts';
-import { startAttemptRecorder } from './record-attempts.ts';
-import { openWebhookEndpoint } from './seal-webhook-endpoint.ts';
+import { startAttemptRecorder, type FailingEndpoint } from './record-attempts.ts';
+import { unsealWebhookEndpoint } from './seal-webhook-endpoint.ts';
+import { InFlightDeliveries, maxPerEndpoint } from './in-flight-deliveries.ts';
 
 export interface WebhookSenderOptions {
   readonly deliveries: DeliveryStore;
@@ -21,123 +23,109 @@ export interface WebhookSenderOptions {
   readonly sealer: Sealer;
   readonly bus: Bus;
   readonly log: Logger;
-  /** A test's clock; the schedule goes by it. */
+  /** A test's clock, for the retry schedule. */
   readonly now?: () => Date;
-  /** For a whole try. @default 15,000 */
+  /** For a whole attempt. @default 15,000 */
   readonly timeoutMs?: number;
 }
 
 export interface WebhookSender {
-  /** Waits a little for what is under way, and gives back what is not. */
+  /** Waits up to 3 s for attempts in flight, then releases the leases of the others. */
   stop(): Promise<void>;
 }
 
-const lookEveryMs = 250;
-/** Longer than a try and its record take: after it another process may try. */
+const pollEveryMs = 250;
+/** Longer than an attempt and its record take; after it another process may attempt the delivery. */
 const leaseS = 20;
-/** Requests at once: those that began in the last second, all, those to endpoints that failed lately, to one endpoint. */
-const limits = { young: 128, all: 1_024, failing: 32, endpoint: 16, failingEndpoint: 4 };
-const youngMs = 1_000;
-const failingForMs = 5 * 86_400_000;
-const lastWaitMs = 3_000;
+/** An endpoint that has failed for so long is disabled. */
+const disableAfterMs = 5 * 86_400_000;
+const drainMs = 3_000;
 
-interface InFlight {
-  readonly endpointId: string;
-  readonly since: number;
-  readonly isFailing: boolean;
-}
+type SentAttempt = DeliveryAttempt & Pick<WebhookAttemptRecord, 'isGone'>;
 
 export function startWebhookSender(deps: WebhookSenderOptions): WebhookSender {
   const { deliveries, bus, log, now = () => new Date() } = deps;
   const holder = randomUUID();
   const stopping = new AbortController();
-  const underWay = new Map<string, InFlight>();
-  /** Endpoints that gave all they had room for: there may be more. */
-  const full = new Set<string>();
+  const inFlight = new InFlightDeliveries();
+  /** Endpoints whose deliveries fill their capacity: more may be due. */
+  const saturated = new Set<string>();
 
   const recorder = startAttemptRecorder<SentAttempt>({
-    record: (tries) => deliveries.recordAttempts(holder, tries),
-    onRecorded: async (tries, failing) => {
-      let more = false;
-      for (const { deliveryId, endpointId } of tries) {
-        underWay.delete(deliveryId);
-        more = full.delete(endpointId) || more;
+    record: (attempts) => deliveries.recordAttempts(holder, attempts),
+    onRecorded: async (attempts, failing) => {
+      let hasCapacity = false;
+      for (const { deliveryId, endpointId } of attempts) {
+        inFlight.delete(deliveryId);
+        hasCapacity = saturated.delete(endpointId) || hasCapacity;
       }
-      if (more) sending.wake();
-      await disableFailed(tries, failing);
+      if (hasCapacity) loop.wake();
+      await disableFailed(attempts, failing);
     },
     log,
   });
 
-  async function disableFailed(
-    tries: readonly SentAttempt[],
-    failing: readonly { id: string; failingSince: Date }[],
-  ) {
-    const gone = new Set(tries.filter(({ isGone }) => isGone).map(({ endpointId }) => endpointId));
-    const tired = failing.filter(
-      ({ failingSince }) => now().getTime() - failingSince.getTime() >= failingForMs,
+  async function disableFailed(attempts: readonly SentAttempt[], failing: readonly FailingEndpoint[]) {
+    const gone = new Set(attempts.filter(({ isGone }) => isGone).map(({ endpointId }) => endpointId));
+    const failed = failing.filter(
+      ({ failingSince }) => now().getTime() - failingSince.getTime() >= disableAfterMs,
     );
-    for (const id of new Set([...gone, ...tired.map(({ id }) => id)])) {
+    for (const id of new Set([...gone, ...failed.map(({ id }) => id)])) {
       if (!(await deliveries.disableEndpoint(id, gone.has(id) ? 'gone' : 'failing'))) continue;
-      log.warn({ endpointId: id }, 'a webhook endpoint was disabled');
-      void bus.publish('facts.written', {});
+      log.warn({ endpointId: id }, 'disabled a webhook endpoint');
+      void bus.publish('events.committed', {});
     }
   }
 
-  const round = async () => {
+  const sendDue = async () => {
     for (;;) {
-      const [limit, failingLimit] = countFree(underWay);
+      const { limit, failingLimit } = inFlight.countFree();
       if (limit <= 0) return;
-      const remainingCapacity = findFreeRoom(underWay);
+      const remainingCapacity = inFlight.getRemainingCapacity();
       const leased = await deliveries.lease({
         holder,
         leaseS,
         limit,
         failingLimit,
-        endpointCapacity: limits.endpoint,
+        endpointCapacity: maxPerEndpoint,
         remainingCapacity,
       });
-      const perEndpoint = Map.groupBy(leased, ({ endpointId }) => endpointId);
-      for (const [endpointId, of] of perEndpoint) {
-        const { consecutiveFailures, isOrdered } = of[0]!;
-        if (
-          isOrdered ||
-          consecutiveFailures > 0 ||
-          of.length >= (remainingCapacity.get(endpointId) ?? limits.endpoint)
-        )
-          full.add(endpointId);
+      for (const [endpointId, ofEndpoint] of Map.groupBy(leased, ({ endpointId: id }) => id)) {
+        const { consecutiveFailures, isOrdered } = ofEndpoint[0]!;
+        const capacity = remainingCapacity.get(endpointId) ?? maxPerEndpoint;
+        if (isOrdered || consecutiveFailures > 0 || ofEndpoint.length >= capacity) saturated.add(endpointId);
       }
-      // One whose lease ended while its record waited for the database is not sent again.
-      for (const delivery of leased) if (!underWay.has(delivery.id)) void send(delivery);
+      // A delivery that is in flight was leased again because its record waited for the database: it is not sent twice.
+      for (const delivery of leased) if (!inFlight.has(delivery.id)) void send(delivery);
       if (leased.length < limit) return;
     }
   };
 
   async function send(delivery: LeasedDelivery): Promise<void> {
     const { id, endpointId, consecutiveFailures } = delivery;
-    underWay.set(id, { endpointId, since: performance.now(), isFailing: consecutiveFailures > 0 });
+    inFlight.add(id, endpointId, consecutiveFailures > 0);
     const record = await attemptDelivery(delivery, deps, now);
     const succeeded = record.outcome === 'succeeded';
-    webhookTries.inc({ outcome: succeeded ? 'succeeded' : 'failed' });
+    webhookAttemptsTotal.inc({ outcome: succeeded ? 'succeeded' : 'failed' });
     if (delivery.attemptCount === 0) {
-      const ended = record.startedAt.getTime() + record.durationMs;
-      webhookDelay.observe(Math.max(0, ended - delivery.eventAt.getTime()) / 1_000);
+      const endedAt = record.startedAt.getTime() + record.durationMs;
+      webhookDelaySeconds.observe(Math.max(0, endedAt - delivery.eventAt.getTime()) / 1_000);
     }
     recorder.put({ deliveryId: id, endpointId, ...record });
   }
 
-  const sending = createLoop('webhooks', lookEveryMs, round, log);
-  const running = sending.run(stopping.signal);
-  const listening = bus.subscribe('deliveries.due', sending.wake, sending.wake);
-  // Without the bus the clock alone drives it.
-  listening.catch(() => {});
+  const loop = createLoop('webhooks', pollEveryMs, sendDue, log);
+  const running = loop.run(stopping.signal);
+  const subscription = bus.subscribe('deliveries.due', loop.wake, loop.wake);
+  // Without the bus the timer alone drives it.
+  subscription.catch(() => {});
   return {
     async stop() {
       stopping.abort();
       await running;
-      void listening.then((unsubscribe) => unsubscribe()).catch(() => {});
-      const until = performance.now() + lastWaitMs;
-      while (underWay.size > 0 && performance.now() < until)
+      void subscription.then((unsubscribe) => unsubscribe()).catch(() => {});
+      const until = performance.now() + drainMs;
+      while (inFlight.size > 0 && performance.now() < until)
         await new Promise((resolve) => setTimeout(resolve, 20));
       await recorder.stop();
       await deliveries.release(holder).catch(() => undefined);
@@ -145,51 +133,26 @@ export function startWebhookSender(deps: WebhookSenderOptions): WebhookSender {
   };
 }
 
-type SentAttempt = DeliveryTry & Pick<AttemptRecord, 'isGone'>;
-
 async function attemptDelivery(
   delivery: LeasedDelivery,
-  deps: WebhookSenderOptions,
+  { outbound, sealer, timeoutMs }: WebhookSenderOptions,
   now: () => Date,
-): Promise<AttemptRecord> {
+): Promise<WebhookAttemptRecord> {
   const { event, eventAt, url, scheduleStep } = delivery;
-  const sending = { send: deps.outbound.send, now, ...(deps.timeoutMs && { timeoutMs: deps.timeoutMs }) };
-  const trial = { event: { ...event, createdAt: eventAt }, url, scheduleStep: scheduleStep + 1 };
-  let sealed;
+  const deps = { send: outbound.send, now, ...(timeoutMs && { timeoutMs }) };
+  const attempt = { event: { ...event, createdAt: eventAt }, url, scheduleStep: scheduleStep + 1 };
+  let unsealed;
   try {
-    sealed = openWebhookEndpoint(deps.sealer, delivery.endpointId, delivery);
+    unsealed = unsealWebhookEndpoint(sealer, delivery.endpointId, delivery);
   } catch {
-    // Unsigned, nothing is sent. Its owner sees why, and can rotate the secret.
-    const unreadable = { code: 'secret_unreadable', message: 'its secret cannot be read here: rotate it' };
-    return attempt(
-      { ...trial, secrets: [], headers: {} },
-      { ...sending, send: () => Promise.reject(toError(unreadable)) },
+    // Nothing is sent without a signature. The attempt's error tells the owner to rotate the secret.
+    const error = Object.assign(new Error('the endpoint’s secret cannot be read: rotate it'), {
+      code: 'secret_unreadable',
+    });
+    return sendAttempt(
+      { ...attempt, secrets: [], headers: {} },
+      { ...deps, send: () => Promise.reject(error) },
     );
   }
-  return attempt({ ...trial, ...sealed }, sending);
-}
-
-const toError = ({ code, message }: { code: string; message: string }) =>
-  Object.assign(new Error(message), { code });
-
-/** @returns how many more may be sent, and of those how many to endpoints that failed lately. */
-function countFree(underWay: ReadonlyMap<string, InFlight>): [number, number] {
-  const youngest = performance.now() - youngMs;
-  let [young, failing] = [0, 0];
-  for (const { since, isFailing } of underWay.values()) {
-    if (since > youngest) young++;
-    if (isFailing) failing++;
-  }
-  const limit = Math.min(limits.young - young, limits.all - underWay.size);
-  return [limit, Math.max(0, Math.min(limit, limits.failing - failing))];
-}
-
-/** What room is left at the endpoints that are being sent to. */
-function findFreeRoom(underWay: ReadonlyMap<string, InFlight>): Map<string, number> {
-  const room = new Map<string, number>();
-  for (const { endpointId, isFailing } of underWay.values()) {
-    const before = room.get(endpointId) ?? (isFailing ? limits.failingEndpoint : limits.endpoint);
-    room.set(endpointId, Math.max(0, before - 1));
-  }
-  return room;
+  return sendAttempt({ ...attempt, ...unsealed }, deps);
 }

@@ -1,4 +1,4 @@
-/** `/v1/webhook_endpoints/{id}/…`: the log of an endpoint's deliveries, and what to do when some did not arrive. */
+/** `/v1/webhook_endpoints/{id}/…`: the log of a webhook endpoint's deliveries, and sending them again. */
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import {
   deliveryListQuery,
@@ -13,9 +13,10 @@ import {
   type ReplayBody,
   type ReplayObject,
 } from '@millrace/contracts';
-import { DeliveryLogStore, type Caller } from '#database';
+import { DeliveryLogStore } from '#database';
 import type { Bus } from '#realtime';
-import { CurrentCaller } from '../access/access.guard.ts';
+import { CurrentCaller, Requires } from '../access/decorators.ts';
+import type { Caller } from '../access/caller.ts';
 import { BUS } from '../infrastructure/tokens.ts';
 import { resourceId } from '../http/resource-id.pipe.ts';
 import { toDeliveryObject, toDeliveryWithAttempts } from './webhook-objects.ts';
@@ -28,9 +29,10 @@ export class WebhookDeliveriesController {
   ) {}
 
   @Get('deliveries')
+  @Requires('webhooks:read')
   async list(
     @CurrentCaller() { workspaceId }: Caller,
-    @Param('id', resourceId('endpoint')) id: string,
+    @Param('id', resourceId('webhookEndpoint')) id: string,
     @Query({ schema: deliveryListQuery }) query: DeliveryListQuery,
   ): Promise<Page<DeliveryObject>> {
     const rows = await this.deliveries.list(workspaceId, id, query);
@@ -38,9 +40,10 @@ export class WebhookDeliveriesController {
   }
 
   @Get('deliveries/:delivery')
+  @Requires('webhooks:read')
   async get(
     @CurrentCaller() { workspaceId }: Caller,
-    @Param('id', resourceId('endpoint')) id: string,
+    @Param('id', resourceId('webhookEndpoint')) id: string,
     @Param('delivery', resourceId('delivery')) delivery: string,
   ): Promise<DeliveryWithAttempts> {
     const found = await this.deliveries.get(workspaceId, id, delivery);
@@ -48,38 +51,41 @@ export class WebhookDeliveriesController {
   }
 
   @Post('deliveries/:delivery/redeliver')
+  @Requires('webhooks:write')
   @HttpCode(200)
   async redeliver(
     @CurrentCaller() { workspaceId }: Caller,
-    @Param('id', resourceId('endpoint')) id: string,
+    @Param('id', resourceId('webhookEndpoint')) id: string,
     @Param('delivery', resourceId('delivery')) delivery: string,
   ): Promise<DeliveryObject> {
-    const again = await this.deliveries.redeliver(workspaceId, id, delivery);
-    this.due();
-    return toDeliveryObject(again);
+    const redelivered = await this.deliveries.redeliver(workspaceId, id, delivery);
+    this.wakeSenders();
+    return toDeliveryObject(redelivered);
   }
 
   @Post('redeliver_failed')
+  @Requires('webhooks:write')
   @HttpCode(200)
   async redeliverFailed(
     @CurrentCaller() { workspaceId }: Caller,
-    @Param('id', resourceId('endpoint')) id: string,
+    @Param('id', resourceId('webhookEndpoint')) id: string,
     @Body({ schema: redeliverFailedBody }) body: RedeliverFailedBody,
   ) {
     const count = await this.deliveries.redeliverFailed(workspaceId, id, body);
-    this.due();
+    this.wakeSenders();
     return { object: 'webhook_endpoint.redelivery', count };
   }
 
   @Post('replay')
+  @Requires('webhooks:write')
   @HttpCode(200)
   async replay(
     @CurrentCaller() { workspaceId }: Caller,
-    @Param('id', resourceId('endpoint')) id: string,
+    @Param('id', resourceId('webhookEndpoint')) id: string,
     @Body({ schema: replayBody }) body: ReplayBody,
   ): Promise<ReplayObject> {
     const { count, hasMore, lastEventId, isTruncated } = await this.deliveries.replay(workspaceId, id, body);
-    this.due();
+    this.wakeSenders();
     return {
       object: 'webhook_endpoint.replay',
       count,
@@ -89,7 +95,7 @@ export class WebhookDeliveriesController {
     };
   }
 
-  private due(): void {
+  private wakeSenders(): void {
     void this.bus.publish('deliveries.due', {});
   }
 }

@@ -1,16 +1,16 @@
-/** Endpoints and deliveries as they go on the wire. */
+/** Webhook endpoints and their deliveries as the API answers them. */
 import type {
-  BoundWebhook,
+  SubjectWebhook,
   DeliveryAttemptObject,
   DeliveryObject,
   DeliveryWithAttempts,
   WebhookEndpointObject,
 } from '@millrace/contracts';
 import type { DeliveryAttemptRow, ListedDelivery, WebhookEndpointRow } from '#database';
-import { payloadOf } from '#webhooks';
+import { buildPayload } from '#webhooks';
 import { toUnixSeconds } from '../http/unix-seconds.ts';
 
-/** @param secret in the answers that show it. */
+/** @param secret shown once, by the answer that created it. */
 export function toWebhookEndpointObject(row: WebhookEndpointRow, secret?: string): WebhookEndpointObject {
   return {
     id: row.id,
@@ -32,13 +32,13 @@ export function toWebhookEndpointObject(row: WebhookEndpointRow, secret?: string
       ordered: row.ordered,
       rate_limit: row.rateLimit,
       subject: row.subject,
-      old_secret_until:
+      old_secret_expires_at:
         row.oldSecretUntil && row.oldSecretUntil > new Date() ? toUnixSeconds(row.oldSecretUntil) : null,
     },
   };
 }
 
-export function toBoundWebhook(row: WebhookEndpointRow, secret?: string): BoundWebhook {
+export function toSubjectWebhook(row: WebhookEndpointRow, secret?: string): SubjectWebhook {
   return {
     id: row.id,
     url: row.url,
@@ -53,14 +53,14 @@ export function toDeliveryObject(row: ListedDelivery): DeliveryObject {
   return {
     id: row.id,
     object: 'webhook_delivery',
-    endpoint_id: row.endpointId,
+    webhook_endpoint_id: row.endpointId,
     event_id: row.eventId,
     event_type: row.eventType,
     subject: row.subject,
     status: row.status,
-    tries: row.attemptCount,
+    attempt_count: row.attemptCount,
     created_at: toUnixSeconds(row.createdAt),
-    next_try_at: toUnixSeconds(row.nextAttemptAt),
+    next_attempt_at: toUnixSeconds(row.nextAttemptAt),
     finished_at: toUnixSeconds(row.finishedAt),
     error_code: row.errorCode,
   };
@@ -71,7 +71,7 @@ export function toDeliveryWithAttempts(
   attempts: readonly DeliveryAttemptRow[],
 ): DeliveryWithAttempts {
   const { eventId: id, eventType: type, eventAt: createdAt, eventData: data } = delivery;
-  const body = payloadOf({ id, type, createdAt, data });
+  const body = buildPayload({ id, type, createdAt, data });
   return { ...toDeliveryObject(delivery), attempts: attempts.map((row) => toAttempt(row, body)) };
 }
 
@@ -89,9 +89,9 @@ function toAttempt(row: DeliveryAttemptRow, body: string): DeliveryAttemptObject
             status: row.status,
             headers: row.responseHeaders ?? {},
             body: row.responseBody ?? '',
-            body_is_cut: row.responseTruncated,
+            body_is_truncated: row.responseTruncated,
           },
     error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? '' },
-    next_try_at: toUnixSeconds(row.nextAttemptAt),
+    next_attempt_at: toUnixSeconds(row.nextAttemptAt),
   };
 }

@@ -1,8 +1,9 @@
 /** `/v1/workers`: who is there, what runs, what is held in memory. */
 import { Controller, Get, Inject } from '@nestjs/common';
 import type { Page, WorkerObject } from '@millrace/contracts';
-import { WorkerStore, type Caller } from '#database';
-import { CurrentCaller } from '../access/access.guard.ts';
+import { WorkerStore } from '#database';
+import { CurrentCaller, Requires } from '../access/decorators.ts';
+import type { Caller } from '../access/caller.ts';
 import { toWorkerPage, workerListWindowS } from './worker-object.ts';
 
 @Controller('v1/workers')
@@ -11,6 +12,7 @@ export class WorkersController {
 
   /** Every worker of the last minute. */
   @Get()
+  @Requires('workers:read')
   async list(@CurrentCaller() caller: Caller): Promise<Page<WorkerObject>> {
     return toWorkerPage(await this.workers.getSnapshot(workerListWindowS), caller);
   }

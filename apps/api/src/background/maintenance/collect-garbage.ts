@@ -1,28 +1,28 @@
 /**
- * Takes away the objects that no row names: what a void attempt stored and could not take back, what an upload
- * left whose process died before its row. A slow pass over the whole store, in the order of the keys, a bounded
- * step at a time; where a process stops, the next one goes on.
+ * Deletes objects that no row refers to: those of a superseded attempt that could not delete them, and those of an
+ * upload whose process died before it wrote the row. It passes over all objects in the order of their keys, a bounded
+ * step at a time; when a process stops, the next one continues.
  *
- * Uploads and attempts store an object before they write the row that names it, so a young object is never
- * garbage. Only the prefixes of workspaces that the database knows are looked at: a bucket may be shared.
+ * Uploads and attempts store an object before they write its row, so a young object is never garbage. Only prefixes of
+ * workspaces in the database are listed, because a bucket may be shared.
  */
-import type { GarbageStore, ListedObject } from '#database';
-import type { ObjectStore } from '#storage';
+import type { GarbageCollectionStore, ListedObject } from '#database';
+import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 
 export interface GarbageOptions {
-  readonly garbage: GarbageStore;
-  readonly objects: Pick<ObjectStore, 'list' | 'delete'>;
-  /** Seconds for which an object may wait for its row. */
+  readonly garbage: GarbageCollectionStore;
+  readonly objects: Pick<ObjectStorage, 'list' | 'delete'>;
+  /** Age in seconds from which an object without a row is garbage. */
   readonly ageS: number;
   /** Seconds from the end of a pass to the next. */
   readonly everyS: number;
-  /** Objects that a step looks at. @default 5,000 */
+  /** Objects listed in one step. @default 5,000 */
   readonly step?: number;
   readonly log: Logger;
 }
 
-/** Objects asked after by one statement, and held at once. */
+/** Objects checked by one statement, and held in memory. */
 const page = 1_000;
 
 /** One step of a pass. @returns how many objects it deleted. */
@@ -32,7 +32,7 @@ export async function collectGarbage(deps: GarbageOptions): Promise<number> {
   if (after === null) return 0;
   let looked = 0;
   let deleted = 0;
-  // A key begins with its workspace's id, so the pass's place says in which workspace it stands.
+  // A key starts with its workspace's id, so the last key tells which workspace the pass is in.
   let workspace = await garbage.findNextWorkspace(after.split('/', 1)[0]!);
   while (workspace !== null) {
     for await (const objects of listPages(deps, `${workspace}/`, after)) {

@@ -1,6 +1,6 @@
 /**
- * Deletes what is older than it is to be kept: the log of webhook deliveries, the feeds' events, tries at tasks. Before
- * that it ends deliveries that wait for nobody, so that they grow old too.
+ * Deletes rows that are older than their retention: webhook deliveries, events, attempts of tasks. Before that it ends
+ * deliveries whose endpoint is gone, so that they expire too.
  */
 import type { RetentionStore } from '#database';
 import type { Logger } from '#telemetry';
@@ -13,7 +13,7 @@ export interface DeleteExpiredOptions {
   readonly log: Logger;
 }
 
-/** Rows of one statement, and statements of one round: a backlog is worked off without a long lock. */
+/** Rows per statement, and statements per run: a backlog is deleted without a long lock. */
 const page = 1_000;
 const pages = 20;
 
@@ -28,8 +28,7 @@ export async function deleteExpired({
   const deliveries = await inPages(() => retention.deleteExpiredDeliveries(deliveryDays, page));
   const events = await inPages(() => retention.deleteExpiredEvents(eventDays, page));
   const attempts = await inPages(() => retention.deleteExpiredAttempts(attemptDays, page));
-  if (deliveries + events + attempts > 0)
-    log.info({ deliveries, events, attempts }, 'deleted what is no longer kept');
+  if (deliveries + events + attempts > 0) log.info({ deliveries, events, attempts }, 'deleted expired rows');
 }
 
 async function inPages(step: () => Promise<number>): Promise<number> {

@@ -1,48 +1,50 @@
 /**
- * Makes good whatever a crash left between two steps: jobs that the queue lost, plans that never began, ends
- * that were not written, windows that have closed, objects of deleted files and of uploads that came to nothing.
- * Every step may be repeated.
+ * Completes what a crash interrupted: jobs missing from the queue, plans that never started, batches that were not
+ * finished, windows that have closed, objects of deleted files and of uploads that were not completed. Every step may
+ * be repeated.
  */
-import { jobIdOf, queuePriority, type Queues } from '#queues';
+import { buildJobId, toQueuePriority, type Queues } from '#queues';
 import type {
+  BatchCompletionStore,
   BatchStore,
   CheckpointStore,
-  ChunkDelivery,
-  ChunkStore,
+  QueuedChunk,
+  ChunkQueueStore,
   FileStore,
   PlanStore,
-  TaskDelivery,
-  TaskStore,
+  QueuedTask,
+  TaskQueueStore,
   UploadStore,
   WorkerStore,
 } from '#database';
 import type { Bus } from '#realtime';
-import { findDamaged, type ObjectStore } from '#storage';
+import { findDamaged, type ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import { enqueueChunks } from '../../batches/dispatch-chunks.ts';
 
 export interface ReconcileOptions {
   readonly batches: BatchStore;
   readonly plans: PlanStore;
-  readonly chunks: ChunkStore;
+  readonly chunks: ChunkQueueStore;
+  readonly completion: BatchCompletionStore;
   readonly files: FileStore;
   readonly uploads: UploadStore;
   readonly checkpoints: CheckpointStore;
   readonly workers: WorkerStore;
-  readonly tasks: TaskStore;
+  readonly tasks: TaskQueueStore;
   readonly queues: Queues;
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
   readonly bus: Bus;
   readonly log: Logger;
 }
 
-/** Seconds after which work is asked after, a worker counts as gone, and a dead one's row goes. */
+/** Seconds after which queued work is checked, a worker counts as gone, and the row of a gone worker is deleted. */
 const suspectAfterS = 10;
 const workerGoneS = 10;
-const forgetWorkerS = 3_600;
+const deleteWorkerAfterS = 3_600;
 const page = 1_000;
 
-/** One round; a step that fails leaves the others their turn. */
+/** Runs all steps; a step that fails does not stop the others. */
 export async function reconcile(deps: ReconcileOptions): Promise<void> {
   for (const step of [
     redeliverPlans,
@@ -60,7 +62,7 @@ export async function reconcile(deps: ReconcileOptions): Promise<void> {
     try {
       await step(deps);
     } catch (error) {
-      deps.log.warn({ err: error, step: step.name }, 'a step of the sweep failed and will be repeated');
+      deps.log.warn({ err: error, step: step.name }, 'a reconcile step failed; it is retried');
     }
   }
 }
@@ -70,18 +72,18 @@ async function redeliverPlans({ plans, queues, log }: ReconcileOptions): Promise
   if (overdue.length === 0) return;
   const lost = await findMissingJobs(
     overdue,
-    (plan) => jobIdOf('plan', plan),
+    (plan) => buildJobId('plan', plan),
     (ids) => queues.findMissing('plan', null, ids),
   );
   if (lost.length === 0) return;
-  const anew = await plans.requeue(lost);
-  if (anew.length === 0) return; // They moved on since the question.
+  const requeued = await plans.requeue(lost);
+  if (requeued.length === 0) return; // They have changed since the check.
   await queues.add(
     'plan',
     null,
-    anew.map((payload) => ({ payload })),
+    requeued.map((payload) => ({ payload })),
   );
-  log.warn({ plans: anew.length }, 'delivered plans that the queue had lost');
+  log.warn({ plans: requeued.length }, 'queued plans again that were missing from the queue');
 }
 
 async function redeliverChunks({ chunks, queues, log }: ReconcileOptions): Promise<void> {
@@ -89,14 +91,14 @@ async function redeliverChunks({ chunks, queues, log }: ReconcileOptions): Promi
   for (;;) {
     const overdue = await chunks.listOverdue({ queued: suspectAfterS, workerGone: workerGoneS }, after, page);
     for (const [pool, ofPool] of Map.groupBy(overdue, (chunk) => chunk.pool)) {
-      const idOf = ({ batchId, chunk, generation }: ChunkDelivery) =>
-        jobIdOf('batch', { batchId, chunk, generation });
+      const idOf = ({ batchId, chunk, generation }: QueuedChunk) =>
+        buildJobId('batch', { batchId, chunk, generation });
       const lost = await findMissingJobs(ofPool, idOf, (ids) => queues.findMissing('batch', pool, ids));
       if (lost.length === 0) continue;
-      const anew = await chunks.requeue(lost);
-      if (anew.length === 0) continue; // They moved on since the question.
-      await enqueueChunks(anew, queues);
-      log.warn({ chunks: anew.length, pool }, 'delivered chunks that the queue had lost');
+      const requeued = await chunks.requeue(lost);
+      if (requeued.length === 0) continue; // They have changed since the check.
+      await enqueueChunks(requeued, queues);
+      log.warn({ chunks: requeued.length, pool }, 'queued chunks again that were missing from the queue');
     }
     if (overdue.length < page) return;
     after = overdue.at(-1)!;
@@ -107,22 +109,22 @@ async function redeliverTasks({ tasks, queues, log }: ReconcileOptions): Promise
   for (let after = ''; ;) {
     const overdue = await tasks.listOverdue({ queued: suspectAfterS, workerGone: workerGoneS }, after, page);
     for (const [pool, ofPool] of Map.groupBy(overdue, (task) => task.pool)) {
-      const idOf = ({ taskId, generation }: TaskDelivery) => jobIdOf('direct', { taskId, generation });
+      const idOf = ({ taskId, generation }: QueuedTask) => buildJobId('direct', { taskId, generation });
       const lost = await findMissingJobs(ofPool, idOf, (ids) => queues.findMissing('direct', pool, ids));
       if (lost.length === 0) continue;
-      const anew = await tasks.requeue(lost);
-      if (anew.length === 0) continue; // They moved on since the question.
-      await queues.add('direct', pool, anew.map(toTaskJob));
-      log.warn({ tasks: anew.length, pool }, 'delivered tasks that the queue had lost');
+      const requeued = await tasks.requeue(lost);
+      if (requeued.length === 0) continue; // They have changed since the check.
+      await queues.add('direct', pool, requeued.map(toTaskJob));
+      log.warn({ tasks: requeued.length, pool }, 'queued tasks again that were missing from the queue');
     }
     if (overdue.length < page) return;
     after = overdue.at(-1)!.taskId;
   }
 }
 
-const toTaskJob = ({ taskId, generation, priority }: TaskDelivery) => ({
+const toTaskJob = ({ taskId, generation, priority }: QueuedTask) => ({
   payload: { taskId, generation },
-  ...queuePriority(priority),
+  ...toQueuePriority(priority),
 });
 
 async function enqueueDueTasks({ tasks, queues, bus }: ReconcileOptions): Promise<void> {
@@ -131,7 +133,7 @@ async function enqueueDueTasks({ tasks, queues, bus }: ReconcileOptions): Promis
     for (const [pool, ofPool] of Map.groupBy(due, (task) => task.pool)) {
       await queues.add('direct', pool, ofPool.map(toTaskJob));
     }
-    if (due.length > 0) void bus.publish('facts.written', {});
+    if (due.length > 0) void bus.publish('events.committed', {});
     if (due.length < page) return;
   }
 }
@@ -143,7 +145,7 @@ async function expireTasks({ tasks, bus }: ReconcileOptions): Promise<void> {
       void bus.publish('task.cancel', { taskId });
       void bus.publish('task.ended', { taskId });
     }
-    if (late.length > 0) void bus.publish('facts.written', {});
+    if (late.length > 0) void bus.publish('events.committed', {});
     if (late.length < page) return;
   }
 }
@@ -157,16 +159,19 @@ async function findMissingJobs<T>(
   return items.filter((item) => lost.has(idOf(item)));
 }
 
-async function finishBatches({ batches, chunks, objects, bus, log }: ReconcileOptions): Promise<void> {
+async function finishBatches({ batches, completion, objects, bus, log }: ReconcileOptions): Promise<void> {
   for (const batchId of await batches.listUnfinished()) {
-    const lost = await chunks.reopenDamaged(batchId, (segments) => findDamaged(objects, segments));
+    const lost = await completion.reopenDamaged(batchId, (segments) => findDamaged(objects, segments));
     if (lost > 0) {
-      log.error({ batchId, chunks: lost }, 'the store has lost segments; their chunks run again');
+      log.error(
+        { batchId, chunks: lost },
+        'segments are missing from object storage; their chunks run again',
+      );
       continue;
     }
-    if (!(await chunks.finishBatch(batchId))) continue;
+    if (!(await completion.finishBatch(batchId))) continue;
     bus.publishUpdate('batch', { batchId });
-    void bus.publish('facts.written', {});
+    void bus.publish('events.committed', {});
   }
 }
 
@@ -196,7 +201,7 @@ async function deleteParts({ uploads, objects }: ReconcileOptions): Promise<void
   }
 }
 
-/** What was kept of chunks that are done by now, and segments that were composed into one. */
+/** Deletes checkpoints of chunks that are done, and segments that were composed into one object. */
 async function deleteRetired({ checkpoints, objects }: ReconcileOptions): Promise<void> {
   await checkpoints.retireFinished();
   for (;;) {
@@ -208,5 +213,5 @@ async function deleteRetired({ checkpoints, objects }: ReconcileOptions): Promis
 }
 
 async function deleteExpiredWorkers({ workers }: ReconcileOptions): Promise<void> {
-  await workers.deleteExpired(forgetWorkerS);
+  await workers.deleteExpired(deleteWorkerAfterS);
 }

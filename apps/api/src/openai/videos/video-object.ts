@@ -1,7 +1,9 @@
-/** A task of film as OpenAI's clients know a video. */
+/** Converts a task of a video kind to OpenAI's video object. */
+import type { VideoObject } from '@millrace/contracts';
 import type { TaskRow } from '#database';
-import { toTaskProgress } from '../../tasks/task-object.ts';
+import { buildVideo } from '#openai-endpoints';
 import { toUnixSeconds } from '../../http/unix-seconds.ts';
+import { toTaskProgress } from '../../tasks/task-progress.ts';
 
 const statuses = {
   scheduled: 'queued',
@@ -19,30 +21,31 @@ interface VideoInput {
   readonly seconds?: number;
 }
 
-/** How long a finished video is promised to be there. */
-const videoLifetimeS = 30 * 86_400;
+/** How long the content of a finished video can be downloaded. */
+const contentLifetimeS = 30 * 86_400;
 
-export function toVideoObject(task: TaskRow) {
-  const { prompt = null, size = '720x1280', seconds: length = 4 } = (task.input ?? {}) as VideoInput;
+export function toVideoObject(task: TaskRow): VideoObject {
   const completedAt = task.status === 'succeeded' ? toUnixSeconds(task.finishedAt) : null;
+  const { prompt, size, seconds } = (task.input ?? {}) as VideoInput;
+  const video = buildVideo(
+    { model: task.model, prompt, size, seconds },
+    {
+      status: statuses[task.status],
+      progress: Math.floor(toTaskProgress(task, Date.now())?.percent ?? 0),
+      completed_at: completedAt,
+      error: toVideoError(task),
+    },
+  );
   return {
     id: task.id,
-    object: 'video',
-    model: task.model,
-    status: statuses[task.status],
-    progress: Math.floor(toTaskProgress(task, Date.now())?.percent ?? 0),
+    ...video,
     created_at: toUnixSeconds(task.createdAt),
-    completed_at: completedAt,
-    expires_at: completedAt === null ? null : completedAt + videoLifetimeS,
-    prompt,
-    size,
-    seconds: String(length),
+    expires_at: completedAt === null ? null : completedAt + contentLifetimeS,
     remixed_from_video_id: null,
-    error: toVideoError(task),
   };
 }
 
-function toVideoError({ status, error }: TaskRow) {
+function toVideoError({ status, error }: TaskRow): VideoObject['error'] {
   if (error) return { code: error.code ?? 'failed', message: error.message };
-  return status === 'canceled' ? { code: 'canceled', message: 'This video was cancelled.' } : null;
+  return status === 'canceled' ? { code: 'canceled', message: 'This video was canceled.' } : null;
 }

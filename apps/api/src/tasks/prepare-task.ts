@@ -1,0 +1,75 @@
+/** Validates a task request against its kind, and builds the row to insert. */
+import { metadataSchema, createId } from '@millrace/contracts';
+import { kindIds, findKind, type Kind, type KindId } from '#catalogue';
+import type { FileStore } from '#database';
+import { InvalidInput } from '#domain';
+import type { Outbound } from '#outbound';
+import type { Providers } from '#providers';
+import { toInvalidInput } from '../http/schema.pipe.ts';
+import { chooseKind } from './choose-kind.ts';
+import type { TaskRequest } from './task-request.ts';
+import { validateMedia } from './validate-media.ts';
+
+export interface PrepareTaskDeps {
+  readonly providers: Providers;
+  readonly files: Pick<FileStore, 'get'>;
+  readonly outbound: Pick<Outbound, 'checkUrl'>;
+}
+
+/** @returns `text`: the parsed body as JSON. @throws InvalidInput */
+export async function prepareTask(workspaceId: string, request: TaskRequest, deps: PrepareTaskDeps) {
+  const { body, paramPrefix, runOptions = {} } = request;
+  const { providers } = deps;
+  const id = resolveKind(workspaceId, request, providers);
+  const kind = findKind(id);
+  const parsed = kind.body.safeParse(body);
+  if (!parsed.success) throw toInvalidInput(parsed.error.issues[0], paramPrefix);
+  const { model, metadata } = parsed.data as { model: string; metadata?: unknown };
+  const parsedMetadata = metadataSchema.nullish().safeParse(metadata);
+  if (!parsedMetadata.success) {
+    throw toInvalidInput({ ...parsedMetadata.error.issues[0]!, path: ['metadata'] });
+  }
+  const route = providers.route(model, id, { workspaceId });
+  for (const fallback of runOptions.fallbackModels ?? []) providers.route(fallback, id, { workspaceId });
+  const { timeoutMs = null, startTimeoutS = null, runAt = null } = runOptions;
+  assertTimeout(timeoutMs, kind);
+  await validateMedia(workspaceId, kind, parsed.data, route, deps);
+  const startAt = Math.max(Date.now(), runAt?.getTime() ?? 0);
+  const task = {
+    id: createId('task'),
+    kind: id,
+    model,
+    provider: route.provider.id,
+    pool: route.provider.pool,
+    metadata: parsedMetadata.data ?? null,
+    priority: runOptions.priority ?? 0,
+    runAt,
+    deadline: runOptions.deadline ?? null,
+    startBy: startTimeoutS === null ? null : new Date(startAt + startTimeoutS * 1_000),
+    timeoutMs,
+    fallbackModels: runOptions.fallbackModels ?? null,
+    retryOf: runOptions.retryOf ?? null,
+    work: Math.max(kind.estimateWork?.(parsed.data) ?? 1, 1e-6),
+  };
+  return { task, text: JSON.stringify(parsed.data), kind: id };
+}
+
+function resolveKind(workspaceId: string, { kind, body }: TaskRequest, providers: Providers): KindId {
+  if (kind === 'auto') {
+    const values = body as Record<string, unknown>;
+    return chooseKind(workspaceId, String(values['model']), values, providers);
+  }
+  if (findKind(kind)) return kind as KindId;
+  throw new InvalidInput(`Unknown kind. Use one of: auto, ${kindIds.join(', ')}.`, {
+    code: 'unknown_kind',
+    param: 'kind',
+  });
+}
+
+function assertTimeout(timeoutMs: number | null, { id, maxTimeoutMs }: Kind): void {
+  if (timeoutMs === null || timeoutMs <= maxTimeoutMs) return;
+  throw new InvalidInput(`'timeout': ${id} tasks may take at most ${maxTimeoutMs / 1_000} seconds.`, {
+    code: 'invalid_request',
+    param: 'timeout',
+  });
+}

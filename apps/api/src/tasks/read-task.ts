@@ -1,0 +1,25 @@
+/** Reads a task as the API returns it, with its queue position and signed URLs. */
+import type { TaskObject } from '@millrace/contracts';
+import type { TaskStore } from '#database';
+import type { ObjectStorage } from '#storage';
+import { toTaskObject } from './task-object.ts';
+
+/**
+ * @param webhookSecret of a webhook endpoint that was created with the task; only the response to its creation shows it.
+ * @throws NotFound
+ */
+export type ReadTask = (workspaceId: string, taskId: string, webhookSecret?: string) => Promise<TaskObject>;
+export const READ_TASK = Symbol('read task');
+
+export interface ReadTaskDeps {
+  readonly tasks: Pick<TaskStore, 'get' | 'findQueuePosition'>;
+  readonly objects: Pick<ObjectStorage, 'signedUrl'>;
+}
+
+export function readTaskWith({ tasks, objects }: ReadTaskDeps): ReadTask {
+  return async (workspaceId, taskId, webhookSecret) => {
+    const task = await tasks.get(workspaceId, taskId);
+    const position = task.status === 'queued' ? await tasks.findQueuePosition(taskId) : null;
+    return toTaskObject(task, objects, position, webhookSecret);
+  };
+}
