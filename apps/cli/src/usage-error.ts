@@ -1,4 +1,4 @@
-/** What was asked for can't be done as it was asked; the message says how it can. */
+/** An error that the user can fix. The message says how, and the CLI prints it without a stack trace. */
 export class UsageError extends Error {
-  override readonly name = 'Unusable';
+  override readonly name = 'UsageError';
 }

@@ -1,4 +1,4 @@
-/** The worker's process: settings in, signals and a lost supervisor out. */
+/** The worker process: reads settings, starts the worker, and stops it on a signal or when the supervisor is gone. */
 import { loadAppConfigOrExit } from '#config';
 import { createLogger } from '#telemetry';
 import { startWorker } from './worker.ts';
@@ -8,15 +8,13 @@ const log = createLogger('worker', config.LOG_LEVEL);
 
 try {
   const worker = await startWorker(config, log, () => {
-    log.fatal(
-      'this worker has taken no work for a minute although it should; leaving, so that a new one is started',
-    );
+    log.fatal('this worker has consumed no work for a minute; it exits so that a new one is started');
     process.exit(1);
   });
-  let stopping = false;
+  let isStopping = false;
   const stop = async (why: string) => {
-    if (stopping) return;
-    stopping = true;
+    if (isStopping) return;
+    isStopping = true;
     log.info({ why }, 'stopping');
     await worker.stop();
     process.exit(0);

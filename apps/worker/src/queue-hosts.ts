@@ -1,42 +1,45 @@
-/** A worker's hosts: one a pool, each with a handler for every queue that it serves. */
-import type { AppConfig } from '#config';
-import { startWorkerHost, type Handler, type QueueMetrics, type Queues, type WorkerHost } from '#queues';
-import { queueRun, queueWait, type Logger } from '#telemetry';
-import { planBatch, type PlanBatchDeps } from './batches/planning/plan-batch.ts';
+/** Starts the queue consumers of this worker: one host per pool, with a handler for each queue it serves. */
+import { startWorkerHost, type JobHandler, type QueueMetrics, type Queues, type WorkerHost } from '#queues';
+import { queueRunSeconds, queueWaitSeconds, type Logger } from '#telemetry';
 import { runChunk, type RunChunkDeps } from './batches/chunks/run-chunk.ts';
+import { planBatch, type PlanBatchDeps } from './batches/planning/plan-batch.ts';
 import { runTask, type RunTaskDeps } from './tasks/run-task.ts';
 
 export interface QueueHostOptions {
   readonly queues: Queues;
+  readonly pools: readonly string[];
+  /** Chunks and direct tasks that a pool may run at once. */
+  readonly batchSlots: number;
+  readonly directSlots: number;
+  readonly chunkDeps: RunChunkDeps;
+  readonly taskDeps: RunTaskDeps;
+  readonly planDeps: PlanBatchDeps;
   readonly log: Logger;
-  readonly runner: RunChunkDeps;
-  readonly tasks: RunTaskDeps;
-  readonly planner: PlanBatchDeps;
 }
 
-/** Plans under way at once: one may read ten million lines, and whoever has two hundred does not wait for it. */
-const plansAtOnce = 2;
+/** One plan may read ten million lines for minutes, so a second slot keeps small batches moving. */
+const planSlots = 2;
 
 const metrics: QueueMetrics = {
   observe(queue, { waitMs, runMs, outcome }) {
-    queueWait.observe({ queue }, waitMs / 1_000);
-    queueRun.observe({ queue, outcome }, runMs / 1_000);
+    queueWaitSeconds.observe({ queue }, waitMs / 1_000);
+    queueRunSeconds.observe({ queue, outcome }, runMs / 1_000);
   },
 };
 
-/** The first pool's host also serves the plans, which belong to no pool. */
-export function startQueueHosts(config: AppConfig, parts: QueueHostOptions): WorkerHost[] {
-  const { queues, log, runner, tasks, planner } = parts;
-  const batch: Handler<'batch'> = (job, run) => runChunk(job, runner, run.signal, run.log);
-  const direct: Handler<'direct'> = (job, run) => runTask(job, tasks, run.signal, run.log);
-  const plan: Handler<'plan'> = (job, run) => planBatch(job, planner, run.signal, run.log);
-  const concurrency = { batch: config.WORKER_SLOTS, direct: config.WORKER_DIRECT_SLOTS };
-  return config.WORKER_POOLS.map((pool, at) => {
-    const options = { queues, pool, log, metrics };
-    if (at > 0) return startWorkerHost({ ...options, concurrency, handlers: { batch, direct } });
+/** The host of the first pool also serves the `plan` queue, which belongs to no pool. */
+export function startQueueHosts(options: QueueHostOptions): WorkerHost[] {
+  const { queues, log, chunkDeps, taskDeps, planDeps } = options;
+  const batch: JobHandler<'batch'> = (job, run) => runChunk(job, chunkDeps, run.signal, run.log);
+  const direct: JobHandler<'direct'> = (job, run) => runTask(job, taskDeps, run.signal, run.log);
+  const plan: JobHandler<'plan'> = (job, run) => planBatch(job, planDeps, run.signal, run.log);
+  const concurrency = { batch: options.batchSlots, direct: options.directSlots };
+  return options.pools.map((pool, at) => {
+    const common = { queues, pool, log, metrics };
+    if (at > 0) return startWorkerHost({ ...common, concurrency, handlers: { batch, direct } });
     return startWorkerHost({
-      ...options,
-      concurrency: { ...concurrency, plan: plansAtOnce },
+      ...common,
+      concurrency: { ...concurrency, plan: planSlots },
       handlers: { batch, direct, plan },
     });
   });

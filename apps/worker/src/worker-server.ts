@@ -1,7 +1,7 @@
-/** A worker's own small server, where a setting names its port: is it alive, does it take work, its metrics. */
+/** The worker's HTTP server for health checks and metrics. Starts only when WORKER_HTTP_PORT is set. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { metricsText } from '#telemetry';
+import { renderMetrics } from '#telemetry';
 
 export interface WorkerServerOptions {
   readonly port: number;
@@ -9,16 +9,22 @@ export interface WorkerServerOptions {
   readonly isConsuming: () => boolean;
 }
 
+interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
 export async function startWorkerServer({ port, host, isConsuming }: WorkerServerOptions): Promise<Server> {
-  const answers: Record<string, () => Promise<{ status: number; contentType: string; text: string }>> = {
-    '/health/live': async () => json(200, { status: 'ok' }),
+  const pages: Record<string, () => Promise<Page>> = {
+    '/health/live': async () => toJsonPage(200, { status: 'ok' }),
     '/health/ready': async () =>
-      isConsuming() ? json(200, { status: 'ok' }) : json(503, { status: 'failing' }),
-    '/metrics': async () => ({ status: 200, ...(await metricsText()) }),
+      isConsuming() ? toJsonPage(200, { status: 'ok' }) : toJsonPage(503, { status: 'failing' }),
+    '/metrics': async () => ({ status: 200, ...(await renderMetrics()) }),
   };
   const server = createServer((request, response) => {
-    const answer = answers[request.url ?? ''] ?? (async () => json(404, { status: 'no such page' }));
-    void answer().then(({ status, contentType, text }) => {
+    const getPage = pages[request.url ?? ''] ?? (async () => toJsonPage(404, { status: 'not found' }));
+    void getPage().then(({ status, contentType, text }) => {
       response.writeHead(status, { 'content-type': contentType }).end(text);
     });
   });
@@ -27,7 +33,7 @@ export async function startWorkerServer({ port, host, isConsuming }: WorkerServe
   return server;
 }
 
-const json = (status: number, body: unknown) => ({
+const toJsonPage = (status: number, body: unknown): Page => ({
   status,
   contentType: 'application/json',
   text: JSON.stringify(body),

@@ -1,28 +1,37 @@
-/** The worker put together: what it stands on, the handlers of its queues, and the order in which it leaves. */
+/** Builds the worker from its settings: connections, queue handlers, heartbeat. Defines the order of a graceful stop. */
 import { hostname } from 'node:os';
-import { modelOptions, priceTable, providerOptions, storeOptions, version, type AppConfig } from '#config';
-import { newId } from '@millrace/contracts';
+import {
+  buildModelOptions,
+  loadPriceTable,
+  buildProviderOptions,
+  buildObjectStorageOptions,
+  version,
+  type AppConfig,
+} from '#config';
+import { createId } from '@millrace/contracts';
 import {
   CheckpointStore,
+  BatchCompletionStore,
   ChunkStore,
   Database,
   FileStore,
-  ModelWishStore,
+  DesiredModelStore,
   PlanStore,
   ResultStore,
-  TaskStore,
+  TaskRunStore,
   WorkerStore,
 } from '#database';
 import { Prices } from '#domain';
-import { allowedHosts, createOutbound } from '#outbound';
-import { createProviders, type Providers } from '#providers';
-import { connectQueues, type CancelMatch } from '#queues';
+import { parseAllowedHosts, createOutbound } from '#outbound';
+import { createProviders } from '#providers';
+import { connectQueues, type CancelFilter } from '#queues';
 import { Coalescer, connectBus } from '#realtime';
-import { createStore } from '#storage';
+import { createObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import { watchAccelerators } from './heartbeat/accelerators.ts';
 import { InputFiles } from './batches/chunks/input-files.ts';
 import { CommitQueue } from './batches/chunks/commit-queue.ts';
+import { preloadModels } from './models/preload-models.ts';
 import { ModelReconciler } from './models/reconcile-models.ts';
 import { startQueueHosts } from './queue-hosts.ts';
 import { RunningWorkRegistry } from './heartbeat/running-work.ts';
@@ -31,23 +40,23 @@ import { startHeartbeat } from './heartbeat/heartbeat.ts';
 import { startWorkerServer } from './worker-server.ts';
 
 export interface RunningWorker {
-  /** Finishes what it can within 25 s, hands back the rest, closes everything. */
+  /** Finishes running work within 25 s, releases the rest, closes everything. */
   stop(): Promise<void>;
 }
 
-/** For each slot: a small chunk takes some ms to run, and three times as many to be stored. */
-const storedAtOnce = 2;
+/** Pending commits per slot. Storing a small chunk takes about three times as long as running it. */
+const commitsPerSlot = 2;
 
-/** Facts of tasks wake the relay so often at most: each look costs it a statement. */
-const tellFactsEveryMs = 50;
+/** Minimum pause between two messages that wake the relay, because each costs it a statement. */
+const eventsIntervalMs = 50;
 
 export async function startWorker(
   config: AppConfig,
   log: Logger,
   onNotConsuming: () => void,
 ): Promise<RunningWorker> {
-  const workerId = newId('worker');
-  const prices = new Prices(priceTable(config));
+  const workerId = createId('worker');
+  const prices = new Prices(loadPriceTable(config));
   const url = config.DATABASE_URL;
   const database = await Database.connect({
     url,
@@ -57,58 +66,71 @@ export async function startWorker(
   const backend = { kind: config.queueBackend, url: config.REDIS_URL ?? url };
   const bus = await connectBus(backend, { log });
   const queues = connectQueues({ backend: { ...backend, poolMax: config.DATABASE_POOL }, log });
-  const objects = await createStore(storeOptions(config));
-  const providers = createProviders({ ...modelOptions(config), ...providerOptions(config) });
+  const objects = await createObjectStorage(buildObjectStorageOptions(config));
+  const providers = createProviders({ ...buildModelOptions(config), ...buildProviderOptions(config) });
   const files = new FileStore(database);
   const plans = new PlanStore(database);
   const chunks = new ChunkStore(database);
   const workers = new WorkerStore(database);
-  const tasks = new TaskStore(database);
+  const tasks = new TaskRunStore(database);
   const { route } = providers;
   const runtimes = new ModelRuntimes();
   const runningWork = new RunningWorkRegistry();
-  const commitQueue = new CommitQueue(storedAtOnce * config.WORKER_SLOTS * config.WORKER_POOLS.length);
-  const facts = new Coalescer<null>(tellFactsEveryMs, () => void bus.publish('facts.written', {}));
+  const commitQueue = new CommitQueue(commitsPerSlot * config.WORKER_SLOTS * config.WORKER_POOLS.length);
+  const eventsCommitted = new Coalescer<null>(
+    eventsIntervalMs,
+    () => void bus.publish('events.committed', {}),
+  );
   const { LINE_MAX_BYTES: lineMaxBytes, BATCH_MAX_LINES: batchMaxLines } = config;
   const outbound = createOutbound({
     schemes: ['https'],
     ports: [443],
-    allowHosts: allowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS),
+    allowHosts: parseAllowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS),
   });
   const common = { workerId, objects, bus, runningWork, route, prices, media: { files, objects, outbound } };
-  const hosts = startQueueHosts(config, {
+  const hosts = startQueueHosts({
     queues,
-    log,
-    runner: {
+    pools: config.WORKER_POOLS,
+    batchSlots: config.WORKER_SLOTS,
+    directSlots: config.WORKER_DIRECT_SLOTS,
+    chunkDeps: {
       ...common,
       chunks,
+      completion: new BatchCompletionStore(database),
       commitQueue,
       checkpoints: new CheckpointStore(database),
       inputFiles: new InputFiles(files),
       runtimes,
       lineMaxBytes,
     },
-    tasks: { ...common, tasks, runtimes, queues, publishEventsCommitted: () => facts.push('', null) },
-    planner: { ...common, plans, files, results: new ResultStore(database), lineMaxBytes, batchMaxLines },
+    taskDeps: {
+      ...common,
+      tasks,
+      runtimes,
+      queues,
+      publishEventsCommitted: () => eventsCommitted.push('', null),
+    },
+    planDeps: { ...common, plans, files, results: new ResultStore(database), lineMaxBytes, batchMaxLines },
+    log,
   });
   const isConsuming = () => hosts.every((host) => host.getHealth().healthy);
   const { WORKER_HTTP_PORT: port, HOST: host } = config;
   const server = port === undefined ? null : await startWorkerServer({ port, host, isConsuming });
-  const interrupt = (what: CancelMatch) => hosts.forEach((host) => host.cancel(what));
-  // A missed broadcast is made good by the next beat, which names what is no longer to be run.
+  const interrupt = (filter: CancelFilter) => hosts.forEach((host) => host.cancel(filter));
+  // A missed message is harmless: the next heartbeat also reports work that has ended.
   await bus.subscribe('batch.closing', interrupt, () => undefined);
   await bus.subscribe('task.cancel', interrupt, () => undefined);
   const models = new ModelReconciler({
     providers: providers.list,
     pools: config.WORKER_POOLS,
-    desiredModels: new ModelWishStore(database),
+    desiredModels: new DesiredModelStore(database),
     log,
   });
-  const followWishes = () => void models.reconcile();
-  await bus.subscribe('models.wished', followWishes, followWishes);
-  followWishes();
-  const device = watchAccelerators();
-  const presence = startHeartbeat({
+  const reconcileModels = () => void models.reconcile();
+  await bus.subscribe('desired_models.changed', reconcileModels, reconcileModels);
+  reconcileModels();
+  const accelerators = watchAccelerators();
+  const heartbeat = startHeartbeat({
     self: {
       id: workerId,
       pools: config.WORKER_POOLS,
@@ -124,39 +146,26 @@ export async function startWorker(
       memoryBytes: process.memoryUsage.rss(),
       running: runningWork.list(),
       models: models.list(),
-      device: device.getState(),
+      device: accelerators.getState(),
     }),
     onEnded: interrupt,
     onNotConsuming,
     log,
   });
-  if (config.WORKER_POOLS.includes('local')) void preload(providers, config.MODELS_PRELOAD, log);
+  if (config.WORKER_POOLS.includes('local')) void preloadModels(providers, config.MODELS_PRELOAD, log);
   log.info({ workerId, pools: config.WORKER_POOLS, slots: config.WORKER_SLOTS }, 'worker ready');
 
   return {
     async stop() {
       await Promise.all(hosts.map((host) => host.drain()));
       await commitQueue.drain();
-      await presence.stop();
-      device.stop();
-      facts.flush();
+      await heartbeat.stop();
+      accelerators.stop();
+      eventsCommitted.flush();
       await providers.close().catch(() => undefined);
       server?.close();
       await Promise.allSettled([bus.close(), queues.close(), objects.close(), outbound.close()]);
       await database.close();
     },
   };
-}
-
-/** Work is taken meanwhile: a model that can't be loaded holds up its own calls alone. */
-async function preload({ route }: Providers, names: readonly string[], log: Logger): Promise<void> {
-  for (const name of names) {
-    try {
-      const { provider, model } = route(name.startsWith('local/') ? name : `local/${name}`, 'embeddings');
-      await provider.models?.load(model);
-      log.info({ model: name }, 'model loaded');
-    } catch (error) {
-      log.error({ err: error, model: name }, 'a model of MODELS_PRELOAD could not be loaded');
-    }
-  }
 }

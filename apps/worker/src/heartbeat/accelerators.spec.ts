@@ -1,6 +1,6 @@
 import { parseAccelerators } from './accelerators.ts';
 
-test('cards are read as nvidia-smi lists them', () => {
+test('parses the GPUs that nvidia-smi lists', () => {
   const csv = 'NVIDIA H200, 143771, 1024, 37\nTesla T4, 15360, 0, [N/A]\n';
   expect(parseAccelerators(csv)).toEqual([
     {
@@ -14,7 +14,7 @@ test('cards are read as nvidia-smi lists them', () => {
 });
 
 test.each(['', 'No devices were found\n', 'NVIDIA-SMI has failed because it could not talk to the driver.'])(
-  'what lists no card is none: %j',
+  'returns no GPU for other text: %j',
   (text) => {
     expect(parseAccelerators(text)).toEqual([]);
   },

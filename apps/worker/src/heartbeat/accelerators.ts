@@ -1,14 +1,14 @@
-/** What the worker's machine computes on: its cores, and what `nvidia-smi` knows where it is installed. */
+/** Describes the worker's machine for the heartbeat: CPU cores, and GPUs when `nvidia-smi` is installed. */
 import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
-import type { Accelerator, DeviceState } from '@millrace/contracts';
+import type { Accelerator, WorkerHardware } from '@millrace/contracts';
 
 const run = promisify(execFile);
 
-/** Asking takes some 50 ms of a core and wakes the driver. */
-const askEveryMs = 30_000;
-const answerMs = 10_000;
+/** A query takes about 50 ms of CPU time and wakes the driver. */
+const intervalMs = 30_000;
+const timeoutMs = 10_000;
 
 const query = [
   '--query-gpu=name,memory.total,memory.used,utilization.gpu',
@@ -16,38 +16,39 @@ const query = [
 ] as const;
 
 export interface AcceleratorWatch {
-  getState(): DeviceState;
+  getState(): WorkerHardware;
   stop(): void;
 }
 
-/** Asks now and then again and again; where there is no `nvidia-smi`, never again. */
+/** Queries now and then every 30 s. Stops querying when `nvidia-smi` is not installed. */
 export function watchAccelerators(): AcceleratorWatch {
   let accelerators: Accelerator[] = [];
-  const gone = new AbortController();
-  const ask = async () => {
+  const stopping = new AbortController();
+  const update = async () => {
     try {
-      const { stdout } = await run('nvidia-smi', query, { timeout: answerMs, signal: gone.signal });
+      const options = { timeout: timeoutMs, signal: stopping.signal };
+      const { stdout } = await run('nvidia-smi', query, options);
       accelerators = parseAccelerators(stdout);
     } catch (error) {
       if ((error as { code?: unknown }).code === 'ENOENT') clearInterval(timer);
       else accelerators = [];
     }
   };
-  const timer = setInterval(() => void ask(), askEveryMs);
+  const timer = setInterval(() => void update(), intervalMs);
   timer.unref();
-  void ask();
+  void update();
   return {
     getState: () => ({ cpus: availableParallelism(), accelerators }),
     stop() {
       clearInterval(timer);
-      gone.abort();
+      stopping.abort();
     },
   };
 }
 
 const mebibyte = 2 ** 20;
 
-/** @param csv `name, MiB in all, MiB in use, percent`, a line each; what a card doesn't know is `[N/A]`. */
+/** @param csv one line per GPU: name, total MiB, used MiB, percent. An unknown value is `[N/A]`. */
 export function parseAccelerators(csv: string): Accelerator[] {
   return csv
     .split('\n')
@@ -55,10 +56,10 @@ export function parseAccelerators(csv: string): Accelerator[] {
     .filter((fields) => fields.length === 4)
     .map(([name, total, used, utilization]) => ({
       name: name!,
-      memory_total_bytes: number(total) * mebibyte,
-      memory_used_bytes: number(used) * mebibyte,
+      memory_total_bytes: parseNumber(total) * mebibyte,
+      memory_used_bytes: parseNumber(used) * mebibyte,
       utilization: Number.isFinite(Number(utilization)) ? Number(utilization) : null,
     }));
 }
 
-const number = (text: string | undefined): number => Number.parseFloat(text ?? '') || 0;
+const parseNumber = (text: string | undefined): number => Number.parseFloat(text ?? '') || 0;

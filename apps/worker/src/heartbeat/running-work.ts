@@ -1,14 +1,14 @@
-/** What this worker has in hand now, for whoever looks at it. */
+/** The chunks and tasks that this worker runs now. The heartbeat reports them. */
 import type { RunningWork } from '@millrace/contracts';
 
 export class RunningWorkRegistry {
   private readonly work = new Set<RunningWork>();
 
-  /** @returns what ends it. */
-  add(work: Omit<RunningWork, 'since'>): () => void {
-    const begun = { ...work, since: Math.floor(Date.now() / 1_000) };
-    this.work.add(begun);
-    return () => void this.work.delete(begun);
+  /** @returns a function that removes it. */
+  add(work: Omit<RunningWork, 'started_at'>): () => void {
+    const started = { ...work, started_at: Math.floor(Date.now() / 1_000) };
+    this.work.add(started);
+    return () => void this.work.delete(started);
   }
 
   /** Oldest first. */

@@ -3,34 +3,34 @@ import { FairCallLimiter, type Release } from './call-limiter.ts';
 const never = new AbortController().signal;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Asks, and notes in whose order the turns came. */
-function room(slots: number) {
-  const device = new FairCallLimiter(slots);
+/** Acquires permits, and records the order in which they were granted. */
+function createFixture(maxCalls: number) {
+  const limiter = new FairCallLimiter(maxCalls);
   const order: string[] = [];
   const held: Release[] = [];
-  const got = (name: string) => (release: Release) => {
+  const record = (name: string) => (release: Release) => {
     order.push(name);
     held.push(release);
   };
   return {
     order,
-    direct: (name: string, signal = never) => device.acquireDirect(signal).then(got(name)),
+    direct: (name: string, signal = never) => limiter.acquireDirect(signal).then(record(name)),
     batch: (name: string, batch = name, chunk = 0, signal = never) =>
-      device.acquireBatch(batch, chunk, signal).then(got(name)),
-    async next() {
+      limiter.acquireBatch(batch, chunk, signal).then(record(name)),
+    async releaseNext() {
       held.shift()!();
       await settled();
     },
   };
 }
 
-test('no more turns are out than the device has slots, and one that ends twice frees one', async () => {
-  const device = new FairCallLimiter(2);
-  const [first] = await Promise.all([device.acquireBatch('a', 0, never), device.acquireDirect(never)]);
+test('grants at most maxCalls permits, and a permit that is released twice frees one', async () => {
+  const limiter = new FairCallLimiter(2);
+  const [first] = await Promise.all([limiter.acquireBatch('a', 0, never), limiter.acquireDirect(never)]);
   let third = false;
   let fourth = false;
-  void device.acquireBatch('a', 0, never).then(() => (third = true));
-  void device.acquireBatch('a', 0, never).then(() => (fourth = true));
+  void limiter.acquireBatch('a', 0, never).then(() => (third = true));
+  void limiter.acquireBatch('a', 0, never).then(() => (fourth = true));
   await settled();
   expect([third, fourth]).toEqual([false, false]);
   first();
@@ -39,50 +39,50 @@ test('no more turns are out than the device has slots, and one that ends twice f
   expect([third, fourth]).toEqual([true, false]);
 });
 
-test('a direct request goes before every chunk that waits, and among its like in order', async () => {
-  const on = room(1);
-  void on.batch('running');
-  for (const name of ['a1', 'a2', 'a3']) void on.batch(name, 'a');
-  void on.direct('d1');
-  void on.direct('d2');
+test('a direct request comes before every waiting chunk, and direct requests keep their order', async () => {
+  const fixture = createFixture(1);
+  void fixture.batch('running');
+  for (const name of ['a1', 'a2', 'a3']) void fixture.batch(name, 'a');
+  void fixture.direct('d1');
+  void fixture.direct('d2');
   await settled();
-  for (let turn = 0; turn < 5; turn++) await on.next();
-  expect(on.order).toEqual(['running', 'd1', 'd2', 'a1', 'a2', 'a3']);
+  for (let nth = 0; nth < 5; nth++) await fixture.releaseNext();
+  expect(fixture.order).toEqual(['running', 'd1', 'd2', 'a1', 'a2', 'a3']);
 });
 
 test('batches take turns, however many calls each has waiting', async () => {
-  const on = room(1);
-  void on.batch('running', 'x');
-  for (const name of ['a1', 'a2', 'a3', 'a4']) void on.batch(name, 'a');
-  for (const name of ['b1', 'b2']) void on.batch(name, 'b');
-  void on.batch('c1', 'c');
+  const fixture = createFixture(1);
+  void fixture.batch('running', 'x');
+  for (const name of ['a1', 'a2', 'a3', 'a4']) void fixture.batch(name, 'a');
+  for (const name of ['b1', 'b2']) void fixture.batch(name, 'b');
+  void fixture.batch('c1', 'c');
   await settled();
-  for (let turn = 0; turn < 7; turn++) await on.next();
-  expect(on.order).toEqual(['running', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4']);
+  for (let nth = 0; nth < 7; nth++) await fixture.releaseNext();
+  expect(fixture.order).toEqual(['running', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4']);
 });
 
-test('of one batch the earliest chunk goes first, whichever asked first', async () => {
-  const on = room(1);
-  void on.batch('running', 'x');
-  for (const name of ['second', 'second too']) void on.batch(name, 'a', 2);
-  for (const name of ['first', 'first too']) void on.batch(name, 'a', 1);
-  void on.batch('other', 'b', 7);
+test('within a batch the earliest chunk comes first, whichever asked first', async () => {
+  const fixture = createFixture(1);
+  void fixture.batch('running', 'x');
+  for (const name of ['second', 'second too']) void fixture.batch(name, 'a', 2);
+  for (const name of ['first', 'first too']) void fixture.batch(name, 'a', 1);
+  void fixture.batch('other', 'b', 7);
   await settled();
-  for (let turn = 0; turn < 5; turn++) await on.next();
-  expect(on.order).toEqual(['running', 'first', 'other', 'first too', 'second', 'second too']);
+  for (let nth = 0; nth < 5; nth++) await fixture.releaseNext();
+  expect(fixture.order).toEqual(['running', 'first', 'other', 'first too', 'second', 'second too']);
 });
 
-test('who takes the question back leaves the line, and nobody waits for them', async () => {
-  const on = room(1);
-  void on.batch('running');
-  const gone = new AbortController();
-  const direct = on.direct('gone', gone.signal);
-  const batch = on.batch('gone too', 'a', 0, gone.signal);
-  void on.batch('stays', 'b');
-  gone.abort(new Error('left'));
+test('an aborted waiter leaves the queue, and the others do not wait for it', async () => {
+  const fixture = createFixture(1);
+  void fixture.batch('running');
+  const aborted = new AbortController();
+  const direct = fixture.direct('aborted', aborted.signal);
+  const batch = fixture.batch('aborted too', 'a', 0, aborted.signal);
+  void fixture.batch('stays', 'b');
+  aborted.abort(new Error('left'));
   await expect(direct).rejects.toThrow('left');
   await expect(batch).rejects.toThrow('left');
-  await expect(on.direct('late', gone.signal)).rejects.toThrow('left');
-  await on.next();
-  expect(on.order).toEqual(['running', 'stays']);
+  await expect(fixture.direct('late', aborted.signal)).rejects.toThrow('left');
+  await fixture.releaseNext();
+  expect(fixture.order).toEqual(['running', 'stays']);
 });

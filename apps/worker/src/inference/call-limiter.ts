@@ -1,94 +1,91 @@
 /**
- * Who may use a provider's device next. A turn is one call (a micro-batch), and no more than the device's slots are
- * out at once: direct requests go first, in the order in which they came; batches share what is left, a turn each in
- * rotation. So a direct request waits for one micro-batch at most, never for a whole chunk. Of one batch the earliest
- * chunk goes first: chunks that ran side by side would end together, and nothing would run while the next are fetched.
+ * Limits how many calls run at a provider at the same time, and decides which call is next. Direct requests come first,
+ * in the order of arrival, so a direct request waits for at most one micro-batch and never for a whole chunk. Batches
+ * share the rest in rotation, one permit each. Within a batch the earliest chunk comes first: chunks that run side by
+ * side would end together, and the limiter would be idle until the next ones are fetched.
  */
 
-/** Ends a turn; a second call does nothing. */
+import { onAbort } from '#async';
+
+/** Returns a permit. A second call does nothing. */
 export type Release = () => void;
 
-/** Where calls wait until they may go. */
 export interface CallLimiter {
-  /** Turns that may be out at once. */
+  /** Permits that may be in use at once. */
   readonly maxCalls: number;
-  /** @param signal takes the question back; rejects with its reason. */
+  /** Waits for a permit for a direct request. @throws the reason of `signal`. */
   acquireDirect(signal: AbortSignal): Promise<Release>;
-  /** @param batch each that asks has its turn before any has another. @param chunk its number in the batch. */
+  /** Waits for a permit for a call of a batch. @param chunk index in the batch. @throws the reason of `signal`. */
   acquireBatch(batch: string, chunk: number, signal: AbortSignal): Promise<Release>;
 }
 
-interface Asking {
+interface Waiter {
   readonly grant: () => void;
 }
 
 export class FairCallLimiter implements CallLimiter {
-  private underWay = 0;
-  private readonly direct = new Set<Asking>();
-  /** In the order of their next turn; of each its chunks by number. */
-  private readonly batches = new Map<string, Map<number, Set<Asking>>>();
+  private callsInUse = 0;
+  private readonly direct = new Set<Waiter>();
+  /** Batches in the order of their next permit, each with its waiters by chunk. */
+  private readonly batches = new Map<string, Map<number, Set<Waiter>>>();
 
   constructor(readonly maxCalls: number) {}
 
   acquireDirect(signal: AbortSignal): Promise<Release> {
-    return this.ask(this.direct, signal);
+    return this.wait(this.direct, signal);
   }
 
   acquireBatch(batch: string, chunk: number, signal: AbortSignal): Promise<Release> {
     let chunks = this.batches.get(batch);
-    if (!chunks) this.batches.set(batch, (chunks = new Map<number, Set<Asking>>()));
-    let asking = chunks.get(chunk);
-    if (!asking) chunks.set(chunk, (asking = new Set()));
-    return this.ask(asking, signal);
+    if (!chunks) this.batches.set(batch, (chunks = new Map<number, Set<Waiter>>()));
+    let waiters = chunks.get(chunk);
+    if (!waiters) chunks.set(chunk, (waiters = new Set()));
+    return this.wait(waiters, signal);
   }
 
-  private ask(line: Set<Asking>, signal: AbortSignal): Promise<Release> {
+  private wait(waiters: Set<Waiter>, signal: AbortSignal): Promise<Release> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
-      const leave = () => {
-        line.delete(asking);
+      const cancel = () => {
+        waiters.delete(waiter);
         reject(signal.reason as Error);
       };
-      const asking: Asking = {
+      const waiter: Waiter = {
         grant: () => {
-          signal.removeEventListener('abort', leave);
-          resolve(this.begin());
+          removeListener();
+          resolve(this.issue());
         },
       };
-      signal.addEventListener('abort', leave, { once: true });
-      line.add(asking);
-      this.handOut();
+      const removeListener = onAbort(signal, cancel);
+      waiters.add(waiter);
+      this.grantWaiting();
     });
   }
 
-  private begin(): Release {
-    this.underWay++;
-    let isOver = false;
+  private issue(): Release {
+    this.callsInUse++;
+    let isReleased = false;
     return () => {
-      if (isOver) return;
-      isOver = true;
-      this.underWay--;
-      this.handOut();
+      if (isReleased) return;
+      isReleased = true;
+      this.callsInUse--;
+      this.grantWaiting();
     };
   }
 
-  private handOut(): void {
-    while (this.underWay < this.maxCalls) {
-      const next = this.takeDirect() ?? this.takeChunk();
+  private grantWaiting(): void {
+    while (this.callsInUse < this.maxCalls) {
+      const next = takeFirst(this.direct) ?? this.takeBatchWaiter();
       if (!next) return;
       next.grant();
     }
   }
 
-  private takeDirect(): Asking | undefined {
-    return take(this.direct);
-  }
-
-  private takeChunk(): Asking | undefined {
+  private takeBatchWaiter(): Waiter | undefined {
     for (const [batch, chunks] of this.batches) {
       this.batches.delete(batch);
-      const next = takeEarliest(chunks);
-      // Its others wait until every other batch has had a turn.
+      const next = takeEarliestChunk(chunks);
+      // Move the batch to the end of the rotation.
       if (chunks.size > 0) this.batches.set(batch, chunks);
       if (next) return next;
     }
@@ -96,41 +93,42 @@ export class FairCallLimiter implements CallLimiter {
   }
 }
 
-/** Turns of a device for one of the things that share it, which may have no more than `bound` of them at once. */
-export function limitPerModel(bound: number, device: FairCallLimiter): CallLimiter {
-  const own = new FairCallLimiter(bound);
-  const both = async (ask: (of: FairCallLimiter) => Promise<Release>): Promise<Release> => {
-    const inner = await ask(own);
+/** A limiter for one model: at most `maxCalls` permits of its own, each of which is also a permit of `shared`. */
+export function limitPerModel(maxCalls: number, shared: CallLimiter): CallLimiter {
+  const own = new FairCallLimiter(maxCalls);
+  const acquireBoth = async (acquire: (limiter: CallLimiter) => Promise<Release>): Promise<Release> => {
+    const releaseOwn = await acquire(own);
     try {
-      const outer = await ask(device);
+      const releaseShared = await acquire(shared);
       return () => {
-        outer();
-        inner();
+        releaseShared();
+        releaseOwn();
       };
     } catch (error) {
-      inner();
+      releaseOwn();
       throw error;
     }
   };
   return {
-    maxCalls: Math.min(bound, device.maxCalls),
-    acquireDirect: (signal) => both((of) => of.acquireDirect(signal)),
-    acquireBatch: (batch, chunk, signal) => both((of) => of.acquireBatch(batch, chunk, signal)),
+    maxCalls: Math.min(maxCalls, shared.maxCalls),
+    acquireDirect: (signal) => acquireBoth((limiter) => limiter.acquireDirect(signal)),
+    acquireBatch: (batch, chunk, signal) =>
+      acquireBoth((limiter) => limiter.acquireBatch(batch, chunk, signal)),
   };
 }
 
-function takeEarliest(chunks: Map<number, Set<Asking>>): Asking | undefined {
+function takeEarliestChunk(chunks: Map<number, Set<Waiter>>): Waiter | undefined {
   for (const chunk of [...chunks.keys()].sort((a, b) => a - b)) {
-    const line = chunks.get(chunk)!;
-    const next = take(line);
-    if (line.size === 0) chunks.delete(chunk);
+    const waiters = chunks.get(chunk)!;
+    const next = takeFirst(waiters);
+    if (waiters.size === 0) chunks.delete(chunk);
     if (next) return next;
   }
   return undefined;
 }
 
-function take(line: Set<Asking>): Asking | undefined {
-  const [first] = line;
-  if (first) line.delete(first);
+function takeFirst(waiters: Set<Waiter>): Waiter | undefined {
+  const [first] = waiters;
+  if (first) waiters.delete(first);
   return first;
 }

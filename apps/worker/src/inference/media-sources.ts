@@ -1,17 +1,17 @@
-/** Where an input's media come from: files of its workspace, and addresses that pass the guard. */
+/** Reads the media that an input names: files of its workspace, and URLs that pass the outbound guard. */
 import type { FileStore } from '#database';
 import { InvalidInput, ProviderFailure } from '#domain';
 import type { MediaSources } from '#media';
 import { OutboundFailure, type Outbound } from '#outbound';
-import { readSegments, type ObjectStore } from '#storage';
+import { readSegments, type ObjectStorage } from '#storage';
 
 export interface MediaSourceDeps {
   readonly files: Pick<FileStore, 'get' | 'listSegments'>;
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
   readonly outbound: Outbound;
 }
 
-const fetchMs = 30_000;
+const fetchTimeoutMs = 30_000;
 
 export function createMediaSources(
   workspaceId: string,
@@ -20,7 +20,7 @@ export function createMediaSources(
   return {
     async readFile(id, maxBytes, signal) {
       const { bytes } = await files.get(workspaceId, id);
-      if (bytes > maxBytes) throw tooLarge();
+      if (bytes > maxBytes) throw mediaTooLarge();
       const segments = await files.listSegments(workspaceId, id);
       const parts: Buffer[] = [];
       for await (const part of readSegments(objects, segments, { signal })) parts.push(part as Buffer);
@@ -28,26 +28,32 @@ export function createMediaSources(
     },
     async fetchUrl(url, maxBytes, signal) {
       try {
-        const answer = await outbound.send({
-          ...{ url, method: 'GET', headers: { accept: '*/*' }, timeoutMs: fetchMs, maxBytes, signal },
+        const response = await outbound.send({
+          url,
+          method: 'GET',
+          headers: { accept: '*/*' },
+          timeoutMs: fetchTimeoutMs,
+          maxBytes,
+          signal,
         });
-        if (answer.isTruncated) throw tooLarge();
-        if (answer.status !== 200) throw unreachable(`answered ${answer.status}`);
-        return { bytes: answer.body, type: answer.headers['content-type']?.split(';')[0]?.trim() ?? null };
+        if (response.isTruncated) throw mediaTooLarge();
+        if (response.status !== 200) throw urlUnreachable(`it answered ${response.status}`);
+        const type = response.headers['content-type']?.split(';')[0]?.trim() ?? null;
+        return { bytes: response.body, type };
       } catch (error) {
         if (!(error instanceof OutboundFailure)) throw error;
         signal.throwIfAborted();
-        throw unreachable(error.message);
+        throw urlUnreachable(error.message);
       }
     },
   };
 }
 
-const tooLarge = () =>
-  new InvalidInput('The media at this address are too large.', { code: 'media_too_large' });
+const mediaTooLarge = () =>
+  new InvalidInput('The media file of an input is too large.', { code: 'media_too_large' });
 
-const unreachable = (why: string) =>
-  new ProviderFailure(`The URL of an input could not be read: ${why}.`, {
+const urlUnreachable = (reason: string) =>
+  new ProviderFailure(`The URL of an input could not be read: ${reason}.`, {
     code: 'input_url_unreachable',
     status: 400,
     retryable: false,

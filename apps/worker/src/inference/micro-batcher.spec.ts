@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { kinds, type EmbeddingsInput, type Kind } from '#catalogue';
 import { CredentialState, AdaptivePacking, ProviderFailure, CallPolicy } from '#domain';
-import { silentRun } from '#providers';
+import { createSilentRun } from '#providers';
 import { createLogger } from '#telemetry';
 import { noMedia } from '../../../../test/support/no-media.ts';
 import { FairCallLimiter } from './call-limiter.ts';
@@ -13,15 +13,15 @@ const never = new AbortController().signal;
 
 afterEach(() => jest.restoreAllMocks());
 
-/** A lane on a device of one slot, whose calls are answered when the test says so. */
-function lane() {
+/** A micro-batcher with one permit, whose calls are answered when the test says so. */
+function createFixture() {
   const calls: {
     inputs: string[];
     signal: AbortSignal;
     answer: () => void;
     fail: (error: unknown) => void;
   }[] = [];
-  const direct = new MicroBatcher(new FairCallLimiter(1));
+  const microBatcher = new MicroBatcher(new FairCallLimiter(1));
   const policy = new CallPolicy(new CredentialState(), {
     now: Date.now,
     random: () => 0,
@@ -41,41 +41,41 @@ function lane() {
     async send(input: string, { key = 'k', signal = never, maxItems = 256 } = {}) {
       const body = { model: 'm', input, encoding_format: 'float' };
       const packing = new AdaptivePacking(() => ({ maxTokens: 1_000, maxItems }));
-      const { outcome } = await direct.run({
+      const { outcome } = await microBatcher.run({
         ...{ kind, call, key, policy, packing, body, signal, log },
-        ...{ run: silentRun, media: noMedia },
+        ...{ run: createSilentRun, media: noMedia },
       });
       return 'answer' in outcome ? JSON.parse(outcome.answer.json).data[0].embedding[0] : outcome.failure;
     },
-    async called(count: number) {
+    async waitForCall(count: number) {
       while (calls.length < count) await new Promise((resolve) => setImmediate(resolve));
       return calls.at(count - 1)!;
     },
   };
 }
 
-test('an idle device runs a request at once and alone; those that come meanwhile go together', async () => {
-  const on = lane();
-  const first = on.send('a');
-  expect((await on.called(1)).inputs).toEqual(['a']);
-  const others = ['bb', 'ccc', 'dddd'].map((input) => on.send(input));
-  const other = on.send('other model', { key: 'other' });
-  on.calls[0]!.answer();
+test('sends a request at once when a permit is free, and packs the requests that arrive during its call', async () => {
+  const fixture = createFixture();
+  const first = fixture.send('a');
+  expect((await fixture.waitForCall(1)).inputs).toEqual(['a']);
+  const others = ['bb', 'ccc', 'dddd'].map((input) => fixture.send(input));
+  const other = fixture.send('other model', { key: 'other' });
+  fixture.calls[0]!.answer();
   expect(await first).toBe(1);
-  const packed = await on.called(2);
+  const packed = await fixture.waitForCall(2);
   expect(packed.inputs).toEqual(['bb', 'ccc', 'dddd']);
   packed.answer();
   expect(await Promise.all(others)).toEqual([2, 3, 4]);
-  (await on.called(3)).answer();
+  (await fixture.waitForCall(3)).answer();
   expect(await other).toBe(11);
 });
 
-test('a call is filled to its bounds and no further', async () => {
-  const on = lane();
-  const sent = ['a', 'b', 'c', 'd', 'e'].map((input) => on.send(input, { maxItems: 2 }));
+test('fills a call up to its limits and not beyond', async () => {
+  const fixture = createFixture();
+  const sent = ['a', 'b', 'c', 'd', 'e'].map((input) => fixture.send(input, { maxItems: 2 }));
   const sizes: number[] = [];
   for (let nth = 1; nth <= 3; nth++) {
-    const call = await on.called(nth);
+    const call = await fixture.waitForCall(nth);
     sizes.push(call.inputs.length);
     call.answer();
   }
@@ -84,15 +84,15 @@ test('a call is filled to its bounds and no further', async () => {
   expect(Math.max(...sizes)).toBe(2);
 });
 
-test('one of several that is cancelled leaves the others their call; the last one ends it', async () => {
-  const on = lane();
-  const first = on.send('first');
-  await on.called(1);
+test('a cancelled request does not end a shared call, the last one that is cancelled does', async () => {
+  const fixture = createFixture();
+  const first = fixture.send('first');
+  await fixture.waitForCall(1);
   const [a, b] = [new AbortController(), new AbortController()];
-  const sent = [on.send('a', { signal: a.signal }), on.send('bb', { signal: b.signal })];
-  on.calls[0]!.answer();
+  const sent = [fixture.send('a', { signal: a.signal }), fixture.send('bb', { signal: b.signal })];
+  fixture.calls[0]!.answer();
   await first;
-  const packed = await on.called(2);
+  const packed = await fixture.waitForCall(2);
   a.abort(new Error('cancelled'));
   await expect(sent[0]).rejects.toThrow('cancelled');
   expect(packed.signal.aborted).toBe(false);
@@ -101,33 +101,33 @@ test('one of several that is cancelled leaves the others their call; the last on
   expect(packed.signal.aborted).toBe(true);
 });
 
-test('one that is cancelled while it waits is never called', async () => {
-  const on = lane();
-  const first = on.send('first');
-  await on.called(1);
+test('a request that is cancelled while it waits is never sent', async () => {
+  const fixture = createFixture();
+  const first = fixture.send('first');
+  await fixture.waitForCall(1);
   const gone = new AbortController();
-  const cancelled = on.send('gone', { signal: gone.signal });
-  const stays = on.send('stays');
+  const cancelled = fixture.send('gone', { signal: gone.signal });
+  const stays = fixture.send('stays');
   gone.abort(new Error('cancelled'));
   await expect(cancelled).rejects.toThrow('cancelled');
-  on.calls[0]!.answer();
+  fixture.calls[0]!.answer();
   await first;
-  const next = await on.called(2);
+  const next = await fixture.waitForCall(2);
   expect(next.inputs).toEqual(['stays']);
   next.answer();
   await stays;
 });
 
-test('of requests that shared a call only the one at fault fails', async () => {
-  const on = lane();
-  const first = on.send('first');
-  await on.called(1);
-  const sent = ['a', 'bad', 'cc'].map((input) => on.send(input));
-  on.calls[0]!.answer();
+test('of requests that share a call only the one at fault fails', async () => {
+  const fixture = createFixture();
+  const first = fixture.send('first');
+  await fixture.waitForCall(1);
+  const sent = ['a', 'bad', 'cc'].map((input) => fixture.send(input));
+  fixture.calls[0]!.answer();
   await first;
   const refuse = new ProviderFailure('bad', { code: 'bad_input', status: 400, retryable: false });
   for (let nth = 2; ; nth++) {
-    const call = await on.called(nth);
+    const call = await fixture.waitForCall(nth);
     if (call.inputs.includes('bad')) call.fail(refuse);
     else call.answer();
     if (call.inputs.includes('cc') && call.inputs.length === 1) break;
@@ -137,15 +137,15 @@ test('of requests that shared a call only the one at fault fails', async () => {
   expect(bad).toMatchObject({ status: 400, code: 'bad_input' });
 });
 
-test('a retry gives its turn to others while it waits', async () => {
+test('a request that waits for its retry releases its permit to others', async () => {
   jest.spyOn(Math, 'random').mockReturnValue(0.1);
-  const on = lane();
-  const retried = on.send('again');
-  const call = await on.called(1);
-  const other = on.send('other', { key: 'other' });
+  const fixture = createFixture();
+  const retried = fixture.send('again');
+  const call = await fixture.waitForCall(1);
+  const other = fixture.send('other', { key: 'other' });
   call.fail(new ProviderFailure('busy', { status: 503, retryable: true }));
-  (await on.called(2)).answer();
+  (await fixture.waitForCall(2)).answer();
   expect(await other).toBe(5);
-  (await on.called(3)).answer();
+  (await fixture.waitForCall(3)).answer();
   expect(await retried).toBe(5);
 });

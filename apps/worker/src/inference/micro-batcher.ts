@@ -1,24 +1,26 @@
 /**
- * Direct requests to one model: each asks for a turn, and whoever gets one takes along all that wait and may share
- * its call. Nobody waits to be packed: what a device that is busy lets gather, goes together.
+ * Packs direct requests to one model into provider calls. Each request waits for a permit, and the one that gets it
+ * takes along all waiting requests that may share its call. No request is delayed in order to be packed: requests that
+ * arrive while the limiter is busy go together.
  */
-import { packingOf, type Kind } from '#catalogue';
+import { onAbort } from '#async';
+import { getPacking, type Kind } from '#catalogue';
 import type { AttemptRecord } from '#domain';
 import type { Logger } from '#telemetry';
-import type { Release, CallLimiter } from './call-limiter.ts';
-import { infer, type InferOptions, type InferItem, type Outcome } from './infer.ts';
+import type { CallLimiter, Release } from './call-limiter.ts';
+import { infer, type InferItem, type InferOptions, type Outcome } from './infer.ts';
 
 export interface DirectRequest {
   readonly kind: Kind;
   readonly call: InferOptions['call'];
-  /** Requests of different keys never share a call: the model and what the kind says of the body. */
+  /** Requests with different keys never share a call. It contains the model and the kind's packing key. */
   readonly key: string;
   readonly policy: InferOptions['policy'];
   readonly packing: InferOptions['packing'];
   readonly body: unknown;
   readonly signal: AbortSignal;
   readonly log: Logger;
-  /** What the provider has to say meanwhile; of several that share a call, the first one's. */
+  /** Receives progress and deltas. When requests share a call, only that of the first one is used. */
   readonly run: InferOptions['run'];
   readonly media: InferOptions['media'];
   readonly timeoutMs?: number | null;
@@ -28,103 +30,109 @@ export interface DirectRequest {
 
 export interface DirectOutcome {
   readonly outcome: Outcome;
-  /** Time in the calls that it was part of. */
+  /** Total duration of the attempts that included the request. */
   readonly providerMs: number;
 }
 
-interface Waiting extends DirectRequest, InferItem {
+interface WaitingRequest extends DirectRequest, InferItem {
   readonly signal: AbortSignal;
   readonly tokens: number;
   readonly items: number;
-  /** Aborted when it no longer needs a turn of its own. */
-  readonly placed: AbortController;
+  /** Aborted when the request no longer needs a permit of its own. */
+  readonly permitWait: AbortController;
   readonly fail: (reason: unknown) => void;
-  spentMs: number;
+  providerMs: number;
 }
 
 export class MicroBatcher {
-  private readonly waiting = new Set<Waiting>();
+  private readonly waiting = new Set<WaitingRequest>();
 
-  constructor(private readonly device: CallLimiter) {}
+  constructor(private readonly limiter: CallLimiter) {}
 
-  /** @throws the reason of its signal, at once when that is aborted; those that share its call go on. */
+  /** @throws the reason of the request's signal, as soon as it is aborted. Requests that share the call continue. */
   async run(request: DirectRequest): Promise<DirectOutcome> {
     request.signal.throwIfAborted();
-    const placed = new AbortController();
+    const permitWait = new AbortController();
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-    const { tokens, items } = packingOf(request.kind).weigh(request.body);
-    const waiting: Waiting = { ...request, tokens, items, placed, settle: resolve, fail: reject, spentMs: 0 };
-    const leave = () => {
-      this.waiting.delete(waiting);
-      placed.abort();
-      reject(request.signal.reason as Error);
+    const { tokens, items } = getPacking(request.kind).weigh(request.body);
+    const waiting: WaitingRequest = {
+      ...request,
+      tokens,
+      items,
+      permitWait,
+      settle: resolve,
+      fail: reject,
+      providerMs: 0,
     };
-    request.signal.addEventListener('abort', leave, { once: true });
+    const cancel = (reason: unknown) => {
+      this.waiting.delete(waiting);
+      permitWait.abort();
+      reject(reason);
+    };
+    const removeListener = onAbort(request.signal, cancel);
     this.waiting.add(waiting);
-    void this.place(waiting);
+    void this.sendWhenPermitted(waiting);
     try {
-      return { outcome: await promise, providerMs: waiting.spentMs };
+      return { outcome: await promise, providerMs: waiting.providerMs };
     } finally {
-      request.signal.removeEventListener('abort', leave);
+      removeListener();
     }
   }
 
-  private async place(first: Waiting): Promise<void> {
-    let release: Release | null;
+  private async sendWhenPermitted(first: WaitingRequest): Promise<void> {
+    let permit: Release | null;
     try {
-      release = await this.device.acquireDirect(first.placed.signal);
+      permit = await this.limiter.acquireDirect(first.permitWait.signal);
     } catch {
-      return; // Another's call took it along, or nobody wants it any more.
+      return; // Another request's call includes it, or it was cancelled.
     }
-    const together = this.takeAlong(first);
-    const signal = allOf(together.map((one) => one.signal));
+    const requests = this.takeFitting(first);
+    const signal = abortWhenAllAbort(requests.map((request) => request.signal));
     const acquire = async (): Promise<Release> => {
-      const held = release ?? (await this.device.acquireDirect(signal));
-      release = null;
-      return held;
+      const release = permit ?? (await this.limiter.acquireDirect(signal));
+      permit = null;
+      return release;
     };
-    const observe = ({ ms }: AttemptRecord) => together.forEach((one) => (one.spentMs += ms));
-    // A call goes on while anybody may still use its answer.
-    const deadline = Math.max(...together.map((one) => one.deadline ?? Infinity));
-    await infer(together, { ...inferenceOf(first), signal, deadline, acquire, observe }).catch(
-      (error: unknown) => together.forEach(({ fail }) => fail(error)),
+    const observe = ({ ms }: AttemptRecord) => requests.forEach((request) => (request.providerMs += ms));
+    // The call may last as long as the latest deadline of its requests.
+    const deadline = Math.max(...requests.map((request) => request.deadline ?? Infinity));
+    await infer(requests, { ...toInferOptions(first), signal, deadline, acquire, observe }).catch(
+      (error: unknown) => requests.forEach(({ fail }) => fail(error)),
     );
   }
 
-  /** It and those behind it that fit into its call. */
-  private takeAlong(first: Waiting): Waiting[] {
-    const together = [first];
+  /** Takes `first` and the waiting requests that fit into its call. */
+  private takeFitting(first: WaitingRequest): WaitingRequest[] {
+    const taken = [first];
     this.waiting.delete(first);
     let { tokens, items } = first;
+    const { maxTokens, maxItems } = first.packing;
     for (const other of this.waiting) {
       if (other.key !== first.key) continue;
-      if (tokens + other.tokens > first.packing.maxTokens || items + other.items > first.packing.maxItems)
-        continue;
+      if (tokens + other.tokens > maxTokens || items + other.items > maxItems) continue;
       tokens += other.tokens;
       items += other.items;
-      together.push(other);
+      taken.push(other);
       this.waiting.delete(other);
-      other.placed.abort();
+      other.permitWait.abort();
     }
-    return together;
+    return taken;
   }
 }
 
-const inferenceOf = ({ kind, call, policy, packing, run, media, timeoutMs, log }: DirectRequest) => ({
+const toInferOptions = ({ kind, call, policy, packing, run, media, timeoutMs, log }: DirectRequest) => ({
   ...{ kind, call, policy, packing, run, media, timeoutMs, log },
 });
 
-/** Aborted when all of them are: a call goes on while anybody wants its answer. */
-function allOf(signals: readonly AbortSignal[]): AbortSignal {
+/** Aborted when all of the signals are: a call continues while any request needs its answer. */
+function abortWhenAllAbort(signals: readonly AbortSignal[]): AbortSignal {
   if (signals.length === 1) return signals[0]!;
   const all = new AbortController();
-  let left = signals.length;
+  let remaining = signals.length;
   for (const signal of signals) {
-    const gone = () => {
-      if (--left === 0) all.abort(signal.reason);
-    };
-    if (signal.aborted) gone();
-    else signal.addEventListener('abort', gone, { once: true });
+    onAbort(signal, (reason) => {
+      if (--remaining === 0) all.abort(reason);
+    });
   }
   return all.signal;
 }

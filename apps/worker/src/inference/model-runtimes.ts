@@ -1,74 +1,70 @@
-/** What this process knows of each provider that its work goes to, made when the first work comes. */
-import { setTimeout as wait } from 'node:timers/promises';
-import { kindOf, packingOf, type KindId } from '#catalogue';
+/** What this process keeps for each model that it calls: limiter, micro-batcher, call policy and packing. */
+import { sleep } from '#async';
+import { findKind, getPacking, type KindId } from '#catalogue';
 import {
-  CredentialState,
   AdaptivePacking,
-  defaultPolicyOptions,
   CallPolicy,
+  CredentialState,
+  defaultPolicyOptions,
   type PolicyClock,
   type PolicyOptions,
 } from '#domain';
 import type { Provider, Route } from '#providers';
-import { limitPerModel, FairCallLimiter, type CallLimiter } from './call-limiter.ts';
+import { FairCallLimiter, limitPerModel, type CallLimiter } from './call-limiter.ts';
 import { MicroBatcher } from './micro-batcher.ts';
 
 export interface ModelRuntime {
   readonly limiter: CallLimiter;
   readonly microBatcher: MicroBatcher;
   readonly policy: CallPolicy;
-  /** How much goes into one call. */
+  /** Size of one call. */
   readonly packing: AdaptivePacking;
 }
 
-const chance: PolicyClock = {
+const clock: PolicyClock = {
   now: Date.now,
   random: () => Math.random(),
-  wait: (ms, signal) => wait(ms, undefined, { signal }),
+  wait: sleep,
 };
 
-/** What all that is called with one token shares: so many calls at once, and whether it is accepted. */
-interface Shared {
-  readonly device: FairCallLimiter;
-  readonly account: CredentialState;
+/** Shared by all models that are called with one credential, also across providers. */
+interface CredentialRuntime {
+  readonly limiter: FairCallLimiter;
+  readonly state: CredentialState;
 }
 
-type Known = Pick<Provider, 'concurrency' | 'getModelConcurrency' | 'getPackLimits' | 'policy'>;
-
-class ServedProvider {
+/** The runtimes of one provider and credential, created when the first work for a model arrives. */
+class ProviderRuntime {
   private readonly models = new Map<string, Omit<ModelRuntime, 'packing'>>();
   private readonly packings = new Map<string, AdaptivePacking>();
 
   constructor(
-    private readonly provider: Known,
-    private readonly shared: Shared,
+    private readonly provider: Pick<Provider, 'getModelConcurrency' | 'getPackLimits' | 'policy'>,
+    private readonly credential: CredentialRuntime,
     private readonly options: PolicyOptions,
   ) {}
 
-  of(model: string, kindId: KindId): ModelRuntime {
-    const served = made(this.models, model, () => this.modelOf(model));
-    const packing = made(this.packings, `${kindId} ${model}`, () => this.packingOf(model, kindId));
-    return { ...served, packing };
+  get(model: string, kindId: KindId): ModelRuntime {
+    const runtime = getOrCreate(this.models, model, () => this.createModel(model));
+    const packing = getOrCreate(this.packings, `${kindId} ${model}`, () => this.createPacking(model, kindId));
+    return { ...runtime, packing };
   }
 
-  private modelOf(model: string): Omit<ModelRuntime, 'packing'> {
-    const { account } = this.shared;
-    const bound = this.provider.getModelConcurrency?.(model);
-    const limiter = bound === undefined ? this.shared.device : limitPerModel(bound, this.shared.device);
-    return {
-      limiter,
-      microBatcher: new MicroBatcher(limiter),
-      policy: new CallPolicy(account, chance, this.policy()),
-    };
+  private createModel(model: string): Omit<ModelRuntime, 'packing'> {
+    const { limiter: shared, state } = this.credential;
+    const maxCalls = this.provider.getModelConcurrency?.(model);
+    const limiter = maxCalls === undefined ? shared : limitPerModel(maxCalls, shared);
+    const policy = new CallPolicy(state, clock, this.mergeOptions());
+    return { limiter, microBatcher: new MicroBatcher(limiter), policy };
   }
 
-  private policy(): PolicyOptions {
+  private mergeOptions(): PolicyOptions {
     const { budget, ...others } = this.provider.policy ?? {};
     return { ...this.options, ...others, budget: { ...this.options.budget, ...budget } };
   }
 
-  private packingOf(model: string, kindId: KindId): AdaptivePacking {
-    const { maxItems, maxTokens } = packingOf(kindOf(kindId));
+  private createPacking(model: string, kindId: KindId): AdaptivePacking {
+    const { maxItems, maxTokens } = getPacking(findKind(kindId));
     return new AdaptivePacking(() => ({
       maxItems,
       maxTokens,
@@ -78,27 +74,26 @@ class ServedProvider {
 }
 
 export class ModelRuntimes {
-  private readonly served = new Map<string, ServedProvider>();
-  private readonly shared = new Map<string, Shared>();
+  private readonly providers = new Map<string, ProviderRuntime>();
+  private readonly credentials = new Map<string, CredentialRuntime>();
 
   constructor(private readonly options: PolicyOptions = defaultPolicyOptions) {}
 
-  get({ provider, model }: Route, kindId: KindId): ModelRuntime {
-    const { id, token = id } = provider;
-    const shared = () =>
-      made(this.shared, token, () => ({
-        device: new FairCallLimiter(provider.concurrency),
-        account: new CredentialState(),
+  get({ provider, model, credential: { fingerprint } }: Route, kindId: KindId): ModelRuntime {
+    const key = fingerprint ?? provider.id;
+    const runtime = getOrCreate(this.providers, `${provider.id} ${key}`, () => {
+      const credential = getOrCreate(this.credentials, key, () => ({
+        limiter: new FairCallLimiter(provider.concurrency),
+        state: new CredentialState(),
       }));
-    return made(this.served, id, () => new ServedProvider(provider, shared(), this.options)).of(
-      model,
-      kindId,
-    );
+      return new ProviderRuntime(provider, credential, this.options);
+    });
+    return runtime.get(model, kindId);
   }
 }
 
-function made<T>(map: Map<string, T>, key: string, make: () => T): T {
+function getOrCreate<T>(map: Map<string, T>, key: string, create: () => T): T {
   let found = map.get(key);
-  if (!found) map.set(key, (found = make()));
+  if (!found) map.set(key, (found = create()));
   return found;
 }

@@ -1,7 +1,7 @@
-/** An answer's media: durable before anything names them. */
+/** Stores the media of a task's answer, before anything refers to them. For a batch line, embeds them instead. */
 import type { Media } from '#catalogue';
 import type { ClaimedTask, StoredMedia } from '#database';
-import type { ObjectStore } from '#storage';
+import type { ObjectStorage } from '#storage';
 
 const extensions: Record<string, string> = {
   'image/png': 'png',
@@ -15,24 +15,22 @@ const extensions: Record<string, string> = {
   'video/webm': 'webm',
 };
 
-/** The attempt in the key keeps rivals apart. */
+/** The attempt in the key separates rival attempts. */
 export async function storeMedia(
   { workspaceId, taskId, attempt }: ClaimedTask,
   media: readonly Media[],
-  objects: ObjectStore,
+  objects: ObjectStorage,
 ): Promise<StoredMedia[]> {
-  const kept = [];
+  const stored = [];
   for (const [at, { bytes, type }] of media.entries()) {
     const key = `${workspaceId}/tasks/${taskId}/${attempt}.${at}.${extensions[type] ?? 'bin'}`;
-    await objects.put(key, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
-      contentType: type,
-    });
-    kept.push({ key, type, bytes: bytes.byteLength });
+    await objects.put(key, toBuffer(bytes), { contentType: type });
+    stored.push({ key, type, bytes: bytes.byteLength });
   }
-  return kept;
+  return stored;
 }
 
-/** An answer whole in itself, for a batch's line: each reference is given its bytes. */
+/** @returns the answer with each media reference extended by its bytes as base64 `data`. */
 export function embedMediaData(json: string, media: readonly Media[] = []): string {
   if (media.length === 0) return json;
   return JSON.stringify(JSON.parse(json), (_, value: unknown) => {
@@ -40,9 +38,9 @@ export function embedMediaData(json: string, media: readonly Media[] = []): stri
       typeof value === 'object' && value !== null && 'object' in value && value.object === 'media';
     if (!isReference) return value;
     const { bytes } = media[(value as unknown as { index: number }).index]!;
-    return {
-      ...value,
-      data: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
-    };
+    return { ...value, data: toBuffer(bytes).toString('base64') };
   });
 }
+
+const toBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, byteLength);

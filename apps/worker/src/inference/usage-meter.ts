@@ -1,9 +1,12 @@
-/** What an attempt's answers have used, summed: tokens, media, and what the provider says that it charges for them. */
+/** Sums what the answers of an attempt used: tokens, media, and the cost that the provider reports. */
 import type { Usage } from '#catalogue';
 import type { Metering } from '#database';
-import { billionths, type Prices } from '#domain';
+import { billionthsPerDollar, type Prices } from '#domain';
 
-type Bill = Pick<Metering, 'images' | 'mediaMs' | 'reportedCost' | 'reportedRequests' | 'estimatedCost'>;
+type CostMetering = Pick<
+  Metering,
+  'images' | 'mediaMs' | 'reportedCost' | 'reportedRequests' | 'estimatedCost'
+>;
 
 export class UsageMeter {
   inputTokens = 0;
@@ -11,10 +14,10 @@ export class UsageMeter {
   private calls = 0;
   private images = 0;
   private seconds = 0;
-  private dollars = 0;
-  private reported = 0;
+  private reportedDollars = 0;
+  private reportedRequests = 0;
 
-  /** One answer. */
+  /** Adds one answer. */
   add({ inputTokens, outputTokens, images = 0, seconds = 0, cost }: Usage): void {
     this.calls++;
     this.inputTokens += inputTokens;
@@ -22,19 +25,19 @@ export class UsageMeter {
     this.images += images;
     this.seconds += seconds;
     if (cost === undefined) return;
-    this.dollars += cost;
-    this.reported++;
+    this.reportedDollars += cost;
+    this.reportedRequests++;
   }
 
-  /** What is reported and what is estimated stand side by side: neither is ever made of the other. */
-  toMetering(model: string, prices: Prices): Bill {
-    const { calls, inputTokens, outputTokens, images, reported } = this;
+  /** Reported and estimated cost are kept apart: neither is ever computed from the other. */
+  toMetering(model: string, prices: Prices): CostMetering {
+    const { calls, inputTokens, outputTokens, images, reportedRequests } = this;
     const mediaMs = Math.round(this.seconds * 1_000);
     return {
       images,
       mediaMs,
-      reportedCost: reported > 0 ? Math.round(this.dollars * billionths) : null,
-      reportedRequests: reported,
+      reportedCost: reportedRequests > 0 ? Math.round(this.reportedDollars * billionthsPerDollar) : null,
+      reportedRequests,
       estimatedCost: prices.estimate(model, { calls, inputTokens, outputTokens, images, mediaMs }),
     };
   }

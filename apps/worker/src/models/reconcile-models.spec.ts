@@ -1,64 +1,70 @@
-import type { HeldModel, Provider } from '#providers';
+import type { HostedModel, Provider } from '#providers';
 import { createLogger } from '#telemetry';
 import { ModelReconciler } from './reconcile-models.ts';
 
 const log = createLogger('test', 'silent');
 const at = (ms: number) => new Date(ms);
 
-/** A provider that notes what it is told, and the wishes that it is told by. */
-function house(held: Partial<HeldModel>[], wishes: { model: string; isDesired: boolean; changedAt: Date }[]) {
-  const told: string[] = [];
+/** A provider that records its calls, and a reconciler for it with these desired models. */
+function createFixture(
+  hosted: Partial<HostedModel>[],
+  desired: { model: string; isDesired: boolean; changedAt: Date }[],
+) {
+  const calls: string[] = [];
   const models = {
     list: () =>
-      held.map(
+      hosted.map(
         (one) =>
-          ({ state: 'ready', bytes: 1, device: 'cpu', dtype: 'q8', usedAt: at(0), ...one }) as HeldModel,
+          ({ state: 'ready', bytes: 1, device: 'cpu', dtype: 'q8', usedAt: at(0), ...one }) as HostedModel,
       ),
-    load: async (model: string) => void told.push(`load ${model}`),
+    load: async (model: string) => void calls.push(`load ${model}`),
     unload: async (model: string) => {
-      told.push(`unload ${model}`);
+      calls.push(`unload ${model}`);
       throw new Error('busy');
     },
     close: async () => undefined,
   };
   const local = { id: 'local', pool: 'local', models } as unknown as Provider;
-  const hosted = { id: 'hosted', pool: 'remote' } as unknown as Provider;
-  const options = { providers: [local, hosted], desiredModels: { list: async () => wishes }, log };
-  return { told, on: (pools: string[]) => new ModelReconciler({ ...options, pools }) };
+  const remote = { id: 'hosted', pool: 'remote' } as unknown as Provider;
+  const options = { providers: [local, remote], desiredModels: { list: async () => desired }, log };
+  return { calls, create: (pools: string[]) => new ModelReconciler({ ...options, pools }) };
 }
 
-test('what is wanted is loaded, unless it is there; what failed is tried again', async () => {
-  const wanted = ['new', 'there', 'failed'].map((name) => ({
+test('loads a desired model unless it is loaded, and retries one that failed', async () => {
+  const desired = ['new', 'there', 'failed'].map((name) => ({
     model: `local/org/${name}`,
     isDesired: true,
     changedAt: at(1),
   }));
-  const held = [{ model: 'org/there' }, { model: 'org/failed', state: 'failed' as const }];
-  const { told, on } = house(held, [...wanted, { model: 'hosted/x', isDesired: true, changedAt: at(1) }]);
-  await on(['local']).reconcile();
-  expect(told).toEqual(['load org/new', 'load org/failed']);
+  const hosted = [{ model: 'org/there' }, { model: 'org/failed', state: 'failed' as const }];
+  const { calls, create } = createFixture(hosted, [
+    ...desired,
+    { model: 'hosted/x', isDesired: true, changedAt: at(1) },
+  ]);
+  await create(['local']).reconcile();
+  expect(calls).toEqual(['load org/new', 'load org/failed']);
 });
 
-test('what is no longer wanted is unloaded, unless somebody has used it since', async () => {
-  const wishes = ['idle', 'used', 'gone'].map((name) => ({
+test('unloads a model that is no longer desired, unless it was used since', async () => {
+  const desired = ['idle', 'used', 'gone'].map((name) => ({
     model: `local/${name}`,
     isDesired: false,
     changedAt: at(1_000),
   }));
-  const held = [
+  const hosted = [
     { model: 'idle', usedAt: at(999) },
     { model: 'used', usedAt: at(1_001) },
   ];
-  const { told, on } = house(held, wishes);
-  await on(['local']).reconcile();
-  expect(told).toEqual(['unload idle']);
+  const { calls, create } = createFixture(hosted, desired);
+  await create(['local']).reconcile();
+  expect(calls).toEqual(['unload idle']);
 });
 
-test('a worker of another pool holds nothing, and a wish that can’t be read is not the end', async () => {
-  const { told, on } = house([], [{ model: 'local/x', isDesired: true, changedAt: at(1) }]);
-  const elsewhere = on(['remote']);
+test('a worker of another pool loads nothing, and a failed read of the desired models does not stop it', async () => {
+  const { calls, create } = createFixture([], [{ model: 'local/x', isDesired: true, changedAt: at(1) }]);
+  const elsewhere = create(['remote']);
   await elsewhere.reconcile();
-  expect([told, elsewhere.list()]).toEqual([[], []]);
+  expect([calls, elsewhere.list()]).toEqual([[], []]);
   let isAway = true;
   const desiredModels = {
     list: async () => {
@@ -66,8 +72,8 @@ test('a worker of another pool holds nothing, and a wish that can’t be read is
       return [];
     },
   };
-  const held = new ModelReconciler({ providers: [], pools: [], desiredModels, log });
-  await held.reconcile();
+  const reconciler = new ModelReconciler({ providers: [], pools: [], desiredModels, log });
+  await reconciler.reconcile();
   isAway = false;
-  await expect(held.reconcile()).resolves.toBeUndefined();
+  await expect(reconciler.reconcile()).resolves.toBeUndefined();
 });

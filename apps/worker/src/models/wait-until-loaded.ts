@@ -1,8 +1,10 @@
+/** Loads a model before the first call to it. */
+import { raceAbort } from '#async';
 import type { Route } from '#providers';
 
 /**
- * A model is fetched and loaded outside of a call's time, and its packing is known then. What fails here fails each
- * call with its own words.
+ * Loading happens outside of the time limit of a call, and the model's pack limits are known afterwards. A failed load
+ * is not thrown here: each call then fails with the reason.
  */
 export async function waitUntilLoaded(
   { provider: { models }, model }: Route,
@@ -10,12 +12,6 @@ export async function waitUntilLoaded(
 ): Promise<void> {
   if (!models) return;
   signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<void>();
-  const leave = () => reject(signal.reason);
-  signal.addEventListener('abort', leave, { once: true });
-  try {
-    await Promise.race([promise, models.load(model).catch(() => undefined)]);
-  } finally {
-    signal.removeEventListener('abort', leave);
-  }
+  const loaded = models.load(model).catch(() => undefined);
+  await raceAbort(loaded, signal);
 }

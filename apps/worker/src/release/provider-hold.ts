@@ -1,23 +1,23 @@
-/** Lines that can't be run now, for no fault of theirs. */
-import { judge, ProviderFailure, type Failure } from '#domain';
+/** A provider failure that stops work without being the fault of its input. */
+import { classifyFailure, ProviderFailure, type Failure } from '#domain';
 
-/** Nothing more of the chunk is begun; what was answered stands. */
+/** `rate_limited`: the provider says when to come back. The others need someone to fix the provider's account. */
+export type HoldReason = 'rate_limited' | 'bad_token' | 'no_credit';
+
+/** Thrown to stop a chunk or a task: no further call is started, finished lines are kept. */
 export class ProviderHold extends Error {
-  /**
-   * @param why `limited`: the provider says when to come again. `token`, `credit`: the account that calls are made with
-   * does not serve, until somebody sees to it.
-   */
   constructor(
-    readonly why: 'limited' | 'token' | 'credit',
+    readonly reason: HoldReason,
     readonly failure: ProviderFailure,
   ) {
     super(failure.message, { cause: failure });
   }
 }
 
-/** @returns null where the failure is the line's own, and stands in its record. */
+/** @returns null when the failure belongs to the input and goes into its record. */
 export function toProviderHold(failure: Failure): ProviderHold | null {
   if (!(failure instanceof ProviderFailure)) return null;
-  const why = judge(failure);
-  return why === 'limited' || why === 'token' || why === 'credit' ? new ProviderHold(why, failure) : null;
+  const reason = classifyFailure(failure);
+  const isHold = reason === 'rate_limited' || reason === 'bad_token' || reason === 'no_credit';
+  return isHold ? new ProviderHold(reason, failure) : null;
 }

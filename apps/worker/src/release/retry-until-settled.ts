@@ -1,18 +1,18 @@
-/** Statements that are tried until they are made: without them work would be held by a worker that doesn't know of it. */
-import { setTimeout as wait } from 'node:timers/promises';
+/** Retries claims and releases while the database is away, so that this worker never holds work it does not know of. */
+import { sleep } from '#async';
 import { Unavailable } from '#domain';
-import { Interrupted } from '#queues';
+import { JobInterrupted } from '#queues';
 
 const pauseMs = 1_000;
 
-/** A worker that leaves is missed, and what it held is delivered anew: nothing depends on its last words. */
+/** Whether the worker is stopping. Its work is then redelivered without a release, so nothing needs to be retried. */
 export function isDraining({ reason }: AbortSignal): boolean {
-  return reason instanceof Interrupted && reason.reason === 'draining';
+  return reason instanceof JobInterrupted && reason.reason === 'draining';
 }
 
 /**
- * Asks again while the database is away. A claim may have been made though its answer was lost: unless it is made
- * once more, the work would be held by a worker that lives and does not know of it.
+ * Retries a claim while the database is unavailable. The claim may have been committed although its response was lost,
+ * and then only this worker can run the work: it must learn that it has the claim.
  */
 export async function claimUntilSettled<T>(claim: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
@@ -20,19 +20,19 @@ export async function claimUntilSettled<T>(claim: () => Promise<T>, signal: Abor
       return await claim();
     } catch (error) {
       if (!(error instanceof Unavailable) || isDraining(signal)) throw error;
-      await wait(pauseMs);
+      await sleep(pauseMs);
     }
   }
 }
 
-/** For handing work back: while this worker lives nobody else would run it. */
-export async function retryUntilSettled<T>(handBack: () => Promise<T>, signal: AbortSignal): Promise<T> {
+/** Retries a release until it succeeds. While this worker is alive, no other worker runs the work. */
+export async function retryUntilSettled<T>(release: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
     try {
-      return await handBack();
+      return await release();
     } catch (error) {
       if (isDraining(signal)) throw error;
-      await wait(pauseMs);
+      await sleep(pauseMs);
     }
   }
 }

@@ -1,26 +1,26 @@
 /**
- * A task that was cancelled, or ran out of time, when its worker was dead: its job comes to another one, which tells
- * the upstream in the dead one's place. A run that its worker has ended already is ended twice, which changes nothing.
+ * Cancels the upstream run of a task that was cancelled or expired after its worker died. The task's queue job comes to
+ * another worker, which cancels the run instead. If the first worker has cancelled it already, this changes nothing.
  */
 import type { KindId } from '#catalogue';
-import type { TaskStore } from '#database';
-import type { Route } from '#providers';
+import type { TaskRunStore } from '#database';
+import type { Providers } from '#providers';
 import type { Logger } from '#telemetry';
 
 export interface EndOrphanedRunDeps {
-  readonly tasks: Pick<TaskStore, 'findOrphanedRun'>;
-  readonly route: (model: string, kind: KindId) => Route;
+  readonly tasks: Pick<TaskRunStore, 'findOrphanedRun'>;
+  readonly route: Providers['route'];
 }
 
-/** Does nothing for a task that is not over, or has begun nothing upstream. Never rejects. */
+/** Does nothing when the task has not ended, or has no upstream run. Never rejects. */
 export async function endOrphanedRun(taskId: string, deps: EndOrphanedRunDeps, log: Logger): Promise<void> {
   try {
-    const left = await deps.tasks.findOrphanedRun(taskId);
-    if (!left) return;
-    const { provider, model } = deps.route(left.model, left.kind as KindId);
-    await provider.cancelRun?.(model, left.runId);
-    log.info({ model: left.model }, 'told the upstream that nobody wants what a lost worker had begun');
+    const orphan = await deps.tasks.findOrphanedRun(taskId);
+    if (!orphan) return;
+    const route = deps.route(orphan.model, orphan.kind as KindId, orphan);
+    await route.provider.cancelRun?.(route, orphan.runId);
+    log.info({ model: orphan.model }, 'cancelled the upstream run of a task whose worker died');
   } catch (error) {
-    log.warn({ err: error }, 'could not tell the upstream that a run is over');
+    log.warn({ err: error }, 'could not cancel an upstream run');
   }
 }

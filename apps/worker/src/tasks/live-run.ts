@@ -1,75 +1,78 @@
-/** A task's run as its provider sees it: progress to whoever follows, words to whoever reads along, its id upstream kept. */
-import { setTimeout as wait } from 'node:timers/promises';
-import type { ClaimedTask, TaskStore } from '#database';
+/** Connects a task's call with the outside: stores its progress, streams its deltas, and saves its upstream run id. */
+import { sleepOrAbort } from '#async';
+import type { ClaimedTask, TaskRunStore } from '#database';
 import { Conflict } from '#domain';
 import type { Delta, Progress, Run } from '#providers';
 import type { Bus } from '#realtime';
 import type { Logger } from '#telemetry';
 
 export interface LiveRun {
-  /** @returns the run of one try. What an earlier one began upstream, in this process or another, is gone on with. */
+  /** @returns the run of one attempt. It resumes the upstream run of an earlier attempt, also of another process. */
   readonly createRun: (signal: AbortSignal) => Run;
-  /** From the last try's beginning to the first piece of its answer, in ms; null where none came. */
+  /** ms from the start of the last attempt to the first piece of its answer. null when there was none. */
   readonly firstTokenMs: number | null;
-  /** No delta follows; settles when the last progress is written. */
+  /** Ends the stream. Resolves when the last progress is written. */
   end(): Promise<void>;
 }
 
-/** Progress is written so often at most; the newest of what came between. */
-const noteEveryMs = 500;
+export interface LiveRunDeps {
+  readonly tasks: Pick<TaskRunStore, 'recordProgress' | 'saveRunId'>;
+  readonly bus: Bus;
+  readonly log: Logger;
+}
 
-export function createLiveRun(
-  task: ClaimedTask,
-  deps: { tasks: Pick<TaskStore, 'recordProgress' | 'saveRunId'>; bus: Bus; log: Logger },
-): LiveRun {
+/** Minimum pause between two writes of progress. Only the newest progress is written. */
+const progressIntervalMs = 500;
+
+export function createLiveRun(task: ClaimedTask, deps: LiveRunDeps): LiveRun {
   const { taskId } = task;
-  let resume = task.upstreamRunId ?? undefined;
+  let runId = task.upstreamRunId ?? undefined;
   let newest: Progress | null = null;
-  let highest = 0;
+  let highestPercent = 0;
   let writing: Promise<void> | null = null;
-  let isOver = false;
   let firstTokenMs: number | null = null;
-  const writer = deps.bus.openStream(taskId, task.attempt);
-  const over = new AbortController();
+  const stream = deps.bus.openStream(taskId, task.attempt);
+  const ended = new AbortController();
 
-  const write = async () => {
-    while (newest && !isOver) {
+  const writeProgress = async () => {
+    while (newest && !ended.signal.aborted) {
       const progress = newest;
       newest = null;
       try {
         await deps.tasks.recordProgress(task, progress);
         deps.bus.publishUpdate('task', { taskId });
       } catch (error) {
-        deps.log.debug({ err: error }, 'progress was not written');
+        deps.log.debug({ err: error }, 'could not write progress');
       }
-      await wait(noteEveryMs, undefined, { signal: over.signal }).catch(() => undefined);
+      await sleepOrAbort(progressIntervalMs, ended.signal);
     }
     writing = null;
   };
 
   return {
     createRun(signal) {
-      const resumed = resume;
-      const began = performance.now();
+      const resume = runId;
+      const startedAt = performance.now();
       firstTokenMs = null;
       return {
         signal,
-        ...(resumed !== undefined && { resume: resumed }),
+        ...(resume !== undefined && { resume }),
         reportProgress(progress) {
-          if (isOver) return;
-          if (progress.percent !== undefined) highest = Math.max(highest, clamp(progress.percent));
-          newest = { ...progress, ...(progress.percent !== undefined && { percent: highest }) };
-          writing ??= write();
+          if (ended.signal.aborted) return;
+          const { percent } = progress;
+          if (percent !== undefined) highestPercent = Math.max(highestPercent, toPercent(percent));
+          newest = { ...progress, ...(percent !== undefined && { percent: highestPercent }) };
+          writing ??= writeProgress();
         },
         stream(delta: Delta) {
-          if (isOver) return;
-          firstTokenMs ??= performance.now() - began;
-          writer.send(delta);
+          if (ended.signal.aborted) return;
+          firstTokenMs ??= performance.now() - startedAt;
+          stream.send(delta);
         },
-        async saveRunId(run) {
-          resume = run;
-          if (await deps.tasks.saveRunId(task, run)) return;
-          throw new Conflict('This attempt is void.', { code: 'attempt_void' });
+        async saveRunId(id) {
+          runId = id;
+          if (await deps.tasks.saveRunId(task, id)) return;
+          throw new Conflict('Another attempt has claimed this task.', { code: 'attempt_superseded' });
         },
       };
     },
@@ -77,12 +80,11 @@ export function createLiveRun(
       return firstTokenMs;
     },
     async end() {
-      isOver = true;
-      writer.end();
-      over.abort();
+      ended.abort();
+      stream.end();
       await writing;
     },
   };
 }
 
-const clamp = (percent: number) => (Number.isFinite(percent) ? Math.min(Math.max(percent, 0), 100) : 0);
+const toPercent = (value: number) => (Number.isFinite(value) ? Math.min(Math.max(value, 0), 100) : 0);

@@ -1,51 +1,36 @@
-/** A task that a worker can't end now goes back into the queue, for another try or another time. */
-import type { ClaimedTask, TaskStore } from '#database';
-import { computeBackoffMs, Failure, judge, ProviderFailure } from '#domain';
-import { queuePriority, type Queues } from '#queues';
+/** Gives a task back that this worker can't finish now, and puts it in the queue again. */
+import type { ClaimedTask, TaskRunStore } from '#database';
+import type { ProviderFailure } from '#domain';
+import { toQueuePriority, type Queues } from '#queues';
 import type { Logger } from '#telemetry';
-import { retryUntilSettled } from '../release/retry-until-settled.ts';
 import type { Outcome } from '../inference/infer.ts';
+import { toProviderHold } from '../release/provider-hold.ts';
+import { defer, releaseAfterError, type ReleasableWork } from '../release/release-policy.ts';
 
 export interface ReleaseTaskDeps {
-  readonly tasks: Pick<TaskStore, 'release'>;
+  readonly tasks: Pick<TaskRunStore, 'release'>;
   readonly queues: Pick<Queues, 'add'>;
 }
 
-/** How long a task waits after what it stands on (store, database, queue) failed it. */
-const retry = { baseMs: 1_000, maxMs: 30_000 };
-
-/** Tasks that are put off together come back up to this share later. */
-const spread = 0.1;
-
-interface Limit {
-  readonly code: string;
-  readonly retryAfterMs: number;
+/** @returns the rate limit that ended the call, when the task's deadline leaves time to run it again afterwards. */
+export function findRateLimit({ deadline }: ClaimedTask, outcome: Outcome): ProviderFailure | null {
+  const hold = 'failure' in outcome ? toProviderHold(outcome.failure) : null;
+  if (hold?.reason !== 'rate_limited') return null;
+  const resumesAt = Date.now() + (hold.failure.retryAfterMs ?? 0);
+  return deadline === null || resumesAt < deadline.getTime() ? hold.failure : null;
 }
 
-/** @returns a rate limit that is not worth waiting for with the task in hand, where its deadline lets it wait. */
-export function findRateLimit({ deadline }: ClaimedTask, outcome: Outcome): Limit | null {
-  if (!('failure' in outcome) || !(outcome.failure instanceof ProviderFailure)) return null;
-  const { failure } = outcome;
-  if (judge(failure) !== 'limited') return null;
-  const retryAfterMs = failure.retryAfterMs ?? 0;
-  const isInTime = deadline === null || Date.now() + retryAfterMs < deadline.getTime();
-  return isInTime ? { code: failure.code, retryAfterMs } : null;
-}
-
-/** It is queued again for when the provider says; its tries are not used up. */
+/** Defers the task until the rate limit ends. */
 export async function deferTask(
   task: ClaimedTask,
-  { code, retryAfterMs }: Limit,
+  rateLimit: ProviderFailure,
   deps: ReleaseTaskDeps,
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const delayMs = Math.round(retryAfterMs * (1 + spread * Math.random()));
-  log.info({ code, delayMs }, 'the provider limits calls; the task is put off');
-  await handBack(task, { outcome: 'released', code, delayMs }, deps, signal, log);
+  await requeue(task, await defer(toReleasableWork(task, deps), rateLimit, signal, log), deps, log);
 }
 
-/** Nothing is lost: it is queued again, at once when this worker is stopping, else after a pause. */
 export async function releaseTask(
   task: ClaimedTask,
   error: unknown,
@@ -53,36 +38,33 @@ export async function releaseTask(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const released = signal.aborted;
-  const code = error instanceof Failure ? error.code : 'internal_error';
-  const delayMs = released ? 0 : computeBackoffMs(retry, task.attempt, Math.random());
-  if (!released)
-    log.error({ err: error, attempt: task.attempt, delayMs }, 'the task failed and will be tried again');
-  const outcome = released ? 'released' : 'failed';
-  await handBack(task, { outcome, code: released ? null : code, delayMs }, deps, signal, log);
+  await requeue(task, await releaseAfterError(toReleasableWork(task, deps), error, signal, log), deps, log);
 }
 
-interface Return {
-  readonly outcome: 'released' | 'failed';
-  readonly code: string | null;
+interface ReleasedTask {
+  /** The generation of the next queue job. null when another attempt has claimed the task, or it has ended. */
+  readonly generation: number | null;
   readonly delayMs: number;
 }
 
-async function handBack(
-  task: ClaimedTask,
-  { outcome, code, delayMs }: Return,
-  deps: ReleaseTaskDeps,
-  signal: AbortSignal,
+const toReleasableWork = (task: ClaimedTask, { tasks }: ReleaseTaskDeps): ReleasableWork<ReleasedTask> => ({
+  type: 'task',
+  attempt: task.attempt,
+  write: async ({ outcome, code, delayMs }) => ({
+    generation: await tasks.release(task, outcome, code, delayMs),
+    delayMs,
+  }),
+});
+
+async function requeue(
+  { taskId, pool, priority }: ClaimedTask,
+  { generation, delayMs }: ReleasedTask,
+  { queues }: ReleaseTaskDeps,
   log: Logger,
 ): Promise<void> {
-  const generation = await retryUntilSettled(() => deps.tasks.release(task, outcome, code, delayMs), signal);
   if (generation === null) return;
-  const job = {
-    payload: { taskId: task.taskId, generation },
-    delayMs,
-    ...queuePriority(task.priority),
-  };
-  await deps.queues.add('direct', task.pool, [job]).catch((failure: unknown) => {
-    log.warn({ err: failure }, 'the queue did not take a task back; the sweep will deliver it');
+  const job = { payload: { taskId, generation }, delayMs, ...toQueuePriority(priority) };
+  await queues.add('direct', pool, [job]).catch((error: unknown) => {
+    log.warn({ err: error }, 'could not queue a released task; the reconcile job will queue it');
   });
 }

@@ -1,42 +1,43 @@
 /**
- * What a chunk has paid for is kept while its other lines still run: a worker that dies pays again for the lines in
- * flight and for no others. Lines that are finished while one checkpoint is written go into the next, as in a group
- * commit: none waits for a clock longer than `pauseMs`, however long the store takes, and the last ones for none.
+ * Stores billed lines as they finish, while the other lines of the chunk still run: after a crash, only the lines in
+ * flight are paid for again. Lines that finish while a checkpoint is written go into the next one (group commit). A
+ * line waits at most `pauseMs` plus the time of the write before, and the last lines don't wait.
  *
- * Checkpoints are no segments: when its last line is done, the chunk's output is one object as ever, made from what is
- * in memory, and they are deleted. So a file has as few segments as before, and reading it needs to know nothing here.
+ * Checkpoints are not segments. The output of a finished chunk is still one object, built from memory, and its
+ * checkpoints are deleted. Readers of results therefore know nothing of checkpoints.
  */
 import { channel } from 'node:diagnostics_channel';
-import { setTimeout as wait } from 'node:timers/promises';
+import { sleepOrAbort } from '#async';
 import type { CheckpointStore, ClaimedChunk } from '#database';
 import { computeBackoffMs } from '#domain';
-import { SegmentDamaged, type ObjectStore } from '#storage';
+import { SegmentDamaged, type ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
+import { formatFinishedLine, parseFinishedLines } from './checkpoint-format.ts';
 import type { FinishedLine, LineRecords } from './line-records.ts';
 
 export interface CheckpointDeps {
   readonly checkpoints: CheckpointStore;
-  readonly objects: Pick<ObjectStore, 'put' | 'read' | 'delete'>;
+  readonly objects: Pick<ObjectStorage, 'put' | 'read' | 'delete'>;
   readonly log: Logger;
 }
 
-/** Another attempt holds the chunk: whatever is paid for from here on is paid for twice. */
+/** Another attempt has claimed the chunk. Every further call would be paid for twice. */
 export class AttemptSuperseded extends Error {}
 
-/** Between two checkpoints of a chunk at least: a put costs a hundredth of what such a line does. */
+/** Minimum pause between two checkpoints of a chunk. A put costs about a hundredth of the lines it stores. */
 const pauseMs = 250;
-const retry = { baseMs: 500, maxMs: 5_000 };
+const backoff = { baseMs: 500, maxMs: 5_000 };
 
-/** Where fault runs watch what is kept, by the numbers of the lines. */
-const kept = channel('millrace:lines.kept');
+/** Publishes the numbers of stored lines. Fault tests subscribe to it. */
+const checkpointedLines = channel('millrace:lines.checkpointed');
 
 export class Checkpoints {
-  private waiting: string[] = [];
-  private lines: number[] = [];
-  private saved = 0;
+  private pendingRecords: string[] = [];
+  private pendingLines: number[] = [];
+  private objectCount = 0;
   private saving: Promise<void> | null = null;
-  private failing: Promise<void> | null = null;
-  private readonly lost = new AbortController();
+  private outage: Promise<void> | null = null;
+  private readonly supersededBy = new AbortController();
   private readonly closing = new AbortController();
 
   constructor(
@@ -45,12 +46,12 @@ export class Checkpoints {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Aborted, with `TakenOver`, when another attempt has the chunk. */
+  /** Aborted with `AttemptSuperseded` when another attempt has claimed the chunk. */
   get superseded(): AbortSignal {
-    return this.lost.signal;
+    return this.supersededBy.signal;
   }
 
-  /** Takes over what earlier attempts have kept. What can't be read any more is paid for again. */
+  /** Adds the lines that earlier attempts finished to `records`. Lines of a damaged checkpoint run again. */
   async restore(records: LineRecords, lines: Iterable<{ readonly number: number }>): Promise<void> {
     const objects = await this.deps.checkpoints.list(this.chunk);
     if (objects.length === 0) return;
@@ -59,108 +60,88 @@ export class Checkpoints {
     let restored = 0;
     for (const { key, bytes } of objects) {
       try {
-        for (const finished of parse(await this.deps.objects.read(key, { expectedBytes: bytes }))) {
-          // A half of a chunk finds the whole one's.
+        const stored = await this.deps.objects.read(key, { expectedBytes: bytes });
+        for (const finished of parseFinishedLines(stored)) {
+          // After a split, both parts read the checkpoints of the whole chunk.
           if (own.has(finished.line)) restored += Number(records.restore(finished));
         }
       } catch (error) {
         if (!(error instanceof SegmentDamaged)) throw error;
-        this.deps.log.error({ err: error }, 'a checkpoint is damaged; its lines are run again');
+        this.deps.log.error({ err: error }, 'a checkpoint is damaged, so its lines run again');
       }
     }
-    this.deps.log.info(
-      { restored, lines: own.size },
-      'took over the lines that an earlier attempt had finished',
-    );
+    this.deps.log.info({ restored, lines: own.size }, 'restored lines that an earlier attempt finished');
   }
 
-  /** To be called with each line as it is finished. */
+  /** Call with each line as it finishes. */
   readonly add = (finished: FinishedLine): void => {
-    this.waiting.push(format(finished));
-    this.lines.push(finished.line);
-    this.begin();
+    this.pendingRecords.push(formatFinishedLine(finished));
+    this.pendingLines.push(finished.line);
+    this.startSaving();
   };
 
-  /** Resolves once what is paid for can be kept: at once, unless the store or the database is away. */
+  /** @returns null when lines can be stored, otherwise a promise that resolves when storage and database are back. */
   waitUntilWritable(): Promise<void> | null {
-    return this.failing;
+    return this.outage;
   }
 
-  /** Resolves when all that was taken is kept, or can't be any more. To be called when no more lines come. */
+  /** Call after the last `add`. Resolves when all added lines are stored, or can't be stored any more. */
   async close(): Promise<void> {
     this.closing.abort();
     while (this.saving) await this.saving;
   }
 
-  private begin(): void {
+  private startSaving(): void {
     this.saving ??= this.save().finally(() => {
       this.saving = null;
-      // What came in the moment of its end.
-      if (this.waiting.length > 0 && !this.lost.signal.aborted) this.begin();
+      // A line may have been added after the last check in `save`.
+      if (this.pendingRecords.length > 0 && !this.superseded.aborted) this.startSaving();
     });
   }
 
   private async save(): Promise<void> {
-    while (this.waiting.length > 0 && !this.lost.signal.aborted) {
-      const bytes = Buffer.from(this.waiting.join(''));
-      const lines = this.lines;
-      this.waiting = [];
-      this.lines = [];
+    while (this.pendingRecords.length > 0 && !this.superseded.aborted) {
+      const bytes = Buffer.from(this.pendingRecords.join(''));
+      const lines = this.pendingLines;
+      this.pendingRecords = [];
+      this.pendingLines = [];
       await this.write(bytes);
-      if (kept.hasSubscribers && !this.lost.signal.aborted) kept.publish(lines);
-      if (this.waiting.length === 0) return;
-      await wait(pauseMs, undefined, { signal: this.closing.signal }).catch(() => undefined);
+      if (checkpointedLines.hasSubscribers && !this.superseded.aborted) checkpointedLines.publish(lines);
+      if (this.pendingRecords.length === 0) return;
+      await sleepOrAbort(pauseMs, this.closing.signal);
     }
   }
 
+  /** Writes one checkpoint. Retries until it succeeds; after `signal` is aborted, it gives up on the next failure. */
   private async write(bytes: Buffer): Promise<void> {
     const { workspaceId, batchId, index, attempt } = this.chunk;
-    const key = `${workspaceId}/batches/${batchId}/${index}-${attempt}.checkpoint-${++this.saved}.jsonl`;
-    let recovered: (() => void) | null = null;
-    for (let failed = 0; ;) {
+    const key = `${workspaceId}/batches/${batchId}/${index}-${attempt}.checkpoint-${++this.objectCount}.jsonl`;
+    let endOutage: (() => void) | null = null;
+    for (let failures = 0; ;) {
       try {
-        const object = await this.deps.objects.put(key, bytes);
-        if (!(await this.deps.checkpoints.save(this.chunk, object))) {
-          this.lost.abort(new AttemptSuperseded());
-          await this.deps.objects.delete([key]).catch(() => undefined);
-        }
+        await this.writeOnce(key, bytes);
         break;
       } catch (error) {
-        if (failed === 0)
-          this.deps.log.warn({ err: error }, 'finished lines could not be kept; no more are begun');
-        if (++failed > 1 && this.signal.aborted) break;
-        if (!recovered) this.failing = new Promise((resolve) => (recovered = resolve));
-        const pause = computeBackoffMs(retry, failed, Math.random());
-        await wait(pause, undefined, { signal: this.signal }).catch(() => undefined);
+        if (failures === 0)
+          this.deps.log.warn(
+            { err: error },
+            'could not store finished lines, no calls are started until it works',
+          );
+        if (++failures > 1 && this.signal.aborted) break;
+        if (!endOutage) this.outage = new Promise((resolve) => (endOutage = resolve));
+        const backoffMs = computeBackoffMs(backoff, failures, Math.random());
+        await sleepOrAbort(backoffMs, this.signal);
       }
     }
-    this.failing = null;
-    (recovered as (() => void) | null)?.();
+    this.outage = null;
+    (endOutage as (() => void) | null)?.();
   }
-}
 
-/** Two lines each: what the sums need, and the record itself. What is not known is no number. */
-function format({ line, ok, record, ...usage }: FinishedLine): string {
-  const { inputTokens, outputTokens, images = '-', seconds = '-', cost = '-' } = usage;
-  return `${line} ${ok ? 1 : 0} ${inputTokens} ${outputTokens} ${images} ${seconds} ${cost}\n${record}`;
-}
-
-function* parse(bytes: Buffer): Generator<FinishedLine> {
-  for (let at = 0; at < bytes.length;) {
-    const head = bytes.indexOf(10, at);
-    const end = bytes.indexOf(10, head + 1) + 1;
-    const numbers = bytes.toString('latin1', at, head).split(' ').map(Number);
-    const [line, ok, inputTokens, outputTokens, images = NaN, seconds = NaN, cost = NaN] = numbers;
-    yield {
-      line: line!,
-      ok: ok === 1,
-      inputTokens: inputTokens!,
-      outputTokens: outputTokens!,
-      ...(images >= 0 && { images }),
-      ...(seconds >= 0 && { seconds }),
-      ...(cost >= 0 && { cost }),
-      record: bytes.toString('utf8', head + 1, end),
-    };
-    at = end;
+  private async writeOnce(key: string, bytes: Buffer): Promise<void> {
+    const { checkpoints, objects } = this.deps;
+    const object = await objects.put(key, bytes);
+    if (await checkpoints.save(this.chunk, object)) return;
+    this.supersededBy.abort(new AttemptSuperseded());
+    await objects.delete([key]).catch(() => undefined);
   }
 }

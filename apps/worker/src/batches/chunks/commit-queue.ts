@@ -1,31 +1,32 @@
 /**
- * Chunks whose lines have run, on their way into the store and the database. Their slots have the next chunk meanwhile:
- * for a small chunk storing takes longer than its lines did, and a device must not wait for a disk.
+ * Stores and commits chunks whose lines have run, while their slots run the next chunks: storing a small chunk takes
+ * longer than running its lines, and a device must not wait for a disk.
  */
-import { setTimeout as wait } from 'node:timers/promises';
-import { Interrupted } from '#queues';
+import { waitAtMost } from '#async';
+import { JobInterrupted } from '#queues';
 
-/** A worker that leaves waits so long; what is not stored by then is run again by others. */
-const leavingMs = 2_000;
+/** How long a stopping worker waits for commits. Chunks that are not committed by then are run again elsewhere. */
+const drainMs = 2_000;
 
 export class CommitQueue {
-  private readonly underWay = new Set<Promise<void>>();
-  private readonly over = new AbortController();
-  /** Aborted when the worker can wait no longer. */
-  readonly signal = this.over.signal;
+  private readonly pending = new Set<Promise<void>>();
+  private readonly stopping = new AbortController();
+  /** Aborted when the worker stops waiting for commits. */
+  readonly signal = this.stopping.signal;
 
-  /** @param most at once: whoever brings more keeps its slot until there is room, since all of it is in memory. */
-  constructor(private readonly most: number) {}
+  /** @param maxPending commits at once. Chunks that wait for a commit are held in memory, so more must keep their slot. */
+  constructor(private readonly maxPending: number) {}
 
-  /** @param work reports its own failures. @returns once it has begun. */
-  async add(work: () => Promise<void>): Promise<void> {
-    while (this.underWay.size >= this.most) await Promise.race(this.underWay);
-    const begun = work().finally(() => this.underWay.delete(begun));
-    this.underWay.add(begun);
+  /** @param commit must not reject. @returns once it has started. */
+  async add(commit: () => Promise<void>): Promise<void> {
+    while (this.pending.size >= this.maxPending) await Promise.race(this.pending);
+    const started = commit().finally(() => this.pending.delete(started));
+    this.pending.add(started);
   }
 
+  /** Waits up to two seconds for the pending commits, then aborts `signal`. */
   async drain(): Promise<void> {
-    await Promise.race([Promise.all(this.underWay), wait(leavingMs, undefined, { ref: false })]);
-    this.over.abort(new Interrupted('draining'));
+    await waitAtMost(drainMs, Promise.all(this.pending));
+    this.stopping.abort(new JobInterrupted('draining'));
   }
 }

@@ -1,21 +1,21 @@
-/** Where input files lie: their segments, remembered for the few files whose chunks this worker runs. */
+/** Caches the segment lists of the few input files whose chunks this worker runs. */
 import type { FileStore, Segment } from '#database';
 
-const remembered = 64;
+const maxFiles = 64;
 
 export class InputFiles {
   private readonly segments = new Map<string, Promise<Segment[]>>();
 
   constructor(private readonly files: FileStore) {}
 
-  /** An uploaded file never changes, so what was read once stays true. */
+  /** An input file never changes, so the list stays valid. */
   getSegments(workspaceId: string, fileId: string): Promise<Segment[]> {
     let segments = this.segments.get(fileId);
     if (!segments) {
       segments = this.files.listSegments(workspaceId, fileId);
       segments.catch(() => this.segments.delete(fileId));
       this.segments.set(fileId, segments);
-      if (this.segments.size > remembered) this.segments.delete(this.segments.keys().next().value!);
+      if (this.segments.size > maxFiles) this.segments.delete(this.segments.keys().next().value!);
     }
     return segments;
   }

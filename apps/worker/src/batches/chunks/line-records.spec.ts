@@ -9,7 +9,7 @@ const lines = (bytes: Buffer) =>
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test('each record is as the wire has it', () => {
+test('writes records in the format of OpenAI', () => {
   const records = new LineRecords('batch_0123');
   records.addSuccess(1, 'a', answer);
   records.addFailure(2, 'b', 400, { message: 'm', type: 'invalid_request_error', param: null, code: 'c' });
@@ -45,31 +45,36 @@ test('each record is as the wire has it', () => {
   expect(sums.errorCodes).toEqual({ c: 1 });
 });
 
-test('what another attempt has finished counts as if it had been finished here: its use, and why it failed', () => {
+test('a restored line counts like a line that finished here, with its usage and its error code', () => {
   const finished: FinishedLine[] = [];
   const usage = { inputTokens: 5, outputTokens: 2, images: 1, cost: 0.000_000_25 };
   const first = new LineRecords('batch_0123', (line) => finished.push(line));
   first.addSuccess(1, 'a', { ...answer, usage });
   first.addSuccess(2, 'b', answer);
   first.addFailure(3, 'c', 503, { message: 'm', type: 'server_error', param: null, code: 'model_loading' });
-  first.addFailure(4, 'd', 500, { message: 'm', type: 'server_error', param: null, code: 'its own words' });
+  first.addFailure(4, 'd', 500, {
+    message: 'm',
+    type: 'server_error',
+    param: null,
+    code: 'some text of the provider',
+  });
   const second = new LineRecords('batch_0123');
   for (const line of finished) second.restore(line);
-  const [one, other] = [first.close(), second.close()];
-  expect(other.sums).toEqual(one.sums);
-  expect(one.sums).toMatchObject({
+  const [original, restored] = [first.close(), second.close()];
+  expect(restored.sums).toEqual(original.sums);
+  expect(original.sums).toMatchObject({
     inputTokens: 8,
     outputTokens: 2,
     errorCodes: { model_loading: 1, other: 1 },
   });
   const prices = new Prices({ 'x/y': { call: 1 } });
-  expect(other.meter.toMetering('x/y', prices)).toEqual(one.meter.toMetering('x/y', prices));
-  expect(one.meter.toMetering('x/y', prices)).toEqual({
+  expect(restored.meter.toMetering('x/y', prices)).toEqual(original.meter.toMetering('x/y', prices));
+  expect(original.meter.toMetering('x/y', prices)).toEqual({
     ...{ images: 1, mediaMs: 0, reportedCost: 250, reportedRequests: 1, estimatedCost: 2e9 },
   });
 });
 
-test('a line has one record: the first; and none once they are closed', () => {
+test('keeps the first record of a line, and ignores records after close', () => {
   const records = new LineRecords('batch_0123');
   records.addNotRun(1, 'a', 'batch_cancelled', 'why');
   records.addSuccess(1, 'a', answer);
@@ -80,7 +85,7 @@ test('a line has one record: the first; and none once they are closed', () => {
 });
 
 test.each(['\ud800', '\udc00x', '"\\\n', '\u0000', '__proto__', '\u2028'])(
-  'custom_id %j comes back the same',
+  'custom_id %j is unchanged in the record',
   (id) => {
     const records = new LineRecords('batch_0123');
     records.addSuccess(1, id, answer);
@@ -90,7 +95,7 @@ test.each(['\ud800', '\udc00x', '"\\\n', '\u0000', '__proto__', '\u2028'])(
   },
 );
 
-test('text of any length is put together whole', () => {
+test('keeps long records complete', () => {
   const records = new LineRecords('batch_0123');
   const json = JSON.stringify({ text: 'x'.repeat(50_000) });
   for (let line = 1; line <= 20; line++) records.addSuccess(line, `é${line}`, { ...answer, json });

@@ -10,13 +10,13 @@ import { recordNotRun, runLines } from './run-lines.ts';
 
 const { route } = createProviders();
 const log = createLogger('test', 'silent');
-/** No line here has any. */
+/** No line in this file has media. */
 const media = {} as never;
 const chunk = { batchId: 'batch_1', kind: 'embeddings', model: 'sandbox/embeddings' } as ClaimedChunk;
 
 afterEach(() => jest.restoreAllMocks());
 
-const inputOf = (bodies: object[]) =>
+const buildInput = (bodies: object[]) =>
   bodies
     .map((body, at) =>
       JSON.stringify({
@@ -29,7 +29,7 @@ const inputOf = (bodies: object[]) =>
     .join('\n');
 
 async function run(bodies: object[], signal = new AbortController().signal, model = chunk.model) {
-  const lines = [...splitBufferLines(Buffer.from(inputOf(bodies)), { maxBytes: 2 ** 20 })];
+  const lines = [...splitBufferLines(Buffer.from(buildInput(bodies)), { maxBytes: 2 ** 20 })];
   const records = new LineRecords(chunk.batchId);
   await runLines(
     { ...chunk, model },
@@ -40,32 +40,32 @@ async function run(bodies: object[], signal = new AbortController().signal, mode
     log,
   );
   const { output, errors, sums } = records.close();
-  const parsed = (bytes: Buffer) =>
+  const parseRecords = (bytes: Buffer) =>
     bytes
       .toString()
       .split('\n')
       .filter(Boolean)
       .map((line) => JSON.parse(line));
-  return { output: parsed(output), errors: parsed(errors), sums };
+  return { output: parseRecords(output), errors: parseRecords(errors), sums };
 }
 
-const ids = (records: { custom_id: string }[]) =>
+const getLineNumbers = (records: { custom_id: string }[]) =>
   records.map(({ custom_id }) => Number(custom_id.slice(4))).sort((a, b) => a - b);
 const reject = { metadata: { sandbox: '{"reject":"bad"}' } };
 
-test('of a call that fails for good only the lines at fault fail', async () => {
+test('when a packed call fails permanently, only the lines at fault fail', async () => {
   const bodies = Array.from({ length: 300 }, (_, at) => ({
     ...reject,
     ...([6, 7, 250].includes(at) && { input: 'bad' }),
   }));
   const { output, errors, sums } = await run(bodies);
-  expect(ids(errors)).toEqual([7, 8, 251]);
+  expect(getLineNumbers(errors)).toEqual([7, 8, 251]);
   expect(output).toHaveLength(297);
   expect(sums).toMatchObject({ completed: 297, failed: 3 });
   expect(errors[0].response).toMatchObject({ status_code: 400, body: { error: { code: 'sandbox_400' } } });
 });
 
-test('each line gets its own vectors back, packed with its neighbours or not', async () => {
+test('each line gets its own vectors, packed with other lines or alone', async () => {
   const bodies = Array.from({ length: 600 }, (_, at) => ({
     input: at % 3 ? `x${at}` : [`x${at}`, `y${at}`],
   }));
@@ -76,21 +76,21 @@ test('each line gets its own vectors back, packed with its neighbours or not', a
   }
 });
 
-test('what may pass later is tried again, and fails after three tries', async () => {
+test('a transient failure is retried, and fails after three attempts', async () => {
   jest.spyOn(Math, 'random').mockReturnValue(0);
   const { errors, sums } = await run([{}, {}], undefined, 'sandbox/embeddings:503');
   expect(errors.map(({ response }) => response.status_code)).toEqual([503, 503]);
   expect(Object.values(sums.latencyHistogram).reduce((sum, calls) => sum + calls, 0)).toBe(3);
 });
 
-test('a line that breaks our own code fails alone', async () => {
-  const answer = kinds.embeddings.answer.bind(kinds.embeddings);
-  jest.spyOn(kinds.embeddings, 'answer').mockImplementation((output, body) => {
+test('a line that fails in our own code fails alone', async () => {
+  const answer = kinds.embeddings.buildAnswer.bind(kinds.embeddings);
+  jest.spyOn(kinds.embeddings, 'buildAnswer').mockImplementation((output, body) => {
     if (body.input === 'text 3') throw new RangeError('Invalid string length');
     return answer(output, body);
   });
   const { output, errors } = await run(Array(5).fill({}));
-  expect([ids(output), ids(errors)]).toEqual([[1, 2, 4, 5], [3]]);
+  expect([getLineNumbers(output), getLineNumbers(errors)]).toEqual([[1, 2, 4, 5], [3]]);
   expect(errors[0].response).toMatchObject({
     status_code: 500,
     body: { error: { type: 'server_error', code: 'internal_error' } },
@@ -98,17 +98,17 @@ test('a line that breaks our own code fails alone', async () => {
   expect(JSON.stringify(errors)).not.toContain('string length');
 });
 
-test('an abort is thrown on, with what was answered by then kept', async () => {
+test('an abort is rethrown, and the answers so far stay in the records', async () => {
   const lines = [
-    ...splitBufferLines(Buffer.from(inputOf([{}, { metadata: { sandbox: '{"delay_ms":60000}' } }])), {
+    ...splitBufferLines(Buffer.from(buildInput([{}, { metadata: { sandbox: '{"delay_ms":60000}' } }])), {
       maxBytes: 2 ** 20,
     }),
   ];
   const records = new LineRecords(chunk.batchId);
   const stopping = new AbortController();
   setTimeout(() => stopping.abort(new Error('cancelled')), 50);
-  const on = { runtimes: new ModelRuntimes(), route, media };
-  await expect(runLines(chunk, lines, records, on, stopping.signal, log)).rejects.toThrow('cancelled');
+  const deps = { runtimes: new ModelRuntimes(), route, media };
+  await expect(runLines(chunk, lines, records, deps, stopping.signal, log)).rejects.toThrow('cancelled');
   recordNotRun(lines, records, 'batch_cancelled');
   expect(records.close().sums).toMatchObject({ completed: 1, canceled: 1, failed: 0 });
 });

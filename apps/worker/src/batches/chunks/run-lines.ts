@@ -1,46 +1,32 @@
-/** A chunk's lines: checked, packed into calls, each call on its way as soon as the device has a turn for it. */
-import { endpointAt, kindOf, lineBody, packingOf, type Kind, type KindId } from '#catalogue';
-import type { BatchLine, NotRunCode } from '@millrace/contracts';
+/** Runs a chunk's lines: packs them into calls, and sends each call as soon as the call limiter has a permit. */
+import { findKind, type KindId } from '#catalogue';
+import type { LineErrorCode } from '@millrace/contracts';
 import type { ClaimedChunk } from '#database';
-import { InvalidInput, pack, parseCheckedLine, type Failure, type Line } from '#domain';
-import { silentRun, type Route } from '#providers';
+import { pack, type Failure, type Line } from '#domain';
+import { createSilentRun, type Providers } from '#providers';
 import type { Logger } from '#telemetry';
 import type { Release } from '../../inference/call-limiter.ts';
-import type { ModelRuntimes } from '../../inference/model-runtimes.ts';
-import {
-  bindHandler,
-  infer,
-  toWireError,
-  type InferOptions,
-  type InferItem,
-  type Outcome,
-} from '../../inference/infer.ts';
-import { embedMediaData } from '../../inference/store-media.ts';
+import { bindHandler, infer, type InferOptions } from '../../inference/infer.ts';
 import { createMediaSources, type MediaSourceDeps } from '../../inference/media-sources.ts';
+import type { ModelRuntimes } from '../../inference/model-runtimes.ts';
 import { waitUntilLoaded } from '../../models/wait-until-loaded.ts';
 import { toProviderHold, type ProviderHold } from '../../release/provider-hold.ts';
 import type { LineRecords } from './line-records.ts';
+import { parsePlannedLine, prepareLines } from './prepare-lines.ts';
 
-interface ReadyLine extends InferItem {
-  readonly key: string;
-  readonly tokens: number;
-  readonly items: number;
-}
-
-/** What stands between a line and its call, where it costs money. */
+/** Blocks calls of billed lines while their results could not be stored. */
 export interface CallGate {
-  /** Resolves when what is paid for can be kept; null when it can. */
+  /** @returns null when results can be stored, otherwise a promise that resolves when they can. */
   waitUntilWritable(): Promise<void> | null;
 }
 
-/** Where a chunk's calls go. */
 export interface RunLinesDeps {
   readonly runtimes: ModelRuntimes;
-  readonly route: (model: string, kind: KindId) => Route;
+  readonly route: Providers['route'];
   readonly media: MediaSourceDeps;
 }
 
-/** @throws HeldUp when lines can't be run now; those that were answered are in `records`. */
+/** @throws ProviderHold when lines can't run now. Lines that were answered before are in `records`. */
 export async function runLines(
   chunk: ClaimedChunk,
   lines: Iterable<Line>,
@@ -48,140 +34,72 @@ export async function runLines(
   deps: RunLinesDeps,
   signal: AbortSignal,
   log: Logger,
-  payment: CallGate | null = null,
+  gate: CallGate | null = null,
 ): Promise<void> {
   const kindId = chunk.kind as KindId;
-  const kind = kindOf(kindId);
-  const route = deps.route(chunk.model, kindId);
+  const kind = findKind(kindId);
+  const route = deps.route(chunk.model, kindId, chunk);
   await waitUntilLoaded(route, signal);
   const { limiter, policy, packing } = deps.runtimes.get(route, kindId);
   policy.unblockCredential();
-  const inference: InferOptions = {
+  const acquire = () => limiter.acquireBatch(chunk.batchId, chunk.index, signal);
+  const options: InferOptions = {
     kind,
     call: bindHandler(route, kindId),
-    run: silentRun,
+    run: createSilentRun,
     media: createMediaSources(chunk.workspaceId, deps.media),
     signal,
-    acquire: () => turnFor(payment, () => limiter.acquireBatch(chunk.batchId, chunk.index, signal), signal),
+    acquire: () => acquireThroughGate(gate, acquire, signal),
     policy,
     packing,
     observe: ({ ms }) => records.observeCall(ms),
     log,
   };
-  const held: { by: ProviderHold | null } = { by: null };
-  const isHeldUp = (failure: Failure) => {
-    const by = toProviderHold(failure);
-    held.by ??= by;
-    return by !== null;
+  const hold: { current: ProviderHold | null } = { current: null };
+  const holdsChunk = (failure: Failure) => {
+    const found = toProviderHold(failure);
+    hold.current ??= found;
+    return found !== null;
   };
-  const calls = pack(prepare(lines, kind, chunk.endpoint, records, isHeldUp), packing);
-  // Each lane takes the next call as soon as it is free; a call's lines are parsed when it is taken. Two lanes a turn:
-  // while one's call is under way the other's is ready, so that no turn waits for lines to be parsed or written.
-  const lane = async () => {
+  const calls = pack(prepareLines(lines, { kind, endpoint: chunk.endpoint, records, holdsChunk }), packing);
+  const runCalls = async () => {
     for (const call of calls) {
-      await infer(call, inference);
-      if (held.by) return;
-      await new Promise(setImmediate); // A provider that answers at once would keep the event loop for itself.
+      await infer(call, options);
+      if (hold.current) return;
+      await new Promise(setImmediate); // A provider that answers at once would block the event loop.
     }
   };
-  await Promise.all(Array.from({ length: 2 * limiter.maxCalls }, lane));
-  if (held.by) throw held.by;
+  // Two loops per permit: while the call of one runs, the other parses its lines, so that no permit waits for parsing.
+  await Promise.all(Array.from({ length: 2 * limiter.maxCalls }, runCalls));
+  if (hold.current) throw hold.current;
 }
 
-/** A turn that may be used at once: what can't be kept is not paid for, and nobody waits for that with a turn in hand. */
-async function turnFor(
-  payment: CallGate | null,
-  ask: () => Promise<Release>,
+/** @returns a permit that can be used at once. It never holds a permit while it waits for the gate. */
+async function acquireThroughGate(
+  gate: CallGate | null,
+  acquire: () => Promise<Release>,
   signal: AbortSignal,
 ): Promise<Release> {
   for (;;) {
-    const release = await ask();
-    const ready = payment?.waitUntilWritable();
-    if (!ready) return release;
+    const release = await acquire();
+    const writable = gate?.waitUntilWritable();
+    if (!writable) return release;
     release();
-    await ready;
+    await writable;
     signal.throwIfAborted();
   }
 }
 
-/** Records every line as not run; the custom ids are all that is read. */
-export function recordNotRun(lines: Iterable<Line>, records: LineRecords, code: NotRunCode): void {
-  const message = {
-    batch_cancelled: 'This batch was cancelled before this line was run.',
-    batch_expired: 'This batch expired before this line was run.',
-    request_timeout: 'This line was not answered in time.',
-    worker_crashed: 'The worker stopped each time this line was tried.',
-  }[code];
-  for (const line of lines) records.addNotRun(line.number, accepted(line).custom_id, code, message);
-}
+const notRunMessages: Record<LineErrorCode, string> = {
+  batch_cancelled: 'The batch was cancelled before this line ran.',
+  batch_expired: 'The batch expired before this line ran.',
+  request_timeout: 'This line got no answer in time.',
+  worker_crashed: 'The worker crashed each time it ran this line.',
+};
 
-/** The plan has read this line before and found it good. */
-function accepted(line: Line): BatchLine {
-  const parsed = parseCheckedLine(line.bytes);
-  if (!parsed)
-    throw new InvalidInput(`Line ${line.number} is not what was planned.`, { code: 'input_file_damaged' });
-  return parsed;
-}
-
-/** Lines whose body breaks the kind's rules get their 400 here and go no further. */
-function* prepare(
-  lines: Iterable<Line>,
-  kind: Kind,
-  endpoint: string,
-  records: LineRecords,
-  isHeldUp: (failure: Failure) => boolean,
-): Generator<ReadyLine> {
-  const packing = packingOf(kind);
-  const shape = endpointAt(endpoint);
-  const shownAt = (json: string, body: BatchLine['body']) =>
-    shape ? JSON.stringify(shape.toResponse(JSON.parse(json) as Record<string, unknown>, body)) : json;
+/** Records all lines without a record as not run. It reads only their custom ids. */
+export function recordNotRun(lines: Iterable<Line>, records: LineRecords, code: LineErrorCode): void {
   for (const line of lines) {
-    if (records.isRestored(line.number)) continue;
-    const { custom_id: customId, body } = accepted(line);
-    const parsed = parse(body, kind, endpoint);
-    if ('refused' in parsed) {
-      const { message, param, code } = parsed.refused;
-      records.addFailure(line.number, customId, 400, {
-        message: `Line ${line.number}: ${message}`,
-        type: 'invalid_request_error',
-        param,
-        code,
-      });
-      continue;
-    }
-    const { tokens, items } = packing.weigh(parsed.data);
-    const settle = (outcome: Outcome) => {
-      if ('answer' in outcome) {
-        const { json, media, ...answer } = outcome.answer;
-        return records.addSuccess(line.number, customId, {
-          ...answer,
-          json: shownAt(embedMediaData(json, media), body),
-        });
-      }
-      const { failure } = outcome;
-      if (isHeldUp(failure)) return;
-      records.addFailure(line.number, customId, failure.status, toWireError(failure));
-    };
-    yield { body: parsed.data, settle, key: packing.key(parsed.data), tokens, items };
+    records.addNotRun(line.number, parsePlannedLine(line).custom_id, code, notRunMessages[code]);
   }
-}
-
-function parse(
-  body: BatchLine['body'],
-  kind: Kind,
-  endpoint: string,
-): { data: unknown } | { refused: Pick<InvalidInput, 'message' | 'param' | 'code'> } {
-  let given: unknown;
-  try {
-    given = lineBody(body, kind.id, endpoint);
-  } catch (error) {
-    if (error instanceof InvalidInput) return { refused: error };
-    throw error;
-  }
-  const parsed = kind.body.safeParse(given);
-  if (parsed.success) return parsed;
-  const issue = parsed.error.issues[0]!;
-  const param = issue.path.join('.') || null;
-  const message = `${param ? `'${param}': ` : ''}${issue.message}.`;
-  return { refused: { message, param, code: 'invalid_request' } };
 }

@@ -2,7 +2,7 @@ import type { Line } from '#domain';
 import { forEachSeed, type Random } from '../../../../../test/support/random.ts';
 import { ChunkCutter } from './chunk-cutter.ts';
 
-/** Lines as the splitter gives them: blank ones are missing, but their bytes and numbers are not. */
+/** Lines as the splitter returns them: blank lines are missing, but their bytes and numbers are counted. */
 function randomLines(random: Random): Line[] {
   const lines: Line[] = [];
   let start = random.isTrue(0.2) ? 3 : 0;
@@ -14,7 +14,7 @@ function randomLines(random: Random): Line[] {
   return lines;
 }
 
-test('every line in exactly one chunk, in order, within the limits or alone', () =>
+test('puts every line into exactly one chunk, in order, within the limits or alone', () =>
   forEachSeed(60, (random) => {
     const limits = {
       maxLines: random.int(1, 20),
@@ -38,17 +38,17 @@ test('every line in exactly one chunk, in order, within the limits or alone', ()
       expect(chunk).toMatchObject({ firstLine: inside[0]!.number, byteStart: inside[0]!.start });
       expect(chunk.byteStart + chunk.byteLength).toBe(last.start + last.length);
       expect(chunk.lines).toBeLessThanOrEqual(limits.maxLines);
-      const answered = answers.slice(at, at + chunk.lines).reduce((sum, bytes) => sum + bytes, 0);
+      const answerBytes = answers.slice(at, at + chunk.lines).reduce((sum, bytes) => sum + bytes, 0);
       if (chunk.lines > 1) {
         expect(chunk.byteLength).toBeLessThanOrEqual(limits.maxBytes);
-        expect(answered).toBeLessThanOrEqual(limits.maxAnswerBytes);
+        expect(answerBytes).toBeLessThanOrEqual(limits.maxAnswerBytes);
       }
       at += chunk.lines;
     }
     expect(at).toBe(lines.length);
   }));
 
-test('nothing in, nothing out', () => {
+test('returns no chunk for no lines', () => {
   const cutter = new ChunkCutter({ maxLines: 1, maxBytes: 1, maxAnswerBytes: 1 });
   expect(cutter.readyCount).toBe(0);
   expect(cutter.end()).toEqual([]);

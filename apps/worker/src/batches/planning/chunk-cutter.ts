@@ -1,4 +1,4 @@
-/** Cuts a file's lines into chunks: neighbours, up to a number of lines, and of bytes read and answered. */
+/** Cuts a file into chunks of consecutive lines, up to a number of lines, of input bytes and of estimated answer bytes. */
 import type { PlannedChunk } from '#database';
 import type { Line } from '#domain';
 
@@ -9,32 +9,32 @@ export interface CutLimits {
 }
 
 export class ChunkCutter {
-  /** Chunks cut so far. */
+  /** Number of chunks cut so far. */
   count = 0;
-  private done: PlannedChunk[] = [];
+  private ready: PlannedChunk[] = [];
   private open: { firstLine: number; lines: number; byteStart: number; byteLength: number } | null = null;
   private openAnswerBytes = 0;
 
   constructor(private readonly limits: CutLimits) {}
 
-  /** Chunks cut and not taken yet. */
+  /** Number of chunks that are cut and not taken yet. */
   get readyCount(): number {
-    return this.done.length;
+    return this.ready.length;
   }
 
-  /** A line beyond a limit on its own makes a chunk of its own. @param answerBytes as estimated. */
+  /** Adds a line. A line that exceeds a limit alone gets its own chunk. @param answerBytes estimated size of its answer */
   add(line: Line, answerBytes: number): void {
     if (this.open && !this.fits(line, answerBytes)) this.cut();
     this.open ??= { firstLine: line.number, lines: 0, byteStart: line.start, byteLength: 0 };
     this.open.lines++;
-    // Blank lines in between belong to the range that is read, not to its count.
+    // Blank lines between two lines are part of the byte range, but are not counted.
     this.open.byteLength = line.start + line.length - this.open.byteStart;
     this.openAnswerBytes += answerBytes;
   }
 
   take(): PlannedChunk[] {
-    const chunks = this.done;
-    this.done = [];
+    const chunks = this.ready;
+    this.ready = [];
     return chunks;
   }
 
@@ -53,7 +53,7 @@ export class ChunkCutter {
   }
 
   private cut(): void {
-    this.done.push({ index: this.count++, ...this.open! });
+    this.ready.push({ index: this.count++, ...this.open! });
     this.open = null;
     this.openAnswerBytes = 0;
   }

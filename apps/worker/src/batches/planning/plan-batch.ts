@@ -1,23 +1,23 @@
 /**
- * From a stored file to chunks: every line is read once and checked, and either all of them are accepted, cut
- * into chunks and shown together, or the batch fails with the lines that are wrong.
+ * Plans a batch: reads and checks every line of the stored input file once. Either all lines are accepted and their
+ * chunks become visible together, or the batch fails with the list of invalid lines.
  */
 import { buffer } from 'node:stream/consumers';
-import type { BatchError } from '@millrace/contracts';
-import type { AcceptedPlan, Plan } from '#database';
 import { kinds, type KindId } from '#catalogue';
+import type { AcceptedPlan, Plan } from '#database';
 import { checkInput, computeChunkLines, NotFound, rejectFile, type InputFile } from '#domain';
-import type { Route } from '#providers';
+import type { Providers } from '#providers';
 import type { Bus } from '#realtime';
 import { readSegments, SegmentDamaged } from '#storage';
 import type { Logger } from '#telemetry';
+import type { BatchError } from '@millrace/contracts';
 import { ChunkCutter } from './chunk-cutter.ts';
 import { collectFailedLines, type CollectFailedLinesDeps } from './collect-failed-lines.ts';
 
 export interface PlanBatchDeps extends CollectFailedLinesDeps {
   readonly workerId: string;
   readonly bus: Bus;
-  readonly route: (model: string, kind: KindId) => Route;
+  readonly route: Providers['route'];
   readonly batchMaxLines: number;
 }
 
@@ -26,8 +26,8 @@ export interface PlanJob {
   readonly generation: number;
 }
 
-/** Chunk rows are written so many at a time. */
-const page = 500;
+/** Number of chunk rows per insert. */
+const pageSize = 500;
 
 export async function planBatch(
   job: PlanJob,
@@ -35,78 +35,85 @@ export async function planBatch(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const plan = await deps.plans.claim(job.batchId, job.generation);
+  const { plans, bus } = deps;
+  const plan = await plans.claim(job.batchId, job.generation);
   if (!plan) return;
-  const outcome = await readAll(plan, deps, signal).catch((error: unknown) => damaged(error, plan));
-  if (!outcome) return; // Taken over, or cancelled.
+  const outcome = await readAndCut(plan, deps, signal).catch((error: unknown) =>
+    rejectUnreadable(error, plan),
+  );
+  if (!outcome) return; // Another attempt has claimed the plan, or the batch was cancelled.
   const { errors, accepted } = outcome;
-  const ended = accepted ? await deps.plans.accept(plan, accepted) : await deps.plans.reject(plan, errors);
-  if (!ended) return;
+  const isRecorded = accepted ? await plans.accept(plan, accepted) : await plans.reject(plan, errors);
+  if (!isRecorded) return;
   log.info({ lines: accepted?.total, chunks: accepted?.chunkCount, errors: errors.length }, 'batch planned');
-  deps.bus.publishUpdate('batch', { batchId: plan.batchId });
-  void deps.bus.publish('batch.planned', { batchId: plan.batchId });
-  void deps.bus.publish('facts.written', {});
+  bus.publishUpdate('batch', { batchId: plan.batchId });
+  void bus.publish('batch.planned', { batchId: plan.batchId });
+  void bus.publish('events.committed', {});
 }
 
-/** Either a plan that was accepted, or the errors that stand against it. */
-interface Outcome {
+/** Either the accepted plan, or the errors of the input. */
+interface PlanOutcome {
   readonly accepted: AcceptedPlan | null;
   readonly errors: readonly BatchError[];
 }
 
-/** Attempts until bytes that are not what was stored are believed to lie so in the store. */
-const mostReadings = 3;
+/** A changed segment must be read this often before it counts as damaged in the storage and not on the way here. */
+const maxReads = 3;
 
-/** What reading again can't mend fails the batch; all else is tried again by the sweep. */
-function damaged(error: unknown, { attempt, retryOf }: Plan): Outcome {
+/** Rejects the batch when reading again can't help. @throws other errors: the reconcile job then plans again. */
+function rejectUnreadable(error: unknown, { attempt, retryOf }: Plan): PlanOutcome {
   if (error instanceof SegmentDamaged) {
-    // Other bytes than were stored may have become so on their way here.
-    if (error.foundBytes === error.expectedBytes && attempt < mostReadings) throw error;
+    const isLengthRight = error.foundBytes === error.expectedBytes;
+    if (isLengthRight && attempt < maxReads) throw error;
     const { errors } = rejectFile('input_file_damaged', 'The stored input file is damaged. Upload it again.');
     return { accepted: null, errors };
   }
   if (error instanceof NotFound) {
     const message = retryOf
-      ? 'The input file, or what it was to be made of, is gone: that of the batch retried, or its error file.'
-      : 'The input file is gone. Upload it again.';
+      ? "The retried batch's input file or error file was deleted."
+      : 'The input file was deleted. Upload it again.';
     const { errors } = rejectFile('input_file_missing', message);
     return { accepted: null, errors };
   }
   throw error;
 }
 
-/** @returns null once the plan is another's. */
-async function readAll(plan: Plan, deps: PlanBatchDeps, signal: AbortSignal): Promise<Outcome | null> {
-  const lines = await linesToRead(plan, deps, signal);
+/** @returns null when another attempt has claimed the plan. */
+async function readAndCut(plan: Plan, deps: PlanBatchDeps, signal: AbortSignal): Promise<PlanOutcome | null> {
+  const lines = await prepareInput(plan, deps, signal);
   if (lines === null) return null;
-  const file = await fileOf(plan, lines, deps, signal);
-  const { answerBytes } = kinds[plan.kind as KindId];
+  const file = await openInputFile(plan, lines, deps, signal);
+  const kindId = plan.kind as KindId;
+  const { estimateAnswerBytes } = kinds[kindId];
   let cutter = null as ChunkCutter | null;
   const rules = {
     endpoint: plan.endpoint,
     lineMaxBytes: deps.lineMaxBytes,
     maxLines: deps.batchMaxLines,
     route(model: string) {
-      const { provider } = deps.route(model, plan.kind as KindId);
+      const { provider } = deps.route(model, kindId, plan);
       return { provider: provider.id, pool: provider.pool };
     },
   };
-  const verdict = await checkInput(file, rules, {
+  const result = await checkInput(file, rules, {
     async onModel(model) {
-      cutter = await cutterFor(plan, file, model, deps);
+      cutter = await createCutter(kindId, file.lines, model, deps);
     },
-    onLine: (line, request) => cutter!.add(line, answerBytes(request.body)),
+    onLine: (line, request) => cutter!.add(line, estimateAnswerBytes(request.body)),
     shouldContinue: async () =>
-      !cutter || cutter.readyCount < page || deps.plans.addChunks(plan, cutter.take()),
+      !cutter || cutter.readyCount < pageSize || deps.plans.addChunks(plan, cutter.take()),
   });
-  if (!verdict?.accepted) return verdict;
+  if (!result?.accepted) return result;
   const last = cutter!.end();
   if (last.length > 0 && !(await deps.plans.addChunks(plan, last))) return null;
-  return { accepted: { ...verdict.accepted, chunkCount: cutter!.count }, errors: [] };
+  return { accepted: { ...result.accepted, chunkCount: cutter!.count }, errors: [] };
 }
 
-/** The input of a retry is yet to be read together. @returns null once the plan is another's. */
-async function linesToRead(plan: Plan, deps: PlanBatchDeps, signal: AbortSignal): Promise<number | null> {
+/**
+ * Writes the input file of a retry, which is created empty. @returns the number of lines in the input file, or null when
+ * another attempt has claimed the plan.
+ */
+async function prepareInput(plan: Plan, deps: PlanBatchDeps, signal: AbortSignal): Promise<number | null> {
   const { workspaceId, inputFileId, retryOf } = plan;
   const { status, lines } = await deps.files.get(workspaceId, inputFileId);
   if (status === 'processed') return lines;
@@ -115,31 +122,31 @@ async function linesToRead(plan: Plan, deps: PlanBatchDeps, signal: AbortSignal)
   return (await deps.files.get(workspaceId, inputFileId)).lines;
 }
 
-async function cutterFor(
-  { kind }: Plan,
-  { lines }: InputFile,
+async function createCutter(
+  kindId: KindId,
+  lines: number,
   model: string,
-  deps: PlanBatchDeps,
+  { plans }: PlanBatchDeps,
 ): Promise<ChunkCutter> {
-  const { chunk: limits } = kinds[kind as KindId];
-  const linesPerSecond = await deps.plans.getLinesPerSecond(model);
+  const { chunk: limits } = kinds[kindId];
+  const linesPerSecond = await plans.getLinesPerSecond(model);
   return new ChunkCutter({ ...limits, maxLines: computeChunkLines(lines, limits, linesPerSecond) });
 }
 
-async function fileOf(
+async function openInputFile(
   { workspaceId, inputFileId }: Plan,
   lines: number,
-  deps: PlanBatchDeps,
+  { files, objects }: PlanBatchDeps,
   signal: AbortSignal,
 ): Promise<InputFile> {
   const [segments, lineIndex] = await Promise.all([
-    deps.files.listSegments(workspaceId, inputFileId),
-    deps.files.getLineIndex(workspaceId, inputFileId),
+    files.listSegments(workspaceId, inputFileId),
+    files.getLineIndex(workspaceId, inputFileId),
   ]);
   return {
     lines,
     lineIndex,
-    head: () => buffer(readSegments(deps.objects, segments, { start: 0, end: 3, signal })),
-    read: (start) => readSegments(deps.objects, segments, { start, signal }) as AsyncIterable<Buffer>,
+    head: () => buffer(readSegments(objects, segments, { start: 0, end: 3, signal })),
+    read: (start) => readSegments(objects, segments, { start, signal }) as AsyncIterable<Buffer>,
   };
 }

@@ -1,0 +1,61 @@
+/**
+ * Decides how a chunk or a task that this worker can't finish goes back to the queue: when it may run again, and whether
+ * its attempt counts as failed. Chunks and tasks share this one policy.
+ */
+import { computeBackoffMs, Failure, type ProviderFailure } from '#domain';
+import type { Logger } from '#telemetry';
+import { retryUntilSettled } from './retry-until-settled.ts';
+
+export interface Release {
+  /** `released`: the attempt is not to blame. `failed`: a dependency (storage, database, queue, input file) failed. */
+  readonly outcome: 'released' | 'failed';
+  readonly code: string | null;
+  readonly delayMs: number;
+}
+
+/** A chunk or a task, as the policy sees it. */
+export interface ReleasableWork<T> {
+  readonly type: 'chunk' | 'task';
+  readonly attempt: number;
+  /** Writes the release. It changes nothing once another attempt has claimed the work. */
+  readonly write: (release: Release) => Promise<T>;
+}
+
+/** Backoff after a failed attempt. */
+const backoff = { baseMs: 1_000, maxMs: 30_000 };
+
+/** Up to this share is added to a rate limit's delay, so that work that was deferred together returns spread out. */
+const deferralJitter = 0.1;
+
+/** Defers work until the provider's rate limit ends. Uses up no attempt. */
+export async function defer<T>(
+  work: ReleasableWork<T>,
+  { code, retryAfterMs }: Pick<ProviderFailure, 'code' | 'retryAfterMs'>,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<T> {
+  const delayMs = Math.round((retryAfterMs ?? 0) * (1 + deferralJitter * Math.random()));
+  log.info({ code, delayMs }, `the provider limits requests, so the ${work.type} is deferred`);
+  return retryUntilSettled(() => work.write({ outcome: 'released', code, delayMs }), signal);
+}
+
+/** Releases work after an error: at once when it was interrupted (the worker stops), otherwise with a backoff. */
+export async function releaseAfterError<T>(
+  work: ReleasableWork<T>,
+  error: unknown,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<T> {
+  const release = decideRelease(work.attempt, error, signal);
+  if (release.outcome === 'failed') {
+    const { delayMs } = release;
+    log.error({ err: error, attempt: work.attempt, delayMs }, `the ${work.type} failed and will be retried`);
+  }
+  return retryUntilSettled(() => work.write(release), signal);
+}
+
+function decideRelease(attempt: number, error: unknown, signal: AbortSignal): Release {
+  if (signal.aborted) return { outcome: 'released', code: null, delayMs: 0 };
+  const code = error instanceof Failure ? error.code : 'internal_error';
+  return { outcome: 'failed', code, delayMs: computeBackoffMs(backoff, attempt, Math.random()) };
+}
