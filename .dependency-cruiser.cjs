@@ -1,4 +1,4 @@
-// Imports run one way: contracts ← catalogue, domain ← infrastructure libs ← apps. Each rule says why it is there.
+// Imports run one way: contracts ← domain ← catalogue ← openai-endpoints ← infrastructure libs ← apps. Each rule says why it exists.
 const infrastructure = 'providers|queues|database|storage|realtime|outbound|webhooks|media';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -6,7 +6,7 @@ module.exports = {
   forbidden: [
     {
       name: 'no-circles',
-      comment: 'Two modules that need each other are one, or hide a third.',
+      comment: 'Two modules that import each other are one module, or hide a third.',
       severity: 'error',
       from: {},
       to: { circular: true },
@@ -20,58 +20,65 @@ module.exports = {
     },
     {
       name: 'domain-is-pure',
-      comment: 'Rules without I/O can be tested without it, and moved without it.',
+      comment: 'Rules without I/O can be tested without it.',
       severity: 'error',
       from: { path: '^libs/domain/', pathNot: '\\.spec\\.ts$' },
       to: {
-        path: '^(libs/(?!domain/)|apps/|deploy/|node:(fs|net|http|https|child_process)|node_modules/(pg|bullmq|typeorm|ioredis)/)',
+        path: '^(libs/(?!domain/|async/)|apps/|deploy/|node:(fs|net|http|https|child_process)|node_modules/(pg|bullmq|typeorm|ioredis)/)',
       },
     },
     {
       name: 'catalogue-is-data',
-      comment: 'A kind is read by everything, so it may lean on contracts and rules alone.',
+      comment: 'Everything reads the kinds, so they may import contracts, domain rules and libs/async only.',
       severity: 'error',
       from: { path: '^libs/catalogue/' },
-      to: { path: '^(libs/(?!catalogue/|domain/)|apps/|deploy/)' },
+      to: { path: '^(libs/(?!catalogue/|domain/|async/)|apps/|deploy/)' },
     },
     {
       name: 'infrastructure-stands-alone',
-      comment: 'One that imported another could not be replaced alone; the apps join them.',
+      comment:
+        'An infrastructure library that imports another cannot be replaced alone. The apps connect them.',
       severity: 'error',
       from: { path: `^libs/(${infrastructure})/` },
       to: { path: `^(libs/(${infrastructure}|config)/|apps/|deploy/)`, pathNot: '^libs/$1/' },
     },
     {
-      name: 'telemetry-and-config-are-leaves',
-      comment: 'Everything may log, so logging may need nothing.',
+      name: 'leaf-libraries',
+      comment:
+        'Everything may log, wait and, in its wiring, read settings; so these libraries import no other.',
       severity: 'error',
-      from: { path: '^libs/(telemetry|config)/' },
+      from: { path: '^libs/(telemetry|config|async)/' },
       to: { path: '^(libs/|apps/|deploy/)', pathNot: '^libs/$1/' },
     },
     {
       name: 'only-wiring-reads-config',
-      comment: 'Libraries and use cases take options, so that a test can give them.',
+      comment:
+        'Libraries and use cases take options, so that a test can pass them. Only main files and module wiring read settings.',
       severity: 'error',
-      from: { path: '^libs/(?!config/)' },
+      from: {
+        path: '^(libs|packages|apps)/',
+        pathNot:
+          '^libs/config/|^apps/[^/]+/src/(main|migrate|worker|start-[^/]+)\\.ts$|\\.module\\.ts$|^apps/api/src/infrastructure/|^apps/cli/src/credentials\\.ts$',
+      },
       to: { path: '^libs/config/' },
     },
     {
-      name: 'libs-through-their-door',
-      comment: 'Only index.ts of a library is its interface; the rest may change without notice.',
+      name: 'libs-through-their-index',
+      comment: 'index.ts is the interface of a library; its other files may change without notice.',
       severity: 'error',
       from: { path: '^(apps|deploy|libs/([^/]+))/' },
       to: { path: '^libs/([^/]+)/(?!index\\.ts$)', pathNot: '^libs/$2/' },
     },
     {
-      name: 'apps-do-not-meet',
-      comment: 'Processes talk through Postgres, the queue and the bus, never through code.',
+      name: 'apps-import-no-app',
+      comment: 'Processes communicate through Postgres, the queue and the bus, not through code.',
       severity: 'error',
       from: { path: '^apps/([^/]+)/' },
       to: { path: '^apps/', pathNot: '^apps/$1/' },
     },
     {
       name: 'libs-below-apps',
-      comment: 'The arrows point down.',
+      comment: 'Libraries do not import apps.',
       severity: 'error',
       from: { path: '^libs/' },
       to: { path: '^(apps|deploy|test)/', pathNot: '^test/support/' },
@@ -85,7 +92,8 @@ module.exports = {
     },
     {
       name: 'only-database-knows-typeorm',
-      comment: 'Stores are the interface; a repository outside of them would go around the workspace scope.',
+      comment:
+        'Stores are the interface; a repository outside libs/database would bypass the workspace scope.',
       severity: 'error',
       from: { path: '^(apps|deploy|libs/(?!database/))' },
       to: { path: 'node_modules/typeorm/' },

@@ -19,7 +19,7 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      // Adapters answer with promises because their interface does, whether or not they wait for something.
+      // Adapters return promises because their interface does, also where they have nothing to await.
       '@typescript-eslint/require-await': 'off',
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
       'no-restricted-syntax': [
@@ -31,9 +31,9 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['libs/config/**', 'deploy/**', 'test/**'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['libs/config/**', 'deploy/**', 'tools/**', 'test/**'], rules: { 'no-restricted-syntax': 'off' } },
   {
-    // Assertions read rows and answers whose shape is what the test is about.
+    // Tests read rows and responses whose types are unknown: their shape is what the test checks.
     files: ['test/**', '**/*.spec.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-assignment': 'off',
@@ -44,5 +44,25 @@ export default tseslint.config(
       'max-lines': 'off',
     },
   },
+  {
+    // Other runtimes import these packages, so they use only what every runtime has.
+    files: ['packages/*/src/**'],
+    ignores: ['**/*.spec.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['Buffer', 'process', 'global', 'require', 'setImmediate', 'clearImmediate'].map((name) => ({
+          name,
+          message: 'Browsers and React Native do not have it.',
+        })),
+      ],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*', '#*'], message: 'Browsers and React Native cannot import it.' }] },
+      ],
+    },
+  },
+  // A table, one entry for each error code.
+  { files: ['packages/contracts/src/error-codes.ts'], rules: { 'max-lines': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
 );

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-// One compiler configuration for the build and the tests; the tests resolve `.ts` as written.
+// The compiler options of the build, but imports keep their `.ts` extension.
 const swc = JSON.parse(readFileSync(new URL('./.swcrc', import.meta.url), 'utf8'));
 delete swc.$schema;
 swc.jsc.rewriteRelativeImportExtensions = false;
@@ -21,15 +21,15 @@ const onPostgres = {
 };
 
 export default {
-  // Suites start servers and processes of their own; more at once only slows each.
+  // Suites start servers and processes. More than two at a time only slow each other down.
   maxWorkers: 2,
-  // For a test that hangs: how fast things are is no test's business, and machines are busy.
+  // Only for a test that hangs: tests do not check speed, and the machine may be busy.
   testTimeout: 240_000,
   projects: [
     {
       ...project,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{apps,libs,packages,deploy,test/unit}/**/*.spec.ts'],
+      testMatch: ['<rootDir>/{apps,libs,packages,deploy,tools,test/unit}/**/*.spec.ts'],
     },
     { ...onPostgres, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.spec.ts'] },
     { ...onPostgres, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },

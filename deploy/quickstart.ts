@@ -1,6 +1,6 @@
 /**
- * `npm run quickstart [-- --exit] [--lines N]`: from nothing to a finished batch before your eyes, through the
- * stock `openai` client. Starts the platform unless it runs already, and leaves it running unless `--exit`.
+ * `npm run quickstart [-- --exit] [--lines N]`: starts the platform unless it already runs, sends a batch of embeddings
+ * through the `openai` client, and shows its progress and results. The platform keeps running unless `--exit` is given.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const { values: args } = parseArgs({
   options: { exit: { type: 'boolean', default: false }, lines: { type: 'string', default: '5000' } },
 });
 const model = 'local/demo-embedder';
-/** The sentences are made in one order; the last that a question is about is among so many. */
+/** The sentences have a fixed order. The first ones, up to this number, include the answers of all questions. */
 const sentencesWithAnswers = 5_000;
 const number = new Intl.NumberFormat('en-US');
 const config = loadSettings();
@@ -29,40 +29,40 @@ const bold = (text: string): string => (hasColor() ? `\x1b[1m${text}\x1b[0m` : t
 const dim = (text: string): string => (hasColor() ? `\x1b[2m${text}\x1b[0m` : text);
 const print = (text = ''): void => void process.stdout.write(`${text}\n`);
 
-/** While the demonstration runs the platform's own lines wait here, to be shown if it fails. */
-let held: string[] | null = [];
+/** The platform's own output is collected here while the demonstration runs, and printed if it fails. */
+let hiddenLines: string[] | null = [];
 const output = createOutput({
   format: config.LOG_FORMAT,
   level: config.LOG_LEVEL,
   color: hasColor(),
   write(text) {
-    if (!held) process.stdout.write(text);
-    else if (held.push(text) > 200) held.shift();
+    if (!hiddenLines) process.stdout.write(text);
+    else if (hiddenLines.push(text) > 200) hiddenLines.shift();
   },
 });
 
 let supervisor = null as Supervisor | null;
 
-/** @returns where the API answers. */
+/** @returns the URL of the API. */
 async function startOrFind(): Promise<string> {
   const running = await findLockHolder(config.MILLRACE_HOME);
   if (running) {
-    print(`${bold('1')}  Millrace runs already: ${running.url}`);
+    print(`${bold('1')}  Millrace is already running: ${running.url}`);
     return running.url;
   }
   print(`${bold('1')}  Starting Millrace …`);
-  const began = performance.now();
+  const startedAt = performance.now();
   supervisor = createSupervisor({ config, env: process.env, output, programs: builtPrograms });
   stopOnSignals(supervisor, output);
   await supervisor.start();
-  print(`   up in ${((performance.now() - began) / 1_000).toFixed(1)} s: ${supervisor.url}`);
+  print(`   started in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s: ${supervisor.url}`);
   return supervisor.url;
 }
 
 function readKey(path: string): string {
   if (!existsSync(path))
     throw new StartupError(
-      `There is no ${path}: set MILLRACE_HOME to the data folder of the Millrace that runs.`,
+      `${path} does not exist: set MILLRACE_HOME to the data folder of the running Millrace.`,
     );
   return (JSON.parse(readFileSync(path, 'utf8')) as { apiKey: string }).apiKey;
 }
@@ -70,8 +70,8 @@ function readKey(path: string): string {
 async function runDemo(url: string, apiKey: string): Promise<void> {
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey });
   const input = buildSentences(Math.min(Math.max(1, Number(args.lines) || 5_000), 5_120));
-  const asked = [...input, ...questions];
-  const file = Buffer.from(buildBatchFile(asked, model));
+  const requests = [...input, ...questions];
+  const file = Buffer.from(buildBatchFile(requests, model));
   print(
     `${bold('2')}  Uploading ${number.format(input.length)} sentences and ${questions.length} questions as JSONL (${number.format(Math.ceil(file.length / 1_000))} kB)`,
   );
@@ -80,7 +80,7 @@ async function runDemo(url: string, apiKey: string): Promise<void> {
     purpose: 'batch',
   });
 
-  const began = performance.now();
+  const startedAt = performance.now();
   const created = await client.batches.create({
     input_file_id: uploaded.id,
     endpoint: '/v1/embeddings',
@@ -93,16 +93,16 @@ async function runDemo(url: string, apiKey: string): Promise<void> {
     bar.update(completed + failed, total, state.status);
   });
   bar.finish();
-  const tookMs = performance.now() - began;
+  const durationMs = performance.now() - startedAt;
   if (batch.status !== 'completed' || !batch.output_file_id) {
-    const why = batch.errors?.data?.[0]?.message ?? `see /v1/batches/${batch.id}`;
-    throw new Error(`The batch ended as ${batch.status}: ${why}`);
+    const reason = batch.errors?.data?.[0]?.message ?? `see /v1/batches/${batch.id}`;
+    throw new Error(`The batch ended as ${batch.status}: ${reason}`);
   }
 
   const text = await (await client.files.content(batch.output_file_id)).text();
   const { vectors, dimensions } = checkOutput(
     text,
-    asked.map(({ id }) => id),
+    requests.map(({ id }) => id),
   );
   print(
     `${bold('4')}  ${number.format(vectors.size)} vectors of ${dimensions} numbers: each custom_id exactly once, each of unit length`,
@@ -112,17 +112,17 @@ async function runDemo(url: string, apiKey: string): Promise<void> {
     print(`   ${bold(question.text)}`);
     const found = findNearest(question.id, input, vectors, 3);
     for (const { sentence, similarity } of found) print(`     ${similarity.toFixed(2)}  ${sentence.text}`);
-    // Of few sentences the one that is meant may not be among them.
+    // With fewer sentences the expected one may be missing.
     if (input.length >= sentencesWithAnswers && found[0]) assertExpectedAnswer(question, found[0]);
   }
   print();
-  const rate = number.format(Math.round(vectors.size / (tookMs / 1_000)));
+  const rate = number.format(Math.round(vectors.size / (durationMs / 1_000)));
   print(
-    `   ${(tookMs / 1_000).toFixed(2)} s from the request to the last line, ${rate} lines a second; ${pushes} states pushed over Socket.IO.`,
+    `   ${(durationMs / 1_000).toFixed(2)} s from the request to the last result, ${rate} lines a second; ${pushes} updates received over Socket.IO.`,
   );
   print(
     dim(
-      `   ${model} ran in a thread of the worker; the questions share none but small words with their answers.`,
+      `   ${model} ran in a worker thread. The questions and their answers share only words like “the” and “at”.`,
     ),
   );
 }
@@ -135,7 +135,7 @@ async function main(): Promise<void> {
   const apiKey = readKey(keyPath);
   await runDemo(url, apiKey);
   print();
-  print(`   address   ${url}/v1   ${dim('(the baseURL for your openai client)')}`);
+  print(`   address   ${url}/v1   ${dim('(the baseURL of your openai client)')}`);
   print(`   API key   ${apiKey}   ${dim(`(from ${keyPath})`)}`);
   print(`   docs      README.md, docs/architecture.md`);
   print();
@@ -143,9 +143,9 @@ async function main(): Promise<void> {
     await supervisor?.stop();
     process.exit(0);
   }
-  held = null;
+  hiddenLines = null;
   if (!supervisor) return;
-  print(`   Millrace goes on running here; Ctrl-C stops it.`);
+  print(`   Millrace keeps running here. Ctrl-C stops it.`);
   print();
 }
 
@@ -153,7 +153,7 @@ try {
   await main();
 } catch (error) {
   if (!(error instanceof StoppedError)) {
-    for (const line of held ?? []) process.stderr.write(line);
+    for (const line of hiddenLines ?? []) process.stderr.write(line);
     const text = error instanceof StartupError ? error.message : ((error as Error).stack ?? String(error));
     await supervisor?.stop();
     process.stderr.write(`\n${text}\n`);

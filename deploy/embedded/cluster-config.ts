@@ -1,6 +1,7 @@
 /**
- * Where the embedded database lies, who runs it and with which binaries: settled once, before it is made, and
- * written down in the data folder (`postgres.json`, mode 0600) with the port and the passwords.
+ * The configuration of the embedded database: its folder, the account that runs it, and the binaries. It is decided
+ * before the database is created. The folder, the port and the passwords are saved to postgres.json (mode 0600) in the
+ * data folder.
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { chmod, lstat, mkdir, open, readFile, rename, stat } from 'node:fs/promises';
@@ -25,14 +26,14 @@ import {
 import { StartupError } from './startup-error.ts';
 import type { PortRange } from './tcp-ports.ts';
 
-/** `postgres.json`. */
+/** The content of postgres.json. */
 export interface ClusterInfo {
-  /** The database's folder: under the data folder, unless the account that runs it can't enter that. */
+  /** The database's folder: below the data folder, unless the account that runs the server cannot enter that. */
   readonly data: string;
   readonly port: number;
-  /** Of the superuser `postgres`, who only makes the database. */
+  /** Of the superuser `postgres`, who only creates the role and the database. */
   readonly adminPassword: string;
-  /** Of `millrace`, who owns it: not a superuser, so that row-level security can bind it. */
+  /** Of `millrace`, the owner of the database. It is not a superuser, so row-level security applies to it. */
   readonly password: string;
 }
 
@@ -40,51 +41,51 @@ export interface ClusterConfig {
   readonly account: OsAccount;
   readonly binaries: PostgresBinaries;
   readonly info: ClusterInfo;
-  /** The note was just made; whatever lies in `note.data` doesn't know its passwords. */
+  /** postgres.json was just created: a database that already exists in `info.data` has other passwords. */
   readonly isNewInfo: boolean;
 }
 
 export interface ClusterConfigOptions {
   readonly home: string;
   readonly ports: PortRange;
-  /** Folders for what can't lie in the data folder, first usable one. */
+  /** Where the database goes when its account cannot enter the data folder. The first usable one is taken. */
   readonly fallbackFolders: readonly string[];
 }
 
-const missing = (error: NodeJS.ErrnoException): null => {
+const returnNullIfMissing = (error: NodeJS.ErrnoException): null => {
   if (error.code === 'ENOENT') return null;
   throw error;
 };
 
-export async function saveClusterInfo(home: string, note: ClusterInfo): Promise<void> {
+export async function saveClusterInfo(home: string, info: ClusterInfo): Promise<void> {
   const path = join(home, 'postgres.json');
   const file = await open(`${path}.new`, 'w', 0o600);
-  await file.writeFile(`${JSON.stringify(note, null, 2)}\n`);
+  await file.writeFile(`${JSON.stringify(info, null, 2)}\n`);
   await file.sync();
   await file.close();
   await rename(`${path}.new`, path);
 }
 
 async function readClusterInfo(home: string): Promise<ClusterInfo | null> {
-  const text = await readFile(join(home, 'postgres.json'), 'utf8').catch(missing);
+  const text = await readFile(join(home, 'postgres.json'), 'utf8').catch(returnNullIfMissing);
   if (text === null) return null;
   try {
     return JSON.parse(text) as ClusterInfo;
   } catch (error) {
     throw new StartupError(
-      `${join(home, 'postgres.json')} is damaged: restore it, or remove it and it is made anew.`,
+      `${join(home, 'postgres.json')} is damaged: restore it, or remove it so that it is created again.`,
       { cause: error },
     );
   }
 }
 
-/** An existing database keeps its owner and its folder; a new one is put where its account can enter. */
+/** An existing database keeps its owner and its folder. A new one goes to a folder that its account can enter. */
 export async function resolveClusterConfig(options: ClusterConfigOptions): Promise<ClusterConfig> {
   const found = await findPostgresBinaries();
   const known = await readClusterInfo(options.home);
-  const beside = join(options.home, 'postgres');
-  const data = known?.data ?? beside;
-  const owner = await stat(data).catch(missing);
+  const defaultData = join(options.home, 'postgres');
+  const data = known?.data ?? defaultData;
+  const owner = await stat(data).catch(returnNullIfMissing);
   if (owner) {
     const account = await findOwnerAccount(owner);
     if (!account || !canRunAs(account)) throw buildNotOwnedError(data, owner.uid);
@@ -96,26 +97,26 @@ export async function resolveClusterConfig(options: ClusterConfigOptions): Promi
     return { account, binaries, ...(await resolveClusterInfo(options, data, known)) };
   }
 
-  let why = 'no account can be taken';
+  let reason = 'no account can be used';
   for (const account of isRoot() || !hasUserName()
     ? await listCandidateAccounts()
     : [{ kind: 'self' } as const]) {
     if (!canRunAs(account)) continue;
     const binaries = await findUsableBinaries(found, account, options);
     if (!binaries) {
-      why = (await runAs(account, getBinaryPath(found, 'postgres'), ['--version'])).output;
+      reason = (await runAs(account, getBinaryPath(found, 'postgres'), ['--version'])).output;
       continue;
     }
     const folder = (await canEnterFolder(account, options.home))
-      ? beside
+      ? defaultData
       : await createDataFolderInFallback(account, options);
     if (!folder) {
-      why = `${options.home} can't be entered by the account that would run it`;
+      reason = `${options.home} cannot be entered by the account that would run it`;
       continue;
     }
     return { account, binaries, ...(await resolveClusterInfo(options, folder, known)) };
   }
-  throw buildCannotRunError(why);
+  throw buildCannotRunError(reason);
 }
 
 function buildNotOwnedError(data: string, uid: number): StartupError {
@@ -125,11 +126,11 @@ function buildNotOwnedError(data: string, uid: number): StartupError {
   );
 }
 
-function buildCannotRunError(why: string): StartupError {
-  const line = why.trim().split('\n').at(-1);
+function buildCannotRunError(reason: string): StartupError {
+  const line = reason.trim().split('\n').at(-1);
   return new StartupError(
-    `The embedded PostgreSQL can't run here (${line}): ` +
-      'start Millrace as an ordinary user, or set DATABASE_URL to a PostgreSQL of yours.',
+    `The embedded PostgreSQL cannot run here (${line}): ` +
+      'start Millrace as an ordinary user, or set DATABASE_URL to your own PostgreSQL.',
   );
 }
 
@@ -148,7 +149,7 @@ async function resolveClusterInfo(
   return { info, isNewInfo: known === null };
 }
 
-/** The binaries where they are, or a copy of them; null when this account can run neither. */
+/** @returns the installed binaries, or a copy of them, or null when this account can run neither. */
 async function findUsableBinaries(
   found: PostgresBinaries,
   account: OsAccount,
@@ -168,14 +169,14 @@ async function findUsableBinaries(
   return copy && (await runs(copy)) ? copy : null;
 }
 
-/** A folder outside that nobody else can write to: what lies there is run by another account on root's behalf. */
+/** A folder that only this user can write to: another account runs the binaries in it for root. */
 async function createFallbackFolder(options: ClusterConfigOptions): Promise<string | null> {
   for (const place of options.fallbackFolders) {
     try {
       await mkdir(place, { recursive: true });
       const { uid, mode } = await lstat(place);
       if (uid !== process.getuid?.()) continue;
-      // Set apart from mkdir's mode, which the umask narrows.
+      // Set after mkdir, because the umask removes bits from the mode that mkdir gets.
       if ((mode & 0o777) !== 0o755) await chmod(place, 0o755);
       return place;
     } catch {
@@ -191,7 +192,7 @@ async function createDataFolderInFallback(
 ): Promise<string | null> {
   const place = await createFallbackFolder(options);
   if (!place) return null;
-  // The random part keeps a data folder that was removed and made again from finding the old one's database.
+  // The random part: a data folder that was deleted and created again must not find its old database.
   const name = createHash('sha256').update(options.home).digest('hex').slice(0, 12);
   const folder = join(place, `${name}-${randomBytes(4).toString('hex')}`);
   await mkdir(folder, { mode: 0o711 });

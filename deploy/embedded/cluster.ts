@@ -1,4 +1,4 @@
-/** The embedded database's folder: made whole or not at all, and of the PostgreSQL that we bring. */
+/** Creates the folder of the embedded database with initdb, and checks the version of an existing one. */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -7,12 +7,12 @@ import { getBinaryPath } from './postgres-binaries.ts';
 import { StartupError } from './startup-error.ts';
 import type { ClusterConfig } from './cluster-config.ts';
 
-/** @returns whether it was made just now. */
-export async function ensureCluster(place: ClusterConfig, durable: boolean): Promise<boolean> {
-  const { data } = place.info;
+/** @returns true when it created the folder, false when the folder existed. */
+export async function ensureCluster(config: ClusterConfig, durable: boolean): Promise<boolean> {
+  const { data } = config.info;
   const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => null);
   if (version !== null) {
-    await assertVersion(place, version.trim());
+    await assertVersion(config, version.trim());
     return false;
   }
   if (
@@ -25,25 +25,25 @@ export async function ensureCluster(place: ClusterConfig, durable: boolean): Pro
       `${data} exists but holds no PostgreSQL database: move it away, then start again.`,
     );
   }
-  await createCluster(place, durable);
+  await createCluster(config, durable);
   return true;
 }
 
-async function assertVersion(place: ClusterConfig, major: string): Promise<void> {
-  const ours = place.binaries.version.split('.')[0];
+async function assertVersion(config: ClusterConfig, major: string): Promise<void> {
+  const ours = config.binaries.version.split('.')[0];
   if (major === ours) return;
   throw new StartupError(
-    `The database in ${place.info.data} is of PostgreSQL ${major}, and this Millrace brings PostgreSQL ${ours}: ` +
-      `start it with the Millrace that made it and dump it with pg_dump, or set MILLRACE_HOME to a new folder.`,
+    `The database in ${config.info.data} was created by PostgreSQL ${major}, and this Millrace has PostgreSQL ${ours}: ` +
+      `dump it with pg_dump from the Millrace that created it, or set MILLRACE_HOME to a new folder.`,
   );
 }
 
 /**
- * initdb into a folder of another name, renamed when it is done: a kill in the middle leaves rubbish, which the
- * next call removes, but never half a database.
+ * Runs initdb in a folder of another name, which is renamed at the end. After a kill in between, the next call deletes
+ * the incomplete folder.
  */
-async function createCluster(place: ClusterConfig, durable: boolean): Promise<void> {
-  const { account, binaries, info } = place;
+async function createCluster(config: ClusterConfig, durable: boolean): Promise<void> {
+  const { account, binaries, info } = config;
   const parent = dirname(info.data);
   const prefix = `${basename(info.data)}.new-`;
   for (const name of await readdir(parent)) {
@@ -56,30 +56,30 @@ async function createCluster(place: ClusterConfig, durable: boolean): Promise<vo
   await writeFile(passwordFile, info.adminPassword, { mode: 0o600 });
   await changeOwner(account, passwordFile);
   await changeOwner(account, staging);
-  const made = await runAs(account, getBinaryPath(binaries, 'initdb'), [
+  const result = await runAs(account, getBinaryPath(binaries, 'initdb'), [
     '-D',
     join(staging, 'data'),
     '--username=postgres',
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    // The built-in provider gives the same order on every system; libc's C is the one locale that each has.
+    // The built-in provider sorts the same way on every system. C is the only libc locale that every system has.
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--locale=C',
     '--no-instructions',
     ...(durable ? [] : ['--no-sync']),
   ]);
-  if (!made.ok) {
+  if (!result.ok) {
     await rm(staging, { recursive: true, force: true });
-    const line = made.output
+    const line = result.output
       .trim()
       .split('\n')
       .filter((text) => text.includes('error:') || text.includes('FATAL'))
       .at(-1);
     throw new StartupError(
-      `The embedded database can't be made in ${parent}: ${line ?? made.output.trim()}. ` +
-        'Free what it names, or set DATABASE_URL to a PostgreSQL of yours.',
+      `The embedded database cannot be created in ${parent}: ${line ?? result.output.trim()}. ` +
+        'Fix what it names, or set DATABASE_URL to your own PostgreSQL.',
     );
   }
   await rename(join(staging, 'data'), info.data);
@@ -92,15 +92,15 @@ async function syncFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close());
 }
 
-/** Gives the superuser the note's password, in single-user mode: for a database whose note was lost. */
-export async function resetAdminPassword(place: ClusterConfig): Promise<void> {
-  const sql = `alter role postgres password '${place.info.adminPassword}'\n`;
-  const done = await runAs(
-    place.account,
-    getBinaryPath(place.binaries, 'postgres'),
-    ['--single', '-D', place.info.data, 'postgres'],
+/** Sets the superuser's password in single-user mode, for a database whose postgres.json was lost. */
+export async function resetAdminPassword(config: ClusterConfig): Promise<void> {
+  const sql = `alter role postgres password '${config.info.adminPassword}'\n`;
+  const result = await runAs(
+    config.account,
+    getBinaryPath(config.binaries, 'postgres'),
+    ['--single', '-D', config.info.data, 'postgres'],
     sql,
   );
-  if (!done.ok)
-    throw new StartupError(`The password of ${place.info.data} can't be set: ${done.output.trim()}`);
+  if (!result.ok)
+    throw new StartupError(`The password of ${config.info.data} cannot be set: ${result.output.trim()}`);
 }

@@ -1,29 +1,29 @@
-/** The data folder: made, writable, and not written by a newer Millrace. */
+/** Creates the data folder, and checks that it is writable and was not written by a newer Millrace. */
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isRoot } from './os-account.ts';
 import { StartupError } from './startup-error.ts';
 
-/** Raised when a release lays the folder out anew, so that an older one refuses it. */
+/** Raise it when the layout of the folder changes, so that an older release refuses the folder. */
 const format = 1;
 
 export async function createDataFolder(home: string): Promise<void> {
   await mkdir(dirname(home), { recursive: true });
-  const made = await mkdir(home, { mode: 0o700 }).then(
+  const created = await mkdir(home, { mode: 0o700 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'EEXIST') return false;
       throw error;
     },
   );
-  // Another account must pass through it to the database. Nothing else in it is readable to that account.
-  if (made && isRoot()) {
+  // The account of Postgres must pass through it to the database. It can read nothing else there.
+  if (created && isRoot()) {
     const folder = await open(home, 'r');
     await folder.chmod(0o711).finally(() => folder.close());
   }
 }
 
-/** @throws CannotStart when it can't be used, with what to do about it. */
+/** @throws StartupError when the folder cannot be used, with what to do about it. */
 export async function openDataFolder(home: string): Promise<void> {
   try {
     await createDataFolder(home);
@@ -33,7 +33,7 @@ export async function openDataFolder(home: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new StartupError(
-      `The data folder ${home} can't be written (${code ?? String(error)}): ` +
+      `The data folder ${home} cannot be written (${code ?? String(error)}): ` +
         'make it writable for the user that starts Millrace, or set MILLRACE_HOME to another folder.',
       { cause: error },
     );
@@ -52,12 +52,12 @@ async function assertFormat(home: string): Promise<void> {
   const found = parseFormat(text);
   if (found === null) {
     throw new StartupError(
-      `${path} is damaged: it should hold {"format":${format}}; restore it from a backup.`,
+      `${path} is damaged: it must contain {"format":${format}}. Restore it from a backup.`,
     );
   }
   if (found > format) {
     throw new StartupError(
-      `The data folder ${home} was written by a newer Millrace (format ${found}, this one knows ${format}): ` +
+      `The data folder ${home} was written by a newer Millrace (format ${found}, this one supports ${format}): ` +
         'start that release, or set MILLRACE_HOME to another folder.',
     );
   }

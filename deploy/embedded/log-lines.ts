@@ -1,19 +1,19 @@
-/** What the terminal shows of each process's output: pino's JSON made readable, with the process's name before it. */
+/** Formats a process's output for the terminal: pino's JSON as readable lines, with the process's name in front. */
 import type { Readable } from 'node:stream';
 
-const levels: Record<string, { name: string; colour: number }> = {
-  trace: { name: 'TRACE', colour: 90 },
-  debug: { name: 'DEBUG', colour: 90 },
-  info: { name: 'INFO ', colour: 32 },
-  warn: { name: 'WARN ', colour: 33 },
-  error: { name: 'ERROR', colour: 31 },
-  fatal: { name: 'FATAL', colour: 31 },
+const levels: Record<string, { name: string; color: number }> = {
+  trace: { name: 'TRACE', color: 90 },
+  debug: { name: 'DEBUG', color: 90 },
+  info: { name: 'INFO ', color: 32 },
+  warn: { name: 'WARN ', color: 33 },
+  error: { name: 'ERROR', color: 31 },
+  fatal: { name: 'FATAL', color: 31 },
 };
 
-const paint = (text: string, colour: number, on: boolean): string =>
-  on ? `\x1b[${colour}m${text}\x1b[0m` : text;
+const paint = (text: string, color: number, on: boolean): string =>
+  on ? `\x1b[${color}m${text}\x1b[0m` : text;
 
-/** Said already, or the same in every line of a process. */
+/** Shown in another way, or the same in every line of a process. */
 const hiddenKeys = new Set(['level', 'time', 'msg', 'service', 'pid', 'hostname', 'err']);
 
 function formatTime(time: unknown): string {
@@ -29,8 +29,8 @@ function formatValue(value: unknown): string {
   return JSON.stringify(value) ?? 'undefined';
 }
 
-/** One line of pino's as `time LEVEL message key=value`, with an error's stack below; any other line as it is. */
-export function formatLogLine(line: string, colour: boolean): string {
+/** Formats a line of pino as `time LEVEL message key=value`, with the stack of an error below. Returns other lines as they are. */
+export function formatLogLine(line: string, color: boolean): string {
   if (!line.startsWith('{')) return line;
   let entry: Record<string, unknown>;
   try {
@@ -42,25 +42,25 @@ export function formatLogLine(line: string, colour: boolean): string {
   if (!level) return line;
   const pairs = Object.entries(entry)
     .filter(([key]) => !hiddenKeys.has(key))
-    .map(([key, value]) => `${paint(`${key}=`, 90, colour)}${formatValue(value)}`);
+    .map(([key, value]) => `${paint(`${key}=`, 90, color)}${formatValue(value)}`);
   const err = entry['err'] as { message?: string; stack?: string } | undefined;
-  const time = paint(formatTime(entry['time']), 90, colour);
+  const time = paint(formatTime(entry['time']), 90, color);
   const message = typeof entry['msg'] === 'string' ? entry['msg'] : '';
-  const head = [time, paint(level.name, level.colour, colour), message, ...pairs].filter(Boolean).join(' ');
+  const head = [time, paint(level.name, level.color, color), message, ...pairs].filter(Boolean).join(' ');
   const trace = err?.stack ?? err?.message;
   return trace ? `${head}\n${trace.replace(/^/gm, '    ')}` : head;
 }
 
-const nameColours: Record<string, number> = { api: 36, worker: 35, migrate: 33, millrace: 34 };
+const nameColors: Record<string, number> = { api: 36, worker: 35, migrate: 33, millrace: 34 };
 
-/** `api │ …` before every line of `text`. */
-export function prefixLines(name: string, text: string, colour: boolean): string {
-  const prefix = paint(`${name.padEnd(8)} │`, nameColours[name.replace(/-\d+$/, '')] ?? 37, colour);
+/** Puts `api │ ` in front of every line of `text`. */
+export function prefixLines(name: string, text: string, color: boolean): string {
+  const prefix = paint(`${name.padEnd(8)} │`, nameColors[name.replace(/-\d+$/, '')] ?? 37, color);
   return text.replace(/^/gm, `${prefix} `);
 }
 
-/** Longer ones are cut: a line without an end must not fill the memory. */
-const longestLine = 1_000_000;
+/** In characters. A longer line is cut, so that output without line breaks cannot fill the memory. */
+const maxLineLength = 1_000_000;
 
 export function forEachLine(stream: Readable, take: (line: string) => void): void {
   let rest = '';
@@ -69,8 +69,8 @@ export function forEachLine(stream: Readable, take: (line: string) => void): voi
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) take(line);
-    if (rest.length > longestLine) {
-      take(rest.slice(0, longestLine));
+    if (rest.length > maxLineLength) {
+      take(rest.slice(0, maxLineLength));
       rest = '';
     }
   });

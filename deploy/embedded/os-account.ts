@@ -1,6 +1,6 @@
 /**
- * Who runs Postgres. It refuses to run as root, so root's launcher runs it as another user, or, where the kernel
- * forbids changing user, in a user namespace that shows it another uid.
+ * The operating system account that runs Postgres, which refuses to run as root. Started by root, it runs as another
+ * user, or, where the kernel forbids a change of user, in a user namespace that shows it another uid.
  */
 import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { chown, readFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { userInfo } from 'node:os';
 export type OsAccount =
   | { readonly kind: 'self' }
   | { readonly kind: 'other'; readonly uid: number; readonly gid: number }
-  /** `uid` and `gid` are what Postgres sees; to the system it stays whoever started us. */
+  /** Postgres sees `uid` and `gid`. For the system it runs as the user who started Millrace. */
   | { readonly kind: 'namespace'; readonly uid: number; readonly gid: number };
 
 interface PasswdEntry {
@@ -28,7 +28,7 @@ async function readPasswdEntries(): Promise<PasswdEntry[]> {
   });
 }
 
-/** Accounts that root may try, best first. Only ones in /etc/passwd: initdb looks its user's name up. */
+/** @returns the accounts that root may use, best first. Each is in /etc/passwd: initdb looks up its user's name. */
 export async function listCandidateAccounts(): Promise<OsAccount[]> {
   const known = (await readPasswdEntries()).filter(({ uid }) => uid !== 0);
   const named = ['postgres', 'nobody', 'daemon'].flatMap((name) =>
@@ -39,7 +39,7 @@ export async function listCandidateAccounts(): Promise<OsAccount[]> {
   return shown ? [...others, { kind: 'namespace', uid: shown.uid, gid: shown.gid }] : others;
 }
 
-/** The account that owns an existing data folder: the only one that Postgres accepts for it. */
+/** @returns the account that owns an existing database, or null. Postgres accepts no other account for it. */
 export async function findOwnerAccount(folder: { uid: number; gid: number }): Promise<OsAccount | null> {
   if (folder.uid === process.getuid?.()) {
     if (folder.uid !== 0 && hasUserName()) return { kind: 'self' };
@@ -48,7 +48,7 @@ export async function findOwnerAccount(folder: { uid: number; gid: number }): Pr
   return isRoot() ? { kind: 'other', uid: folder.uid, gid: folder.gid } : null;
 }
 
-/** Containers are often given a uid that no user has; initdb refuses to run as one. */
+/** Containers often run with a uid that has no user name; initdb refuses to run with such a uid. */
 export function hasUserName(): boolean {
   try {
     return userInfo().username !== '';
@@ -66,7 +66,7 @@ function buildCommand(account: OsAccount, command: string, args: readonly string
 }
 
 function buildSpawnOptions<O extends SpawnOptions>(account: OsAccount, options: O): O {
-  // LANG and LC_* of the caller are kept out: they would choose messages and, for initdb, encodings.
+  // Without the caller's LANG and LC_*: they would choose the language of messages and the encoding of initdb.
   const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
   const { uid, gid } = account.kind === 'other' ? account : { uid: undefined, gid: undefined };
   return { env, uid, gid, cwd: '/', ...options };
@@ -105,7 +105,7 @@ export async function runAs(
   });
 }
 
-/** Whether this account can be taken at all (needs CAP_SETUID, or user namespaces). */
+/** Whether this process may run programs as the account (needs CAP_SETUID or user namespaces). */
 export function canRunAs(account: OsAccount): boolean {
   const [file, args] = buildCommand(account, '/bin/sh', ['-c', ':']);
   return spawnSync(file, args, buildSpawnOptions(account, { stdio: 'ignore' })).status === 0;

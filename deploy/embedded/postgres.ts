@@ -1,6 +1,6 @@
 /**
- * The embedded PostgreSQL: one call from nothing to a URL that answers. It outlives a launcher that was killed,
- * and the next call adopts it; whoever started it stops it last, after everything that needs it.
+ * The embedded PostgreSQL: `startPostgres` creates the database, starts the server and returns its URL. The server
+ * survives a supervisor that is killed, and the next start adopts it. The supervisor stops it last, after its clients.
  */
 import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -17,58 +17,62 @@ import { findPostmaster, stopPostmaster, waitUntilReady, type StopMode } from '.
 import { isRunning, getProcessRef, type ProcessRef } from './process-ref.ts';
 
 export interface PostgresOptions {
-  /** The data folder; the database lies in its `postgres`. */
+  /** The data folder. The database is in its folder `postgres`. */
   readonly home: string;
   readonly log: (line: string) => void;
-  /** Where a port is looked for the first time, and again when the remembered one is taken. */
+  /** The port is chosen from this range at the first start, and again when the saved port is taken. */
   readonly ports?: PortRange;
-  /** Server settings beside our own, e.g. `{ max_connections: '200' }`. */
+  /** Server settings in addition to the defaults, e.g. `{ max_connections: '200' }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** false: nothing is flushed to disk. For databases that a test throws away. */
+  /** false: nothing is flushed to disk. For databases that a test deletes. */
   readonly durable?: boolean;
-  /** How long a server that is already running may be silent before it is not adopted; 10 s. */
+  /** How long a running server may give no answer before it is stopped instead of adopted. @default 10_000 */
   readonly adoptTimeoutMs?: number;
+  /** See ClusterConfigOptions. */
   readonly fallbackFolders?: readonly string[];
 }
 
 export interface EmbeddedPostgres {
-  /** Of the database `millrace`, as its owner. */
+  /** URL of the database `millrace`, as its owner. */
   readonly url: string;
-  /** Of the database `postgres`, as the superuser. */
+  /** URL of the database `postgres`, as the superuser. */
   readonly adminUrl: string;
   readonly port: number;
   readonly pid: number;
   /** The database's folder. */
   readonly data: string;
-  /** It was running already. */
+  /** The server was already running. */
   readonly adopted: boolean;
-  /** Resolves when the server is gone, stopped or dead. */
+  /** Resolves when the server has exited, by a stop or a crash. */
   readonly exited: Promise<void>;
-  /** fast: open transactions are rolled back, everything is written. immediate: as if the power failed. */
+  /** fast: rolls back open transactions and writes a checkpoint. immediate: like a power failure. @default 'fast' */
   stop(mode?: StopMode): Promise<void>;
 }
 
-/** Below the ports that systems hand to outgoing connections (32768 on Linux), which could take a stopped one's. */
+/**
+ * Below the ports of outgoing connections (from 32768 on Linux): such a connection could take the port while the server is
+ * stopped.
+ */
 const defaultPorts = { from: 25432, to: 26431 };
 
-/** @throws CannotStart, with one line that says what to do. */
+/** @throws StartupError with one line that says what to do. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const home = resolve(options.home);
   const ports = options.ports ?? defaultPorts;
   await createDataFolder(home);
-  const place = await resolveClusterConfig({
+  const config = await resolveClusterConfig({
     home,
     ports,
     fallbackFolders: options.fallbackFolders ?? ['/var/lib/millrace', '/var/tmp/millrace'],
   });
-  const made = await ensureCluster(place, options.durable ?? true);
-  if (made) options.log(`made a PostgreSQL ${place.binaries.version} database in ${place.info.data}`);
-  const server = (await adopt(place, options)) ?? (await start(place, home, ports, options));
-  await ensureDatabase(server, place);
+  const created = await ensureCluster(config, options.durable ?? true);
+  if (created) options.log(`created a PostgreSQL ${config.binaries.version} database in ${config.info.data}`);
+  const server = (await adopt(config, options)) ?? (await start(config, home, ports, options));
+  await ensureDatabase(server, config);
   return server;
 }
 
-function buildServerArgs(place: ClusterConfig, options: PostgresOptions, port = place.info.port): string[] {
+function buildServerArgs(config: ClusterConfig, options: PostgresOptions, port = config.info.port): string[] {
   const durable = options.durable ?? true;
   const settings: Record<string, string> = {
     port: String(port),
@@ -86,24 +90,24 @@ function buildServerArgs(place: ClusterConfig, options: PostgresOptions, port = 
     tcp_keepalives_idle: '30',
     log_checkpoints: 'off',
     log_line_prefix: '%m [%p] ',
-    // Without it a violated constraint would put the row's values, a caller's input, into the log.
+    // The default also logs the values of a row that violates a constraint: a caller's input.
     log_error_verbosity: 'terse',
     ...options.settings,
   };
   return [
     '-D',
-    place.info.data,
+    config.info.data,
     ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ];
 }
 
 function buildServer(
-  place: ClusterConfig,
+  config: ClusterConfig,
   ref: ProcessRef,
   adopted: boolean,
   exited: Promise<void>,
 ): EmbeddedPostgres {
-  const { port, password, adminPassword, data } = place.info;
+  const { port, password, adminPassword, data } = config.info;
   return {
     url: `postgres://millrace:${password}@127.0.0.1:${port}/millrace`,
     adminUrl: `postgres://postgres:${adminPassword}@127.0.0.1:${port}/postgres`,
@@ -116,25 +120,28 @@ function buildServer(
   };
 }
 
-/** Takes over a server that a killed launcher left, if it is as we would start it and answers; else stops it. */
-async function adopt(place: ClusterConfig, options: PostgresOptions): Promise<EmbeddedPostgres | null> {
-  const found = await findPostmaster(place.info.data);
+/**
+ * Adopts a server that a killed supervisor left. It must answer and have the arguments that we would start it with;
+ * otherwise it is stopped.
+ */
+async function adopt(config: ClusterConfig, options: PostgresOptions): Promise<EmbeddedPostgres | null> {
+  const found = await findPostmaster(config.info.data);
   if (found) {
-    const wanted = [getBinaryPath(place.binaries, 'postgres'), ...buildServerArgs(place, options)];
-    const server = buildServer(place, found, true, waitUntilExited(found));
-    // After a new `npm ci` its binaries may be gone from under it, though their path is the same.
-    const whole = !place.isNewInfo && (await isSameProgram(found.pid, wanted[0] ?? ''));
+    const expectedArgs = [getBinaryPath(config.binaries, 'postgres'), ...buildServerArgs(config, options)];
+    const server = buildServer(config, found, true, waitUntilExited(found));
+    // `npm ci` replaces the binaries: the running program then differs from the file at the same path.
+    const isUsable = !config.isNewInfo && (await isSameProgram(found.pid, expectedArgs[0] ?? ''));
     if (
-      whole &&
-      wanted.join('\0') === found.args.join('\0') &&
+      isUsable &&
+      expectedArgs.join('\0') === found.args.join('\0') &&
       (await waitUntilReady(server.adminUrl, found, options.adoptTimeoutMs ?? 10_000))
     ) {
       return server;
     }
-    options.log(`stopping a PostgreSQL of ours that can't be adopted (pid ${found.pid})`);
+    options.log(`stopping a PostgreSQL of an earlier start that cannot be adopted (pid ${found.pid})`);
     await stopPostmaster(found, 'fast');
   }
-  if (place.isNewInfo) await resetAdminPassword(place);
+  if (config.isNewInfo) await resetAdminPassword(config);
   return null;
 }
 
@@ -149,14 +156,14 @@ async function waitUntilExited(ref: ProcessRef): Promise<void> {
 }
 
 async function start(
-  place: ClusterConfig,
+  config: ClusterConfig,
   home: string,
   ports: PortRange,
   options: PostgresOptions,
 ): Promise<EmbeddedPostgres> {
   const logPath = await prepareLogFile(home);
-  let current = place;
-  for (let tries = 0; tries < 40; tries++) {
+  let current = config;
+  for (let attempt = 0; attempt < 40; attempt++) {
     if (!(await isPortFree(current.info.port))) {
       current = { ...current, info: { ...current.info, port: await findFreePort(ports) } };
       await saveClusterInfo(home, current.info);
@@ -164,38 +171,39 @@ async function start(
     const before = (await stat(logPath).catch(() => null))?.size ?? 0;
     const server = await launch(current, logPath, options);
     if (server) return server;
-    const said = (await readFile(logPath)).subarray(before).toString();
-    // Its last server's children may take a moment to see that it died and leave the shared memory.
-    if (/pre-existing shared memory block/.test(said)) await sleep(250);
-    else if (!/could not bind|could not create any TCP/.test(said)) throw buildStartFailure(said, logPath);
+    const output = (await readFile(logPath)).subarray(before).toString();
+    // Children of a killed server keep its shared memory until they notice its end.
+    if (/pre-existing shared memory block/.test(output)) await sleep(250);
+    else if (!/could not bind|could not create any TCP/.test(output))
+      throw buildStartFailure(output, logPath);
   }
-  throw new StartupError(`The embedded database does not start: its log is ${logPath}.`);
+  throw new StartupError(`The embedded database does not start: see its log, ${logPath}.`);
 }
 
-function buildStartFailure(said: string, logPath: string): StartupError {
+function buildStartFailure(output: string, logPath: string): StartupError {
   const line =
-    said
+    output
       .split('\n')
       .filter((text) => /FATAL|PANIC|error/.test(text))
-      .at(-1) ?? 'it gave no reason';
+      .at(-1) ?? 'no reason was logged';
   return new StartupError(
     `The embedded database did not start: ${line.replace(/^.*?(FATAL|PANIC): +/, '')} (its log: ${logPath}).`,
   );
 }
 
-/** @returns null when it ended before it was ready. */
+/** @returns null when it exited before it was ready. */
 async function launch(
-  place: ClusterConfig,
+  config: ClusterConfig,
   logPath: string,
   options: PostgresOptions,
 ): Promise<EmbeddedPostgres | null> {
   const log = await open(logPath, 'a', 0o600);
   const child = spawnAs(
-    place.account,
-    getBinaryPath(place.binaries, 'postgres'),
-    buildServerArgs(place, options),
+    config.account,
+    getBinaryPath(config.binaries, 'postgres'),
+    buildServerArgs(config, options),
     {
-      // A process group of its own: Ctrl-C in the terminal must not stop it before its clients.
+      // Its own process group: Ctrl-C must not stop it before its clients.
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
     },
@@ -205,7 +213,7 @@ async function launch(
   child.unref();
   const ref = child.pid === undefined ? null : await getProcessRef(child.pid);
   if (!ref) return null;
-  const server = buildServer(place, ref, false, exited);
+  const server = buildServer(config, ref, false, exited);
   if (await waitUntilReady(server.adminUrl, ref, 60_000)) return server;
   await stopPostmaster(ref, 'immediate');
   return null;
@@ -219,7 +227,7 @@ async function prepareLogFile(home: string): Promise<string> {
   return path;
 }
 
-/** The role and the database, if a kill came between making the cluster and making them. */
+/** Creates the role and the database unless they exist: a kill may have come between initdb and this step. */
 async function ensureDatabase(server: EmbeddedPostgres, { info }: ClusterConfig): Promise<void> {
   const client = new pg.Client({ connectionString: server.adminUrl });
   await client.connect();
@@ -228,7 +236,7 @@ async function ensureDatabase(server: EmbeddedPostgres, { info }: ClusterConfig)
       `select exists (select from pg_roles where rolname = 'millrace') as role,
               exists (select from pg_database where datname = 'millrace') as database`,
     );
-    // The password is base64url: it needs no quoting, and DDL takes no parameters.
+    // DDL takes no parameters. The password is base64url, so it needs no quoting.
     await client.query(
       `${rows[0]?.role ? 'alter' : 'create'} role millrace login password '${info.password}'`,
     );

@@ -1,4 +1,4 @@
-/** The running server of one database folder: found by its pid file, proved to be ours, asked whether it answers. */
+/** The running server of a database folder: found by its pid file, identified by its arguments, stopped by signals. */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,9 +19,9 @@ export interface Postmaster extends ProcessRef {
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 /**
- * The live server of `data`, if there is one. After a crash the pid file may name a process that has nothing to
- * do with us: Postgres would refuse to start for its sake, so such a file is removed. (Two servers on one folder
- * stay impossible: Postgres also holds a shared memory segment by the folder's inode.)
+ * @returns the running server of `data`, or null. After a crash the pid file may name an unrelated process, and Postgres
+ *   would then refuse to start, so such a file is deleted. Two servers on one folder stay impossible: Postgres also holds
+ *   a shared memory segment that is named by the folder's inode.
  */
 export async function findPostmaster(data: string): Promise<Postmaster | null> {
   const path = join(data, 'postmaster.pid');
@@ -30,7 +30,7 @@ export async function findPostmaster(data: string): Promise<Postmaster | null> {
   if (text === null || !Number.isInteger(pid)) return null;
   const ref = await getProcessRef(pid);
   const args = ref && (await getArguments(pid));
-  // Killed, and not yet reaped by an init that is slow or does not reap at all: Postgres would take it for alive.
+  // The server is a zombie while its parent (an init that is slow) has not reaped it. Postgres would take it for alive.
   if (!ref) await rm(path, { force: true });
   if (!ref || !args) return null;
   const at = args.indexOf('-D');
@@ -45,27 +45,27 @@ const signals: Record<StopMode, readonly (readonly [NodeJS.Signals, number])[]> 
   immediate: [],
 };
 
-/** Stops it in the given mode, and harder when that is not obeyed; resolves once it is gone. */
+/** Stops the server in the given mode, then with SIGQUIT and SIGKILL. Resolves when it has exited. */
 export async function stopPostmaster(ref: ProcessRef, mode: StopMode): Promise<void> {
-  await sendSignal(ref, 'SIGCONT'); // one that was frozen obeys nothing but SIGKILL
+  await sendSignal(ref, 'SIGCONT'); // a stopped process handles no signal but SIGKILL
   await stopWithSignals(ref, [...signals[mode], ['SIGQUIT', 10_000], ['SIGKILL', 10_000]]);
 }
 
 /**
- * Waits for the server to accept queries, however long crash recovery takes, while `alive`.
- * @returns false once the process is gone, or when `patienceMs` pass without any answer at all (a server that
- * says it is starting up does answer).
+ * Waits until the server accepts queries. Crash recovery may take any time.
+ * @param silenceMs how long the server may give no answer; "starting up" counts as an answer
+ * @returns false when the process has exited, or was silent for too long
  */
 export async function waitUntilReady(
   url: string,
   ref: ProcessRef | null,
-  patienceMs: number,
+  silenceMs: number,
 ): Promise<boolean> {
   let silentSince = Date.now();
-  while (Date.now() - silentSince < patienceMs) {
+  while (Date.now() - silentSince < silenceMs) {
     const client = new pg.Client({
       connectionString: url,
-      connectionTimeoutMillis: Math.min(patienceMs, 5_000),
+      connectionTimeoutMillis: Math.min(silenceMs, 5_000),
     });
     client.on('error', () => {});
     try {
@@ -75,7 +75,7 @@ export async function waitUntilReady(
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === '57P03') silentSince = Date.now();
-      // Anything else that is an answer of Postgres's (a wrong password) stays so.
+      // Other errors of Postgres, such as a wrong password, do not go away.
       else if (code && /^[0-9A-Z]{5}$/.test(code) && code !== '53300') return false;
     } finally {
       await client.end().catch(() => {});

@@ -1,4 +1,4 @@
-/** What `npm start` and `npm run quickstart` share: settings, the built programs, and signals turned into an orderly end. */
+/** Shared by `npm start` and `npm run quickstart`: the settings, the built programs, and a clean stop on signals. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadConfigOrExit, type Config } from '#config';
@@ -14,39 +14,40 @@ export const builtPrograms: Programs = {
 };
 
 export function loadSettings(): Config {
-  // What is made from here on is its owner's alone: files, logs, credentials.
+  // Files, logs and credentials that are created from here on are readable by this user only.
   process.umask(0o077);
   if (existsSync('.env')) process.loadEnvFile('.env');
-  // A closed terminal must not keep us from stopping what we started.
+  // After the terminal closes, a write to stdout fails. The stop must still complete.
   process.stdout.on('error', () => {});
   return loadConfigOrExit();
 }
 
 export const hasColor = (): boolean => process.stdout.isTTY && !process.env['NO_COLOR'];
 
-/** One Ctrl-C arrives more than once: from the terminal, and passed on by npm. */
+/** One Ctrl-C arrives twice, from the terminal and from npm. A signal within this time is the same one. */
 const duplicateSignalMs = 700;
 
-/** The first signal stops all in order and ends the process with 0, a second one does it at once. */
+/** The first signal stops all processes in order and exits with 0. A second signal kills them and exits with 130. */
 export function stopOnSignals(supervisor: Supervisor, output: SupervisorOutput): void {
-  let first: number | null = null;
+  let firstAt: number | null = null;
   let exitCode = 0;
-  const end = async (why: string): Promise<void> => {
+  const handle = async (reason: string): Promise<void> => {
     const now = performance.now();
-    if (first === null) {
-      first = now;
-      output.log(`${why}: stopping`);
+    if (firstAt === null) {
+      firstAt = now;
+      output.log(`${reason}: stopping`);
       await supervisor.stop();
-      if (exitCode !== 0) return; // told again meanwhile: who stops at once has not yet told all of them
+      if (exitCode !== 0) return; // A second signal came meanwhile: its handler exits when all processes are killed.
       output.log('stopped');
       process.exit(exitCode);
     }
-    if (now - first < duplicateSignalMs) return;
-    output.log(`${why} again: stopping at once`, 'warn');
+    if (now - firstAt < duplicateSignalMs) return;
+    output.log(`${reason} again: killing all processes`, 'warn');
     exitCode = 130;
     await supervisor.kill();
     process.exit(exitCode);
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(signal));
-  if (process.connected) process.once('disconnect', () => void end('what started us is gone'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => void handle(signal));
+  if (process.connected) process.once('disconnect', () => void handle('the parent process has exited'));
 }

@@ -1,6 +1,6 @@
 /**
- * What runs for this data folder, written down in `run/NAME.json`: the next start stops what a killed supervisor
- * left, and a fault run finds the process that it wants to kill.
+ * The processes that run on a data folder, recorded in run/NAME.json. After a kill of the supervisor, the next start stops
+ * them. A fault run finds in it the process to kill.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -38,20 +38,20 @@ export async function listProcessRecords(home: string): Promise<ProcessRecord[]>
     try {
       records.push(JSON.parse(await readFile(join(getRecordFolder(home), name), 'utf8')) as ProcessRecord);
     } catch {
-      // cut short by a full disk, or just removed
+      // A full disk left half of it, or it was just deleted.
     }
   }
   return records;
 }
 
 /**
- * Stops what a killed supervisor left, but for the database, which is adopted. They saw its end and are leaving
- * already; what they have in hand is handed out again, so they are not waited for long.
+ * Stops the processes that a killed supervisor left, except for Postgres, which is adopted. They are already stopping,
+ * because they noticed its end. Their running work is redelivered, so they get only `graceMs` to finish.
  */
 export async function stopOrphans(home: string, graceMs: number, log: (line: string) => void): Promise<void> {
-  const left = (await listProcessRecords(home)).filter(({ name }) => name !== 'postgres');
+  const orphans = (await listProcessRecords(home)).filter(({ name }) => name !== 'postgres');
   await Promise.all(
-    left.map(async (orphan) => {
+    orphans.map(async (orphan) => {
       if (await isRunning(orphan)) {
         log(`stopping ${orphan.name} of an earlier start (pid ${orphan.pid})`);
         await sendSignal(orphan, 'SIGCONT');

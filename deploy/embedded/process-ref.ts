@@ -1,6 +1,6 @@
 /**
- * Processes that may not be our children: told apart by pid *and* start time, because a pid is reused and the
- * launcher signals what an earlier launcher wrote down.
+ * Processes that may not be our children. They are identified by pid and start time, because the system reuses pids and
+ * the supervisor signals processes that an earlier supervisor recorded.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProcessRef {
   readonly pid: number;
-  /** Opaque; equal only for the same process of the same boot. */
+  /** Opaque. Two values are equal only for the same process of the same boot. */
   readonly startTime: string;
 }
 
@@ -32,7 +32,7 @@ function bootId(): Promise<string> {
   return boot;
 }
 
-/** Null when there is no such process, or only the zombie of one. */
+/** @returns null when there is no such process, or it is a zombie. */
 export async function getStartTime(pid: number): Promise<string | null> {
   if (!Number.isInteger(pid) || pid <= 0) return null;
   if (process.platform !== 'linux') {
@@ -41,12 +41,12 @@ export async function getStartTime(pid: number): Promise<string | null> {
   }
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
   if (stat === null) return null;
-  // The command's name stands in parentheses and may hold spaces: fields are counted from the last one.
+  // The command's name is in parentheses and may contain spaces and parentheses: fields are counted from the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' || fields[0] === 'X' ? null : `${await bootId()}/${fields[19]}`;
 }
 
-/** The arguments it was started with; null when it is gone or not ours to read. */
+/** @returns the arguments of the process, or null when it has exited or may not be read. */
 export async function getArguments(pid: number): Promise<readonly string[] | null> {
   if (process.platform !== 'linux') return (await ps(pid, 'command'))?.split(' ') ?? null;
   const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
@@ -62,7 +62,7 @@ export async function isRunning(ref: ProcessRef): Promise<boolean> {
   return (await getStartTime(ref.pid)) === ref.startTime;
 }
 
-/** @returns whether it was gone within `ms`. */
+/** @returns whether it exited within `ms`. */
 export async function waitForExit(ref: ProcessRef, ms: number): Promise<boolean> {
   const end = Date.now() + ms;
   while (await isRunning(ref)) {
@@ -72,7 +72,7 @@ export async function waitForExit(ref: ProcessRef, ms: number): Promise<boolean>
   return true;
 }
 
-/** Signals the process, or with `group` its whole group; false when it was gone already. */
+/** Signals the process, or its whole group. @returns false when it had already exited. */
 export async function sendSignal(ref: ProcessRef, name: NodeJS.Signals, group = false): Promise<boolean> {
   if (!(await isRunning(ref))) return false;
   try {
@@ -84,7 +84,7 @@ export async function sendSignal(ref: ProcessRef, name: NodeJS.Signals, group = 
   }
 }
 
-/** Sends each signal in turn until it is gone, waiting `ms` after each. */
+/** Sends one signal after the other and waits `ms` after each. @returns whether the process exited. */
 export async function stopWithSignals(
   ref: ProcessRef,
   steps: readonly (readonly [NodeJS.Signals, number])[],

@@ -1,16 +1,16 @@
-/** How long a process that died waits before it is started again. Pure. */
+/** The delay before a process that exited is restarted: 0.1 s, then doubled up to 10 s. */
 
-const shortest = 100;
-const longest = 10_000;
-/** One that lived so long has come up, and its death is a new one. */
-const cameUpMs = 3_000;
+const minDelayMs = 100;
+const maxDelayMs = 10_000;
+/** A process that ran this long had started: its exit begins a new series of delays. */
+const startedMs = 3_000;
 
 /**
- * @param previous the last wait in ms, or null when there was none
- * @param livedMs how long it then lived
+ * @param previous the last delay in ms, or null when there was none
+ * @param ranMs how long the process then ran
  * @returns ms
  */
-export function getRestartDelay(previous: number | null, livedMs: number): number {
-  if (previous === null || livedMs >= cameUpMs) return shortest;
-  return Math.min(previous * 2, longest);
+export function getRestartDelay(previous: number | null, ranMs: number): number {
+  if (previous === null || ranMs >= startedMs) return minDelayMs;
+  return Math.min(previous * 2, maxDelayMs);
 }

@@ -1,4 +1,4 @@
-/** The process behind `npm start`: the supervisor, and a banner that says where everything is. */
+/** `npm start`: runs the supervisor and prints addresses, credentials and folders. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '#config';
@@ -28,7 +28,7 @@ try {
   else output.log(`running on ${supervisor.url}`);
   process.send?.({ running: supervisor.url });
 } catch (error) {
-  // When it was stopped, the signal's handler is at work and exits when all is down.
+  // After a signal, its handler stops all processes and then exits.
   if (!(error instanceof StoppedError)) {
     const text = error instanceof StartupError ? error.message : ((error as Error).stack ?? String(error));
     process.stderr.write(`${text}\n`);
@@ -36,7 +36,7 @@ try {
   }
 }
 
-/** The key and the password are shown once, at the first start, and on the terminal alone. */
+/** The API key and the password are shown once, at the first start, and only on the terminal. */
 function firstCredentials(): string[][] {
   if (!isFirst || !existsSync(credentialsPath)) return [];
   const made = JSON.parse(readFileSync(credentialsPath, 'utf8')) as Record<
@@ -57,7 +57,10 @@ function banner(settings: Config, url: string): string {
     ...firstCredentials(),
     ['keys', credentialsPath],
     ['data', settings.MILLRACE_HOME],
-    ['runs on', `${database}, queue on ${settings.queueBackend === 'redis' ? 'Redis' : 'it'}`],
+    [
+      'runs on',
+      `${database}, queue on ${settings.queueBackend === 'redis' ? 'Redis' : 'the same PostgreSQL'}`,
+    ],
     ['health', `${url}/health/ready`],
     ['try it', 'npm run quickstart'],
     ['stop it', 'Ctrl-C'],

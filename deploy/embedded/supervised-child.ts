@@ -1,12 +1,12 @@
-/** The supervisor's children: each in a process group of its own, started again when it dies, stopped when told. */
+/** A child process of the supervisor: it has its own process group and is restarted when it exits by itself. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { onAbort, sleepOrAbort } from '#async';
 import { getRestartDelay } from './restart-delay.ts';
 import { forEachLine } from './log-lines.ts';
 import { deleteProcessRecord, saveProcessRecord } from './process-records.ts';
 
 export interface ChildProgram {
-  /** Unique; stands before its lines and names its record. */
+  /** Unique. It prefixes the program's output and names its process record. */
   readonly name: string;
   readonly script: string;
   readonly args?: readonly string[];
@@ -15,41 +15,41 @@ export interface ChildProgram {
 
 export interface ChildContext {
   readonly home: string;
-  /** Takes each line that a child prints. */
+  /** Called with each line that a child prints. */
   readonly onLine: (name: string, line: string) => void;
   readonly log: (line: string) => void;
 }
 
 export interface SupervisedChild {
   readonly name: string;
-  /** Deaths so far that were not asked for. */
+  /** How often it exited without a stop. */
   readonly crashes: number;
-  /** Resolves once its first process is started and written down, so that a later start would find it. */
+  /** Resolves when its first process runs and its process record is written. */
   readonly launched: Promise<void>;
-  /** SIGTERM, then SIGKILL to its group after `graceMs`. Resolves once it is gone. */
+  /** Sends SIGTERM, and SIGKILL to its group after `graceMs`. Resolves when it has exited. */
   stop(graceMs: number): Promise<void>;
-  /** From its next start on; `now` makes that at once. */
+  /** Sets the environment of its next start. `now` restarts it at once. */
   setEnv(env: NodeJS.ProcessEnv, now: boolean): void;
   kill(): void;
 }
 
 /**
- * For every process of ours. On a machine with memory to spare V8 lets garbage lie until the heap is a multiple of what
- * lives in it: with two fifths more than lives a million lines cost about a tenth more time, in a worker of 370 MB
- * instead of 520 and an API of 280 instead of 320.
+ * Node's arguments for every process of Millrace. By default V8 lets the heap grow to a multiple of its live objects
+ * while the machine has memory. With a growth of 40 % a batch of a million lines takes about 10 % longer, and the worker
+ * needs 370 MB instead of 520, the API 280 MB instead of 320.
  */
 export const nodeArgs = ['--enable-source-maps', '--heap-growing-percent=40'];
 
-function startChild(program: ChildProgram, around: ChildContext): ChildProcess {
+function startChild(program: ChildProgram, context: ChildContext): ChildProcess {
   const child = spawn(process.execPath, [...nodeArgs, program.script, ...(program.args ?? [])], {
-    // A group of its own, so that Ctrl-C reaches only us, and we stop everything in order. Its end of the IPC
-    // channel says `disconnect` when we are gone, however we went.
+    // Its own process group: Ctrl-C then reaches only the supervisor, which stops all children in order. The child
+    // gets `disconnect` on the IPC channel when the supervisor ends, also after a `kill -9`.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: program.env,
   });
   for (const stream of [child.stdout, child.stderr]) {
-    if (stream) forEachLine(stream, (line) => around.onLine(program.name, line));
+    if (stream) forEachLine(stream, (line) => context.onLine(program.name, line));
   }
   return child;
 }
@@ -59,7 +59,7 @@ async function waitForExit(
 ): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   return new Promise((done) => {
     child.once('error', () => done({ code: 127, signal: null }));
-    // `close` comes after its last line; a grandchild that holds the pipe must not delay us for long.
+    // `close` comes after the last line of output. A grandchild may keep the pipe open, so this waits 200 ms at most.
     child.once('exit', (code, signal) => {
       const finish = (): void => done({ code, signal });
       child.once('close', finish);
@@ -68,59 +68,58 @@ async function waitForExit(
   });
 }
 
-/** Runs a program to its end. @returns its exit code; 128 when a signal ended it. */
+/** Runs a program until it exits. @returns its exit code, or 128 after a signal. */
 export async function runToCompletion(
   program: ChildProgram,
-  around: ChildContext,
+  context: ChildContext,
   signal: AbortSignal,
 ): Promise<number> {
-  const child = startChild(program, around);
-  const end = waitForExit(child);
-  const stop = (): void => void child.kill('SIGTERM');
-  signal.addEventListener('abort', stop, { once: true });
-  if (child.pid) await saveProcessRecord(around.home, program.name, child.pid, child.spawnargs);
-  const { code } = await end;
-  signal.removeEventListener('abort', stop);
-  await deleteProcessRecord(around.home, program.name);
+  const child = startChild(program, context);
+  const exited = waitForExit(child);
+  const removeListener = onAbort(signal, () => child.kill('SIGTERM'));
+  if (child.pid) await saveProcessRecord(context.home, program.name, child.pid, child.spawnargs);
+  const { code } = await exited;
+  removeListener();
+  await deleteProcessRecord(context.home, program.name);
   return code ?? 128;
 }
 
-/** Starts a program and keeps it running until it is stopped. */
-export function superviseChild(initial: ChildProgram, around: ChildContext): SupervisedChild {
+/** Starts a program and restarts it until it is stopped. */
+export function superviseChild(initial: ChildProgram, context: ChildContext): SupervisedChild {
   let program = initial;
   let child: ChildProcess | null = null;
-  let deaths = 0;
+  let crashes = 0;
   const stopping = new AbortController();
   const launched = Promise.withResolvers<void>();
 
-  const live = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     let delay: number | null = null;
     while (!stopping.signal.aborted) {
-      const began = performance.now();
-      const current = (child = startChild(program, around));
-      const end = waitForExit(current);
-      if (current.pid) await saveProcessRecord(around.home, program.name, current.pid, current.spawnargs);
+      const startedAt = performance.now();
+      const current = (child = startChild(program, context));
+      const exited = waitForExit(current);
+      if (current.pid) await saveProcessRecord(context.home, program.name, current.pid, current.spawnargs);
       launched.resolve();
-      const { code, signal } = await end;
+      const { code, signal } = await exited;
       child = null;
-      await deleteProcessRecord(around.home, program.name);
+      await deleteProcessRecord(context.home, program.name);
       if (stopping.signal.aborted) return;
-      deaths++;
-      delay = getRestartDelay(delay, performance.now() - began);
-      around.log(
-        `${program.name} ended (${signal ?? `exit code ${code}`}); starting it again in ${delay / 1_000} s`,
+      crashes++;
+      delay = getRestartDelay(delay, performance.now() - startedAt);
+      context.log(
+        `${program.name} exited (${signal ?? `exit code ${code}`}); restarting it in ${delay / 1_000} s`,
       );
-      await sleep(delay, undefined, { signal: stopping.signal }).catch(() => {});
+      await sleepOrAbort(delay, stopping.signal);
     }
   };
-  const life = live();
+  const running = run();
 
   const killGroup = (): void => {
     if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
     try {
       process.kill(-child.pid, 'SIGKILL');
     } catch {
-      child.kill('SIGKILL'); // no such group yet: it is still being set up
+      child.kill('SIGKILL'); // The group does not exist yet: the process is just starting.
     }
   };
 
@@ -128,16 +127,16 @@ export function superviseChild(initial: ChildProgram, around: ChildContext): Sup
     name: initial.name,
     launched: launched.promise,
     get crashes() {
-      return deaths;
+      return crashes;
     },
     async stop(graceMs) {
       stopping.abort();
       child?.kill('SIGTERM');
       const timer = setTimeout(() => {
-        around.log(`${initial.name} did not stop within ${graceMs / 1_000} s: killing it`);
+        context.log(`${initial.name} did not stop within ${graceMs / 1_000} s: killing it`);
         killGroup();
       }, graceMs);
-      await life;
+      await running;
       clearTimeout(timer);
     },
     setEnv(env, now) {

@@ -1,5 +1,5 @@
-/** The embedded database under the supervisor: started again when it dies, on the same port if that is still free. */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** The embedded PostgreSQL under the supervisor: restarted when it exits, on the same port if that is still free. */
+import { sleepOrAbort, waitForAbort } from '#async';
 import { getRestartDelay } from './restart-delay.ts';
 import type { SupervisorOutput } from './output.ts';
 import { startPostgres, type EmbeddedPostgres, type PostgresOptions } from './postgres.ts';
@@ -12,7 +12,7 @@ export interface SupervisedPostgres {
   stop(mode: StopMode): Promise<void>;
 }
 
-/** @param onMoved called with the new URL when it had to come back on another port. */
+/** @param onMoved called with the new URL when a restart had to use another port */
 export async function supervisePostgres(
   options: Omit<PostgresOptions, 'log'>,
   output: SupervisorOutput,
@@ -27,15 +27,15 @@ export async function supervisePostgres(
   };
   let server = await start();
 
-  const live = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     let delay: number | null = null;
     for (;;) {
-      const began = performance.now();
+      const startedAt = performance.now();
       await Promise.race([server.exited, waitForAbort(stopping.signal)]);
       if (stopping.signal.aborted) return;
-      delay = getRestartDelay(delay, performance.now() - began);
-      output.log(`postgres ended; starting it again in ${delay / 1_000} s`, 'warn');
-      await sleep(delay, undefined, { signal: stopping.signal }).catch(() => {});
+      delay = getRestartDelay(delay, performance.now() - startedAt);
+      output.log(`postgres exited; restarting it in ${delay / 1_000} s`, 'warn');
+      await sleepOrAbort(delay, stopping.signal);
       if (stopping.signal.aborted) return;
       const before = server.url;
       try {
@@ -46,7 +46,7 @@ export async function supervisePostgres(
       }
     }
   };
-  const life = live();
+  const running = run();
 
   return {
     get url() {
@@ -54,16 +54,9 @@ export async function supervisePostgres(
     },
     async stop(mode) {
       stopping.abort();
-      await life;
+      await running;
       await server.stop(mode);
       await deleteProcessRecord(options.home, 'postgres');
     },
   };
-}
-
-function waitForAbort(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    if (signal.aborted) done();
-    else signal.addEventListener('abort', () => done(), { once: true });
-  });
 }

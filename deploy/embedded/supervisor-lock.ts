@@ -1,4 +1,4 @@
-/** One supervisor per data folder: a lock file that names its holder by pid and start time, so that a kill frees it. */
+/** One supervisor per data folder. The lock file holds a pid and its start time: the lock of a dead process is free. */
 import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { StartupError } from './startup-error.ts';
 import { isRunning, getProcessRef, type ProcessRef } from './process-ref.ts';
 
 export interface LockHolder extends ProcessRef {
-  /** Where its API answers, once it does. */
+  /** Where its API answers when it has started. */
   readonly url: string;
 }
 
@@ -20,23 +20,23 @@ async function readLockFile(path: string): Promise<LockHolder | null> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as LockHolder;
   } catch {
-    return null; // none, or one that a full disk cut short
+    return null; // There is no lock file, or a full disk left half of one.
   }
 }
 
-/** The supervisor that runs on this data folder now. */
+/** @returns the supervisor that runs on this data folder, or null. */
 export async function findLockHolder(home: string): Promise<LockHolder | null> {
   const holder = await readLockFile(getLockPath(home));
   return holder && (await isRunning(holder)) ? holder : null;
 }
 
-/** @throws CannotStart when another supervisor holds it. */
+/** @throws StartupError when another supervisor holds it. */
 export async function acquireLock(home: string, url: string): Promise<SupervisorLock> {
   const path = getLockPath(home);
   const draft = `${path}.${randomBytes(4).toString('hex')}`;
   await writeFile(draft, JSON.stringify({ ...(await getProcessRef(process.pid)), url }), { mode: 0o600 });
   try {
-    // A link is made whole or not at all, and never over another: nobody sees an empty lock.
+    // A link is atomic and never replaces a file: no other process can read an empty lock.
     while (!(await createLink(draft, path))) {
       const holder = await findLockHolder(home);
       if (holder) throw buildHeldError(home, holder);
@@ -58,7 +58,10 @@ async function createLink(from: string, to: string): Promise<boolean> {
   );
 }
 
-/** Two that find the same stale lock must not remove the fresh one of the faster: what was moved is looked at again. */
+/**
+ * Moves the stale lock away, then reads it again: another supervisor may have replaced it by its own between our read
+ * and the move. Such a lock is put back.
+ */
 async function removeStale(path: string): Promise<void> {
   const aside = `${path}.${randomBytes(4).toString('hex')}`;
   await rename(path, aside).catch(() => {});

@@ -1,8 +1,8 @@
 /**
- * What `npm start` runs: from settings to a platform that answers, one stage standing on the other, and down again
- * in reverse. Nothing of it needs an orderly end: the next start finds and clears what a kill left.
+ * The supervisor of `npm start`. It starts the stages in order (data folder, Postgres, migrations, API, workers) and stops
+ * them in reverse. It can be killed at any time: the next start stops or adopts the processes that are left.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleepOrAbort, waitAtMost } from '#async';
 import type { Config } from '#config';
 import { StartupError } from './startup-error.ts';
 import {
@@ -27,25 +27,25 @@ export interface Programs {
 
 export interface SupervisorOptions {
   readonly config: Config;
-  /** What the children inherit, beside what is decided here. */
+  /** The environment of the children, to which the supervisor adds its own settings. */
   readonly env: NodeJS.ProcessEnv;
   readonly programs: Programs;
   readonly output: SupervisorOutput;
   readonly postgres?: Omit<PostgresOptions, 'log' | 'home'>;
-  /** How long a stopped worker may take to hand back its work. */
+  /** How long a worker may take to release its work when it is stopped. */
   readonly workerGraceMs?: number;
 }
 
 export interface Supervisor {
-  /** Where the API answers, once `start` has resolved. */
+  /** Where the API answers, after `start` has resolved. */
   readonly url: string;
-  /** @throws CannotStart, or Stopped when `stop` came first; all that had started is stopped by then. */
+  /** @throws StartupError, or StoppedError when `stop` was called. All stages that had started are stopped by then. */
   start(): Promise<void>;
-  /** Workers, API, database, lock, in this order. */
+  /** Stops workers, API, database and lock, in this order. */
   stop(): Promise<void>;
-  /** The same at once, without waiting for work in hand. */
+  /** Kills all processes without waiting for running work. */
   kill(): Promise<void>;
-  /** Starts API and workers anew, e.g. after a build. */
+  /** Restarts the API and the workers, e.g. after a build. */
   reload(): void;
 }
 
@@ -63,10 +63,10 @@ const apiStartMs = 120_000;
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { config, output } = options;
   const home = config.MILLRACE_HOME;
-  const halt = new AbortController();
+  const stopping = new AbortController();
   const stages: Stage[] = [];
   const children: SupervisedChild[] = [];
-  const around: ChildContext = {
+  const context: ChildContext = {
     home,
     onLine: output.writeChildLine,
     log: (line) => output.log(line, 'warn'),
@@ -84,7 +84,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   });
   const reload = (): void => children.forEach((child) => child.setEnv(env(), true));
 
-  async function prepare(): Promise<void> {
+  async function prepareDataFolder(): Promise<void> {
     await openDataFolder(home);
     if (port === 0) port = await findEphemeralPort(config.HOST);
     const lock = await acquireLock(home, buildLocalUrl(config.HOST, port));
@@ -105,16 +105,16 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function migrate(): Promise<void> {
     const program = { name: 'migrate', script: options.programs.migrate, env: env() };
-    const code = await runToCompletion(program, around, halt.signal);
-    halt.signal.throwIfAborted();
+    const code = await runToCompletion(program, context, stopping.signal);
+    stopping.signal.throwIfAborted();
     if (code !== 0)
       throw new StartupError(
-        `The database could not be brought up to date (exit code ${code}): see the lines above.`,
+        `The migrations of the database failed (exit code ${code}): see the output above.`,
       );
   }
 
   function startChildren(names: readonly string[], script: string, graceMs: number): SupervisedChild[] {
-    const started = names.map((name) => superviseChild({ name, script, env: env() }, around));
+    const started = names.map((name) => superviseChild({ name, script, env: env() }, context));
     children.push(...started);
     stages.push({
       stop: async () => void (await Promise.all(started.map((child) => child.stop(graceMs)))),
@@ -125,12 +125,12 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function startAll(): Promise<void> {
     const steps = [
-      prepare,
+      prepareDataFolder,
       startDatabase,
       migrate,
       async () => {
         const [api] = startChildren(['api'], options.programs.api, apiGraceMs);
-        await waitUntilLive(buildLocalUrl(config.HOST, port), () => api?.crashes ?? 0, halt.signal);
+        await waitUntilLive(buildLocalUrl(config.HOST, port), () => api?.crashes ?? 0, stopping.signal);
       },
       async () => {
         const names = workerNames(config.WORKER_COUNT);
@@ -139,19 +139,19 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       },
     ];
     for (const step of steps) {
-      halt.signal.throwIfAborted();
+      stopping.signal.throwIfAborted();
       await step();
     }
   }
 
-  const unwind = async (how: 'stop' | 'kill'): Promise<void> => {
+  const stopStages = async (how: 'stop' | 'kill'): Promise<void> => {
     for (let stage = stages.pop(); stage; stage = stages.pop()) await stage[how]();
   };
   const stop = (): Promise<void> =>
     (stopped ??= (async () => {
-      halt.abort(new StoppedError('stopped'));
+      stopping.abort(new StoppedError('stopped'));
       await starting.catch(() => {});
-      await unwind('stop');
+      await stopStages('stop');
     })());
 
   return {
@@ -161,17 +161,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     start() {
       starting = startAll();
       return starting.catch(async (error: unknown) => {
-        if (!halt.signal.aborted) await unwind('stop');
+        if (!stopping.signal.aborted) await stopStages('stop');
         throw error;
       });
     },
     stop,
     async kill() {
-      halt.abort(new StoppedError('killed'));
-      // Beside an orderly stop that hangs in one stage: its children first, then what it has not reached.
+      stopping.abort(new StoppedError('killed'));
+      // A `stop` may hang in one stage meanwhile: its children are killed first, then the stages that it has not reached.
       children.forEach((child) => child.kill());
-      await unwind('kill');
-      await Promise.race([stopped, sleep(3_000)]);
+      await stopStages('kill');
+      if (stopped) await waitAtMost(3_000, stopped);
     },
     reload,
   };
@@ -181,13 +181,13 @@ function workerNames(count: number): string[] {
   return count === 1 ? ['worker'] : Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
 }
 
-/** Where this machine reaches what listens on `host`. */
+/** @returns the URL by which this machine reaches a server that listens on `host`. */
 function buildLocalUrl(host: string, port: number): string {
   const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `http://${local.includes(':') ? `[${local}]` : local}:${port}`;
 }
 
-async function waitUntilLive(url: string, deaths: () => number, signal: AbortSignal): Promise<void> {
+async function waitUntilLive(url: string, crashes: () => number, signal: AbortSignal): Promise<void> {
   const end = Date.now() + apiStartMs;
   while (Date.now() < end) {
     const answer = await fetch(`${url}/health/live`, {
@@ -196,10 +196,10 @@ async function waitUntilLive(url: string, deaths: () => number, signal: AbortSig
     signal.throwIfAborted();
     await answer?.body?.cancel();
     if (answer?.ok) return;
-    if (deaths() >= 3) throw new StartupError('The API ends before it answers: see its lines above.');
-    await sleep(50, undefined, { signal }).catch(() => {});
+    if (crashes() >= 3) throw new StartupError('The API exits before it answers: see its output above.');
+    await sleepOrAbort(50, signal);
   }
   throw new StartupError(
-    `The API did not answer on ${url} within ${apiStartMs / 1_000} s: see its lines above.`,
+    `The API did not answer on ${url} within ${apiStartMs / 1_000} s: see its output above.`,
   );
 }

@@ -1,4 +1,4 @@
-/** TCP ports of this machine: which are free, and who holds one that is not. */
+/** TCP ports of this machine: finds free ones, and the process that uses one. */
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
@@ -9,7 +9,7 @@ export interface PortRange {
   readonly to: number;
 }
 
-/** null: it can be listened on; else the system's code for why not, e.g. EADDRINUSE or EACCES. */
+/** @returns null when a server can listen on the port, otherwise the system's error code, e.g. EADDRINUSE or EACCES. */
 export async function getListenError(port: number, host: string): Promise<string | null> {
   return new Promise((done) => {
     const server = createServer();
@@ -22,16 +22,18 @@ export async function isPortFree(port: number, host = '127.0.0.1'): Promise<bool
   return (await getListenError(port, host)) === null;
 }
 
-/** Random within the range, so that two first starts at once rarely meet. */
+/** @returns a random free port of the range: two first starts at the same time rarely choose the same one. */
 export async function findFreePort({ from, to }: PortRange): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let attempt = 0; attempt < 200; attempt++) {
     const port = randomInt(from, to + 1);
     if (await isPortFree(port)) return port;
   }
-  throw new StartupError(`No port between ${from} and ${to} is free for the embedded database: free one.`);
+  throw new StartupError(
+    `No port between ${from} and ${to} is free for the embedded database: stop a process that uses one.`,
+  );
 }
 
-/** E.g. `node (pid 123)`, where the system has a tool that tells; null where not. */
+/** @returns e.g. `node (pid 123)`, or null where neither ss nor lsof finds the process. */
 export async function findPortHolder(port: number): Promise<string | null> {
   const ss = await runCommand('ss', ['-Hltnp', `sport = :${port}`]);
   const found = /\(\("([^"]+)",pid=(\d+)/.exec(ss);
@@ -45,7 +47,7 @@ function runCommand(command: string, args: string[]): Promise<string> {
   return new Promise((done) => execFile(command, args, { timeout: 3_000 }, (_error, out) => done(out ?? '')));
 }
 
-/** One that the system says is free. */
+/** @returns a free port that the system chooses. */
 export async function findEphemeralPort(host: string): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail);
@@ -56,7 +58,7 @@ export async function findEphemeralPort(host: string): Promise<number> {
   });
 }
 
-/** @throws CannotStart that names the setting, and who holds the port where that can be told. */
+/** @throws StartupError that names the setting to change and, if known, the process that uses the port. */
 export async function assertPortFree(port: number, host: string): Promise<void> {
   const code = await getListenError(port, host);
   if (code === null) return;
@@ -67,9 +69,9 @@ export async function assertPortFree(port: number, host: string): Promise<void> 
     );
   }
   if (code === 'EACCES') {
-    throw new StartupError(`Port ${port} may not be listened on by this user: set PORT to 1024 or more.`);
+    throw new StartupError(`This user may not listen on port ${port}: set PORT to 1024 or more.`);
   }
   throw new StartupError(
-    `Nothing can listen on ${host}, port ${port} (${code}): set HOST to an address of this machine.`,
+    `Listening on ${host}, port ${port} fails (${code}): set HOST to an address of this machine.`,
   );
 }

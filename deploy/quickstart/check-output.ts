@@ -1,4 +1,4 @@
-/** Reads the output file of the quickstart's batch and makes sure of what Millrace promises: each line once, and sound. */
+/** Checks the output file of the quickstart's batch: one result per line, each a vector of unit length. */
 
 export interface CheckedOutput {
   readonly vectors: ReadonlyMap<string, readonly number[]>;
@@ -11,7 +11,7 @@ interface OutputLine {
   response: { status_code: number; body: { data?: { embedding: number[] }[] } } | null;
 }
 
-/** @throws Error that names what is missing, doubled or unsound. */
+/** @throws Error that names the first line that is missing, duplicated or invalid. */
 export function checkOutput(text: string, ids: readonly string[]): CheckedOutput {
   const vectors = new Map<string, readonly number[]>();
   let dimensions = 0;
@@ -31,6 +31,6 @@ export function checkOutput(text: string, ids: readonly string[]): CheckedOutput
   if (missing.length > 0)
     throw new Error(`${missing.length} lines are not in the output, e.g. ${missing[0]}.`);
   if (vectors.size > ids.length)
-    throw new Error(`The output has ${vectors.size - ids.length} lines that nobody sent.`);
+    throw new Error(`The output has ${vectors.size - ids.length} lines that were not in the input.`);
   return { vectors, dimensions };
 }

@@ -1,8 +1,8 @@
-/** The proof that the vectors mean something: questions in other words than the sentences, and what is nearest to each. */
+/** Shows that the vectors carry meaning: for a question in other words, the nearest sentence is its answer. */
 import type { Sentence } from './sentences.ts';
 
 export interface Question extends Sentence {
-  /** What the nearest sentence has to say; none of these words stands in the question. */
+  /** Phrases of the answer. The question contains none of their words except articles and prepositions. */
   readonly expectedPhrases: readonly string[];
 }
 
@@ -26,11 +26,14 @@ export const questions: readonly Question[] = [
 
 export interface NearestSentence {
   readonly sentence: Sentence;
-  /** Cosine, from -1 to 1. */
+  /** Cosine similarity, -1 to 1. */
   readonly similarity: number;
 }
 
-/** @param vectors of unit length, by id @returns the nearest sentences first */
+/**
+ * @param vectors by id, of unit length
+ * @returns the `count` nearest sentences, nearest first
+ */
 export function findNearest(
   id: string,
   among: readonly Sentence[],
@@ -47,7 +50,7 @@ export function findNearest(
     .slice(0, count);
 }
 
-/** @throws Error when the sentence is not the one that the question is about. */
+/** @throws Error when the sentence is not the answer to the question. */
 export function assertExpectedAnswer(
   { text, expectedPhrases }: Question,
   { sentence }: NearestSentence,
@@ -55,6 +58,6 @@ export function assertExpectedAnswer(
   const missing = expectedPhrases.filter((words) => !sentence.text.includes(words));
   if (missing.length > 0)
     throw new Error(
-      `“${sentence.text}” came out nearest to “${text}”, and does not say: ${missing.join(', ')}.`,
+      `“${sentence.text}” is nearest to “${text}” but does not contain: ${missing.join(', ')}.`,
     );
 }

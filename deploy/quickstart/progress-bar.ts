@@ -1,8 +1,8 @@
-/** A bar that is redrawn on a terminal, and a line at every tenth elsewhere. */
+/** A progress bar: redrawn in place on a terminal, one line per 10 % elsewhere. */
 
 export interface ProgressBar {
   update(done: number, total: number, state: string): void;
-  /** Leaves the last state standing. */
+  /** Ends the line of the bar. */
   finish(): void;
 }
 
@@ -10,13 +10,13 @@ const width = 40;
 const number = new Intl.NumberFormat('en-US');
 
 export function createProgressBar(out: NodeJS.WriteStream): ProgressBar {
-  const began = performance.now();
+  const startedAt = performance.now();
   let tenth = -1;
   let drawn = '';
   const text = (done: number, total: number, state: string): string => {
     const share = total > 0 ? done / total : 0;
     const full = Math.round(share * width);
-    const rate = done / ((performance.now() - began) / 1_000);
+    const rate = done / ((performance.now() - startedAt) / 1_000);
     const bar = `${'█'.repeat(full)}${'░'.repeat(width - full)}`;
     const counts = total > 0 ? `${number.format(done)} of ${number.format(total)}` : '';
     const speed = done > 0 ? `${number.format(Math.round(rate))} lines/s` : '';

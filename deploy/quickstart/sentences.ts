@@ -1,4 +1,4 @@
-/** The quickstart's input: short sentences, no two alike, and the batch file that asks for their embeddings. */
+/** The quickstart's input: short sentences, all different, and the batch file with one embedding request for each. */
 
 const subjects = [
   'The miller',

@@ -1,4 +1,4 @@
-/** Follows a batch to its end by what the server pushes over Socket.IO; asks only while nothing comes. */
+/** Follows a batch until it ends: by Socket.IO updates, and by polling while no update arrives. */
 import type OpenAI from 'openai';
 import { io } from 'socket.io-client';
 
@@ -9,16 +9,16 @@ interface State {
   readonly data: Batch;
 }
 
-const silenceMs = 2_000;
-const ended = new Set(['completed', 'failed', 'expired', 'cancelled']);
+const maxSilenceMs = 2_000;
+const finalStatuses = new Set(['completed', 'failed', 'expired', 'cancelled']);
 
 export interface WatchedBatch {
   readonly batch: Batch;
-  /** How many states the server pushed. */
+  /** How many updates the server pushed. */
   readonly pushes: number;
 }
 
-/** @param onState called with each newer state. */
+/** @param onState called with the batch after each update */
 export async function watchBatch(
   { client, url, apiKey, id }: { client: OpenAI; url: string; apiKey: string; id: string },
   onState: (batch: Batch) => void,
@@ -26,31 +26,31 @@ export async function watchBatch(
   const socket = io(url, { auth: { apiKey } });
   let timer: NodeJS.Timeout | undefined;
   let pushes = 0;
-  let heardAt = Date.now();
+  let updatedAt = Date.now();
   try {
     return await new Promise<WatchedBatch>((done, fail) => {
-      const take = (batch: Batch): void => {
-        heardAt = Date.now();
+      const handle = (batch: Batch): void => {
+        updatedAt = Date.now();
         onState(batch);
-        if (ended.has(batch.status)) done({ batch, pushes });
+        if (finalStatuses.has(batch.status)) done({ batch, pushes });
       };
       socket.on('connect', () => {
         socket.emit('subscribe', { batch: id }, (answer: { ok: true; state: State } | { ok: false }) => {
-          if (answer.ok) take(answer.state.data);
+          if (answer.ok) handle(answer.state.data);
         });
       });
       socket.on('state', (state: State) => {
         if (state.subject !== id) return;
         pushes++;
-        take(state.data);
+        handle(state.data);
       });
-      const ask = async (): Promise<void> => {
-        if (Date.now() - heardAt < silenceMs) return;
-        heardAt = Date.now();
-        take(await client.batches.retrieve(id));
+      const poll = async (): Promise<void> => {
+        if (Date.now() - updatedAt < maxSilenceMs) return;
+        updatedAt = Date.now();
+        handle(await client.batches.retrieve(id));
       };
-      timer = setInterval(() => void ask().catch(fail), 250);
-      socket.on('disconnect', () => (heardAt = 0));
+      timer = setInterval(() => void poll().catch(fail), 250);
+      socket.on('disconnect', () => (updatedAt = 0));
     });
   } finally {
     clearInterval(timer);

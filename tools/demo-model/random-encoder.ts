@@ -1,6 +1,6 @@
 /**
- * A BERT encoder of MiniLM's size (6 layers, 384 wide, 12 heads, 30,522 pieces) with random weights: it means
- * nothing, and takes as long as the real one. Architecture: Devlin et al., "BERT" (2018); sizes: Wang et al.,
+ * Builds a BERT encoder of MiniLM's size (6 layers, width 384, 12 heads, 30,522 pieces) with random weights, for
+ * benchmarks: its vectors have no meaning, its speed is that of the real model. Architecture: Devlin et al., "BERT" (2018); sizes: Wang et al.,
  * "MiniLM" (2020) and sentence-transformers/all-MiniLM-L6-v2.
  */
 import { encodeModel, type GraphNode, type GraphInitializer } from './onnx.ts';
@@ -11,7 +11,7 @@ import { buildLexicon } from './words.ts';
 const size = { layers: 6, width: 384, heads: 12, inner: 1_536, pieces: 30_522 };
 const headWidth = size.width / size.heads;
 
-/** @returns the model's files by path: some 90 MB. */
+/** @returns the model's files by path, about 90 MB. */
 export function buildRandomEncoder(): Map<string, Uint8Array> {
   const config = {
     architectures: ['BertModel'],
@@ -34,7 +34,7 @@ export function buildRandomEncoder(): Map<string, Uint8Array> {
   return files.set('onnx/model.onnx', encodeModel(new Encoder().graph()));
 }
 
-/** The demo embedder's, and made-up ones until there are as many as MiniLM has. */
+/** The pieces of the demo embedder, filled up to MiniLM's number with unused ones. */
 function pieces(): string[] {
   const all = buildLexicon().pieces.map(({ text }) => text);
   for (let at = 0; all.length < size.pieces; at++) all.push(`##unused${at}`);
@@ -68,7 +68,7 @@ class Encoder {
     return output;
   }
 
-  /** Random weights of the spread that BERT begins with. */
+  /** Random weights with the range of BERT's initialization. */
   private weight(name: string, ...shape: number[]): string {
     const next = createRandom(hashSeed(name));
     const data = new Float32Array(shape.reduce((product, one) => product * one, 1));

@@ -1,13 +1,13 @@
-/** Numbers that look random and are the same on every machine: integers and exact arithmetic alone. */
+/** Pseudo-random numbers that are the same on every machine: only integers and exact arithmetic are used. */
 
-/** FNV-1a of a text (public domain). */
+/** @returns the FNV-1a hash of a text (public domain algorithm). */
 export function hashSeed(text: string): number {
   let state = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
   return state >>> 0;
 }
 
-/** mulberry32 (public domain). @returns a function whose results are in [-1, 1). */
+/** mulberry32 (public domain). @returns a function that returns numbers in [-1, 1) */
 export function createRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -18,7 +18,7 @@ export function createRandom(seed: number): () => number {
   };
 }
 
-/** A direction of its own for each name: two of them are all but orthogonal. @returns a vector of unit length. */
+/** @returns a unit vector for the name. Vectors of different names are almost orthogonal. */
 export function buildDirection(name: string, dimensions: number): Float64Array {
   const next = createRandom(hashSeed(name));
   return normalize(Float64Array.from({ length: dimensions }, () => next() + next() + next()));

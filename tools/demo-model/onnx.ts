@@ -1,5 +1,5 @@
 /**
- * Writes ONNX models: as much of Protocol Buffers' wire format, and of onnx.proto's messages, as the graphs here need.
+ * Encodes ONNX models: the part of the Protocol Buffers wire format and of the messages of onnx.proto that is needed here.
  * Sources: protobuf.dev/programming-guides/encoding, github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbers).
  */
 
@@ -10,7 +10,7 @@ export interface GraphInitializer {
   readonly name: string;
   readonly type: TensorType;
   readonly shape: readonly number[];
-  /** Little-endian, as the machine has it; every platform that Node runs on does. */
+  /** Little-endian, as in memory on every platform of Node. */
   readonly data: Float32Array | Int8Array | Int32Array | BigInt64Array;
 }
 
@@ -18,14 +18,14 @@ export interface GraphNode {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Whole numbers, lists of them, or `{ float }`. */
+  /** Integers, lists of integers, or `{ float }`. */
   readonly attributes?: Readonly<Record<string, number | readonly number[] | { readonly float: number }>>;
 }
 
 export interface GraphValue {
   readonly name: string;
   readonly type: TensorType;
-  /** Numbers, or names of dimensions that only a call decides. */
+  /** Numbers, or names of dimensions that vary from call to call. */
   readonly shape: readonly (number | string)[];
 }
 
@@ -90,11 +90,11 @@ function valueInfo({ name, type, shape }: GraphValue): Part[] {
   return [...text(1, name), ...message(2, message(1, [...int(1, typeNumber[type]), ...message(2, sizes)]))];
 }
 
-/** Version 17 of ONNX's operators, the first with LayerNormalization. */
+/** Operator set 17 is the first with LayerNormalization. */
 const opset = 17;
 const irVersion = 8;
 
-/** @returns the bytes of a ModelProto, the same for the same graph. */
+/** @returns the bytes of a ModelProto. The same graph gives the same bytes. */
 export function encodeModel(graph: Graph): Uint8Array {
   const parts = [
     ...graph.nodes.flatMap((one) => message(1, node(one))),

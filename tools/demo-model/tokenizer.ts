@@ -1,8 +1,8 @@
-/** The files around a model's weights, as Hugging Face's tokenizers and Sentence Transformers lay them out. */
+/** The files of a model beside its weights, in the format of Hugging Face's tokenizers and of Sentence Transformers. */
 
 export const maxTokens = 512;
 
-/** BERT's tokenizer over the given pieces. @param pieces by token id, the five special ones first */
+/** BERT's tokenizer. @param pieces by token id, the five special ones first */
 export function buildTokenizerFiles(pieces: readonly string[]): Record<string, object> {
   const special = pieces.slice(0, 5);
   return {
@@ -60,7 +60,7 @@ export function buildTokenizerFiles(pieces: readonly string[]): Record<string, o
 const piece = (id: string, type = 0) => ({ SpecialToken: { id, type_id: type } });
 const sequence = (id: string, type: number) => ({ Sequence: { id, type_id: type } });
 
-/** Mean pooling and unit length, as Sentence Transformers writes them down. */
+/** Mean pooling and normalization to unit length, in the format of Sentence Transformers. */
 export function buildSentenceTransformersFiles(dimensions: number): Record<string, object> {
   const module = (idx: number, path: string, type: string) => ({
     idx,

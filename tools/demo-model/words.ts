@@ -1,13 +1,13 @@
-/** From the word lists to what the embedder knows of each piece of text: a direction, and how much it counts. */
+/** Builds the lexicon of the demo embedder from the word lists: a direction and a weight for each piece of text. */
 import { readFileSync } from 'node:fs';
 import { buildDirection, normalize } from './random.ts';
 
 export const dimensions = 256;
 
 export interface Piece {
-  /** As the tokenizer has it: `##` before what continues a word. */
+  /** In the tokenizer's notation: `##` starts a piece that continues a word. */
   readonly text: string;
-  /** Pieces of one row share a direction. */
+  /** Pieces with the same row have the same direction. */
   readonly row: string;
   readonly weight: number;
 }
@@ -17,9 +17,9 @@ export interface Lexicon {
   readonly rows: ReadonlyMap<string, Float64Array>;
 }
 
-/** How much of a word's direction is its own, its group's, its topic's. */
+/** The parts of a word's direction: its own, its group's and its topic's. */
 const shares = { own: 0.5, group: 0.75, topic: 0.45 };
-/** Beside a word of the vocabulary, which counts 1: parts of words that it does not hold, and endings. */
+/** Weights of other pieces, relative to a word of the vocabulary, which has weight 1. */
 const weights = { fragment: 0.35, letter: 0.2, ending: 0.03, unknown: 0.3, edge: 0.02, mark: 0 };
 
 const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
@@ -33,7 +33,7 @@ const readWordList = (name: string) =>
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
 
-/** What English makes of a word, by the rules of spelling alone: some forms nobody uses, which do no harm. */
+/** @returns the inflected forms of an English word by the spelling rules. Some of them are unused forms, which do no harm. */
 export function listWordForms(word: string): string[] {
   if (word.length < 3) return [];
   const stem = word.slice(0, -1);
@@ -65,7 +65,7 @@ export function buildLexicon(): Lexicon {
     add(word, word, 1);
   }
   for (const word of known.keys()) for (const form of listWordForms(word)) add(form, word, 1);
-  // The second word of a compound, as in `riverbank`.
+  // The second word of a compound such as `riverbank`.
   for (const word of known.keys()) if (word.length > 3) add(`##${word}`, word, 1);
   for (const ending of readWordList('word-endings.txt').join(' ').split(' '))
     add(`##${ending}`, '(ending)', weights.ending);
@@ -83,7 +83,7 @@ function addLightWords(add: Add): void {
   }
 }
 
-/** Each word's direction: the sum over the groups it stands in. */
+/** @returns each word's direction: the sum over the groups that contain it. */
 function readVocabulary(): Map<string, Float64Array> {
   const words = new Map<string, Float64Array>();
   let topic = '';
@@ -105,7 +105,7 @@ function readVocabulary(): Map<string, Float64Array> {
   return new Map([...words].map(([word, sum]) => [word, normalize(sum)]));
 }
 
-/** What is left of a word that nobody knows: pairs of letters, so that equal and similar words are near each other. */
+/** Pieces for unknown words: pairs of letters, so that words with a similar spelling are near each other. */
 function addFragments(add: Add): void {
   for (const sign of [...latin, ...digits, ...others]) {
     add(sign, sign, weights.letter);

@@ -1,6 +1,6 @@
 /**
- * `npm run model -- demo`: writes models/demo-embedder, the same bytes each time.
- * `npm run model -- random FOLDER`: a model of MiniLM's size and shape with random weights, for benchmarks.
+ * `npm run model -- demo` writes models/demo-embedder, always the same bytes.
+ * `npm run model -- random FOLDER` writes a model of MiniLM's size and shape with random weights, for benchmarks.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -24,6 +24,6 @@ function write(files: ReadonlyMap<string, Uint8Array>, into: string): void {
 if (which === 'demo') write(buildDemoEmbedder(), demoFolder);
 else if (which === 'random' && folder) write(buildRandomEncoder(), folder);
 else {
-  process.stderr.write('usage: npm run model -- demo | random FOLDER\n');
+  process.stderr.write('Usage: npm run model -- demo | random FOLDER\n');
   process.exitCode = 2;
 }

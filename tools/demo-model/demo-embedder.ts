@@ -1,12 +1,13 @@
 /**
- * The demo embedder: each token's vector is its piece's direction times its weight, and nothing else; the mean of
- * them is the text's. It knows some two thousand English words by topic and meaning, the rest by pairs of letters.
+ * Builds the demo embedder. A token's vector is a fixed direction multiplied by a weight, and a text's vector is the mean of
+ * its tokens' vectors. About 2,000 English words have directions by topic and meaning. Other words are split into pairs
+ * of letters.
  */
 import { encodeModel } from './onnx.ts';
 import { maxTokens, buildSentenceTransformersFiles, buildTokenizerFiles } from './tokenizer.ts';
 import { dimensions, buildLexicon, type Lexicon } from './words.ts';
 
-/** @returns the model's files by path, the same bytes at every call. */
+/** @returns the model's files by path. Every call returns the same bytes. */
 export function buildDemoEmbedder(): Map<string, Uint8Array> {
   const knowledge = buildLexicon();
   const vocabSize = knowledge.pieces.length;
@@ -27,7 +28,7 @@ export function buildDemoEmbedder(): Map<string, Uint8Array> {
   };
   const files = new Map<string, Uint8Array>();
   for (const [path, content] of Object.entries(json)) {
-    // A vocabulary spread over lines would be most of the file.
+    // On one line: indentation would be most of the file.
     const indent = path === 'tokenizer.json' ? undefined : 2;
     files.set(path, new TextEncoder().encode(`${JSON.stringify(content, null, indent)}\n`));
   }
@@ -68,7 +69,7 @@ function buildGraph({ pieces, rows }: Lexicon) {
   } satisfies Parameters<typeof encodeModel>[0];
 }
 
-/** Eight bits a number. @returns what to multiply them with. */
+/** Writes the vector as 8-bit integers. @returns the factor that restores it */
 function quantise(vector: Float64Array, into: Int8Array, from: number): number {
   const largest = vector.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   vector.forEach((value, at) => (into[from + at] = Math.round((value / largest) * 127)));
