@@ -19,7 +19,7 @@ interface InputLine {
 
 function recordOf(number: number, { custom_id, body }: InputLine): string {
   const answered = embed({ inputs: [body.input] });
-  const { json } = kinds.embeddings.answer(answered, { ...body, encoding_format: 'float' });
+  const { json } = kinds.embeddings.buildAnswer(answered, { ...body, encoding_format: 'float' });
   return (
     `{"id":"batch_req_${suffix}_${number}","custom_id":${JSON.stringify(custom_id)},"response":{"status_code":200,` +
     `"request_id":"req_${suffix}_${number}","body":${json}},"error":null}\n`

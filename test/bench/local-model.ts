@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 /** Its folder's name, and what follows `local/`. */
 export const localModel = 'minilm-random';
 
-const buildModel = fileURLToPath(new URL('../../../deploy/demo-model/build.ts', import.meta.url));
+const buildModel = fileURLToPath(new URL('../../../tools/demo-model/build.ts', import.meta.url));
 
 /** @param run is given the folder that holds the model, and the settings by which a worker finds and preloads it. */
 export async function withLocalModel<T>(

@@ -7,7 +7,7 @@ import { batchLocal } from './batch-local.ts';
 import { batchSandbox } from './batch-sandbox.ts';
 import { direct } from './direct.ts';
 import { fairness } from './fairness.ts';
-import { interactive } from './interactive.ts';
+import { directBesideBatch } from './direct-beside-batch.ts';
 import { backends, type BackendName, type BenchOptions, type Scenario } from './scenario.ts';
 import { microBatch } from './micro-batch.ts';
 import { sockets } from './sockets.ts';
@@ -21,7 +21,7 @@ const scenarios: readonly Scenario[] = [
   vectors,
   fairness,
   direct,
-  interactive,
+  directBesideBatch,
   microBatch,
   stream,
   webhooks,

@@ -6,7 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { kinds, packingOf } from '#catalogue';
+import { kinds, getPacking } from '#catalogue';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
 import { runBatch, uploadFile } from './batch-run.ts';
 import { onGrounds, type Grounds } from './grounds.ts';
@@ -46,7 +46,7 @@ async function measure(
   { lines: asked, say }: BenchOptions,
 ): Promise<Figures> {
   const lines = asked ?? usualLines;
-  const full = packingOf(kinds.embeddings).maxItems;
+  const full = getPacking(kinds.embeddings).maxItems;
   // The first batch teaches the planner the model's speed, and the processes their code.
   await timed(deps, upstream, lines, full, false);
   const packed = await timed(deps, upstream, lines, full, false);

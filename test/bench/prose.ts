@@ -1,5 +1,5 @@
 /** Texts as long as real ones are: paragraphs of 10 to 250 words, most of them short. Each made from its number alone. */
-import { createRandom } from '../../deploy/demo-model/random.ts';
+import { createRandom } from '../../tools/demo-model/random.ts';
 
 const words = (
   'the mill turns and water falls over an old wheel while nobody in the village watches it any more but a heron who ' +

@@ -6,14 +6,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type Socket } from 'socket.io-client';
 import {
-  newId,
+  createId,
   type ClientToServer,
   type LiveState,
   type ServerToClient,
   type SubscribeAck,
   type TaskObject,
 } from '@millrace/contracts';
-import { Database, TaskStore, WorkerStore, type ClaimedTask } from '#database';
+import { Database, TaskRunStore, TaskStore, WorkerStore, type ClaimedTask } from '#database';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
 import { onGrounds, type Grounds } from './grounds.ts';
@@ -202,7 +202,11 @@ async function moveAll(stage: Stage, watch: Watch, forS: number, from: number): 
 
 async function setStage({ databaseUrl, redisUrl }: Grounds): Promise<Stage> {
   const database = await Database.connect({ url: databaseUrl, poolMax: 4, applicationName: 'bench' });
-  const [store, workers] = [new TaskStore(database), new WorkerStore(database)];
+  const [store, runs, workers] = [
+    new TaskStore(database),
+    new TaskRunStore(database),
+    new WorkerStore(database),
+  ];
   const log = createLogger('bench', 'warn');
   const at = redisUrl
     ? ({ kind: 'redis', url: redisUrl } as const)
@@ -220,12 +224,14 @@ async function setStage({ databaseUrl, redisUrl }: Grounds): Promise<Stage> {
   await beat();
   const beating = setInterval(() => void beat(), 2_000);
   const [workspace] = await database.rows<{ id: string }>('select id from workspaces limit 1');
-  const running = await Promise.all(Array.from({ length: tasks }, () => runningTask(store, workspace!.id)));
+  const running = await Promise.all(
+    Array.from({ length: tasks }, () => runningTask(store, runs, workspace!.id)),
+  );
   const clients: Client[] = [];
   return {
     running,
     clients,
-    write: (task, percent) => store.recordProgress(task, { percent, stage: 'running' }),
+    write: (task, percent) => runs.recordProgress(task, { percent, stage: 'running' }),
     signal: ({ taskId }) => bus.publishUpdate('task', { taskId }),
     async close() {
       for (const client of clients) client.disconnect();
@@ -236,8 +242,8 @@ async function setStage({ databaseUrl, redisUrl }: Grounds): Promise<Stage> {
   };
 }
 
-async function runningTask(store: TaskStore, workspaceId: string): Promise<ClaimedTask> {
-  const id = newId('task');
+async function runningTask(store: TaskStore, runs: TaskRunStore, workspaceId: string): Promise<ClaimedTask> {
+  const id = createId('task');
   const made = {
     ...{ id, kind: 'text-to-video', model: 'sandbox/text-to-video', provider: 'sandbox', pool: 'remote' },
     ...{
@@ -258,5 +264,5 @@ async function runningTask(store: TaskStore, workspaceId: string): Promise<Claim
     },
   };
   await store.create(workspaceId, made, null, 10_000);
-  return (await store.claim({ taskId: id, generation: 1 }, worker.id))!;
+  return (await runs.claim({ taskId: id, generation: 1 }, worker.id))!;
 }

@@ -3,7 +3,7 @@
  * doubles, number by number the same float32; then a batch whose lines ask for such vectors.
  */
 import { join } from 'node:path';
-import { float32Json } from '#domain';
+import { formatFloat32Json } from '#domain';
 import { embed } from '../../libs/providers/sandbox/embed.ts';
 import { runBatch, uploadFile } from './batch-run.ts';
 import { checkOutput } from './check-output.ts';
@@ -31,7 +31,7 @@ function compareWriters({ say }: BenchOptions): Figures {
   const texts = Array.from({ length: sampleVectors }, (_, at) => textOf(at + 1));
   const floats = embed({ inputs: texts, dimensions }).vectors;
   const doubles = floats.map((vector) => [...vector]);
-  const numbers = new Clock(() => floats.reduce((sum, vector) => sum + float32Json(vector).length, 0));
+  const numbers = new Clock(() => floats.reduce((sum, vector) => sum + formatFloat32Json(vector).length, 0));
   const stringify = new Clock(() => doubles.reduce((sum, vector) => sum + JSON.stringify(vector).length, 0));
   for (let round = 0; round < rounds; round++) for (const clock of [numbers, stringify]) clock.turn();
   assertEqual(floats);
@@ -80,7 +80,7 @@ class Clock {
 
 function assertEqual(vectors: readonly Float32Array[]): void {
   for (const vector of vectors) {
-    const read = JSON.parse(float32Json(vector)) as number[];
+    const read = JSON.parse(formatFloat32Json(vector)) as number[];
     const isSame =
       read.length === vector.length && read.every((value, at) => Math.fround(value) === vector[at]);
     if (!isSame) throw new Error('a vector does not read back as it was');

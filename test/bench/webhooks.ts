@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { newId, type WebhookEndpointObject } from '@millrace/contracts';
+import { createId, type WebhookEndpointObject } from '@millrace/contracts';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
 import { waitUntil } from '../support/platform.ts';
@@ -179,7 +179,7 @@ async function bindEndpoint(deps: Grounds, facts: Facts, url: string): Promise<s
   const { id } = await deps.client.post<WebhookEndpointObject>('/webhook_endpoints', {
     body: { name: 'bench', url, event_types: ['*'] },
   });
-  const subject = newId('batch');
+  const subject = createId('batch');
   await facts.rows('update webhook_endpoints set subject = $2 where id = $1', [id, subject]);
   return subject;
 }
@@ -206,14 +206,14 @@ async function openFacts({ databaseUrl, redisUrl }: Grounds): Promise<Facts> {
   };
   return {
     async write(subjects) {
-      const ids = subjects.map(() => newId('event'));
+      const ids = subjects.map(() => createId('event'));
       await pool.query(
         `insert into events (id, workspace_id, subject, sequence, type, data)
          select id, $2, subject, sequence, 'batch.progress', jsonb_build_object('id', subject)
          from unnest($1::text[], $3::text[], $4::int[]) as f (id, subject, sequence)`,
         [ids, workspace!.id, subjects, subjects.map(next)],
       );
-      void bus.publish('facts.written', {});
+      void bus.publish('events.committed', {});
       return ids;
     },
     rows: async (sql, parameters = []) => (await pool.query(sql, parameters)).rows,

@@ -26,7 +26,7 @@ export async function readBill(home: string): Promise<Bill> {
     const [step, numbers] = entry.split(' ') as [string, string];
     for (const line of numbers.split(',').map(Number)) {
       if (step === 'kept') kept.add(line);
-      if (step !== 'begun') continue;
+      if (step !== 'started') continue;
       sent.set(line, (sent.get(line) ?? 0) + 1);
       if (kept.has(line)) again.add(line);
     }

@@ -2,7 +2,7 @@
  * The lines that a fault run submits, made from their number alone: whoever checks a record makes its line again
  * and knows what should stand there, so that nothing has to be remembered but one bit a line.
  */
-import { createProviders, silentRun } from '#providers';
+import { createProviders, createSilentRun } from '#providers';
 import type { EmbeddingsInput } from '#catalogue';
 
 /** A word that no log line may hold: it comes from a caller's input. */
@@ -63,9 +63,11 @@ export class Input {
   /** The vector that the sandbox has for a line: asked of the provider itself, which is deterministic. */
   async vector(line: number): Promise<Float32Array> {
     const input: EmbeddingsInput = { inputs: [this.text(line)] };
-    const { provider, model } = createProviders().route('sandbox/embeddings', 'embeddings');
+    const { provider, ...access } = createProviders().route('sandbox/embeddings', 'embeddings', {
+      workspaceId: null,
+    });
     const signal = new AbortController().signal;
-    const output = await provider.handlers.embeddings!({ model, input }, silentRun(signal));
+    const output = await provider.handlers.embeddings!({ ...access, input }, createSilentRun(signal));
     return output.vectors[0]!;
   }
 

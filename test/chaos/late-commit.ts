@@ -51,8 +51,9 @@ export class LateCommits {
   private chunks(): ChunkStore {
     if (!this.scene.options.withoutFence) return new ChunkStore(this.database);
     const { database } = this;
-    const hot = ({ text }: { text: string }, values?: unknown[]) => database.rows(unfenced(text), values);
-    return new ChunkStore({ hot } as unknown as Database);
+    const prepared = ({ text }: { text: string }, values?: unknown[]) =>
+      database.rows(unfenced(text), values);
+    return new ChunkStore({ prepared } as unknown as Database);
   }
 
   /** What the dead worker would have stored: a record for each of the chunk's lines. */

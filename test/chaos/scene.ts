@@ -56,7 +56,7 @@ export class Scene<G extends Grounds = Platform> {
     settings: SceneOptions,
     act: (scene: Scene, keeper: Keeper) => Promise<T>,
   ): Promise<T> {
-    const open = (servers: Servers) => startPlatform({ ...settings, ...servers });
+    const open = (servers: Servers) => startPlatform({ ...settings, ...servers, checkResponses: false });
     return Scene.playOn(options, open, async (scene) => {
       const keeper = keepWorkers(scene.platform);
       try {
@@ -176,7 +176,7 @@ export class Scene<G extends Grounds = Platform> {
   /** Chunks that have not ended, for the message of a run that waits in vain. */
   private async stuck(): Promise<string> {
     const rows = await this.truth.rows(
-      `select batch_id, index, status, attempt, delivery, worker_id, queued_at, started_at from chunks
+      `select batch_id, index, status, attempt, generation, worker_id, queued_at, started_at from chunks
        where status <> 'done' order by batch_id, index limit 12`,
     );
     return rows.map((row) => JSON.stringify(row)).join('\n');

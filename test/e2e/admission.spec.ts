@@ -1,4 +1,4 @@
-/** Too much at once is refused in words that the stock client understands, before anything is committed. */
+/** A batch that exceeds the workspace's limit is refused before anything is committed, with an error that the stock client reads. */
 import OpenAI, { toFile } from 'openai';
 import { startPlatform, type Platform } from '../support/platform.ts';
 
@@ -16,7 +16,7 @@ const line = (at: number) =>
     body: { model: 'sandbox/embeddings', input: 'x' },
   });
 
-test('a batch over the workspace’s bound is answered 429 with Retry-After, and taken once there is room', async () => {
+test('a batch over the workspace’s limit gets 429 with Retry-After, and is accepted after another is cancelled', async () => {
   const client = new OpenAI({ apiKey: platform.apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
   const text = [1, 2, 3].map(line).join('\n');
   const file = await client.files.create({

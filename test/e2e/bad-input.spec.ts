@@ -1,4 +1,4 @@
-/** Bad lines, files, forms, headers and addresses: each answered clearly, and nothing lost or left behind. */
+/** Invalid lines, files, forms, headers and URLs: each gets a clear error, and no object is left over or missing. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -48,9 +48,9 @@ afterAll(async () => {
 });
 
 afterEach(async () => {
-  // Deletions go on behind the answer for a moment.
+  // Objects are deleted shortly after the response.
   await waitUntil(async () => (await compareStoredObjects(platform, sql)).unreferenced.length === 0, {
-    what: 'no left-overs',
+    what: 'no unreferenced objects',
     withinMs: 30_000,
   });
   expect((await compareStoredObjects(platform, sql)).missing).toEqual([]);
@@ -59,7 +59,7 @@ afterEach(async () => {
 });
 
 const good = (custom_id: string) => JSON.stringify(buildLine(custom_id));
-const errorsOf = async (content: string | Buffer) => {
+const findErrors = async (content: string | Buffer) => {
   const batch = await runBatch(platform.client, content);
   expect(batch).toMatchObject({ status: 'failed', output_file_id: null, error_file_id: null });
   expect(await sql.rows('select 1 from chunks where batch_id = $1', [batch.id])).toEqual([]);
@@ -80,12 +80,12 @@ const statuses = (found: ResultLine[]) => found.map(({ response }) => response!.
 
 describe('files', () => {
   test.each([
-    ['nothing', ''],
+    ['no bytes', ''],
     ['only newlines', '\n\n\r\n \t\n'],
     ['only a byte order mark', '\ufeff'],
     ['a byte order mark and newlines', '\ufeff\n\r\n'],
   ])('%s is an empty file', async (_, content) => {
-    expect(await errorsOf(content)).toEqual([['empty_file', null, null]]);
+    expect(await findErrors(content)).toEqual([['empty_file', null, null]]);
   });
 
   test.each([
@@ -94,7 +94,7 @@ describe('files', () => {
     ['a byte order mark', `\ufeff${good('a')}\n${good('b')}\n`],
     ['blank lines everywhere', `\n\r\n${good('a')}\n \n\n${good('b')}\n\n`],
     ['space around', `  ${good('a')}\t\n\t${good('b')} \r\n`],
-  ])('%s is no mistake', async (_, content) => {
+  ])('%s is accepted', async (_, content) => {
     const found = await answers(content);
     expect(found.map(({ custom_id }) => custom_id)).toEqual(['a', 'b']);
     expect(statuses(found)).toEqual([200, 200]);
@@ -128,16 +128,16 @@ describe('files', () => {
     ['a million levels that are no object', `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}\n`, 1],
     ['a list', `${good('a')}\n[${good('b')}]\n`, 2],
     ['text', `${good('a')}\n\n\n"b"\n`, 4],
-  ])('%s is named with its line', async (_, content, number) => {
-    expect(await errorsOf(content)).toEqual([['invalid_json_line', number, null]]);
+  ])('%s is reported with its line number', async (_, content, number) => {
+    expect(await findErrors(content)).toEqual([['invalid_json_line', number, null]]);
   });
 
-  test('a hundred errors are listed, and no more', async () => {
-    const errors = await errorsOf('x\n'.repeat(5_000));
+  test('at most 100 errors are listed', async () => {
+    const errors = await findErrors('x\n'.repeat(5_000));
     expect(errors).toEqual(Array.from({ length: 100 }, (_, at) => ['invalid_json_line', at + 1, null]));
   });
 
-  test('one line beyond every measure, in flat memory', async () => {
+  test('a line of 120 MiB is an error, with bounded memory', async () => {
     const memory = [platform.api, ...platform.workers].map(measurePeakMemory);
     async function* content() {
       yield Buffer.from(`${good('a')}\n{"custom_id":"`);
@@ -160,7 +160,7 @@ describe('files', () => {
     await platform.client.files.delete(file.id);
   });
 
-  test('ten million lines of one byte, in flat memory; one more is too many', async () => {
+  test('ten million lines of one byte are read with bounded memory; one more line is too many', async () => {
     const memory = [platform.api, ...platform.workers].map(measurePeakMemory);
     for (const [count, code] of [
       [10_000_000, 'invalid_json_line'],
@@ -206,24 +206,24 @@ describe('lines', () => {
       'body.model',
     ],
   ])('%s fails the batch at its line', async (_, content, code, param) => {
-    expect(await errorsOf(content)).toEqual([[code, 2, param]]);
+    expect(await findErrors(content)).toEqual([[code, 2, param]]);
   });
 
   test.each([
-    'nobody/model',
+    'unknown/model',
     'sandbox/toString',
     'sandbox/embeddings:constructor',
     'sandbox/\u0000',
     '\ud800/x',
-  ])('the model %j is none', async (model) => {
-    const [[code, number, param]] = (await errorsOf(toJsonl([buildLine('a', { model })]))) as [
+  ])('the model %j is not found', async (model) => {
+    const [[code, number, param]] = (await findErrors(toJsonl([buildLine('a', { model })]))) as [
       [string, number, string],
     ];
     expect(['model_not_found', 'missing_required_parameter']).toContain(code);
     expect([number, param]).toEqual([1, 'body.model']);
   });
 
-  test('custom ids that are odd come back the same', async () => {
+  test('unusual custom ids are returned unchanged', async () => {
     const ids = [
       '__proto__',
       'constructor',
@@ -240,7 +240,7 @@ describe('lines', () => {
     expect(new Set(statuses(found))).toEqual(new Set([200]));
   });
 
-  test('keys that are odd change nothing', async () => {
+  test('keys like __proto__ have no effect', async () => {
     const text = (extra: string) =>
       good('a').replace('{', `{${extra},`).replace('"body":{', `"body":{${extra},`);
     const extra =
@@ -250,7 +250,7 @@ describe('lines', () => {
     expect(statuses(found)).toEqual([200, 200]);
   });
 
-  test('bodies that break the rules are answered line by line', async () => {
+  test('each line with an invalid body gets its own error', async () => {
     const raw = (id: string, input: string) => good(id).replace(/"input":"[^"]*"/, `"input":${input}`);
     const deep = '['.repeat(1_000_000) + ']'.repeat(1_000_000);
     const cases: [string, string, number][] = [
@@ -261,7 +261,7 @@ describe('lines', () => {
       ['1e999', '[1e999]', 400],
       ['past 2^53', '[9007199254740993]', 400],
       ['the last safe one', '[9007199254740991]', 200],
-      ['halves', '[0.5]', 400],
+      ['fractions', '[0.5]', 400],
       ['below zero', '[-1]', 400],
       ['no list', '[]', 400],
       ['2,049 texts', JSON.stringify(Array(2_049).fill('x')), 400],
@@ -280,7 +280,7 @@ describe('lines', () => {
     }
   });
 
-  test('options that break the rules too', async () => {
+  test('each line with an invalid option gets its own error', async () => {
     const bodies: [object, string][] = [
       [{ dimensions: 0 }, 'dimensions'],
       [{ dimensions: 1e9 }, 'dimensions'],
@@ -295,7 +295,7 @@ describe('lines', () => {
     );
   });
 
-  test('a duplicate is found by its exact line, first and last of 100,000, beside its twin, across blank lines', async () => {
+  test('duplicate ids are reported with the exact line: adjacent, first and last of 100,000, across blank lines', async () => {
     const lines = Array.from({ length: 100_000 }, (_, at) => good(`row-${at + 1}`));
     lines[99_999] = good('row-1');
     lines[1_024] = good('row-1024');
@@ -313,7 +313,7 @@ describe('lines', () => {
     ]);
   });
 
-  test('ids that only look alike are no duplicates', async () => {
+  test('ids that only look alike are not duplicates', async () => {
     const ids = ['a', 'A', ' a', 'a ', '\u00e9', 'e\u0301', 'a\u0000', '\ud800', '\ud801'];
     expect(await answers(toJsonl(ids.map((id) => buildLine(id))))).toHaveLength(ids.length);
   });
@@ -333,7 +333,7 @@ describe('gzip', () => {
     expect([status, error.code, error.param]).toEqual([400, 'invalid_gzip', 'file']);
   });
 
-  test('members one after another are one file', async () => {
+  test('consecutive gzip members are one file', async () => {
     const { id } = await uploadInput(
       platform.client,
       Buffer.concat([packed, gzipSync(toJsonl([buildLine('c')]))]),
@@ -344,7 +344,7 @@ describe('gzip', () => {
     );
   });
 
-  test('a bomb is refused before it goes off', async () => {
+  test('a decompression bomb is refused before it is expanded', async () => {
     const memory = measurePeakMemory(platform.api);
     const member = gzipSync(Buffer.alloc(32 * MiB));
     const { status, error } = await uploadFileRaw(
@@ -356,8 +356,8 @@ describe('gzip', () => {
     expect(memory()).toBeLessThan(100);
   });
 
-  test('what expands beyond the limit of a file is too large', async () => {
-    // Noise that repeats: gzip makes about a sixtieth of it, less than it takes for a bomb.
+  test('a file that expands beyond the size limit is too large', async () => {
+    // Repeated noise: gzip compresses it 60 times, below the ratio of a decompression bomb.
     const noise = createHash('shake256', { outputLength: 2_048 }).update('noise').digest();
     const content = gzipSync(Buffer.alloc(maxBytes + 1, noise), { level: 1 });
     const { status, error } = await uploadFileRaw(platform, content, 'input.jsonl.gz');
@@ -393,7 +393,7 @@ describe('forms', () => {
     expect(await sent(batchPurpose, file(), soon)).toEqual([400, 'invalid_request', 'expires_after.anchor']);
   });
 
-  test('exactly one file, in its field', async () => {
+  test('exactly one file, in the field `file`', async () => {
     expect(await sent(batchPurpose)).toEqual([400, 'invalid_request', 'file']);
     expect(await sent()).toEqual([400, 'invalid_request', 'file']);
     expect(await sent(batchPurpose, { field: 'file', value: 'text' })).toEqual([
@@ -410,14 +410,14 @@ describe('forms', () => {
     expect(await sent(file())).toEqual([400, 'invalid_request', 'purpose']);
   });
 
-  test('a second file is refused unread, however large it is', async () => {
+  test('a second file is refused without being read', async () => {
     const memory = measurePeakMemory(platform.api);
     const large: FormPart = { file: 'file', name: 'b.jsonl', content: repeatBytes('x', 100 * MiB) };
     expect(await sent(batchPurpose, file(), large)).toEqual([400, 'invalid_request', 'file']);
     expect(memory()).toBeLessThan(60);
   });
 
-  test('names', async () => {
+  test('file names', async () => {
     expect(await sent(batchPurpose, file(''))).toEqual([400, 'invalid_file_format', 'file']);
     expect(await sent(batchPurpose, file(`${'x'.repeat(250)}.jsonl`))).toEqual([
       400,
@@ -431,7 +431,7 @@ describe('forms', () => {
   });
 
   test.each(['__proto__', 'constructor', '__proto__[purpose]', 'toString'])(
-    'a field named %s is no way in',
+    'a field named %s is refused',
     async (name) => {
       const [status, code] = await sent({ field: name, value: 'batch' }, file());
       expect([status, ['invalid_multipart', 'invalid_request'].includes(code!)]).toEqual([400, true]);
@@ -465,7 +465,7 @@ describe('forms', () => {
     expect(['invalid_multipart', 'invalid_request']).toContain(error.code);
   });
 
-  test('what is no form', async () => {
+  test('a body that is not a form', async () => {
     expect(await raw({ 'content-type': 'application/json' }, '{}')).toMatchObject({
       status: 400,
       error: { param: 'file' },
@@ -474,27 +474,27 @@ describe('forms', () => {
     expect([other.status, other.error.code]).toEqual([415, 'unsupported_media_type']);
   });
 
-  test('a file over the limit, told by its length or found on the way', async () => {
+  test('a file over the limit, by its Content-Length or while it is read', async () => {
     const found = await uploadFileRaw(platform, repeatBytes(`${'x'.repeat(1_023)}\n`, maxBytes / 1_024 + 1));
     expect([found.status, found.error.code]).toEqual([413, 'file_too_large']);
     const huge = { 'content-type': multipart, 'content-length': String(2 ** 50) };
-    const told = await raw(huge, Buffer.from('x'));
-    expect([told.status, told.error.code]).toEqual([413, 'file_too_large']);
+    const declared = await raw(huge, Buffer.from('x'));
+    expect([declared.status, declared.error.code]).toEqual([413, 'file_too_large']);
   });
 
-  test('an upload that breaks off leaves nothing', async () => {
+  test('an aborted upload leaves no object and no row', async () => {
     const before = await sql.rows('select id from files');
     for (const length of [10 * MiB, 2 ** 20 + 7]) {
-      await breakOff(length);
+      await abortUpload(length);
     }
     await waitUntil(async () => (await compareStoredObjects(platform, sql)).unreferenced.length === 0, {
-      what: 'no left-overs',
+      what: 'no unreferenced objects',
     });
     expect(await sql.rows('select id from files')).toHaveLength(before.length);
   });
 
-  /** Promises more than it sends, and hangs up in the middle of the file. */
-  async function breakOff(length: number): Promise<void> {
+  /** Declares more bytes than it sends, and disconnects in the middle of the file. */
+  async function abortUpload(length: number): Promise<void> {
     const { hostname, port } = new URL(platform.url);
     const socket = connect(Number(port), hostname);
     const head = [
@@ -515,18 +515,18 @@ describe('forms', () => {
       if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve));
     }
     await waitUntil(async () => (await compareStoredObjects(platform, sql)).unreferenced.length > 0, {
-      what: 'the upload to have begun',
+      what: 'the upload to start',
     });
     socket.destroy();
   }
 });
 
-test('a download that is given up is closed on our side too', async () => {
+test('an aborted download closes its file in the API', async () => {
   const lines = Buffer.alloc(64 * MiB, `${'x'.repeat(1_023)}\n`);
   const file = JSON.parse((await uploadFileRaw(platform, lines)).text) as { id: string };
   const descriptors = `/proc/${platform.api.child.pid}/fd`;
   if (!existsSync(descriptors))
-    console.warn('NOT CHECKED: this system does not show what a process has open');
+    console.warn('NOT CHECKED: this system does not list the open files of a process');
   const open = async () => (existsSync(descriptors) ? (await readdir(descriptors)).length : 0);
   const before = await open();
   for (let count = 0; count < 5; count++) {
@@ -549,7 +549,7 @@ describe('requests', () => {
 
   test.each([
     ['bad JSON', '{"input_file_id":', 400, 'invalid_json'],
-    ['nothing', '', 400, 'invalid_json'],
+    ['no bytes', '', 400, 'invalid_json'],
     ['a list', '[]', 400, 'invalid_request'],
     ['null', 'null', 400, 'invalid_request'],
     ['text', '"x"', 400, 'invalid_request'],
@@ -569,7 +569,7 @@ describe('requests', () => {
     expect(answer.error.message).not.toContain('xxx');
   });
 
-  test('types that are none of ours', async () => {
+  test('unsupported content types', async () => {
     for (const type of ['text/plain', 'application/xml', 'application/json; charset=utf-16', 'nonsense']) {
       const answer = await post('{}', { 'content-type': type });
       expect([400, 415]).toContain(answer.status);
@@ -618,7 +618,7 @@ describe('requests', () => {
     expect([403, 404]).toContain(object.status);
   });
 
-  test('addresses that can not be read', async () => {
+  test('invalid URLs', async () => {
     for (const path of ['%zz', '%', '%ed%a0%80', 'a'.repeat(5_000)].map((id) => `/v1/files/${id}`)) {
       const answer = await sendRaw(platform, { path });
       expect([400, 414]).toContain(answer.status);
@@ -631,7 +631,7 @@ describe('requests', () => {
     }
   });
 
-  test('ranges that are none are ignored, those past the end refused', async () => {
+  test('invalid ranges are ignored, ranges past the end are refused', async () => {
     const content = toJsonl([buildLine('a')]);
     const { id } = await uploadInput(platform.client, content);
     const get = (range: string) => sendRaw(platform, { path: `/v1/files/${id}/content`, headers: { range } });
@@ -665,20 +665,20 @@ describe('requests', () => {
     expect(ofNothing.status).toBe(416);
   });
 
-  test('keys and lengths that are nonsense', async () => {
+  test('invalid idempotency keys and content lengths', async () => {
     const { id: input_file_id } = await uploadInput(platform.client, toJsonl([buildLine('a')]));
     const body = JSON.stringify({ input_file_id, endpoint: '/v1/embeddings', completion_window: '24h' });
     expect((await post(body, { ...json, 'idempotency-key': '' })).error.param).toBe('Idempotency-Key');
     expect((await post(body, { ...json, 'idempotency-key': 'ü\u00ff%00' })).status).toBe(200);
     for (const length of ['5', '-1', '1e3', '99999999999999999999999', 'x']) {
-      expect(await statusOfRaw(`content-length: ${length}`)).toBe(400);
+      expect(await sendRawHeader(`content-length: ${length}`)).toBe(400);
     }
-    expect(await statusOfRaw('content-length: 2\r\ntransfer-encoding: chunked')).toBe(400);
-    expect(await statusOfRaw(`x-long: ${'x'.repeat(100_000)}`)).toBe(431);
+    expect(await sendRawHeader('content-length: 2\r\ntransfer-encoding: chunked')).toBe(400);
+    expect(await sendRawHeader(`x-long: ${'x'.repeat(100_000)}`)).toBe(431);
   });
 
-  /** For what Node's own client refuses to send. */
-  async function statusOfRaw(header: string): Promise<number> {
+  /** Sends headers that Node's client refuses to send. */
+  async function sendRawHeader(header: string): Promise<number> {
     const { hostname, port } = new URL(platform.url);
     const socket = connect(Number(port), hostname);
     socket.on('error', () => undefined);
@@ -712,7 +712,7 @@ describe('signed URLs', () => {
   const get = (url: Pick<URL, 'pathname' | 'search'>, method = 'GET') =>
     sendRaw({ ...platform, apiKey: '' }, { method, path: url.pathname + url.search });
 
-  test('open one object, whole or a range of it, for nobody in particular', async () => {
+  test('give access to one object, whole or a range, without a key', async () => {
     const answer = await get(sign({ filename: "a'b.jsonl" }));
     expect([answer.status, answer.text]).toEqual([200, content]);
     expect(answer.headers).toMatchObject({
@@ -724,13 +724,13 @@ describe('signed URLs', () => {
     expect([part.status, await part.text()]).toEqual([206, content.slice(0, 4)]);
   });
 
-  test('nothing in them can be changed', async () => {
+  test('any change makes them invalid', async () => {
     const { id } = await uploadInput(platform.client, 'secret\n');
     const [other] = await sql.rows<{ key: string }>(
       'select object_key as key from file_segments where file_id = $1',
       [id],
     );
-    // A path as it is sent; `URL` would tidy it.
+    // Paths as they are sent; `URL` would normalize them.
     const paths: ((path: string) => string)[] = [
       () => `/v1/objects/${other!.key}`,
       (path) => path.replace('/files/', '/files/../files/'),
@@ -767,7 +767,7 @@ describe('signed URLs', () => {
     expect(text).not.toContain('secret');
   }
 
-  test('they end, with their time and with their secret', async () => {
+  test('are invalid after their expiry, and under another secret', async () => {
     const late = await get(sign({}, { now: () => Date.now() - 61_000 }));
     expect([late.status, late.error.code]).toEqual([403, 'signed_url_expired']);
     const forged = await get(sign({}, { secret: 'x'.repeat(43) }));
@@ -777,17 +777,17 @@ describe('signed URLs', () => {
   });
 });
 
-test('after all this the platform works, is healthy, and has written no secret down', async () => {
+test('after all tests the platform works, is ready, and has logged no secret and no error', async () => {
   expect(statuses(await answers(toJsonl([buildLine('a')])))).toEqual([200]);
   const ready = await sendRaw(platform, { path: '/health/ready' });
   expect(ready.status).toBe(200);
   expect(platform.output()).not.toContain(platform.apiKey);
-  // Bad input is the sender's fault: nothing here went wrong.
-  const troubles = platform
+  // Invalid input must not be logged as an error.
+  const errorLines = platform
     .output()
     .split('\n')
     .filter((each) => /"level":"(error|fatal)"/.test(each));
-  expect(troubles).toEqual([]);
+  expect(errorLines).toEqual([]);
   const open = await sql.rows(`select id, status from batches where status not in ('completed', 'failed')`);
   expect(open.filter(({ status }) => status !== 'validating' && status !== 'in_progress')).toEqual([]);
 });

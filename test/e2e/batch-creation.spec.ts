@@ -1,4 +1,4 @@
-/** Batches made of lines that come with the request, and batches whose lines are checked before the answer. */
+/** Batches with inline requests, and batches that are validated before the response. */
 import OpenAI from 'openai';
 import { compareStoredObjects } from '../support/compare-stored-objects.ts';
 import { startPlatform, type Platform } from '../support/platform.ts';
@@ -37,7 +37,7 @@ const create = (body: object, query = '', key?: string) =>
   });
 
 describe('inline requests', () => {
-  test('run as a file would; method and url may be left out', async () => {
+  test('run like a file; method and url are optional', async () => {
     const short = { custom_id: 'short', body: { model: 'sandbox/embeddings', input: 'näher', user: 'u' } };
     const created = await create({ requests: [buildLine('long'), short], metadata: { job: 'inline' } });
     expect(created).toMatchObject({ status: 'validating', metadata: { job: 'inline' } });
@@ -54,7 +54,7 @@ describe('inline requests', () => {
     expect(found.map(({ custom_id }) => custom_id)).toEqual(['long', 'short']);
   });
 
-  test('many of them, and one key makes one batch and one file', async () => {
+  test('one idempotency key creates one batch and one file, also with many requests', async () => {
     const requests = Array.from({ length: 3_000 }, (_, at) => buildLine(`row-${at}`, { dimensions: 2 }));
     const made = await Promise.all([1, 2, 3].map(() => create({ requests }, '', 'inline')));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
@@ -68,7 +68,7 @@ describe('inline requests', () => {
     expect((await compareStoredObjects(platform, sql)).unreferenced).toEqual([]);
   });
 
-  test('what is wrong with the request is a 400, what is wrong between its lines fails the batch', async () => {
+  test('an invalid request is a 400; lines that contradict each other fail the batch', async () => {
     const wrong: [object, string][] = [
       [{}, 'input_file_id'],
       [{ requests: [] }, 'requests'],
@@ -87,11 +87,11 @@ describe('inline requests', () => {
   });
 });
 
-test('its priority is given at creation, changed while it runs, and kept by a retry', async () => {
+test('priority is set at creation, changed while the batch runs, and kept by a retry', async () => {
   const requests = [buildLine('a'), buildLine('b', { dimensions: -1 })];
   const created = await create({ requests, priority: -20 });
   expect(created.millrace).toMatchObject({ priority: -20 });
-  // One call of ten seconds: it still runs when it is changed.
+  // One call of ten seconds: the batch still runs when its priority changes.
   const slow = { model: 'sandbox/embeddings', metadata: { sandbox: '{"delay_ms":10000}' } };
   const long = await create({ requests: [buildLine('slow', slow)] });
   const changed = await client.post<Batch>(`/batches/${long.id}`, { body: { priority: -5 } });
@@ -111,7 +111,7 @@ test('its priority is given at creation, changed while it runs, and kept by a re
 });
 
 describe('validate=strict', () => {
-  test('a good file is a batch like any other', async () => {
+  test('a valid file creates a batch', async () => {
     const { id: input_file_id } = await uploadInput(client, toJsonl([buildLine('a'), buildLine('b')]));
     const batch = await create({ input_file_id }, '?validate=strict');
     expect(await waitForBatch(client, batch.id)).toMatchObject({ status: 'completed' });
@@ -124,25 +124,28 @@ describe('validate=strict', () => {
     ['ids', toJsonl([buildLine('a'), buildLine('b'), buildLine('a')])],
     ['the url', toJsonl([buildLine('a', {}, { url: '/v1/responses' })])],
     ['models', toJsonl([buildLine('a'), buildLine('b', { model: 'sandbox/other' })])],
-    ['the model', toJsonl([buildLine('a', { model: 'nobody/nothing' })])],
+    ['the model', toJsonl([buildLine('a', { model: 'unknown/nothing' })])],
     ['a field', toJsonl([buildLine('a', {}, { body: {} })])],
     ['no line', '\n\n'],
     ['UTF-16', Buffer.from(toJsonl([buildLine('a')]), 'utf16le').toString('latin1')],
     ['many', toJsonl(Array.from({ length: 150 }, () => buildLine('a', {}, { url: '/' })))],
   ];
-  test.each(bad)('%s wrong: the errors that the batch would have failed with', async (_, content) => {
-    const bytes = Buffer.from(content, 'latin1');
-    const failed = await waitForBatch(client, (await createBatch(client, bytes)).id);
-    expect(failed.status).toBe('failed');
-    const { id: input_file_id } = await uploadInput(client, bytes);
-    const error = await catchError(create({ input_file_id }, '?validate=strict'));
-    const [first] = failed.errors!.data!;
-    expect(error).toMatchObject({ status: 400, code: first!.code });
-    expect((error.error as { errors: unknown }).errors).toEqual(failed.errors);
-    if (first!.line) expect(error.message).toContain(`Line ${first!.line}: `);
-  });
+  test.each(bad)(
+    'invalid %s: the response has the errors that the batch would have failed with',
+    async (_, content) => {
+      const bytes = Buffer.from(content, 'latin1');
+      const failed = await waitForBatch(client, (await createBatch(client, bytes)).id);
+      expect(failed.status).toBe('failed');
+      const { id: input_file_id } = await uploadInput(client, bytes);
+      const error = await catchError(create({ input_file_id }, '?validate=strict'));
+      const [first] = failed.errors!.data!;
+      expect(error).toMatchObject({ status: 400, code: first!.code });
+      expect((error.error as { errors: unknown }).errors).toEqual(failed.errors);
+      if (first!.line) expect(error.message).toContain(`Line ${first!.line}: `);
+    },
+  );
 
-  test('nothing is left of a refused batch, and its key is free', async () => {
+  test('a refused batch leaves no object, and its key can be used again', async () => {
     const batches = () => sql.rows('select 1 from batches');
     const before = (await batches()).length;
     const call = create({ requests: [buildLine('a'), buildLine('a')] }, '?validate=strict', 'strict');
@@ -153,11 +156,11 @@ describe('validate=strict', () => {
     await waitForBatch(client, good.id);
   });
 
-  test('too long for it, not there, and no such way to validate', async () => {
+  test('too many lines, an unknown file, and an unknown mode are refused', async () => {
     const { id: input_file_id } = await uploadInput(client, '{}\n'.repeat(50_001));
     expect(await catchError(create({ input_file_id }, '?validate=strict'))).toMatchObject({
       status: 400,
-      code: 'too_long_for_strict',
+      code: 'too_many_lines_for_strict',
     });
     const none = `file_${'0'.repeat(32)}`;
     expect(await catchError(create({ input_file_id: none }, '?validate=strict'))).toMatchObject({

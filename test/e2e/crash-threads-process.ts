@@ -1,6 +1,6 @@
 /**
- * Preloaded into a worker: on SIGUSR2 its threads are sent what none of them understands, and die of the exception. To
- * terminate them would not do: it stops them within the runtime's native part, and that takes the process along.
+ * Preloaded into a worker. On SIGUSR2 it sends its threads a message that they cannot parse, so that they die from the
+ * exception. Terminating a thread while it runs native code would end the whole process.
  */
 import type { Worker } from 'node:worker_threads';
 

@@ -1,4 +1,4 @@
-/** Health as a load balancer and an operator see it, metrics, and logs that can be followed. */
+/** Health endpoints, metrics, and the ids in log lines. */
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
@@ -22,7 +22,7 @@ const ready = async () => {
   };
 };
 
-test('alive and ready, without a key', async () => {
+test('live and ready, without an API key', async () => {
   const live = await get('/health/live');
   expect([live.status, await live.json()]).toEqual([200, { status: 'ok' }]);
   expect(await ready()).toEqual({
@@ -32,15 +32,15 @@ test('alive and ready, without a key', async () => {
   });
 });
 
-test('a store that can not be written makes it unready, until it can', async () => {
-  const [there, away] = ['.tmp', '.away'].map((name) => join(platform.home, 'objects', name)) as [
+test('the API is not ready while object storage cannot be written', async () => {
+  const [present, moved] = ['.tmp', '.away'].map((name) => join(platform.home, 'objects', name)) as [
     string,
     string,
   ];
-  await rename(there, away);
+  await rename(present, moved);
   try {
     await waitUntil(async () => (await ready()).checks['store'] === 'failing', {
-      what: 'the store to be missed',
+      what: 'the failing check',
     });
     expect(await ready()).toMatchObject({
       status: 503,
@@ -49,9 +49,9 @@ test('a store that can not be written makes it unready, until it can', async () 
     });
     expect((await get('/health/live')).status).toBe(200);
   } finally {
-    await rename(away, there);
+    await rename(moved, present);
   }
-  await waitUntil(async () => (await ready()).status === 200, { what: 'the store to be back' });
+  await waitUntil(async () => (await ready()).status === 200, { what: 'object storage to work again' });
 });
 
 test('metrics count requests by route, never by id', async () => {
@@ -63,7 +63,7 @@ test('metrics count requests by route, never by id', async () => {
   expect(text).not.toContain(batch.id);
 });
 
-test('a request is found in the log by its id, a batch by its own; keys and contents are not', async () => {
+test('log lines have the ids of requests and batches, and no API keys or contents', async () => {
   const batch = await runBatch(
     platform.client,
     toJsonl([buildLine('a-very-private-id', { input: 'a very private text' })]),
@@ -77,7 +77,7 @@ test('a request is found in the log by its id, a batch by its own; keys and cont
       .map((each) => JSON.parse(each) as Record<string, unknown>);
   const requestId = response.headers.get('x-request-id');
   await waitUntil(() => logged().some((entry) => entry['requestId'] === requestId), {
-    what: 'the request in the log',
+    what: 'the log line of the request',
   });
   expect(logged().find((entry) => entry['requestId'] === requestId)).toMatchObject({
     method: 'GET',
@@ -89,10 +89,10 @@ test('a request is found in the log by its id, a batch by its own; keys and cont
   }
 });
 
-test('without a worker it takes requests and says that nobody works', async () => {
+test('without a worker the API is ready, and reports that no worker runs', async () => {
   for (const { child } of platform.workers) child.kill('SIGTERM');
   await waitUntil(async () => (await ready()).checks['workers'] === 'none', {
-    what: 'the worker to be gone',
+    what: 'the worker to exit',
   });
   expect(await ready()).toMatchObject({ status: 200, is: 'ok' });
 });

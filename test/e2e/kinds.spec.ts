@@ -1,4 +1,4 @@
-/** Every kind on the sandbox through the API, chat and videos with the stock client of two majors, and true progress. */
+/** Every kind on the sandbox through the API; chat and videos with two majors of the stock client; progress of tasks. */
 import OpenAI from 'openai';
 import OpenAI6 from 'openai6';
 import sharp from 'sharp';
@@ -50,7 +50,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
   const run = async (body: object) =>
     (await post('/v1/tasks', body, { prefer: 'wait=30' })).body as TaskObject & { output: Output };
 
-  test('every kind runs as its examples say, and its media are what they say they are', async () => {
+  test('every kind runs its example, and its media have the announced type and size', async () => {
     const { data } = await get<{ data: KindObject[] }>('/v1/kinds');
     expect(data).toHaveLength(31);
     for (const { id, examples } of data) {
@@ -75,7 +75,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     }
   });
 
-  test('a kind is worked out where it can be, and asked for where it can’t', async () => {
+  test('the kind is chosen from model and input; an unknown kind is refused', async () => {
     const made = await run({ model: 'sandbox/text-to-image', input: { prompt: 'A mill' } });
     expect(made).toMatchObject({ kind: 'text-to-image', status: 'succeeded' });
     const unknown = await post('/v1/tasks', { kind: 'none', model: 'sandbox/translation', input: {} });
@@ -83,41 +83,41 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
   });
 
   test.each<[string, object, object]>([
-    ['a missing key', { kind: 'text-to-image', input: {} }, { param: 'input.prompt' }],
+    ['a missing field', { kind: 'text-to-image', input: {} }, { param: 'input.prompt' }],
     ['a wrong type', { kind: 'translation', input: { text: 7 } }, { param: 'input.text' }],
-    ['no base64', { kind: 'image-to-text', input: { image: '???' } }, { param: 'input.image' }],
+    ['invalid base64', { kind: 'image-to-text', input: { image: '???' } }, { param: 'input.image' }],
     [
       'text for an image',
       { kind: 'image-to-text', input: { image: 'aGFsbG8gd2VsdA==' } },
       { code: 'wrong_media_type' },
     ],
     [
-      'a type that lies',
+      'a data URI whose type is not the type of its bytes',
       { kind: 'image-to-text', input: { image: 'data:image/png;base64,UklGRiQAAABXQVZFZm10IBAAAAA=' } },
       { code: 'wrong_media_type' },
     ],
     [
-      'a file that is not there',
+      'a file that does not exist',
       { kind: 'image-to-text', input: { image: `file_${'0'.repeat(32)}` } },
       { code: 'file_not_found' },
     ],
     [
-      'an address inside',
+      'an internal address',
       { kind: 'image-to-text', input: { image: 'https://127.0.0.1/x.png' } },
       { param: 'image' },
     ],
     [
-      'a field twice',
+      'a field in both input and options',
       { kind: 'translation', input: { text: 'a' }, options: { text: 'b' } },
       { param: 'options.text' },
     ],
     [
-      'a time-out too long',
+      'a timeout above the maximum',
       { kind: 'translation', input: { text: 'a' }, timeout: 1e6 },
       { param: 'timeout' },
     ],
     [
-      'a model of another kind',
+      'a model of a different kind',
       { kind: 'translation', model: 'sandbox/summarization', input: { text: 'a' } },
       { code: 'model_not_found' },
     ],
@@ -135,7 +135,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
           ],
         },
       },
-      { code: 'model_without_vision' },
+      { code: 'images_not_supported' },
     ],
   ])('%s is refused before it is queued', async (_, body, problem) => {
     const { kind } = body as { kind: string };
@@ -143,7 +143,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     expect(answer).toMatchObject({ status: 400, body: { status: 400, ...problem } });
   });
 
-  test('a picture of too many pixels is refused; an uploaded one is used', async () => {
+  test('an image with too many pixels is refused; an uploaded image is used', async () => {
     const large = await sharp({ create: { width: 8_000, height: 8_000, channels: 3, background: 'red' } })
       .png()
       .toBuffer();
@@ -161,12 +161,12 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       file: new File([small], 'red.png'),
       purpose: 'user_data',
     });
-    const seen = await run({
+    const detected = await run({
       kind: 'object-detection',
       model: 'sandbox/object-detection',
       input: { image: file.id },
     });
-    expect(seen.output.objects[0]!.box).toEqual({ xmin: 0, ymin: 0, xmax: 40, ymax: 30 });
+    expect(detected.output.objects[0]!.box).toEqual({ xmin: 0, ymin: 0, xmax: 40, ymax: 30 });
   });
 
   describe.each(Object.entries(majors))('%s', (_, Client) => {
@@ -177,7 +177,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     const model = 'sandbox/chat-completion';
     const messages = [{ role: 'user' as const, content: 'Why does the mill turn?' }];
 
-    test('chat, whole and as it comes, says the same', async () => {
+    test('a chat answer is the same streamed and not streamed', async () => {
       const whole = await client.chat.completions.create({ model, messages });
       expect(whole.choices[0]!.message.content).toContain('Why does the mill turn?');
       const stream = await client.chat.completions.create({
@@ -199,20 +199,20 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
       expect([reason, tokens]).toEqual(['stop', whole.usage!.total_tokens]);
     });
 
-    test('a stream that fails says why', async () => {
+    test('a stream that fails ends with the error', async () => {
       const create = () =>
         client.chat.completions
           .create({ model: `${model}:400`, messages, stream: true })
           .then(async (stream) => {
             for await (const chunk of stream) void chunk;
           });
-      await expect(create()).rejects.toThrow('asked to answer 400');
+      await expect(create()).rejects.toThrow('ask for status 400');
       await expect(
         client.chat.completions.create({ model, messages: [], stream: true }),
       ).rejects.toMatchObject({ status: 400 });
     });
 
-    test('a video is made, followed, fetched, listed and deleted', async () => {
+    test('a video is created, polled, downloaded, listed and deleted', async () => {
       const video = await client.videos.create({
         model: 'sandbox/text-to-video',
         prompt: 'A mill',
@@ -239,10 +239,10 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     });
   });
 
-  test('a video that takes its time shows how far it is, and never goes back', async () => {
+  test('a slow video reports progress that never decreases', async () => {
     const created = await post('/v1/tasks', {
       kind: 'text-to-video',
-      // Of which nothing was measured yet.
+      // No duration of this model has been measured yet.
       model: 'sandbox/text-to-video:slow',
       input: { prompt: 'slow' },
       options: { seconds: 1, size: '64x64' },
@@ -263,7 +263,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     expect(percents.at(-1)).toBe(100);
   });
 
-  test('its events carry states of progress to the end', async () => {
+  test('the event stream of a task carries its progress to the end', async () => {
     const { body } = await post('/v1/tasks', {
       kind: 'text-to-video',
       model: 'sandbox/text-to-video',
@@ -284,7 +284,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     expect(states.at(-1)).toMatchObject({ status: 'succeeded', progress: { percent: 100 } });
   });
 
-  test('a task runs at its time, expires past it, and may be tried again', async () => {
+  test('a task starts at run_at, expires at its deadline, and can be retried', async () => {
     const soon = Date.now() / 1_000 + 2;
     const base = { kind: 'translation', model: 'sandbox/translation', input: { text: 'a' } };
     const later = await post('/v1/tasks', { ...base, run_at: soon });
@@ -304,12 +304,14 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     await waitUntil(async () => (await status(later.body.id)) === 'succeeded', {
       what: 'the scheduled task',
     });
-    await waitUntil(async () => (await status(late.body.id)) === 'expired', { what: 'the late one' });
+    await waitUntil(async () => (await status(late.body.id)) === 'expired', {
+      what: 'the task past its deadline',
+    });
     expect(await status(never.body.id)).toBe('scheduled');
     await post(`/v1/tasks/${never.body.id}/cancel`, {});
     const again = await post(`/v1/tasks/${never.body.id}/retry`, {});
     expect(again).toMatchObject({ status: 202, body: { retry_of: never.body.id, metadata: { job: 'n' } } });
-    await waitUntil(async () => (await status(again.body.id)) === 'succeeded', { what: 'the second try' });
+    await waitUntil(async () => (await status(again.body.id)) === 'succeeded', { what: 'the retry' });
     const { data } = await get<{ data: TaskAttempt[] }>(`/v1/tasks/${again.body.id}/attempts`);
     expect(data).toMatchObject([{ number: 1, outcome: 'succeeded', provider: 'sandbox' }]);
     const found = await get<Page<TaskSummary>>(
@@ -320,7 +322,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     expect(before.data).toEqual([]);
   });
 
-  test('any kind runs as a batch through /v1/tasks, its media in its lines', async () => {
+  test('a kind runs as a batch through /v1/tasks, with its media in the output lines', async () => {
     const lines = ['a mill', 'a wheel', '', 'a river'].map((prompt, at) =>
       JSON.stringify({
         custom_id: `row-${at}`,
@@ -347,7 +349,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
     await waitUntil(
       async () => (done = await platform.client.batches.retrieve(batch.id)).status === 'completed',
       {
-        what: 'the batch of pictures',
+        what: 'the batch of images',
       },
     );
     expect(done.request_counts).toEqual({ total: 4, completed: 3, failed: 1 });

@@ -82,7 +82,7 @@ test('what happened before, what happens now, and what the server at home said t
   expect(await once(listener, 'exit')).toEqual([0, null]);
   expect(said).toMatch(new RegExp(`batch.completed +${before} +200 `));
   expect(said).toMatch(new RegExp(`batch.completed +${now} +500 `));
-  expect(said).toContain('1 answered well, 1 did not.');
+  expect(said).toContain('1 succeeded, 1 failed.');
 });
 
 test.each([

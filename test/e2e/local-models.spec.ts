@@ -1,4 +1,4 @@
-/** A batch on a local model through the API: its vectors, a thread that dies, a worker killed while a model loads. */
+/** Batches on local models through the API: vectors, threads that die, and a worker killed while a model loads. */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { ModelObject } from '@millrace/contracts';
@@ -64,7 +64,7 @@ const texts = Array.from(
   (_, at) => `The mill turns ${'and the water falls '.repeat(at % 9)}${at}`,
 );
 
-test('vectors through the API are those of a bare transformers.js call to 1e-6', async () => {
+test('vectors through the API equal those of transformers.js to 1e-6', async () => {
   const bodies = texts.map((input, at): Body => {
     const body = { model: 'local/demo-embedder', input };
     return at % 2 ? { ...body, encoding_format: 'base64' } : body;
@@ -88,7 +88,7 @@ test('vectors through the API are those of a bare transformers.js call to 1e-6',
   expect(worst).toBeLessThan(1e-6);
 });
 
-test('a model is loaded and unloaded when it is asked for, on a worker that starts later too', async () => {
+test('a model is loaded and unloaded on request, also on a worker that starts later', async () => {
   const model = 'local/demo-embedder';
   const becomes = (status: string, onWorkers: number) => {
     const isSo = async () => {
@@ -100,15 +100,15 @@ test('a model is loaded and unloaded when it is asked for, on a worker that star
   };
   const ask = (what: 'load' | 'unload') => platform.client.post(`/models/${what}`, { body: { model } });
 
-  expect(await ask('unload')).toMatchObject({ id: model, millrace: { is_wanted: false } });
+  expect(await ask('unload')).toMatchObject({ id: model, millrace: { is_desired: false } });
   await becomes('unloaded', 0);
-  expect(await ask('load')).toMatchObject({ id: model, millrace: { is_wanted: true } });
+  expect(await ask('load')).toMatchObject({ id: model, millrace: { is_desired: true } });
   await becomes('ready', 1);
   const second = await platform.addWorker();
   await becomes('ready', 2);
-  expect(await ask('unload')).toMatchObject({ millrace: { is_wanted: false } });
+  expect(await ask('unload')).toMatchObject({ millrace: { is_desired: false } });
   await becomes('unloaded', 0);
-  // What is asked of it loads it again, wanted or not.
+  // A request loads it again, whether it is desired or not.
   const { data } = await platform.client.embeddings.create({ model, input: 'The mill turns' });
   expect(data[0]!.embedding).toHaveLength(256);
   await becomes('ready', 1);
@@ -117,13 +117,16 @@ test('a model is loaded and unloaded when it is asked for, on a worker that star
   await once(second.child, 'exit');
 });
 
-test.each(['local/No Such Model', 'local/nobody'])('%s fails the batch when it is planned', async (model) => {
-  const { status, errors } = await ended(await submitBatch(platform, jsonl([{ model, input: 'x' }])));
-  expect(status).toBe('failed');
-  expect(errors!.data![0]).toMatchObject({ code: 'model_not_found', line: 1 });
-});
+test.each(['local/No Such Model', 'local/unknown'])(
+  'a batch with the model %s fails when it is planned',
+  async (model) => {
+    const { status, errors } = await ended(await submitBatch(platform, jsonl([{ model, input: 'x' }])));
+    expect(status).toBe('failed');
+    expect(errors!.data![0]).toMatchObject({ code: 'model_not_found', line: 1 });
+  },
+);
 
-test('threads that die are replaced: the batch completes, the process stays', async () => {
+test('threads that die are replaced: the batch completes, the process survives', async () => {
   const [worker] = platform.workers;
   const many = Array.from({ length: 12_000 }, (_, at) => ({
     model: 'local/demo-embedder',
@@ -133,7 +136,7 @@ test('threads that die are replaced: the batch completes, the process stays', as
   await waitUntil(async () => (await platform.client.batches.retrieve(id)).status === 'in_progress', {
     what: 'the batch to run',
   });
-  // At any moment, while a model loads as well: a thread that dies of an exception takes nothing along.
+  // At any moment, also while a model loads: a thread that dies from an exception must not end the process.
   for (let turn = 0; turn < 3; turn++) {
     worker!.child.kill('SIGUSR2');
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -145,7 +148,7 @@ test('threads that die are replaced: the batch completes, the process stays', as
   expect(platform.workers).toHaveLength(1);
 });
 
-test('a worker killed while a model loads leaves a batch that another one completes', async () => {
+test('the batch of a worker that was killed while it loaded a model is completed by another', async () => {
   hub.stallAt = 'onnx/model.onnx';
   const [first] = platform.workers;
   const id = await submitBatch(platform, jsonl([{ model: 'local/org/gated', input: 'The mill turns' }]));

@@ -1,4 +1,4 @@
-/** The stock client of two majors, unmodified, over the whole wire: files, batches, errors. */
+/** The unmodified `openai` package, two major versions, against a running platform: files, batches, errors. */
 import { gzipSync } from 'node:zlib';
 import OpenAI, { toFile } from 'openai';
 import OpenAI6 from 'openai6';
@@ -24,12 +24,12 @@ const majors = { 'openai 7': OpenAI, 'openai 6': OpenAI6 as unknown as typeof Op
 
 let platform: Platform;
 let sql: SqlClient;
-let strangersKey: string;
+let otherWorkspaceKey: string;
 
 beforeAll(async () => {
   platform = await startPlatform();
   sql = await connectSql(platform.databaseUrl);
-  strangersKey = (await createWorkspace(sql)).apiKey;
+  otherWorkspaceKey = (await createWorkspace(sql)).apiKey;
 });
 
 afterAll(async () => {
@@ -39,12 +39,17 @@ afterAll(async () => {
 
 describe.each(Object.entries(majors))('%s', (_, Client) => {
   let client: OpenAI;
-  const clientOf = (apiKey: string) => new Client({ apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
+  const createClient = (apiKey: string) =>
+    new Client({ apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
   beforeAll(() => {
-    client = clientOf(platform.apiKey);
+    client = createClient(platform.apiKey);
   });
 
-  const rejects = async (call: Promise<unknown>, status: number, details: Record<string, unknown> = {}) => {
+  const expectRejection = async (
+    call: Promise<unknown>,
+    status: number,
+    details: Record<string, unknown> = {},
+  ) => {
     const error = await catchError(call);
     expect(error).toBeInstanceOf(Client.APIError);
     expect(error).toMatchObject({ status, ...details });
@@ -52,8 +57,8 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
     return error;
   };
 
-  /** The answer as it was sent: the client keeps only a page's items. */
-  const bodyOf = async (call: { asResponse(): Promise<Response> }) => (await call.asResponse()).json();
+  /** The response body as it was sent: the client keeps only the items of a page. */
+  const readBody = async (call: { asResponse(): Promise<Response> }) => (await call.asResponse()).json();
 
   beforeEach(() => expireMeasuredSpeeds(sql));
 
@@ -82,12 +87,12 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
 
       expect(await client.files.delete(file.id)).toEqual({ id: file.id, object: 'file', deleted: true });
       for (const call of ['retrieve', 'content', 'delete'] as const) {
-        await rejects(client.files[call](file.id), 404, { code: 'file_not_found' });
+        await expectRejection(client.files[call](file.id), 404, { code: 'file_not_found' });
       }
       expect((await compareStoredObjects(platform, sql)).unreferenced).toEqual([]);
     });
 
-    test('ranges, as fetch asks for them', async () => {
+    test('ranges of the content', async () => {
       const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const whole = Buffer.from(await (await client.files.content(id)).arrayBuffer());
       const ask = (range: string, method = 'GET') =>
@@ -109,25 +114,25 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect([head.status, head.headers.get('content-length')]).toEqual([200, String(whole.length)]);
     });
 
-    test('listed in pages, by purpose, in both orders', async () => {
-      const stranger = clientOf((await createWorkspace(sql)).apiKey);
-      expect(await stranger.files.list()).toMatchObject({ data: [], has_more: false });
+    test('list in pages, by purpose, in both orders', async () => {
+      const otherClient = createClient((await createWorkspace(sql)).apiKey);
+      expect(await otherClient.files.list()).toMatchObject({ data: [], has_more: false });
       const ids: string[] = [];
-      for (let count = 0; count < 5; count++) ids.push((await uploadInput(stranger, '{}\n')).id);
-      const notes = await stranger.files.create({
+      for (let count = 0; count < 5; count++) ids.push((await uploadInput(otherClient, '{}\n')).id);
+      const notes = await otherClient.files.create({
         file: await toFile(Buffer.from('x'), 'x.txt'),
         purpose: 'user_data',
       });
-      const listed = async (query: OpenAI.FileListParams) => {
+      const listIds = async (query: OpenAI.FileListParams) => {
         const found: string[] = [];
-        for await (const { id } of stranger.files.list(query)) found.push(id);
+        for await (const { id } of otherClient.files.list(query)) found.push(id);
         return found;
       };
-      expect(await listed({ limit: 2, order: 'asc' })).toEqual([...ids, notes.id]);
-      expect(await listed({ limit: 4 })).toEqual([...ids, notes.id].reverse());
-      expect(await listed({ purpose: 'batch', limit: 5, order: 'asc' })).toEqual(ids);
-      expect(await listed({ after: ids[2]!, order: 'asc', purpose: 'batch' })).toEqual(ids.slice(3));
-      const page = await bodyOf(stranger.files.list({ limit: 2, order: 'asc' }));
+      expect(await listIds({ limit: 2, order: 'asc' })).toEqual([...ids, notes.id]);
+      expect(await listIds({ limit: 4 })).toEqual([...ids, notes.id].reverse());
+      expect(await listIds({ purpose: 'batch', limit: 5, order: 'asc' })).toEqual(ids);
+      expect(await listIds({ after: ids[2]!, order: 'asc', purpose: 'batch' })).toEqual(ids.slice(3));
+      const page = await readBody(otherClient.files.list({ limit: 2, order: 'asc' }));
       expect(page).toMatchObject({ object: 'list', has_more: true, first_id: ids[0], last_id: ids[1] });
       for (const query of [
         { limit: 0 },
@@ -136,14 +141,16 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         { purpose: 'none' },
         { after: '../x' },
       ]) {
-        await rejects(stranger.files.list(query as never), 400, { param: Object.keys(query)[0] });
+        await expectRejection(otherClient.files.list(query as never), 400, { param: Object.keys(query)[0] });
       }
     });
 
-    test('only JSONL for batches, gzip expanded, other files as they are', async () => {
+    test('files for batches must be JSONL; gzip is expanded; other files are stored unchanged', async () => {
       const send = async (name: string, content: Buffer, purpose: OpenAI.FilePurpose) =>
         client.files.create({ file: await toFile(content, name), purpose });
-      const error = await rejects(send('lines.csv', Buffer.from('a'), 'batch'), 400, { param: 'file' });
+      const error = await expectRejection(send('lines.csv', Buffer.from('a'), 'batch'), 400, {
+        param: 'file',
+      });
       expect(error.error).toMatchObject({ message: 'Invalid file format for Batch API. Must be .jsonl' });
       const plain = Buffer.from(toJsonl([buildLine('a')]));
       const packed = await send('lines.jsonl.gz', gzipSync(plain), 'batch');
@@ -152,11 +159,11 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       const tar = gzipSync('not lines');
       const kept = await send('notes.tar.gz', tar, 'user_data');
       expect(kept).toMatchObject({ filename: 'notes.tar.gz', bytes: tar.length, expires_at: null });
-      await rejects(send('out.jsonl', plain, 'batch_output' as never), 400, { param: 'purpose' });
-      await rejects(send('out.jsonl', plain, 'nothing' as never), 400, { param: 'purpose' });
+      await expectRejection(send('out.jsonl', plain, 'batch_output' as never), 400, { param: 'purpose' });
+      await expectRejection(send('out.jsonl', plain, 'nothing' as never), 400, { param: 'purpose' });
     });
 
-    test('expires_after comes in brackets', async () => {
+    test('expires_after is sent as bracketed form fields', async () => {
       const send = async (seconds: number, anchor = 'created_at') =>
         client.files.create({
           file: await toFile(Buffer.from('{}'), 'x.jsonl'),
@@ -166,14 +173,14 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       const file = await send(3_600);
       expect(file.expires_at! - file.created_at).toBe(3_600);
       for (const seconds of [3_599, 2_592_001]) {
-        await rejects(send(seconds), 400, { param: 'expires_after.seconds' });
+        await expectRejection(send(seconds), 400, { param: 'expires_after.seconds' });
       }
-      await rejects(send(3_600, 'now'), 400, { param: 'expires_after.anchor' });
+      await expectRejection(send(3_600, 'now'), 400, { param: 'expires_after.anchor' });
     });
   });
 
   describe('batches', () => {
-    test('created at once, run to the end, its lines as the wire has them', async () => {
+    test('create, run to completion, read the output lines', async () => {
       const texts = buildLine('texts', { input: ['a', 'b'], encoding_format: 'base64', dimensions: 4 });
       const lines = [
         buildLine('text'),
@@ -263,7 +270,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect(batch.usage).toMatchObject({ input_tokens: tokens, output_tokens: 0, total_tokens: tokens });
     });
 
-    test('what fails stands in the error file, each line in one of the two', async () => {
+    test('failed lines are in the error file, each line in exactly one of the two files', async () => {
       const lines = [
         buildLine('good'),
         buildLine('blank', { input: ' ' }),
@@ -303,7 +310,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect(error('broken')).toEqual(refused(5, 'broken', 422, { param: null, code: 'sandbox_422' }));
     });
 
-    test('all failed is completed, without an output file', async () => {
+    test('a batch whose lines all fail is completed, without an output file', async () => {
       const batch = await runBatch(
         client,
         toJsonl([buildLine('a', { input: '' }), buildLine('b', { input: [] })]),
@@ -340,17 +347,17 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       });
       const { data } = await client.batches.list({ limit: 1 });
       expect(data[0]!.errors).toEqual(batch.errors);
-      await rejects(client.batches.cancel(batch.id), 409, { code: 'batch_not_cancellable' });
+      await expectRejection(client.batches.cancel(batch.id), 409, { code: 'batch_not_cancellable' });
     });
 
-    test('cancelled: what was done is kept, the rest is said not to have run', async () => {
+    test('cancel: completed lines are kept, the others are recorded as not run', async () => {
       const slow = { model: slowModel, metadata: { sandbox: '{"delay_ms":1000}' } };
       const lines = Array.from({ length: 1_500 }, (_, at) => buildLine(`row-${at}`, slow));
       const { id } = await createBatch(client, toJsonl(lines));
       await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
-        what: 'a first chunk',
+        what: 'the first chunk',
       });
-      await rejects(client.files.delete((await client.batches.retrieve(id)).input_file_id), 409, {
+      await expectRejection(client.files.delete((await client.batches.retrieve(id)).input_file_id), 409, {
         code: 'file_in_use',
       });
       const cancelling = await client.batches.cancel(id);
@@ -361,25 +368,25 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         cancelled_at: expect.any(Number),
         completed_at: null,
       });
-      await expectWhole(batch, lines.length, 'batch_cancelled', batch.millrace.canceled_count);
-      // Asking again changes nothing.
+      await expectCompleteFiles(batch, lines.length, 'batch_cancelled', batch.millrace.canceled_count);
+      // A second cancel changes nothing.
       expect((await client.batches.cancel(id)).status).toBe('cancelled');
     });
 
-    test('expired: the same, when its window has closed', async () => {
+    test('expiry: completed lines are kept, the others are recorded as not run', async () => {
       const slow = { model: slowModel, metadata: { sandbox: '{"delay_ms":2000}' } };
       const lines = Array.from({ length: 6_000 }, (_, at) => buildLine(`row-${at}`, slow));
       const { id } = await createBatch(client, toJsonl(lines));
       await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
-        what: 'a first chunk',
+        what: 'the first chunk',
       });
       await sql.rows(`update batches set expires_at = now() - interval '1 second' where id = $1`, [id]);
       const batch = await waitForBatch(client, id);
       expect(batch).toMatchObject({ status: 'expired', expired_at: expect.any(Number), completed_at: null });
-      await expectWhole(batch, lines.length, 'batch_expired', batch.millrace.expired_count);
+      await expectCompleteFiles(batch, lines.length, 'batch_expired', batch.millrace.expired_count);
     });
 
-    async function expectWhole(
+    async function expectCompleteFiles(
       batch: Awaited<ReturnType<typeof waitForBatch>>,
       total: number,
       code: string,
@@ -404,28 +411,30 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect(errors.every(({ response, error }) => response === null && error!.code === code)).toBe(true);
     }
 
-    test('listed in pages', async () => {
-      const stranger = clientOf((await createWorkspace(sql)).apiKey);
+    test('list in pages', async () => {
+      const otherClient = createClient((await createWorkspace(sql)).apiKey);
       const ids: string[] = [];
       for (let count = 0; count < 5; count++)
-        ids.push((await createBatch(stranger, toJsonl([buildLine('a')]))).id);
-      const listed = async (query: Record<string, unknown>) => {
+        ids.push((await createBatch(otherClient, toJsonl([buildLine('a')]))).id);
+      const listIds = async (query: Record<string, unknown>) => {
         const found: string[] = [];
-        for await (const { id } of stranger.batches.list(query)) found.push(id);
+        for await (const { id } of otherClient.batches.list(query)) found.push(id);
         return found;
       };
-      expect(await listed({ limit: 2 })).toEqual([...ids].reverse());
-      expect(await listed({ limit: 2, order: 'asc' })).toEqual(ids);
-      expect(await listed({ after: ids[2] })).toEqual([ids[1], ids[0]]);
-      const page = await bodyOf(stranger.batches.list({ limit: 5 }));
+      expect(await listIds({ limit: 2 })).toEqual([...ids].reverse());
+      expect(await listIds({ limit: 2, order: 'asc' })).toEqual(ids);
+      expect(await listIds({ after: ids[2] })).toEqual([ids[1], ids[0]]);
+      const page = await readBody(otherClient.batches.list({ limit: 5 }));
       expect(page).toMatchObject({ object: 'list', has_more: false, first_id: ids[4], last_id: ids[0] });
-      expect((await stranger.batches.list({ limit: 4 })).has_more).toBe(true);
+      expect((await otherClient.batches.list({ limit: 4 })).has_more).toBe(true);
       for (const query of [{ limit: 0 }, { limit: 101 }, { limit: 'x' }, { after: 'batch_%' }]) {
-        await rejects(stranger.batches.list(query as never), 400, { param: Object.keys(query)[0] });
+        await expectRejection(otherClient.batches.list(query as never), 400, {
+          param: Object.keys(query)[0],
+        });
       }
     });
 
-    test('limits of metadata and of the window', async () => {
+    test('limits of metadata and of the completion window', async () => {
       const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const create = (over: object) =>
         client.batches.create({
@@ -456,21 +465,21 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         { a: '\ud800' },
       ];
       for (const metadata of wrong) {
-        const error = await rejects(create({ metadata }), 400);
+        const error = await expectRejection(create({ metadata }), 400);
         expect(error.param).toMatch(/^metadata/);
       }
       for (const completion_window of ['1h', '36h', '7d']) {
         expect((await create({ completion_window })).completion_window).toBe(completion_window);
       }
       for (const completion_window of ['0h', '59m', '8d', '169h', '24', '', ' 24h', '1e1h', 24, undefined]) {
-        await rejects(create({ completion_window }), 400, { param: 'completion_window' });
+        await expectRejection(create({ completion_window }), 400, { param: 'completion_window' });
       }
-      await rejects(create({ output_expires_after: { anchor: 'created_at', seconds: 5 } }), 400, {
+      await expectRejection(create({ output_expires_after: { anchor: 'created_at', seconds: 5 } }), 400, {
         param: 'output_expires_after.seconds',
       });
     });
 
-    test('output files live as long as was asked', async () => {
+    test('output files expire after output_expires_after', async () => {
       const over = { output_expires_after: { anchor: 'created_at', seconds: 3_600 } } as const;
       const batch = await waitForBatch(
         client,
@@ -480,7 +489,7 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect(output.expires_at! - output.created_at).toBe(3_600);
     });
 
-    test('one Idempotency-Key makes one batch', async () => {
+    test('one Idempotency-Key creates one batch', async () => {
       const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const body = { input_file_id: id, endpoint: '/v1/embeddings', completion_window: '24h' } as const;
       const create = (key: string, over: object = {}) =>
@@ -488,13 +497,13 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       const key = `key-${id}`;
       const first = await create(key);
       expect((await create(key)).id).toBe(first.id);
-      // The same request, its fields in another order.
+      // The same request with its fields in another order.
       const { completion_window, ...rest } = body;
       const reordered = { completion_window, ...rest, metadata: undefined };
       expect((await client.batches.create(reordered, { headers: { 'idempotency-key': key } })).id).toBe(
         first.id,
       );
-      const other = await rejects(create(key, { metadata: { a: 'b' } }), 409, {
+      const other = await expectRejection(create(key, { metadata: { a: 'b' } }), 409, {
         code: 'idempotency_key_reused',
       });
       expect(other.headers!.get('x-should-retry')).toBe('false');
@@ -503,24 +512,24 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       expect(new Set(twins.map((batch) => batch.id)).size).toBe(1);
       const made = await sql.rows(`select 1 from batches where input_file_id = $1`, [id]);
       expect(made).toHaveLength(2);
-      await rejects(create('x'.repeat(256)), 400, { param: 'Idempotency-Key' });
-      // A request that failed has used no key.
-      await rejects(create(`again-${id}`, { endpoint: '/v1/none' }), 400);
+      await expectRejection(create('x'.repeat(256)), 400, { param: 'Idempotency-Key' });
+      // A failed request does not use up its key.
+      await expectRejection(create(`again-${id}`, { endpoint: '/v1/none' }), 400);
       expect((await create(`again-${id}`)).status).toBe('validating');
-      // Another workspace's keys are its own.
-      const strangers = clientOf(strangersKey);
-      const theirs = await createBatch(strangers, toJsonl([buildLine('a')]));
+      // Keys of another workspace are independent.
+      const otherClient = createClient(otherWorkspaceKey);
+      const theirs = await createBatch(otherClient, toJsonl([buildLine('a')]));
       const theirBody = { ...body, input_file_id: theirs.input_file_id };
-      const made2 = await strangers.batches.create(theirBody, { headers: { 'Idempotency-Key': key } });
+      const made2 = await otherClient.batches.create(theirBody, { headers: { 'Idempotency-Key': key } });
       expect(made2.id).not.toBe(first.id);
     });
   });
 
   describe('errors', () => {
-    test('401 for a key that is none, unknown or missing', async () => {
+    test('401 for an API key that is malformed, unknown or missing', async () => {
       const { key } = (await import('../../apps/api/src/access/api-key.ts')).mintApiKey();
       for (const apiKey of ['sk-1234', key, platform.apiKey.slice(0, -1), `${platform.apiKey}0`]) {
-        await rejects(clientOf(apiKey).files.list(), 401, {
+        await expectRejection(createClient(apiKey).files.list(), 401, {
           type: 'authentication_error',
           code: 'invalid_api_key',
         });
@@ -535,18 +544,21 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
       }
     });
 
-    test("another workspace's things are not there", async () => {
+    test('files and batches of another workspace are not found', async () => {
       const mine = await runBatch(client, toJsonl([buildLine('a')]));
-      const stranger = clientOf(strangersKey);
+      const otherClient = createClient(otherWorkspaceKey);
       for (const id of [mine.input_file_id, mine.output_file_id!]) {
         for (const call of ['retrieve', 'content', 'delete'] as const) {
-          await rejects(stranger.files[call](id), 404, { code: 'file_not_found', type: 'not_found_error' });
+          await expectRejection(otherClient.files[call](id), 404, {
+            code: 'file_not_found',
+            type: 'not_found_error',
+          });
         }
       }
-      await rejects(stranger.batches.retrieve(mine.id), 404, { code: 'batch_not_found' });
-      await rejects(stranger.batches.cancel(mine.id), 404, { code: 'batch_not_found' });
-      await rejects(
-        stranger.batches.create({
+      await expectRejection(otherClient.batches.retrieve(mine.id), 404, { code: 'batch_not_found' });
+      await expectRejection(otherClient.batches.cancel(mine.id), 404, { code: 'batch_not_found' });
+      await expectRejection(
+        otherClient.batches.create({
           input_file_id: mine.input_file_id,
           endpoint: '/v1/embeddings',
           completion_window: '24h',
@@ -554,11 +566,11 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         404,
         { code: 'file_not_found', param: 'input_file_id' },
       );
-      for await (const { id } of stranger.batches.list()) expect(id).not.toBe(mine.id);
+      for await (const { id } of otherClient.batches.list()) expect(id).not.toBe(mine.id);
       expect((await client.files.retrieve(mine.output_file_id!)).id).toBe(mine.output_file_id);
     });
 
-    test('400 and 404 name what is wrong', async () => {
+    test('400 and 404 name the parameter and the code', async () => {
       const { id } = await uploadInput(client, toJsonl([buildLine('a')]));
       const notes = await client.files.create({
         file: await toFile(Buffer.from('x'), 'x.txt'),
@@ -572,22 +584,27 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
           ...over,
         });
       const type = 'invalid_request_error';
-      await rejects(create({ endpoint: '/v1/nothing' }), 400, { type, param: 'endpoint' });
-      await rejects(create({ endpoint: 7 }), 400, { type, param: 'endpoint' });
-      await rejects(create({ input_file_id: undefined }), 400, { type, param: 'input_file_id' });
-      await rejects(create({ input_file_id: notes.id }), 400, {
+      await expectRejection(create({ endpoint: '/v1/nothing' }), 400, { type, param: 'endpoint' });
+      await expectRejection(create({ endpoint: 7 }), 400, { type, param: 'endpoint' });
+      await expectRejection(create({ input_file_id: undefined }), 400, { type, param: 'input_file_id' });
+      await expectRejection(create({ input_file_id: notes.id }), 400, {
         type,
         code: 'wrong_purpose',
         param: 'input_file_id',
       });
       for (const input_file_id of [`file_${'0'.repeat(32)}`, 'none', '../x', '\0']) {
-        await rejects(create({ input_file_id }), 404, { code: 'file_not_found', param: 'input_file_id' });
+        await expectRejection(create({ input_file_id }), 404, {
+          code: 'file_not_found',
+          param: 'input_file_id',
+        });
       }
-      await rejects(client.batches.retrieve(`batch_${'0'.repeat(32)}`), 404, { code: 'batch_not_found' });
-      await rejects(client.get('/nothing/here'), 404, { code: 'unknown_url' });
+      await expectRejection(client.batches.retrieve(`batch_${'0'.repeat(32)}`), 404, {
+        code: 'batch_not_found',
+      });
+      await expectRejection(client.get('/nothing/here'), 404, { code: 'unknown_url' });
     });
 
-    test('every answer has a request id of its own', async () => {
+    test('every response has its own request id', async () => {
       const answers = await Promise.all([1, 2].map(() => client.files.list().withResponse()));
       const ids = answers.map(({ response }) => response.headers.get('x-request-id'));
       expect(new Set(ids).size).toBe(2);
@@ -609,8 +626,8 @@ describe('on Redis', () => {
     await redis?.dispose();
   });
 
-  test.each(Object.entries(majors))('%s runs a batch, and cancels one', async (_, Client) => {
-    if (!redis) return; // Said loudly by startRedis; CI must have one.
+  test.each(Object.entries(majors))('%s runs a batch and cancels one', async (_, Client) => {
+    if (!redis) return; // startRedis warns; CI must have Redis.
     const client = new Client({
       apiKey: onRedis.apiKey,
       baseURL: `${onRedis.url}/v1`,
@@ -630,7 +647,7 @@ describe('on Redis', () => {
       toJsonl(Array.from({ length: 1_000 }, (__, at) => buildLine(`row-${at}`, slow))),
     );
     await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
-      what: 'a first chunk',
+      what: 'the first chunk',
     });
     await client.batches.cancel(id);
     const cancelled = await waitForBatch(client, id);
@@ -642,6 +659,6 @@ describe('on Redis', () => {
   });
 });
 
-test('nothing is left behind or lost', async () => {
+test('no object is left over or missing', async () => {
   expect(await compareStoredObjects(platform, sql)).toEqual({ unreferenced: [], missing: [] });
 });

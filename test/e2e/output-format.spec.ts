@@ -1,4 +1,4 @@
-/** Results kept as gzip: every way to read them, on both stores, and what stays as it is. */
+/** Batches with gzip output: every way to read their results, on both object storages. */
 import { gunzipSync } from 'node:zlib';
 import type OpenAI from 'openai';
 import { waitUntil } from '../support/platform.ts';
@@ -27,7 +27,7 @@ const parsed = (text: string) =>
     .split('\n')
     .slice(0, -1)
     .map((each) => JSON.parse(each) as ResultLine);
-const idsOf = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
+const listIds = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
 
 describe.each(objectStorages)('on %s', (_, start) => {
   let platform: PlatformWithStorage;
@@ -52,23 +52,23 @@ describe.each(objectStorages)('on %s', (_, start) => {
     return { answer, bytes: Buffer.from(await answer.arrayBuffer()) };
   };
 
-  test('a gzip file of many members, in whole and in ranges; results and retry read lines', async () => {
+  test('a gzip file of many members is read whole and by ranges; results and retry read its lines', async () => {
     const { id, millrace } = await gzip(toJsonl(lines));
     expect(millrace).toMatchObject({ output_format: 'jsonl.gz' });
-    // While it runs, and after: lines, whatever they are kept as.
-    const seen: ResultLine[] = [];
-    let rounds = 0;
+    // While the batch runs and after it: /results always sends plain lines.
+    const received: ResultLine[] = [];
+    let responsesWithLines = 0;
     for (let after = '0', more = true; more;) {
       const { answer, bytes } = await read(`/batches/${id}/results?after=${after}`);
       expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/x-ndjson']);
       more = answer.headers.get('x-incomplete') === 'true';
       after = answer.headers.get('x-next-after')!;
-      if (bytes.length > 0) rounds++;
-      seen.push(...parsed(bytes.toString()));
+      if (bytes.length > 0) responsesWithLines++;
+      received.push(...parsed(bytes.toString()));
       if (more) await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    expect(rounds).toBeGreaterThan(1);
-    expect(idsOf(seen)).toEqual(idsOf(lines));
+    expect(responsesWithLines).toBeGreaterThan(1);
+    expect(listIds(received)).toEqual(listIds(lines));
 
     const batch = await waitForBatch(client, id);
     expect(batch.request_counts).toEqual({
@@ -102,7 +102,7 @@ describe.each(objectStorages)('on %s', (_, start) => {
       expect(head.answer.headers.get('content-length')).toBe(String(bytes.length));
     }
     const byId = (found: ResultLine[]) => new Map(found.map((each) => [each.custom_id, each]));
-    expect(byId(records)).toEqual(byId(seen));
+    expect(byId(records)).toEqual(byId(received));
     expect(records).toHaveLength(lines.length);
 
     const retry = await client.post<Batch>(`/batches/${id}/retry`);
@@ -113,23 +113,22 @@ describe.each(objectStorages)('on %s', (_, start) => {
     expect((await client.files.waitForProcessing(retry.input_file_id)).status).toBe('processed');
     expect(await (await client.files.content(retry.input_file_id)).text()).toBe(toJsonl(wrong));
     const { bytes } = await read(`/files/${again.error_file_id}/content`);
-    expect(idsOf(parsed(gunzipSync(bytes).toString()))).toEqual(idsOf(wrong));
+    expect(listIds(parsed(gunzipSync(bytes).toString()))).toEqual(listIds(wrong));
 
-    // To the last object.
     for (const each of [batch, again]) {
       for (const fileId of [each.input_file_id, each.output_file_id, each.error_file_id]) {
         if (fileId) await client.files.delete(fileId);
       }
     }
     await waitUntil(async () => (await platform.keys()).every((key) => !key.includes(id)), {
-      what: 'its objects to go',
+      what: 'its objects to be deleted',
     });
   });
 
-  test('a batch that was cancelled has its lines in it too', async () => {
+  test('the files of a cancelled batch have all its lines', async () => {
     const { id } = await gzip(toJsonl(lines));
     await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
-      what: 'a first chunk',
+      what: 'the first chunk',
     });
     await client.batches.cancel(id);
     const batch = await waitForBatch(client, id);
@@ -138,10 +137,10 @@ describe.each(objectStorages)('on %s', (_, start) => {
       const { bytes } = await read(`/files/${fileId}/content`);
       found.push(...parsed(gunzipSync(bytes).toString()));
     }
-    expect(idsOf(found)).toEqual(idsOf(lines));
+    expect(listIds(found)).toEqual(listIds(lines));
   });
 
-  test('jsonl unless it is asked for, and nothing else', async () => {
+  test('the default format is jsonl, and an unknown format is refused', async () => {
     const plain = await createBatch(client, toJsonl([buildLine('a')]));
     expect(plain.millrace).toMatchObject({ output_format: 'jsonl' });
     const batch = await waitForBatch(client, plain.id);
@@ -164,10 +163,10 @@ describe.each(objectStorages)('a retry on %s', (_, start) => {
   const stopWorkers = async () => {
     const [worker] = platform.workers.splice(0);
     worker!.child.kill('SIGKILL');
-    await waitUntil(() => worker!.child.signalCode !== null, { what: 'the worker to be gone' });
+    await waitUntil(() => worker!.child.signalCode !== null, { what: 'the worker to exit' });
   };
 
-  test('is answered before its lines are read, and what is not yet written says so', async () => {
+  test('is created before its input is written, and reading that input says so', async () => {
     const source = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
     await stopWorkers();
     const retry = await client.post<Batch>(`/batches/${source.id}/retry`);
@@ -184,7 +183,7 @@ describe.each(objectStorages)('a retry on %s', (_, start) => {
       completion_window: '24h',
     });
     expect(await catchError(early)).toMatchObject({ status: 400, code: 'file_not_processed' });
-    // Cancelled before its plan, it never has lines; its input will not come.
+    // Cancelled before it is planned: it never has lines, and its input is never written.
     await client.batches.cancel(unread.id);
     expect(await waitForBatch(client, unread.id)).toMatchObject({ status: 'cancelled', error_file_id: null });
     expect(await client.files.retrieve(unread.input_file_id)).toMatchObject({ status: 'error' });
@@ -198,7 +197,7 @@ describe.each(objectStorages)('a retry on %s', (_, start) => {
     expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(toJsonl(wrong)) });
   });
 
-  test('whose source is deleted before it was read fails, and says why', async () => {
+  test('fails with input_file_missing if its source is deleted before it is read', async () => {
     const source = await waitForBatch(client, (await createBatch(client, toJsonl(wrong))).id);
     await stopWorkers();
     const { id, input_file_id } = await client.post<Batch>(`/batches/${source.id}/retry`);

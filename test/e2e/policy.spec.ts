@@ -1,4 +1,4 @@
-/** The policy around a task's calls, through the whole platform against the scripted upstream, its calls counted. */
+/** The call policy of tasks, through the whole platform: counts the calls that reach the scripted upstream. */
 import type { Page, TaskAttempt, TaskObject } from '@millrace/contracts';
 import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { getField } from '../support/upstream/call.ts';
@@ -9,7 +9,7 @@ let upstream: ScriptedUpstream;
 let platform: Platform;
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start();
-  // One task at a time, so that what waits is seen to wait.
+  // One task at a time, so that the others wait.
   const env = { OPENAI_COMPATIBLE: `scripted=${upstream.url}/v1`, WORKER_DIRECT_SLOTS: '1' };
   platform = await startPlatform({ env });
 });
@@ -58,15 +58,15 @@ const textsAsked = () =>
     .findCalls('/chat/completions')
     .map((call) => (getField(call, 'messages') as { content: string }[])[0]!.content);
 
-/** A task that has the one place, until it is cancelled. */
+/** Submits a task that occupies the only slot until it is cancelled. */
 async function holder(): Promise<string> {
-  upstream.script({ bodyContains: 'holds the place', hang: true });
-  const { id } = await submit('holds the place');
-  await waitUntil(() => upstream.calls.length > 0, { what: 'the place to be taken', withinMs: 60_000 });
+  upstream.script({ bodyContains: 'occupies the slot', hang: true });
+  const { id } = await submit('occupies the slot');
+  await waitUntil(() => upstream.calls.length > 0, { what: 'the slot to be occupied', withinMs: 60_000 });
   return id;
 }
 
-test('another model answers only where the request names it, and the answer says which one it was', async () => {
+test('a fallback model is called only if the request names it, and the answer names the model that was called', async () => {
   upstream.script({ bodyContains: '"model":"first"', status: 404 });
   const alone = await answered('hello');
   expect(alone).toMatchObject({ status: 'failed', error: { code: 'provider_model_not_found' } });
@@ -82,18 +82,18 @@ test('another model answers only where the request names it, and the answer says
   expect(modelsAsked()).toEqual(['first', 'second']);
 });
 
-test('what is wrong with the input is no model’s fault: no other is asked', async () => {
+test('an invalid input is not retried with a fallback model', async () => {
   upstream.script({ status: 400 });
   const refused = await answered('hello', { fallback_models: ['scripted/second'] });
   expect(refused).toMatchObject({ status: 'failed', error: { status: 400 } });
   expect(modelsAsked()).toEqual(['first']);
 });
 
-test('429 with a long Retry-After: the task goes back into the queue and leaves its place to others', async () => {
+test('429 with a long Retry-After: the task returns to the queue and frees its slot for others', async () => {
   upstream.script({ bodyContains: '"model":"busy"', status: 429, headers: { 'retry-after': '7' }, times: 1 });
   const { id } = await submit('later', { model: 'scripted/busy' });
   await waitUntil(async () => (await attempts(id))[0]?.outcome === 'released', {
-    what: 'the task to be put off',
+    what: 'the task to be deferred',
     withinMs: 60_000,
   });
   expect((await task(id)).status).toBe('queued');
@@ -107,7 +107,7 @@ test('429 with a long Retry-After: the task goes back into the queue and leaves 
   expect(again!.at - limited!.at).toBeGreaterThanOrEqual(7_000);
 });
 
-test('a call ends with its task’s deadline, and no other is begun', async () => {
+test('a call ends at its task’s deadline, and no other is started', async () => {
   upstream.script({ hang: true });
   const deadline = Date.now() / 1_000 + 6;
   const { id } = await submit('never answered', { deadline, fallback_models: ['scripted/second'] });
@@ -119,7 +119,7 @@ test('a call ends with its task’s deadline, and no other is begun', async () =
   expect(modelsAsked()).toEqual(['first']);
 });
 
-test('what has not begun within its start_timeout expires uncalled; who waits sees their place, then when it ends', async () => {
+test('a task that has not started within its start_timeout expires without a call; waiting tasks show their queue position and estimate', async () => {
   upstream.timing = { callMs: 50, itemMs: 0, pieceMs: 0 };
   await answered('so that it is known how long one takes');
   const held = await holder();
@@ -139,7 +139,7 @@ test('what has not begun within its start_timeout expires uncalled; who waits se
   expect(textsAsked().filter((text) => text === 'begins too late')).toEqual([]);
 });
 
-test('what may wait, waits: also where its time was named', async () => {
+test('tasks of lower priority run later, also with run_at', async () => {
   const held = await holder();
   const soon = Date.now() / 1_000 + 1;
   const last = await submit('least', { priority: -20, run_at: soon });

@@ -1,5 +1,5 @@
 import { io } from 'socket.io-client';
-import type { BatchObject, Fact, LiveState, SubscribeAck, WorkersState } from '@millrace/contracts';
+import type { BatchObject, EventObject, LiveState, SubscribeAck, WorkersState } from '@millrace/contracts';
 import { startPlatform, submitBatch, waitUntil, type Platform } from '../support/platform.ts';
 
 let platform: Platform;
@@ -16,26 +16,26 @@ const line = (index: number) =>
     body: { model: 'sandbox/embeddings:slow', input: `sentence ${index}` },
   });
 
-test('a batch is followed to its end by what is pushed', async () => {
+test('a batch is followed to its end by states and events over a socket', async () => {
   const id = await submitBatch(platform, Array.from({ length: 500 }, (_, index) => line(index)).join('\n'));
   const socket = io(platform.url, { auth: { apiKey: platform.apiKey }, transports: ['websocket'] });
   const states: LiveState[] = [];
-  const facts: Fact[] = [];
+  const events: EventObject[] = [];
   socket.on('state', (state: LiveState) => states.push(state));
-  socket.on('fact', (fact: Fact) => facts.push(fact));
+  socket.on('event', (event: EventObject) => events.push(event));
   try {
     const answer = (await socket.timeout(10_000).emitWithAck('subscribe', { batch: id })) as SubscribeAck;
     expect(answer).toMatchObject({ ok: true, state: { type: 'batch', subject: id, data: { id } } });
-    await waitUntil(() => facts.some(({ type }) => type === 'batch.completed'), {
-      what: 'the fact of its end',
+    await waitUntil(() => events.some(({ type }) => type === 'batch.completed'), {
+      what: 'the event of its end',
     });
     await waitUntil(() => states.at(-1)?.data.status === 'completed', { what: 'the state of its end' });
     const done = states.map(({ data }) => (data as BatchObject).request_counts.completed);
     expect(done).toEqual([...done].sort((a, b) => a - b));
     expect(done.at(-1)).toBe(500);
-    const positions = facts.map(({ position }) => position);
+    const positions = events.map(({ position }) => position);
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
-    const milestones = facts.filter(({ type }) => type === 'batch.progress');
+    const milestones = events.filter(({ type }) => type === 'batch.progress');
     expect(milestones.at(-1)?.data['progress']).toBe(90);
   } finally {
     socket.disconnect();

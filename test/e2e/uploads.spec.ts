@@ -158,8 +158,8 @@ describe.each(objectStorages)('on %s', (_, start) => {
         completion_window: '24h',
       } as const;
       const errors = [
-        { code: 'duplicate_custom_id', line: 3_001, message: expect.stringContaining('on line 6 ') },
-        { code: 'duplicate_custom_id', line: 3_002, message: expect.stringContaining('on line 3000 ') },
+        { code: 'duplicate_custom_id', line: 3_001, message: expect.stringContaining('on line 6. ') },
+        { code: 'duplicate_custom_id', line: 3_002, message: expect.stringContaining('on line 3000. ') },
         { code: 'invalid_json_line', line: 3_003 },
       ];
       const batch = await waitForBatch(client, (await client.batches.create(asked)).id);

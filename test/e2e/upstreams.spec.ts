@@ -1,12 +1,12 @@
 /**
- * The API with hosted providers behind it: every kind that each claims, kinds that are worked out, media that are
- * fetched from their addresses, estimates by what was measured, and a cancel that reaches whoever renders.
+ * The API with hosted providers: every kind that each supports, kinds that are chosen from the fields, media fetched by
+ * URL, estimates from measured times, and a cancel that reaches the upstream.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { kindIds, kindOf, type KindId } from '#catalogue';
+import { kindIds, findKind, type KindId } from '#catalogue';
 import type { Page, TaskAttempt, TaskObject, TaskSummary } from '@millrace/contracts';
 import { createProvidersAt } from '../integration/providers/provider-fixtures.ts';
 import { startMediaHost, type MediaHost } from '../support/media-host.ts';
@@ -78,16 +78,16 @@ const modelOf: Record<string, (kind: KindId) => string> = {
   },
 };
 
-/** The providers' own tables; the one of OpenAI's API bears another name here. */
+/** The providers' own handler tables. The provider for OpenAI's API has another name here. */
 const tables = createProvidersAt({ url: 'http://127.0.0.1:9' }).list.filter(({ id }) => id !== 'sandbox');
 
 test.each(tables.map(({ id, handlers }) => [id === 'openai' ? 'scripted' : id, handlers] as const))(
-  '%s runs every kind that it claims',
+  '%s runs every kind that it supports',
   async (provider, handlers) => {
     const claimed = kindIds.filter((kind) => kind in handlers);
     const tasks = await Promise.all(
       claimed.map(async (kind) => {
-        const [{ input, options }] = kindOf(kind).examples;
+        const [{ input, options }] = findKind(kind).examples;
         return run({ kind, model: modelOf[provider]!(kind), input, options });
       }),
     );
@@ -99,7 +99,7 @@ test.each(tables.map(({ id, handlers }) => [id === 'openai' ? 'scripted' : id, h
   },
 );
 
-test('a kind is worked out where the fields tell, and the task says which', async () => {
+test('a kind is chosen from the fields if they are unambiguous, and the task names it', async () => {
   const messages = [{ role: 'user', content: 'why' }];
   expect(await run({ model: 'scripted/model', input: { messages } })).toMatchObject({
     kind: 'chat-completion',
@@ -116,18 +116,18 @@ test('a kind is worked out where the fields tell, and the task says which', asyn
 
 test.each<[string, object, object]>([
   [
-    'fields that several kinds have',
+    'fields of several kinds',
     { model: 'scripted/model', input: { prompt: 'A mill' } },
-    { code: 'kind_unclear', param: 'kind', detail: expect.stringMatching(/text-to-image, text-to-video/) },
+    { code: 'ambiguous_kind', param: 'kind', detail: expect.stringMatching(/text-to-image, text-to-video/) },
   ],
   [
-    'fields that none has',
+    'fields of no kind',
     { model: 'scripted/model', input: { promt: 'A mill' } },
-    { code: 'kind_unclear', detail: expect.stringContaining('chat-completion') },
+    { code: 'ambiguous_kind', detail: expect.stringContaining('chat-completion') },
   ],
   [
-    'a model that nobody serves',
-    { model: 'nobody/model', input: { prompt: 'A mill' } },
+    'a model of an unknown provider',
+    { model: 'unknown/model', input: { prompt: 'A mill' } },
     { code: 'model_not_found', param: 'model' },
   ],
   [
@@ -141,18 +141,18 @@ test.each<[string, object, object]>([
     { param: 'input.n' },
   ],
   [
-    'an address inside',
+    'an internal address',
     { kind: 'image-to-text', model: 'hf/owner/image-to-text', input: { image: 'https://10.0.0.1/a.png' } },
     { code: 'url_address_refused', param: 'image' },
   ],
-])('%s: asked or refused before anything is queued', async (_, body, problem) => {
+])('%s: refused before anything is queued', async (_, body, problem) => {
   const before = await newest();
   expect(await post(body)).toMatchObject({ status: 400, body: { status: 400, ...problem } });
   expect(await newest()).toBe(before);
   expect(upstream.findCalls('')).toEqual([]);
 });
 
-describe('an image by its address', () => {
+describe('an image by URL', () => {
   const look = (path: string) =>
     run({
       kind: 'object-detection',
@@ -160,7 +160,7 @@ describe('an image by its address', () => {
       input: { image: `${host.url}/${path}` },
     });
 
-  test('is fetched over TLS, and judged like any', async () => {
+  test('is fetched over TLS and checked like inline media', async () => {
     const { status, error, output } = await look('picture.png');
     expect([status, error]).toEqual(['succeeded', null]);
     expect(output).toMatchObject({ objects: [{ box: { xmin: 0, ymin: 0, xmax: 40, ymax: 30 } }] });
@@ -177,18 +177,18 @@ describe('an image by its address', () => {
   });
 });
 
-test('a cancel of a film that is rendered reaches the upstream', async () => {
+test('the cancel of a video that is being generated reaches the upstream', async () => {
   upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 1_000;
   for (const [model, method] of [
-    ['scripted/film', 'DELETE'],
+    ['scripted/video', 'DELETE'],
     ['hf/fal/text-to-video', 'PUT'],
   ] as const) {
     const { body } = await post({ kind: 'text-to-video', model, input: { prompt: 'A mill' } });
     const looks = () => upstream.calls.filter(({ path }) => /status$|videos\/video_/.test(path));
-    await waitUntil(() => looks().length > 1, { what: 'the film to be rendered', withinMs });
+    await waitUntil(() => looks().length > 1, { what: 'the video to be generated', withinMs });
     await post({}, {}, `/v1/tasks/${body.id}/cancel`);
     await waitUntil(() => upstream.findCalls('', method).length > 0, {
-      what: 'the upstream to be told',
+      what: 'the cancel to reach the upstream',
       withinMs,
     });
     expect(await get(`/v1/tasks/${body.id}`)).toMatchObject({ status: 'canceled' });
@@ -197,7 +197,7 @@ test('a cancel of a film that is rendered reaches the upstream', async () => {
   upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 4;
 });
 
-test('an estimate comes from what tasks of that model took, and follows a model whose time doubles', async () => {
+test('an estimate comes from earlier tasks of the model, and follows a model whose time doubles', async () => {
   const messages = [{ role: 'user', content: 'how long' }];
   const errors: number[] = [];
   const timed = async (callMs: number) => {
@@ -216,21 +216,21 @@ test('an estimate comes from what tasks of that model took, and follows a model 
       status === 'running' && progress ? [progress] : [],
     );
     const took = seen.at(-1)!.progress!.elapsed_seconds;
-    const told = shown.flatMap(({ percent, source, elapsed_seconds: elapsed }) => {
+    const shownPercents = shown.flatMap(({ percent, source, elapsed_seconds: elapsed }) => {
       if (percent === null) return [];
       errors.push(Math.abs(percent - (elapsed / took) * 100));
       expect(source).toBe('estimate');
       return [percent];
     });
-    expect(told).toEqual([...told].sort((a, b) => a - b));
-    expect(Math.max(0, ...told)).toBeLessThanOrEqual(95);
-    return { estimated: seen.at(-1)!.progress!.estimated_seconds, took, told: told.length };
+    expect(shownPercents).toEqual([...shownPercents].sort((a, b) => a - b));
+    expect(Math.max(0, ...shownPercents)).toBeLessThanOrEqual(95);
+    return { estimated: seen.at(-1)!.progress!.estimated_seconds, took, shownPercents: shownPercents.length };
   };
   const first = await timed(600);
-  expect(first).toMatchObject({ estimated: null, told: 0 });
+  expect(first).toMatchObject({ estimated: null, shownPercents: 0 });
   const second = await timed(600);
   expect(second.estimated).toBeGreaterThanOrEqual(0.6);
-  expect(second.told).toBeGreaterThan(0);
+  expect(second.shownPercents).toBeGreaterThan(0);
   errors.length = 0;
   const doubled = await timed(1_200);
   const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;

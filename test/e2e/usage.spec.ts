@@ -148,10 +148,10 @@ test(
     ]);
     const { data } = await get<{ data: CreditObject[] }>('/v1/usage/credit');
     const credit = {
-      ...{ object: 'credit', provider: 'billed', token, active: true, requests: 2, free_usd: 0.001 },
+      ...{ object: 'credit', provider: 'billed', token, active: true, requests: 2, free_credit_usd: 0.001 },
       cost: { reported_usd: billedUsd, reported_requests: 1, estimated_requests: 2 },
       // One of two did not say what it has cost: only an estimate can tell what is left.
-      ...{ left_usd: null, estimated_left_usd: expect.any(Number) },
+      ...{ remaining_usd: null, estimated_remaining_usd: expect.any(Number) },
     };
     expect(data).toMatchObject([credit]);
     const { apiKey } = await createWorkspace(sql);

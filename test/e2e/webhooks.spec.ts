@@ -306,16 +306,18 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
   const path = `/webhook_endpoints/${id}/deliveries`;
   const deliveries = () => client.get<Page<DeliveryObject>>(path);
   const stateOf = async () => (await deliveries()).data[0]!;
-  await waitUntil(async () => (await stateOf()).tries === 1, { what: 'the failure to be written down' });
+  await waitUntil(async () => (await stateOf()).attempt_count === 1, {
+    what: 'the failure to be written down',
+  });
   const failed = await stateOf();
   expect(failed).toMatchObject({ status: 'pending', event_type: 'batch.completed', subject: batch.id });
-  expect(failed.next_try_at).toBeGreaterThanOrEqual(failed.created_at + 4);
+  expect(failed.next_attempt_at).toBeGreaterThanOrEqual(failed.created_at + 4);
   const log = await client.get<DeliveryWithAttempts>(`${path}/${failed.id}`);
   expect(log.attempts).toMatchObject([
     {
       number: 1,
       request: { url: receiver.url, body: receiver.requests[0]!.body },
-      response: { status: 500, body: 'status 500', body_is_cut: false },
+      response: { status: 500, body: 'status 500', body_is_truncated: false },
       error: { code: 'status_not_2xx' },
     },
   ]);
@@ -323,7 +325,7 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
   receiver.respondWith(respondWithStatus(200));
   await client.post(`${path}/${failed.id}/redeliver`);
   await waitUntil(async () => (await stateOf()).status === 'succeeded', { what: 'the redelivery' });
-  expect(await stateOf()).toMatchObject({ tries: 2 });
+  expect(await stateOf()).toMatchObject({ attempt_count: 2 });
 
   receiver.respondWith(respondWithStatus(410));
   await client.post(`${path}/${failed.id}/redeliver`);

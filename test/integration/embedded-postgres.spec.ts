@@ -1,4 +1,4 @@
-/** The embedded PostgreSQL through all that can befall it: kills, stale files, taken ports, root, read-only folders. */
+/** The embedded PostgreSQL after kills and with stale files, taken ports, root, and read-only folders. */
 import { execFile, spawnSync } from 'node:child_process';
 import {
   chmod,
@@ -39,7 +39,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Durable unless said otherwise: without, the last commits before a crash are lost. */
+/** Durable by default: otherwise a crash loses the last commits. */
 async function start({
   home = 'home',
   log = [] as string[],
@@ -56,7 +56,7 @@ async function start({
   return server;
 }
 
-async function ask<T>(url: string, sql: string): Promise<T> {
+async function query<T>(url: string, sql: string): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -67,7 +67,7 @@ async function ask<T>(url: string, sql: string): Promise<T> {
   }
 }
 
-/** Runs startPostgres in a process of its own and leaves the server running, as a killed launcher does. */
+/** Runs startPostgres in another process and leaves the server running, as a killed supervisor does. */
 async function startElsewhere(
   how: { uid?: number; gid?: number; env?: NodeJS.ProcessEnv; prefix?: string[]; clone?: string } = {},
 ): Promise<{ url: string; data: string; pid: number; adopted: boolean }> {
@@ -76,7 +76,7 @@ async function startElsewhere(
     import { startPostgres } from ${JSON.stringify(join(clone, 'deploy/embedded/postgres.ts'))};
     const { url, data, pid, adopted } = await startPostgres({
       home: ${JSON.stringify(join(how.clone ?? folder, 'home'))}, ports: ${JSON.stringify(ports)}, log() {},
-      durable: false, outside: [${JSON.stringify(join(folder, 'outside'))}],
+      durable: false, fallbackFolders: [${JSON.stringify(join(folder, 'outside'))}],
     });
     console.log(JSON.stringify({ url, data, pid, adopted }));
     process.exit(0);`;
@@ -97,58 +97,58 @@ async function stopPid(pid: number): Promise<void> {
   if (ref) await stopPostmaster(ref, 'immediate');
 }
 
-const remember = `create table if not exists kept as select 42 as n`;
+const createTable = `create table if not exists kept as select 42 as n`;
 
-test('comes up from nothing, in UTF-8 and one order for all systems', async () => {
+test('creates a database in UTF-8 that sorts the same way on every system', async () => {
   const log: string[] = [];
   const server = await start({ log, durable: false });
   expect(server.adopted).toBe(false);
-  expect(log).toEqual([expect.stringMatching(/^made a PostgreSQL 18/)]);
-  expect(await ask(server.url, 'show server_encoding')).toBe('UTF8');
+  expect(log).toEqual([expect.stringMatching(/^created a PostgreSQL 18/)]);
+  expect(await query(server.url, 'show server_encoding')).toBe('UTF8');
   expect(
-    await ask(
+    await query(
       server.url,
       `select datlocprovider::text || ' ' || datlocale from pg_database where datname = current_database()`,
     ),
   ).toBe('b C.UTF-8');
-  expect(await ask(server.url, 'select rolsuper from pg_roles where rolname = current_user')).toBe(false);
-  expect(await ask(server.adminUrl, 'show listen_addresses')).toBe('127.0.0.1');
-  expect(await ask(server.adminUrl, 'show unix_socket_directories')).toBe('');
+  expect(await query(server.url, 'select rolsuper from pg_roles where rolname = current_user')).toBe(false);
+  expect(await query(server.adminUrl, 'show listen_addresses')).toBe('127.0.0.1');
+  expect(await query(server.adminUrl, 'show unix_socket_directories')).toBe('');
 
   const wrong = new URL(server.url);
   wrong.password = 'guess';
-  await expect(ask(wrong.href, 'select 1')).rejects.toThrow(/password authentication failed/);
+  await expect(query(wrong.href, 'select 1')).rejects.toThrow(/password authentication failed/);
   expect((await lstat(join(folder, 'home/postgres.json'))).mode & 0o777).toBe(0o600);
 });
 
 test('a restart keeps the data, the port and the passwords', async () => {
   const first = await start();
-  await ask(first.url, remember);
+  await query(first.url, createTable);
   await first.stop();
   await first.exited;
   const second = await start();
   expect(second.url).toBe(first.url);
-  expect(await ask(second.url, 'select n from kept')).toBe(42);
+  expect(await query(second.url, 'select n from kept')).toBe(42);
 });
 
-test('stopped in immediate mode, it recovers', async () => {
+test('recovers after a stop in immediate mode', async () => {
   const first = await start();
-  await ask(first.url, remember);
+  await query(first.url, createTable);
   await first.stop('immediate');
-  expect(await ask((await start()).url, 'select n from kept')).toBe(42);
+  expect(await query((await start()).url, 'select n from kept')).toBe(42);
 });
 
-test('what a killed launcher left is adopted, and stopped by its new owner', async () => {
+test('adopts the server that a killed supervisor left, and stops it', async () => {
   const orphan = await startElsewhere();
   const server = await start({ durable: false });
   expect(server).toMatchObject({ adopted: true, pid: orphan.pid, url: orphan.url });
-  expect(await ask(server.url, 'select 1')).toBe(1);
+  expect(await query(server.url, 'select 1')).toBe(1);
   await server.stop();
   await server.exited;
   expect(await getStartTime(orphan.pid)).toBeNull();
 });
 
-test('an orphan that does not answer is stopped, and a new one started', async () => {
+test('stops an orphaned server that does not answer, and starts a new one', async () => {
   const orphan = await startElsewhere();
   process.kill(orphan.pid, 'SIGSTOP');
   const log: string[] = [];
@@ -162,74 +162,74 @@ test('an orphan that does not answer is stopped, and a new one started', async (
   started.push(server);
   expect(log).toEqual([expect.stringContaining(`pid ${orphan.pid}`)]);
   expect(server.adopted).toBe(false);
-  expect(await ask(server.url, 'select 1')).toBe(1);
+  expect(await query(server.url, 'select 1')).toBe(1);
 });
 
-test('a kill -9 of the server leaves nothing that stops the next start', async () => {
+test('starts after a kill -9 of the server', async () => {
   const first = await start();
-  await ask(first.url, remember);
+  await query(first.url, createTable);
   process.kill(first.pid, 'SIGKILL');
   await first.exited;
-  expect(await ask((await start()).url, 'select n from kept')).toBe(42);
+  expect(await query((await start()).url, 'select n from kept')).toBe(42);
 });
 
-test('a pid file that names a stranger is not believed, and the stranger is left alone', async () => {
+test('ignores a pid file that names an unrelated process, and does not signal that process', async () => {
   const first = await start();
   const pidFile = join(first.data, 'postmaster.pid');
   const text = await readFile(pidFile, 'utf8');
   await first.stop('immediate');
-  // As root the server sees our pid as another user's and would not believe it either: 1 is no different to it.
+  // Started by root, the server runs as another user: it may not signal our pid, as with any other process of root.
   await writeFile(pidFile, text.replace(/^\d+/, String(process.pid)));
   expect((await start()).adopted).toBe(false);
 });
 
-test('a taken port is left for another, which is remembered', async () => {
+test('uses another port when its port is taken, and keeps that one', async () => {
   const first = await start();
   await first.stop();
-  const squatter = await new Promise<Server>((done) => {
+  const otherServer = await new Promise<Server>((done) => {
     const server = createServer().listen(first.port, '127.0.0.1', () => done(server));
   });
   const second = await start();
   expect(second.port).not.toBe(first.port);
   await second.stop();
-  await new Promise((done) => squatter.close(done));
+  await new Promise((done) => otherServer.close(done));
   expect((await start()).port).toBe(second.port);
 });
 
-test('a kill in the middle of making it leaves nothing half', async () => {
-  const half = join(folder, 'home', 'postgres.new-00000000');
-  await mkdir(join(half, 'data'), { recursive: true });
-  await writeFile(join(half, 'data', 'PG_VERSION'), '18\n');
+test('removes an incomplete database that a kill left', async () => {
+  const incomplete = join(folder, 'home', 'postgres.new-00000000');
+  await mkdir(join(incomplete, 'data'), { recursive: true });
+  await writeFile(join(incomplete, 'data', 'PG_VERSION'), '18\n');
   await chmod(join(folder, 'home'), 0o711);
   const server = await start();
-  expect(await ask(server.url, 'select 1')).toBe(1);
+  expect(await query(server.url, 'select 1')).toBe(1);
   expect((await readdir(join(folder, 'home'))).filter((name) => name.includes('.new'))).toEqual([]);
 });
 
-test('a lost note costs the password, not the data', async () => {
+test('without postgres.json the data stays and the password changes', async () => {
   const first = await start();
-  await ask(first.url, remember);
+  await query(first.url, createTable);
   await rm(join(folder, 'home/postgres.json'));
   const second = await start();
   expect(second.url).not.toBe(first.url);
-  expect(await ask(second.url, 'select n from kept')).toBe(42);
+  expect(await query(second.url, 'select n from kept')).toBe(42);
 });
 
-test('a database of another PostgreSQL gets one line that says what to do', async () => {
+test('refuses a database of another PostgreSQL version, with what to do', async () => {
   const first = await start();
   await first.stop();
   await writeFile(join(first.data, 'PG_VERSION'), '17\n');
   await expect(start()).rejects.toThrow(
-    /is of PostgreSQL 17, and this Millrace brings PostgreSQL 18: .*MILLRACE_HOME/,
+    /was created by PostgreSQL 17, and this Millrace has PostgreSQL 18: .*MILLRACE_HOME/,
   );
 });
 
 test.each([{}, { LANG: 'xx_YY.KOI8-R', LC_ALL: 'de_DE.ISO-8859-1' }])(
-  'the environment %j changes nothing',
+  'the environment %j does not change the encoding',
   async (env) => {
     const { url } = await startElsewhere({ env: { PATH: process.env['PATH'], ...env } });
     expect(
-      await ask(
+      await query(
         url,
         `select pg_encoding_to_char(encoding) || ' ' || datcollate from pg_database where datname = 'millrace'`,
       ),
@@ -237,7 +237,7 @@ test.each([{}, { LANG: 'xx_YY.KOI8-R', LC_ALL: 'de_DE.ISO-8859-1' }])(
   },
 );
 
-/** A checkout whose libraries' links were never made, as npm 12 leaves it, in a folder that only we can enter. */
+/** A checkout without the links to the libraries, as npm leaves it, in a folder that only this user can enter. */
 async function clone(): Promise<string> {
   const path = join(folder, 'clone');
   await mkdir(join(path, 'node_modules'), { recursive: true });
@@ -252,45 +252,45 @@ async function clone(): Promise<string> {
   return path;
 }
 
-test('in a clone that no other user may enter', async () => {
+test('runs in a clone that no other user can enter', async () => {
   const path = await clone();
   const server = await startElsewhere({ clone: path });
   expect(dirname(server.data).startsWith(isRoot() ? join(folder, 'outside') : join(path, 'home'))).toBe(true);
-  expect(await ask(server.url, `select to_tsvector('english', 'mills')::text`)).toContain('mill');
+  expect(await query(server.url, `select to_tsvector('english', 'mills')::text`)).toContain('mill');
   expect((await startElsewhere({ clone: path })).adopted).toBe(true);
 });
 
 if (isRoot()) {
-  const nobody = { uid: 65534, gid: 65534 };
+  const ordinaryUser = { uid: 65534, gid: 65534 };
 
-  test('started by an ordinary user, all of it is that user’s', async () => {
+  test('started by an ordinary user, all files belong to that user', async () => {
     await chmod(folder, 0o777);
-    const server = await startElsewhere(nobody);
+    const server = await startElsewhere(ordinaryUser);
     expect(server.data).toBe(join(folder, 'home/postgres'));
-    expect((await lstat(server.data)).uid).toBe(nobody.uid);
-    expect(await ask(server.url, 'select 1')).toBe(1);
-    // Started by root later, it stays with its owner.
+    expect((await lstat(server.data)).uid).toBe(ordinaryUser.uid);
+    expect(await query(server.url, 'select 1')).toBe(1);
+    // A later start by root keeps the owner.
     await stopPid(server.pid);
-    expect(await ask((await start()).url, 'select 1')).toBe(1);
+    expect(await query((await start()).url, 'select 1')).toBe(1);
   });
 
-  test('a read-only node_modules is copied', async () => {
+  test('copies the binaries from a read-only node_modules', async () => {
     const path = await clone();
     await chmod(path, 0o755);
     await mkdir(join(path, 'home'));
     await chmod(join(path, 'home'), 0o777);
-    const server = await startElsewhere({ ...nobody, clone: path });
+    const server = await startElsewhere({ ...ordinaryUser, clone: path });
     expect(server.data).toBe(join(path, 'home/postgres'));
     expect(await readdir(join(path, 'home'))).toContainEqual(expect.stringMatching(/^postgres-18/));
   });
 
   const noSetuid = ['setpriv', '--bounding-set=-setuid,-setgid', '--inh-caps=-setuid,-setgid', '--'];
   if (spawnSync('unshare', ['--user', '--map-user=1', 'true']).status === 0) {
-    test('where root may not change user, a user namespace serves', async () => {
+    test('runs in a user namespace where root may not change user', async () => {
       const path = await clone();
       const server = await startElsewhere({ clone: path, prefix: noSetuid });
       expect(server.data).toBe(join(path, 'home/postgres'));
-      expect(await ask(server.url, 'select 1')).toBe(1);
+      expect(await query(server.url, 'select 1')).toBe(1);
       expect((await startElsewhere({ clone: path, prefix: noSetuid })).adopted).toBe(true);
     });
   }

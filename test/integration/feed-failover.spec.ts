@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Database, FeedStore } from '#database';
 import { eventually, pause } from '../support/eventually.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createMigratedDatabase } from '../support/migrated-database.ts';
+import type { TestDatabase } from '../support/postgres.ts';
 import { createSubjects, readFeeds, writeEvent, type Subject } from './feed-writers.ts';
 
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const toPath = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const running = new Set<ChildProcess>();
 let server: TestDatabase;
 let database: Database;
@@ -14,9 +15,8 @@ let feed: FeedStore;
 let subjects: Subject[];
 
 beforeEach(async () => {
-  server = await createDatabase();
+  server = await createMigratedDatabase();
   database = await Database.connect({ url: server.url, poolMax: 4, applicationName: 'feed-test' });
-  await database.migrate();
   feed = new FeedStore(database);
   subjects = await createSubjects(database, 1, 4);
 });
@@ -30,8 +30,8 @@ async function startRelayProcess(): Promise<ChildProcess> {
   const args = [
     '--conditions=source',
     '--import',
-    path('../support/typescript.mjs'),
-    path('./relay-process.ts'),
+    toPath('../support/typescript.mjs'),
+    toPath('./relay-process.ts'),
     server.url,
   ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -47,59 +47,59 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exited;
 }
 
-/** Two relays, of which the first is elected; facts flow while `fault` befalls it. @returns ms until the other stamps. */
-async function handOver(fault: (holder: ChildProcess) => Promise<void>): Promise<number> {
+/** Runs two relays and applies `fault` to the elected one while events are written. @returns ms until the other publishes. */
+async function failOver(fault: (holder: ChildProcess) => Promise<void>): Promise<number> {
   const holder = await startRelayProcess();
-  await eventually('the first is elected', async () => (await epoch()) === 1);
+  await eventually('the first is elected', async () => (await getEpoch()) === 1);
   await startRelayProcess();
   let writing = true;
   const writer = (async () => {
     for (let n = 0; writing; n++)
       await writeEvent(database, subjects[n % subjects.length]!, Math.random() * 3);
   })();
-  await eventually('facts are stamped', async () => (await head()) > 50);
+  await eventually('events are published', async () => (await getHead()) > 50);
   await fault(holder);
-  const [faultAt, before] = [performance.now(), await head()];
-  await eventually('the other stamps', async () => (await head()) > before);
+  const [faultAt, before] = [performance.now(), await getHead()];
+  await eventually('the other publishes', async () => (await getHead()) > before);
   const ms = performance.now() - faultAt;
-  await eventually('much more is stamped', async () => (await head()) > before + 50);
+  await eventually('many more are published', async () => (await getHead()) > before + 50);
   writing = false;
   await writer;
   return ms;
 }
 
-const epoch = async () => (await database.rows<{ epoch: number }>('select epoch from leases'))[0]?.epoch;
-const head = async () => [...(await feed.getHeads([subjects[0]!.workspaceId])).values()][0]!;
+const getEpoch = async () => (await database.rows<{ epoch: number }>('select epoch from leases'))[0]?.epoch;
+const getHead = async () => [...(await feed.getHeads([subjects[0]!.workspaceId])).values()][0]!;
 
-async function expectWholeFeed(): Promise<void> {
+async function expectCompleteFeed(): Promise<void> {
   const [row] = await database.rows<{ n: number }>('select count(*) as n from events');
-  await eventually('all is stamped', async () => (await head()) === row!.n);
-  const [facts] = [...(await readFeeds(feed, [subjects[0]!.workspaceId], async () => true)).values()];
-  expect(facts!.map(({ position }) => position)).toEqual(
+  await eventually('all are published', async () => (await getHead()) === row!.n);
+  const [events] = [...(await readFeeds(feed, [subjects[0]!.workspaceId], async () => true)).values()];
+  expect(events!.map(({ position }) => position)).toEqual(
     Array.from({ length: row!.n }, (_, index) => index + 1),
   );
-  expect(new Set(facts!.map(({ id }) => id)).size).toBe(row!.n);
+  expect(new Set(events!.map(({ id }) => id)).size).toBe(row!.n);
 }
 
-test('the relay killed with -9: another stamps within 3 s, nothing is lost or stamped twice', async () => {
-  expect(await handOver((holder) => end(holder, 'SIGKILL'))).toBeLessThan(3_000);
-  expect(await epoch()).toBe(2);
-  await expectWholeFeed();
+test('when the relay is killed with -9, another publishes within 3 s, and each event is published once', async () => {
+  expect(await failOver((holder) => end(holder, 'SIGKILL'))).toBeLessThan(3_000);
+  expect(await getEpoch()).toBe(2);
+  await expectCompleteFeed();
 });
 
-test('the relay frozen: another takes over, and the frozen one does no harm when it goes on', async () => {
+test('when the relay is frozen, another takes over, and the frozen one does no harm when it continues', async () => {
   let frozen: ChildProcess;
-  const ms = await handOver(async (holder) => void (frozen = holder).kill('SIGSTOP'));
+  const ms = await failOver(async (holder) => void (frozen = holder).kill('SIGSTOP'));
   expect(ms).toBeLessThan(3_000);
   frozen!.kill('SIGCONT');
   for (let n = 0; n < 100; n++) await writeEvent(database, subjects[n % subjects.length]!);
   await pause(1_000);
-  expect(await epoch()).toBe(2);
-  await expectWholeFeed();
+  expect(await getEpoch()).toBe(2);
+  await expectCompleteFeed();
 });
 
-test('the relay stopped in order: its place is free at once, not after the lease has run out', async () => {
-  expect(await handOver((holder) => end(holder, 'SIGTERM'))).toBeLessThan(1_500);
-  expect(await epoch()).toBe(2);
-  await expectWholeFeed();
+test('when the relay is stopped by SIGTERM, another takes over at once, before the lease would expire', async () => {
+  expect(await failOver((holder) => end(holder, 'SIGTERM'))).toBeLessThan(1_500);
+  expect(await getEpoch()).toBe(2);
+  await expectCompleteFeed();
 });

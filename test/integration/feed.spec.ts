@@ -1,14 +1,15 @@
-import type { Fact } from '@millrace/contracts';
+import type { EventObject } from '@millrace/contracts';
 import { Database, FeedStore, LeaseStore, type Lease } from '#database';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
 import { startRelay } from '../../apps/api/src/live/relay.ts';
 import { eventually, pause } from '../support/eventually.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createMigratedDatabase } from '../support/migrated-database.ts';
+import type { TestDatabase } from '../support/postgres.ts';
 import { createSubjects, readFeeds, writeEvent, writeOutOfOrder, type Subject } from './feed-writers.ts';
 
 const log = createLogger('test', 'silent');
-let test_: TestDatabase;
+let server: TestDatabase;
 let database: Database;
 let feed: FeedStore;
 let leases: LeaseStore;
@@ -17,39 +18,38 @@ let subjects: Subject[];
 let workspaceIds: string[];
 
 beforeEach(async () => {
-  test_ = await createDatabase();
-  database = await Database.connect({ url: test_.url, poolMax: 20, applicationName: 'feed-test' });
-  await database.migrate();
+  server = await createMigratedDatabase();
+  database = await Database.connect({ url: server.url, poolMax: 20, applicationName: 'feed-test' });
   [feed, leases] = [new FeedStore(database), new LeaseStore(database)];
-  bus = await connectBus({ kind: 'postgres', url: test_.url }, { log });
+  bus = await connectBus({ kind: 'postgres', url: server.url }, { log });
   subjects = await createSubjects(database, 3, 8);
   workspaceIds = [...new Set(subjects.map(({ workspaceId }) => workspaceId))];
 });
 afterEach(async () => {
   await bus.close();
   await database.close();
-  await test_.drop();
+  await server.drop();
 });
 
-const unstamped = async () => {
+const countUnpublished = async () => {
   const [row] = await database.rows<{ n: number }>(
     'select count(*) as n from events where feed_position is null',
   );
   return row!.n;
 };
 
-function expectWhole(feeds: Map<string, Fact[]>, written: number): void {
+function expectComplete(feeds: Map<string, EventObject[]>, written: number): void {
   expect([...feeds.values()].flat()).toHaveLength(written);
-  for (const facts of feeds.values()) {
-    expect(facts.map(({ position }) => position)).toEqual(facts.map((_, index) => index + 1));
-    for (const ofSubject of Map.groupBy(facts, ({ subject }) => subject).values()) {
+  for (const events of feeds.values()) {
+    expect(events.map(({ position }) => position)).toEqual(events.map((_, index) => index + 1));
+    for (const ofSubject of Map.groupBy(events, ({ subject }) => subject).values()) {
       expect(ofSubject.map(({ sequence }) => sequence)).toEqual(ofSubject.map((_, index) => index + 1));
     }
   }
 }
 
 describe('16 writers whose transactions commit out of order', () => {
-  test('a reader that follows positions gets every fact once, without holes, each subject in order', async () => {
+  test('a reader that follows positions gets every event once, without gaps, each subject in order', async () => {
     const relay = startRelay({ feed, leases, bus, log });
     try {
       let written: number | null = null;
@@ -57,39 +57,42 @@ describe('16 writers whose transactions commit out of order', () => {
       const feeds = await readFeeds(
         feed,
         workspaceIds,
-        async () => written !== null && (await unstamped()) === 0,
+        async () => written !== null && (await countUnpublished()) === 0,
       );
       await writing;
-      expectWhole(feeds, written!);
+      expectComplete(feeds, written!);
     } finally {
       await relay.stop();
     }
   });
 
-  test('a relay that reads the tail of the serial loses facts: this suite can tell', async () => {
+  test('a relay that reads the tail of the serial number misses events, and this suite detects it', async () => {
     let written: number | null = null;
     const writing = writeOutOfOrder(database, subjects, 60).then((count) => (written = count));
-    const tail = tailReader(database);
+    const publishTail = createTailPublisher(database);
     const feeds = await readFeeds(feed, workspaceIds, async () => {
       const over = written !== null;
-      return (await tail()) === 0 && over;
+      return (await publishTail()) === 0 && over;
     });
     await writing;
     const read = [...feeds.values()].flat().length;
     expect(read).toBeGreaterThan(0);
     expect(read).toBeLessThan(written!);
-    expect(() => expectWhole(feeds, written!)).toThrow();
+    expect(() => expectComplete(feeds, written!)).toThrow();
   });
 });
 
-/** The mistake: what is new is what has a higher number than the last. @returns one round, which says how many it stamped. */
-function tailReader(deps: Database): () => Promise<number> {
+/**
+ * Publishes the wrong way: it takes events with a higher number than the last one for the new events.
+ * @returns a function that publishes once and returns the number of events.
+ */
+function createTailPublisher(db: Database): () => Promise<number> {
   let last = 0;
   return async () => {
     const sql = 'select number, workspace_id from events where number > $1 order by number';
-    const rows = await deps.rows<{ number: number; workspace_id: string }>(sql, [last]);
+    const rows = await db.rows<{ number: number; workspace_id: string }>(sql, [last]);
     for (const { number, workspace_id } of rows) {
-      await deps.rows(
+      await db.rows(
         `with head as (
            insert into feeds (workspace_id, position) values ($1, 1)
            on conflict (workspace_id) do update set position = feeds.position + 1
@@ -104,13 +107,13 @@ function tailReader(deps: Database): () => Promise<number> {
   };
 }
 
-describe('stamping', () => {
+describe('publish', () => {
   let lease: Lease;
   beforeEach(async () => {
     lease = (await leases.acquire('relay', 'me', 60_000))!;
   });
 
-  test('says which positions each workspace got, and has nothing to do twice', async () => {
+  test('returns the positions of each workspace, and publishes an event only once', async () => {
     const [first, second] = [subjects[0]!, subjects[8]!];
     for (const subject of [first, second, first]) await writeEvent(database, subject);
     const { ranges } = (await feed.publish(lease, 100))!;
@@ -135,7 +138,7 @@ describe('stamping', () => {
     );
   });
 
-  test('a limit cuts, and the next call goes on', async () => {
+  test('publishes up to the limit, and the next call continues', async () => {
     for (let n = 0; n < 7; n++) await writeEvent(database, subjects[0]!);
     const sizes = [];
     for (let n = 0; n < 4; n++)
@@ -143,44 +146,44 @@ describe('stamping', () => {
     expect(sizes).toEqual([[3], [3], [1], []]);
   });
 
-  test('stamps of one tenure that overlap place each fact once, without holes', async () => {
+  test('concurrent calls under one lease publish each event once, without gaps', async () => {
     let written: number | null = null;
     const writing = writeOutOfOrder(database, subjects, 20).then((count) => (written = count));
-    const stamping = Array.from({ length: 6 }, async () => {
+    const publishing = Array.from({ length: 6 }, async () => {
       do await feed.publish(lease, 1_000);
       while (written === null);
     });
-    await Promise.all([writing, ...stamping]);
+    await Promise.all([writing, ...publishing]);
     await feed.publish(lease, 1_000);
-    expectWhole(await readFeeds(feed, workspaceIds, async () => true), written!);
+    expectComplete(await readFeeds(feed, workspaceIds, async () => true), written!);
   });
 
-  test('a holder whose lease has passed to another stamps nothing, however late its statement comes', async () => {
+  test('a holder whose lease has expired publishes nothing, even if its statement arrives late', async () => {
     const [shortLived, subject] = [await leases.acquire('late', 'frozen', 30), subjects[0]!];
     await writeEvent(database, subject);
     await pause(50);
     expect(await feed.publish(shortLived!, 100)).toBeNull();
     let successor: Lease | null = null;
     await eventually(
-      'the lease passes on',
+      'the lease expires',
       async () => (successor = await leases.acquire('late', 'next', 60_000)) !== null,
     );
     expect(await feed.publish(shortLived!, 100)).toBeNull();
-    expect(await unstamped()).toBe(1);
+    expect(await countUnpublished()).toBe(1);
     expect((await feed.publish(successor!, 100))!.ranges).toHaveLength(1);
     expect(await feed.publish({ ...successor!, epoch: 1 }, 100)).toBeNull();
     expect(await feed.publish({ ...successor!, name: 'none' }, 100)).toBeNull();
   });
 
-  test('one subject can be read alone, in its own order, and only within its workspace', async () => {
+  test('the events of one subject can be read in their order, and only in its workspace', async () => {
     const [mine, other] = [subjects[0]!, subjects[1]!];
     for (const subject of [mine, other, mine, mine]) await writeEvent(database, subject);
     expect(await feed.listSubject(mine.workspaceId, mine.batchId, 0, 10)).toEqual([]);
     expect(await feed.getPublishLagMs()).toBeGreaterThan(0);
     await feed.publish(lease, 100);
     expect(await feed.getPublishLagMs()).toBe(0);
-    const facts = await feed.listSubject(mine.workspaceId, mine.batchId, 1, 10);
-    expect(facts).toMatchObject([
+    const events = await feed.listSubject(mine.workspaceId, mine.batchId, 1, 10);
+    expect(events).toMatchObject([
       {
         object: 'event',
         type: 'batch.in_progress',

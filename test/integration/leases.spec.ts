@@ -1,8 +1,10 @@
+import { waitForAbort } from '#async';
 import { Database, LeaseStore, type Lease } from '#database';
 import { createLogger } from '#telemetry';
 import { runElectedJob, type ElectedJob } from '../../apps/api/src/background/leader-election.ts';
 import { eventually, pause } from '../support/eventually.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createMigratedDatabase } from '../support/migrated-database.ts';
+import type { TestDatabase } from '../support/postgres.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 const log = createLogger('test', 'silent');
@@ -11,9 +13,8 @@ let database: Database;
 let leases: LeaseStore;
 
 beforeAll(async () => {
-  server = await createDatabase();
+  server = await createMigratedDatabase();
   database = await Database.connect({ url: server.url, poolMax: 10, applicationName: 'leases-test' });
-  await database.migrate();
   leases = new LeaseStore(database);
 });
 afterAll(async () => {
@@ -22,71 +23,72 @@ afterAll(async () => {
 });
 
 describe('a lease', () => {
-  test('has one holder, however many ask at once, and a higher epoch each time it changes hands', async () => {
+  test('has one holder, even with concurrent requests, and a higher epoch each time it is acquired', async () => {
     for (let epoch = 1; epoch <= 5; epoch++) {
-      const asked = Array.from({ length: 10 }, (_, n) => leases.acquire('contended', `holder ${n}`, 60_000));
-      const granted = (await Promise.all(asked)).filter((lease) => lease !== null);
+      const requests = Array.from({ length: 10 }, (_, n) =>
+        leases.acquire('contended', `holder ${n}`, 60_000),
+      );
+      const granted = (await Promise.all(requests)).filter((lease) => lease !== null);
       expect(granted).toHaveLength(1);
       expect(granted[0]).toMatchObject({ name: 'contended', epoch });
       await leases.release(granted[0]!);
     }
   });
 
-  test('is not given away while it is renewed, and is when it runs out', async () => {
+  test('cannot be acquired by another holder while it is renewed, but can after it has expired', async () => {
     const lease = (await leases.acquire('renewed', 'a', 1_500))!;
     for (let n = 0; n < 4; n++) {
       expect(await leases.renew(lease, 1_500)).toBe(true);
       expect(await leases.acquire('renewed', 'b', 60_000)).toBeNull();
       await pause(500);
     }
-    await eventually('it runs out', async () => (await leases.acquire('renewed', 'b', 60_000)) !== null);
+    await eventually('it expires', async () => (await leases.acquire('renewed', 'b', 60_000)) !== null);
     expect(await leases.renew(lease, 1_500)).toBe(false);
   });
 
-  test('once lost is neither renewed nor released by its former holder, not even under the same name', async () => {
-    const former = (await leases.acquire('lost', 'a', 1))!;
+  test('that has expired is neither renewed nor released by its former holder, even if that holds it again', async () => {
+    const expired = (await leases.acquire('lost', 'a', 1))!;
     await pause(20);
-    expect(await leases.renew(former, 60_000)).toBe(false);
-    const present = (await leases.acquire('lost', 'a', 60_000))!;
-    expect(present.epoch).toBe(former.epoch + 1);
-    expect(await leases.renew(former, 60_000)).toBe(false);
-    await leases.release(former);
-    expect(await leases.renew(present, 60_000)).toBe(true);
+    expect(await leases.renew(expired, 60_000)).toBe(false);
+    const current = (await leases.acquire('lost', 'a', 60_000))!;
+    expect(current.epoch).toBe(expired.epoch + 1);
+    expect(await leases.renew(expired, 60_000)).toBe(false);
+    await leases.release(expired);
+    expect(await leases.renew(current, 60_000)).toBe(true);
   });
 });
 
-describe('an elected duty', () => {
+describe('an elected job', () => {
   const started: ElectedJob[] = [];
   afterEach(async () => {
     await Promise.all(started.splice(0).map((elected) => elected.stop()));
   });
 
-  /** Notes when its duty runs and ends; more than one at a time is a failure. */
-  class Office {
+  /** Records when its job runs and ends, and how many ran at once: more than one is a failure. */
+  class Election {
     readonly terms: { who: string; epoch: number; endedAt?: number }[] = [];
     running = 0;
-    most = 0;
+    maxRunning = 0;
 
     constructor(private readonly ttlMs = 2_000) {}
 
-    stand(
+    join(
       name: string,
       who: string,
-      deps = leases,
-      duty?: (signal: AbortSignal) => Promise<void>,
+      store = leases,
+      job?: (signal: AbortSignal) => Promise<void>,
     ): ElectedJob {
       const elected = runElectedJob({
         name,
-        leases: deps,
+        leases: store,
         ttlMs: this.ttlMs,
         renewMs: 100,
         log,
         run: async (signal, lease: Lease) => {
-          const term: Office['terms'][number] = { who, epoch: lease.epoch };
+          const term: Election['terms'][number] = { who, epoch: lease.epoch };
           this.terms.push(term);
-          this.most = Math.max(this.most, ++this.running);
-          await (duty?.(signal) ??
-            new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())));
+          this.maxRunning = Math.max(this.maxRunning, ++this.running);
+          await (job?.(signal) ?? waitForAbort(signal));
           this.running--;
           term.endedAt = performance.now();
         },
@@ -96,23 +98,23 @@ describe('an elected duty', () => {
     }
   }
 
-  test('runs in one place, and elsewhere at once when that one stops in order', async () => {
-    const office = new Office(300_000);
-    const first = office.stand('order', 'first');
-    await eventually('the first', () => office.terms.length === 1);
-    office.stand('order', 'second');
+  test('runs in one process, and in another at once when that one stops', async () => {
+    const election = new Election(300_000);
+    const first = election.join('order', 'first');
+    await eventually('the first', () => election.terms.length === 1);
+    election.join('order', 'second');
     await pause(500);
-    expect(office.terms).toMatchObject([{ who: 'first', epoch: 1 }]);
+    expect(election.terms).toMatchObject([{ who: 'first', epoch: 1 }]);
     expect(first.lease).toMatchObject({ name: 'order', epoch: 1 });
     await first.stop();
     expect(first.lease).toBeNull();
-    await eventually('the second', () => office.terms.length === 2);
-    expect(office.terms[1]).toMatchObject({ who: 'second', epoch: 2 });
-    expect(office.most).toBe(1);
+    await eventually('the second', () => election.terms.length === 2);
+    expect(election.terms[1]).toMatchObject({ who: 'second', epoch: 2 });
+    expect(election.maxRunning).toBe(1);
   });
 
-  test('that fails or ends by itself gives the lease away and stands again', async () => {
-    const office = new Office();
+  test('that fails or ends by itself releases the lease and runs for it again', async () => {
+    const election = new Election();
     let runs = 0;
     const elected = runElectedJob({
       name: 'failing',
@@ -125,13 +127,13 @@ describe('an elected duty', () => {
         throw new Error('broken');
       },
     });
-    await eventually('it is tried again', () => runs >= 3);
+    await eventually('it runs again', () => runs >= 3);
     await elected.stop();
-    office.stand('failing', 'other');
-    await eventually('another is let in', () => office.terms.length === 1);
+    election.join('failing', 'other');
+    await eventually('another acquires the lease', () => election.terms.length === 1);
   });
 
-  describe('in a process that loses the database', () => {
+  describe('in a process whose database connection fails', () => {
     let proxy: TcpProxy;
     let cutOff: Database;
 
@@ -147,16 +149,16 @@ describe('an elected duty', () => {
       await cutOff.close();
     });
 
-    test.each(['cut', 'dropPackets'] as const)('ends before another begins (%s)', async (fault) => {
-      const office = new Office();
-      const isolated = office.stand(fault, 'isolated', new LeaseStore(cutOff));
-      await eventually('the first', () => office.terms.length === 1);
-      office.stand(fault, 'other');
+    test.each(['cut', 'dropPackets'] as const)('ends before another starts (%s)', async (fault) => {
+      const election = new Election();
+      const isolated = election.join(fault, 'isolated', new LeaseStore(cutOff));
+      await eventually('the first', () => election.terms.length === 1);
+      election.join(fault, 'other');
       await proxy[fault]();
-      await eventually('the other takes over', () => office.terms.length === 2);
-      expect(office.terms[0]!.endedAt).toBeLessThan(performance.now());
-      expect(office.most).toBe(1);
-      // Nor does it wait for ever for an answer that will not come.
+      await eventually('the other takes over', () => election.terms.length === 2);
+      expect(election.terms[0]!.endedAt).toBeLessThan(performance.now());
+      expect(election.maxRunning).toBe(1);
+      // Stopping does not wait forever for an answer that will not come.
       await isolated.stop();
     });
   });

@@ -3,11 +3,12 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import pg from 'pg';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import {
-  newId,
+  createId,
   type BatchObject,
   type ClientToServer,
-  type Fact,
+  type EventObject,
   type LiveState,
+  type Permission,
   type ServerToClient,
   type SubscribeAck,
   type WorkersState,
@@ -17,14 +18,15 @@ import { Gone, Unauthenticated } from '#domain';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
 import { AccessGuard } from '../../apps/api/src/access/access.guard.ts';
+import { toCaller, type Caller } from '../../apps/api/src/access/caller.ts';
 import { AUTHENTICATE } from '../../apps/api/src/access/authenticate.ts';
 import { LiveFeed } from '../../apps/api/src/live/live-feed.ts';
 import { LiveGateway } from '../../apps/api/src/live/live.gateway.ts';
-import { LiveModule } from '../../apps/api/src/live/live.module.ts';
+import { liveParts } from '../../apps/api/src/live/live.module.ts';
 import { READ_SUBJECT } from '../../apps/api/src/live/read-subject.ts';
 import type { LiveServer, Viewer } from '../../apps/api/src/live/rooms.ts';
 import { SocketIoAdapter } from '../../apps/api/src/live/socket-io.adapter.ts';
-import { READ_WORKERS } from '../../apps/api/src/live/worker-rooms.ts';
+import { READ_WORKERS } from '../../apps/api/src/live/read-workers.ts';
 import { BUS, LOGGER } from '../../apps/api/src/infrastructure/tokens.ts';
 import { ErrorFilter } from '../../apps/api/src/http/error.filter.ts';
 import { createSchemaPipe } from '../../apps/api/src/http/schema.pipe.ts';
@@ -36,19 +38,20 @@ const configuredOrigin = 'https://console.example';
 
 /** The truth, in memory: what the stores would read. */
 class Truth {
-  readonly keys = new Map<string, { workspaceId: string; keyId: string }>();
+  readonly keys = new Map<string, Caller>();
   readonly batches = new Map<string, { workspaceId: string; batch: BatchObject; sequence: number }>();
-  readonly facts = new Map<string, Fact[]>();
+  readonly events = new Map<string, EventObject[]>();
   reads = 0;
   afterRead: () => void | Promise<void> = () => {};
 
-  addKey(workspaceId = newId('workspace')) {
-    const [apiKey, keyId] = [`key-of-${workspaceId}-${this.keys.size}`, newId('apiKey')];
-    this.keys.set(apiKey, { workspaceId, keyId });
+  addKey(workspaceId = createId('workspace'), scopes?: ReadonlySet<Permission>) {
+    const [apiKey, keyId] = [`key-of-${workspaceId}-${this.keys.size}`, createId('apiKey')];
+    const caller = toCaller({ workspaceId, keyId, userId: null, role: null, operatesInstance: false });
+    this.keys.set(apiKey, { ...caller, ...(scopes && { scopes }) });
     return { apiKey, keyId, workspaceId };
   }
   addBatch(workspaceId: string): string {
-    const id = newId('batch');
+    const id = createId('batch');
     this.batches.set(id, {
       workspaceId,
       batch: { id, request_counts: { completed: 0 } } as BatchObject,
@@ -61,18 +64,18 @@ class Truth {
     const batch = { ...state.batch, request_counts: { total: 100, completed, failed: 0 } };
     this.batches.set(id, { ...state, batch });
   }
-  addFact(workspaceId: string, subject: string, terminal = false): Fact {
-    const facts = this.facts.get(workspaceId) ?? [];
-    this.facts.set(workspaceId, facts);
-    const fact = {
-      id: newId('event'),
+  addEvent(workspaceId: string, subject: string, terminal = false): EventObject {
+    const events = this.events.get(workspaceId) ?? [];
+    this.events.set(workspaceId, events);
+    const event = {
+      id: createId('event'),
       type: 'batch.progress',
       subject,
       terminal,
-      position: facts.length + 1,
-    } as Fact;
-    facts.push(fact);
-    return fact;
+      position: events.length + 1,
+    } as EventObject;
+    events.push(event);
+    return event;
   }
 
   readonly authenticate = async (apiKey: string) => {
@@ -112,13 +115,13 @@ class Truth {
     assertNotExpired: async (_, after) => {
       if (after > 0 && after < this.forgotten) throw new Gone('no longer kept', { code: 'feed_expired' });
     },
-    getHeads: async (ids) => new Map(ids.map((id) => [id, this.facts.get(id)?.length ?? 0])),
+    getHeads: async (ids) => new Map(ids.map((id) => [id, this.events.get(id)?.length ?? 0])),
     findTerminalPosition: async (id, subject) =>
-      this.facts.get(id)?.find((fact) => fact.subject === subject && fact.terminal)?.position ?? null,
+      this.events.get(id)?.find((event) => event.subject === subject && event.terminal)?.position ?? null,
     listAfter: async (id, after, limit) => {
       await pause(1);
       await this.feed.assertNotExpired(id, after);
-      return (this.facts.get(id) ?? []).slice(after, after + limit);
+      return (this.events.get(id) ?? []).slice(after, after + limit);
     },
   };
 }
@@ -132,7 +135,8 @@ type Client = Socket<ServerToClient, ClientToServer>;
 
 async function startApi(): Promise<typeof api> {
   const bus = await connectBus({ kind: 'postgres', url: server.url }, { log, name: 'sockets-api' });
-  const module = LiveModule.on([
+  const providers = [
+    ...liveParts.providers,
     { provide: AUTHENTICATE, useValue: truth.authenticate },
     { provide: READ_SUBJECT, useValue: truth.readSubject },
     { provide: READ_WORKERS, useValue: truth.readWorkers },
@@ -142,7 +146,9 @@ async function startApi(): Promise<typeof api> {
     { provide: APP_GUARD, useClass: AccessGuard },
     { provide: APP_FILTER, useClass: ErrorFilter },
     { provide: APP_PIPE, useFactory: createSchemaPipe },
-  ]);
+  ];
+  class TestModule {}
+  const module = { module: TestModule, controllers: liveParts.controllers, providers };
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
     logger: false,
   });
@@ -195,11 +201,11 @@ function outcome(client: Client): Promise<string> {
 
 async function connect(apiKey: string) {
   const client = open(apiKey);
-  const [batches, facts]: [BatchObject[], Fact[]] = [[], []];
+  const [batches, events]: [BatchObject[], EventObject[]] = [[], []];
   client.on('state', ({ data }) => batches.push(data as BatchObject));
-  client.on('fact', (fact) => facts.push(fact));
+  client.on('event', (event) => events.push(event));
   expect(await outcome(client)).toBe('connected');
-  return { client, batches, facts };
+  return { client, batches, events };
 }
 
 const subscribe = (client: Client, batch: string): Promise<SubscribeAck> =>
@@ -207,7 +213,7 @@ const subscribe = (client: Client, batch: string): Promise<SubscribeAck> =>
 const raw = (client: Client) => client as unknown as Socket;
 
 describe('who may connect', () => {
-  test.each([['of nobody'], [undefined], [{ toString: 'x' }], ['']])(
+  test.each([['of no workspace'], [undefined], [{ toString: 'x' }], ['']])(
     'not with the key %j',
     async (apiKey) => {
       expect(await outcome(open(apiKey))).toBe('invalid_api_key');
@@ -244,6 +250,47 @@ describe('who may connect', () => {
   });
 });
 
+describe('a refusal is the same over HTTP and sockets', () => {
+  const getEvents = async (apiKey: string) => {
+    const response = await fetch(`${api.url}/v1/events`, { headers: { authorization: `Bearer ${apiKey}` } });
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    return { status: response.status, code: error.code, message: error.message };
+  };
+
+  test('of a key that is not valid', async () => {
+    const socketError = new Promise<Error & { data?: { code: string } }>((resolve) =>
+      open('wrong').on('connect_error', resolve),
+    );
+    const { message, data } = await socketError;
+    expect(await getEvents('wrong')).toEqual({ status: 401, code: data?.code, message });
+  });
+
+  test('of a permission that the caller does not have', async () => {
+    const { apiKey, workspaceId } = truth.addKey(undefined, new Set<Permission>(['batches:read']));
+    const { client } = await connect(apiKey);
+    const answer = await subscribe(client, truth.addBatch(workspaceId));
+    const { status, ...error } = await getEvents(apiKey);
+    expect([status, error.code]).toEqual([403, 'permission_denied']);
+    expect(answer).toEqual({ ok: false, error });
+  });
+
+  test('of a failure of the server', async () => {
+    const { apiKey, workspaceId } = truth.addKey();
+    const { client } = await connect(apiKey);
+    const batchId = truth.addBatch(workspaceId);
+    truth.afterRead = () => {
+      throw new Error('a secret detail');
+    };
+    const answer = await subscribe(client, batchId);
+    const response = await fetch(`${api.url}/v1/batches/${batchId}/events`, {
+      headers: { authorization: `Bearer ${apiKey}` },
+    });
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    expect([response.status, error.code]).toEqual([500, 'internal_error']);
+    expect(answer).toEqual({ ok: false, error: { code: error.code, message: error.message } });
+  });
+});
+
 /** Cuts the API's connection to the bus, which it mends by itself. */
 async function cutBus(): Promise<void> {
   const client = new pg.Client({ connectionString: server.url });
@@ -265,24 +312,24 @@ describe('subscribing', () => {
       state: { type: 'batch', subject: own, sequence: 0, data: { id: own } },
     });
     expect(await subscribe(there.client, foreign)).toMatchObject({ ok: true });
-    // While the stranger's subscription is looked into, its owner is told of a fact and of a new state.
+    // While the stranger's subscription is looked into, its owner is told of a event and of a new state.
     truth.reads = 0;
     truth.afterRead = async () => {
       if (truth.reads > 1) return;
-      truth.addFact(theirs.workspaceId, foreign);
-      await speaker.publish('facts.stamped', { workspaceId: theirs.workspaceId, from: 1, to: 1 });
-      await eventually('the owner hears', () => there.batches.length > 0 && there.facts.length > 0);
+      truth.addEvent(theirs.workspaceId, foreign);
+      await speaker.publish('events.published', { workspaceId: theirs.workspaceId, from: 1, to: 1 });
+      await eventually('the owner hears', () => there.batches.length > 0 && there.events.length > 0);
     };
-    for (const id of [foreign, newId('batch')]) {
+    for (const id of [foreign, createId('batch')]) {
       expect(await subscribe(here.client, id)).toMatchObject({ ok: false, error: { code: 'not_found' } });
     }
-    expect(there.facts).toHaveLength(1);
-    expect([here.batches, here.facts]).toEqual([[], []]);
+    expect(there.events).toHaveLength(1);
+    expect([here.batches, here.events]).toEqual([[], []]);
   });
 
   test.each([
     [{ batch: 'batch:*' }],
-    [{ batch: `../${newId('batch')}` }],
+    [{ batch: `../${createId('batch')}` }],
     [{}],
     ['x'],
     [null],
@@ -312,7 +359,7 @@ describe('subscribing', () => {
 
   test('nothing else is understood, and nobody can name a room', async () => {
     const { client } = await connect(truth.addKey().apiKey);
-    for (const event of ['join', 'state', 'fact', '__proto__', 'error']) {
+    for (const event of ['join', 'state', 'event', '__proto__', 'error']) {
       const answer: unknown = await raw(client).timeout(5_000).emitWithAck(event, { room: 'batch:x' });
       expect(answer).toMatchObject({ ok: false, error: { code: 'unknown_message' } });
     }
@@ -366,45 +413,45 @@ describe('what is sent', () => {
     expect(truth.reads).toBeLessThanOrEqual(8);
   });
 
-  test("facts go to their subject's followers, in order, each once, a lost announcement made good by the next", async () => {
+  test("events go to their subject's followers, in order, each once, a lost announcement made good by the next", async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const [followed, other] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
-    const before = truth.addFact(workspaceId, followed);
-    const { client, facts } = await connect(apiKey);
+    const before = truth.addEvent(workspaceId, followed);
+    const { client, events } = await connect(apiKey);
     await subscribe(client, followed);
-    const expected: Fact[] = [];
+    const expected: EventObject[] = [];
     for (let n = 0; n < 1_200; n++) {
-      const fact = truth.addFact(workspaceId, n % 3 === 0 ? other : followed);
-      if (fact.subject === followed) expected.push(fact);
+      const event = truth.addEvent(workspaceId, n % 3 === 0 ? other : followed);
+      if (event.subject === followed) expected.push(event);
     }
     // Of all these only the last is announced, and twice.
-    const to = truth.facts.get(workspaceId)!.length;
-    for (let n = 0; n < 2; n++) await speaker.publish('facts.stamped', { workspaceId, from: to, to });
-    await eventually('all facts', () => facts.length >= expected.length);
+    const to = truth.events.get(workspaceId)!.length;
+    for (let n = 0; n < 2; n++) await speaker.publish('events.published', { workspaceId, from: to, to });
+    await eventually('all events', () => events.length >= expected.length);
     await pause(50);
-    expect(facts.map(({ position }) => position)).toEqual(expected.map(({ position }) => position));
-    expect(facts).not.toContainEqual(before);
+    expect(events.map(({ position }) => position)).toEqual(expected.map(({ position }) => position));
+    expect(events).not.toContainEqual(before);
   });
 
   test('what was stamped while the bus was away is read when it is back', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const batchId = truth.addBatch(workspaceId);
-    const { client, facts, batches } = await connect(apiKey);
+    const { client, events, batches } = await connect(apiKey);
     await subscribe(client, batchId);
-    truth.addFact(workspaceId, batchId);
+    truth.addEvent(workspaceId, batchId);
     truth.advance(batchId, 7);
     await cutBus();
-    await eventually('the fact', () => facts.length === 1);
+    await eventually('the event', () => events.length === 1);
     await eventually('the state', () => batches.at(-1)?.request_counts.completed === 7);
   });
 
-  test('a fact that nobody ever announced arrives all the same', async () => {
+  test('a event that nobody ever announced arrives all the same', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const batchId = truth.addBatch(workspaceId);
-    const { client, facts } = await connect(apiKey);
+    const { client, events } = await connect(apiKey);
     await subscribe(client, batchId);
-    truth.addFact(workspaceId, batchId);
-    await eventually('the fact', () => facts.length === 1);
+    truth.addEvent(workspaceId, batchId);
+    await eventually('the event', () => events.length === 1);
   });
 
   test('two API processes tell their own sockets the same', async () => {
@@ -416,10 +463,10 @@ describe('what is sent', () => {
     try {
       const second = await connect(apiKey);
       for (const { client } of [first, second]) await subscribe(client, batchId);
-      const fact = truth.addFact(workspaceId, batchId);
-      await speaker.publish('facts.stamped', { workspaceId, from: 1, to: 1 });
-      await eventually('both', () => first.facts.length > 0 && second.facts.length > 0);
-      for (const { facts } of [first, second]) expect(facts).toEqual([fact]);
+      const event = truth.addEvent(workspaceId, batchId);
+      await speaker.publish('events.published', { workspaceId, from: 1, to: 1 });
+      await eventually('both', () => first.events.length > 0 && second.events.length > 0);
+      for (const { events } of [first, second]) expect(events).toEqual([event]);
     } finally {
       await firstApi.app.close();
       await firstApi.bus.close();
@@ -429,37 +476,37 @@ describe('what is sent', () => {
   test('after unsubscribing nothing more comes', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const [left, kept] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
-    const { client, facts } = await connect(apiKey);
+    const { client, events } = await connect(apiKey);
     for (const id of [left, kept]) await subscribe(client, id);
     client.emit('unsubscribe', { batch: left });
     await subscribe(client, kept);
-    truth.addFact(workspaceId, left);
-    const wanted = truth.addFact(workspaceId, kept);
-    await speaker.publish('facts.stamped', { workspaceId, from: 1, to: 2 });
-    await eventually('what is still followed', () => facts.length > 0);
-    expect(facts).toEqual([wanted]);
+    truth.addEvent(workspaceId, left);
+    const wanted = truth.addEvent(workspaceId, kept);
+    await speaker.publish('events.published', { workspaceId, from: 1, to: 2 });
+    await eventually('what is still followed', () => events.length > 0);
+    expect(events).toEqual([wanted]);
   });
 
-  test('of the workspace every fact comes once, and who resumes is told what it missed first', async () => {
+  test('of the workspace every event comes once, and who resumes is told what it missed first', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const [followed, other] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
-    for (let n = 0; n < 700; n++) truth.addFact(workspaceId, n % 2 ? followed : other);
-    const { client, facts } = await connect(apiKey);
+    for (let n = 0; n < 700; n++) truth.addEvent(workspaceId, n % 2 ? followed : other);
+    const { client, events } = await connect(apiKey);
     await subscribe(client, followed);
     const answer = await client.timeout(5_000).emitWithAck('subscribe', { workspace: true, after: 20 });
     expect(answer).toEqual({ ok: true, position: 700 });
-    truth.addFact(workspaceId, followed);
-    const last = truth.addFact(workspaceId, other);
-    await speaker.publish('facts.stamped', { workspaceId, from: 701, to: 702 });
-    await eventually('the last', () => facts.at(-1)?.id === last.id);
-    expect(facts.map(({ position }) => position)).toEqual(Array.from({ length: 682 }, (_, at) => at + 21));
+    truth.addEvent(workspaceId, followed);
+    const last = truth.addEvent(workspaceId, other);
+    await speaker.publish('events.published', { workspaceId, from: 701, to: 702 });
+    await eventually('the last', () => events.at(-1)?.id === last.id);
+    expect(events.map(({ position }) => position)).toEqual(Array.from({ length: 682 }, (_, at) => at + 21));
     client.emit('unsubscribe', { workspace: true });
     await subscribe(client, followed);
-    truth.addFact(workspaceId, other);
-    const mine = truth.addFact(workspaceId, followed);
-    await speaker.publish('facts.stamped', { workspaceId, from: 703, to: 704 });
-    await eventually('its subject still', () => facts.at(-1)?.id === mine.id);
-    expect(facts).toHaveLength(683);
+    truth.addEvent(workspaceId, other);
+    const mine = truth.addEvent(workspaceId, followed);
+    await speaker.publish('events.published', { workspaceId, from: 703, to: 704 });
+    await eventually('its subject still', () => events.at(-1)?.id === mine.id);
+    expect(events).toHaveLength(683);
   });
 
   test('a socket that takes nothing is dropped, and nothing is gathered for it without end', async () => {
@@ -472,10 +519,10 @@ describe('what is sent', () => {
       slow.client.io as unknown as { engine: { transport: { ws: { _socket: { pause(): void } } } } }
     ).engine;
     engine.transport.ws._socket.pause();
-    const before = truth.facts.get(workspaceId)?.length ?? 0;
-    for (let n = 0; n < 6_000; n++) truth.addFact(workspaceId, batchId).data = { id: 'x'.repeat(4_000) };
-    await speaker.publish('facts.stamped', { workspaceId, from: before + 1, to: before + 6_000 });
-    await eventually('all is told', () => calm.facts.length === 6_000);
+    const before = truth.events.get(workspaceId)?.length ?? 0;
+    for (let n = 0; n < 6_000; n++) truth.addEvent(workspaceId, batchId).data = { id: 'x'.repeat(4_000) };
+    await speaker.publish('events.published', { workspaceId, from: before + 1, to: before + 6_000 });
+    await eventually('all is told', () => calm.events.length === 6_000);
     const open = () => api.sockets();
     await eventually('it is dropped', () => open() === 1);
     expect(calm.client.connected).toBe(true);
@@ -569,11 +616,11 @@ test('the workers: as they stand, then as they change, to each workspace what is
 
 describe('event streams', () => {
   const stamped = (workspaceId: string) => {
-    const to = truth.facts.get(workspaceId)!.length;
-    return speaker.publish('facts.stamped', { workspaceId, from: to, to });
+    const to = truth.events.get(workspaceId)!.length;
+    return speaker.publish('events.published', { workspaceId, from: to, to });
   };
 
-  test('of a batch: its state, its facts, newer states, and an end with its own', async () => {
+  test('of a batch: its state, its events, newer states, and an end with its own', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const [batchId, other] = [truth.addBatch(workspaceId), truth.addBatch(workspaceId)];
     const stream = await read(`/v1/batches/${batchId}/events`, apiKey);
@@ -587,14 +634,14 @@ describe('event streams', () => {
     truth.advance(batchId, 12);
     speaker.publishUpdate('batch', { batchId });
     await eventually('a newer state', () => stream.told.length === 2);
-    truth.addFact(workspaceId, batchId);
-    truth.addFact(workspaceId, other);
+    truth.addEvent(workspaceId, batchId);
+    truth.addEvent(workspaceId, other);
     truth.advance(batchId, 100);
-    truth.addFact(workspaceId, batchId, true);
+    truth.addEvent(workspaceId, batchId, true);
     await stamped(workspaceId);
     await stream.ended;
-    const facts = stream.told.filter(({ event }) => event !== 'state');
-    expect(facts.map(({ id, event, data }) => [id, event, data?.position])).toEqual([
+    const events = stream.told.filter(({ event }) => event !== 'state');
+    expect(events.map(({ id, event, data }) => [id, event, data?.position])).toEqual([
       ['1', 'batch.progress', 1],
       ['3', 'batch.progress', 3],
     ]);
@@ -617,24 +664,24 @@ describe('event streams', () => {
   test('of the workspace: what was missed, then what comes, each once; without the header a list in pages', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const batchId = truth.addBatch(workspaceId);
-    for (let n = 0; n < 30; n++) truth.addFact(workspaceId, batchId);
+    for (let n = 0; n < 30; n++) truth.addEvent(workspaceId, batchId);
     const stream = await read('/v1/events?after=10', apiKey, 25);
     await eventually('what was missed', () => stream.told.length === 20);
-    for (let n = 0; n < 5; n++) truth.addFact(workspaceId, batchId);
+    for (let n = 0; n < 5; n++) truth.addEvent(workspaceId, batchId);
     await stamped(workspaceId);
     await stream.ended;
     expect(stream.told.map(({ id }) => Number(id))).toEqual(Array.from({ length: 25 }, (_, at) => at + 11));
     const list = await fetch(`${api.url}/v1/events?after=30&limit=3`, {
       headers: { authorization: `Bearer ${apiKey}` },
     });
-    const page = (await list.json()) as { data: Fact[]; has_more: boolean };
+    const page = (await list.json()) as { data: EventObject[]; has_more: boolean };
     expect([page.data.map(({ position }) => position), page.has_more]).toEqual([[31, 32, 33], true]);
   });
 
   test('whoever comes from before what is kept is refused, in the list, the stream and the socket', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const batchId = truth.addBatch(workspaceId);
-    for (let n = 0; n < 9; n++) truth.addFact(workspaceId, batchId);
+    for (let n = 0; n < 9; n++) truth.addEvent(workspaceId, batchId);
     truth.forgotten = 5;
     const refused = await read('/v1/events?after=3', apiKey);
     expect(refused.response.status).toBe(410);
@@ -652,7 +699,7 @@ describe('event streams', () => {
   test('one batch’s stream tells its state to whoever comes from before what is kept', async () => {
     const { apiKey, workspaceId } = truth.addKey();
     const batchId = truth.addBatch(workspaceId);
-    for (let n = 0; n < 9; n++) truth.addFact(workspaceId, batchId);
+    for (let n = 0; n < 9; n++) truth.addEvent(workspaceId, batchId);
     truth.forgotten = 5;
     const stream = await read(`/v1/batches/${batchId}/events`, apiKey, 1, { 'last-event-id': '3' });
     await stream.ended;

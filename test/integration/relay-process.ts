@@ -1,4 +1,4 @@
-/** An API process's relay and nothing else, for the suite to kill, freeze and stop: `DATABASE_URL` is its argument. */
+/** A process with an API's relay only, which the suite kills, freezes and stops. Its argument is the database URL. */
 import { Database, FeedStore, LeaseStore } from '#database';
 import { connectBus } from '#realtime';
 import { createLogger } from '#telemetry';

@@ -1,4 +1,4 @@
-/** The two commands as a person types them, with the real apps: up, a batch, and nothing left however npm ends. */
+/** `npm start` and `npm run quickstart` with the real apps: a batch runs, and no process is left when npm ends or is killed. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -15,12 +15,12 @@ const running: ChildProcess[] = [];
 
 beforeEach(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-npm-'));
-  await chmod(folder, 0o755); // else, as root, the database would lie outside of it
+  await chmod(folder, 0o755); // Otherwise, as root, the database would be in another folder.
   home = join(folder, 'home');
 });
 
 afterEach(async () => {
-  // After a failure some are still up, and would write into the folder that is about to go.
+  // After a failed test processes still run, and would write to the folder while it is deleted.
   for (const child of running.splice(0)) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
     child.kill('SIGTERM');
@@ -39,7 +39,7 @@ interface Npm {
 }
 
 function npm(...args: string[]): Npm {
-  // npm 10 and later run on the Node that the machine has; which one is theirs to choose.
+  // The npm and Node of PATH, as a user has them.
   const child = spawn('npm', args, {
     cwd: repo,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], MILLRACE_HOME: home, PORT: '0' },
@@ -52,7 +52,7 @@ function npm(...args: string[]): Npm {
   return { child, output: () => text };
 }
 
-async function up(): Promise<Npm> {
+async function startNpm(): Promise<Npm> {
   const started = npm('start');
   const isUp = (): boolean => started.output().includes('Millrace is running');
   await eventually('npm start is up', () => isUp() || started.child.exitCode !== null, 60_000);
@@ -60,13 +60,13 @@ async function up(): Promise<Npm> {
   return started;
 }
 
-async function allGone(records: readonly ProcessRecord[]): Promise<void> {
+async function waitUntilGone(records: readonly ProcessRecord[]): Promise<void> {
   for (const record of records)
     await eventually(`${record.name} is gone`, async () => !(await isRunning(record)), 20_000);
 }
 
-test('npm run quickstart against npm start, then SIGTERM to npm: nothing is left', async () => {
-  const { child, output } = await up();
+test('npm run quickstart uses a running npm start; SIGTERM to npm then stops all processes', async () => {
+  const { child, output } = await startNpm();
   expect(output()).toMatch(/API key +mr_\w+/);
   const records = await listProcessRecords(home);
   expect(records.map(({ name }) => name).sort()).toEqual(['api', 'postgres', 'worker']);
@@ -80,18 +80,18 @@ test('npm run quickstart against npm start, then SIGTERM to npm: nothing is left
 
   child.kill('SIGTERM');
   await once(child, 'close');
-  await allGone(records);
+  await waitUntilGone(records);
   expect(await listProcessRecords(home)).toEqual([]);
 });
 
-test('a kill -9 of npm takes everything down with it', async () => {
-  const { child } = await up();
+test('a kill -9 of npm stops all processes', async () => {
+  const { child } = await startNpm();
   const records = await listProcessRecords(home);
   child.kill('SIGKILL');
-  await allGone(records);
+  await waitUntilGone(records);
 });
 
-test('npm run quickstart -- --exit starts all by itself, and stops all', async () => {
+test('npm run quickstart -- --exit starts and stops all processes', async () => {
   const { child, output } = npm('run', 'quickstart', '--', '--exit', '--lines', '300');
   const [code] = (await once(child, 'close')) as [number];
   expect([code, output()]).toEqual([0, expect.stringContaining('303 vectors')]);

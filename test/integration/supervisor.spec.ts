@@ -1,4 +1,4 @@
-/** The supervisor over an embedded PostgreSQL and stand-ins for the apps: its order, its children, its kills and its refusals. */
+/** The supervisor with an embedded PostgreSQL and small programs in place of the apps: order, restarts, kills and startup errors. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -18,24 +18,24 @@ import { eventually } from '../support/eventually.ts';
 
 const repo = resolve(import.meta.dirname, '../..');
 
-/** What the stand-ins do. The API answers /health/live; each writes its comings and goings to the journal. */
+/** Programs in place of the apps. The API answers /health/live. Each writes its start and its stop to the journal. */
 const api = `
   import { createServer } from 'node:http';
   import { appendFileSync } from 'node:fs';
-  const say = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
-  const server = createServer((_, reply) => reply.end('{}')).listen(Number(process.env.PORT), '127.0.0.1', () => say('api up'));
-  const leave = (why) => { say('api down: ' + why); process.exit(0); };
-  process.on('SIGTERM', () => leave('told'));
-  process.on('disconnect', () => leave('alone'));`;
+  const log = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
+  const server = createServer((_, reply) => reply.end('{}')).listen(Number(process.env.PORT), '127.0.0.1', () => log('api up'));
+  const exit = (reason) => { log('api down: ' + reason); process.exit(0); };
+  process.on('SIGTERM', () => exit('signal'));
+  process.on('disconnect', () => exit('disconnect'));`;
 const worker = `
   import { appendFileSync } from 'node:fs';
   import { setTimeout as sleep } from 'node:timers/promises';
-  const say = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
+  const log = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
   setInterval(() => {}, 1000);
-  process.on('SIGTERM', async () => { await sleep(50); say('worker down: told'); process.exit(0); });
-  process.on('disconnect', () => { say('worker down: alone'); process.exit(0); });
-  say('worker up ' + process.env.DATABASE_URL);`;
-const stubborn = `
+  process.on('SIGTERM', async () => { await sleep(50); log('worker down: signal'); process.exit(0); });
+  process.on('disconnect', () => { log('worker down: disconnect'); process.exit(0); });
+  log('worker up ' + process.env.DATABASE_URL);`;
+const ignoringSignals = `
   import { appendFileSync } from 'node:fs';
   setInterval(() => {}, 1000);
   process.on('SIGTERM', () => {});
@@ -81,30 +81,30 @@ async function program(texts: Record<string, string>): Promise<void> {
 interface Started {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** Its exit code, once it has one. */
+  /** Resolves with the exit code. */
   readonly code: Promise<number | null>;
 }
 
-/** As `npm start` does it, but for the programs and for a database that does not flush. */
+/** Does the same as `npm start`, with other programs and a database that does not flush to disk. */
 function start(env: Record<string, string> = {}): Started {
   const at = (path: string): string => JSON.stringify(join(repo, path));
   const script = `
-    import { builtPrograms, endOnSignals, loadSettings } from ${at('deploy/embedded/process-lifecycle.ts')};
+    import { builtPrograms, stopOnSignals, loadSettings } from ${at('deploy/embedded/process-lifecycle.ts')};
     import { createOutput } from ${at('deploy/embedded/output.ts')};
-    import { createSupervisor, Stopped } from ${at('deploy/embedded/supervisor.ts')};
+    import { createSupervisor, StoppedError } from ${at('deploy/embedded/supervisor.ts')};
     const config = loadSettings();
-    const output = createOutput({ format: 'pretty', level: 'info', colour: false, write: (text) => process.stdout.write(text) });
+    const output = createOutput({ format: 'pretty', level: 'info', color: false, write: (text) => process.stdout.write(text) });
     const programs = { migrate: 'migrate.js', api: 'api.js', worker: 'worker.js' };
     const supervisor = createSupervisor({
       config, output, programs, env: process.env, workerGraceMs: Number(process.env.GRACE ?? 10000),
-      postgres: { durable: false, ports: { from: 21900, to: 21999 } },
+      postgres: { durable: false, ports: { from: 22000, to: 22099 } },
     });
-    endOnSignals(supervisor, output);
+    stopOnSignals(supervisor, output);
     try {
       await supervisor.start();
       console.log('all is up');
     } catch (error) {
-      if (!(error instanceof Stopped)) { console.error(error.message); process.exit(1); }
+      if (!(error instanceof StoppedError)) { console.error(error.message); process.exit(1); }
     }`;
   const args = [
     '--experimental-transform-types',
@@ -127,7 +127,7 @@ function start(env: Record<string, string> = {}): Started {
   };
 }
 
-async function up(env?: Record<string, string>): Promise<Started> {
+async function startAll(env?: Record<string, string>): Promise<Started> {
   const started = start(env);
   await eventually(
     'all is up',
@@ -146,7 +146,7 @@ async function up(env?: Record<string, string>): Promise<Started> {
 const lines = async (): Promise<string[]> => (await readFile(journal, 'utf8')).split('\n').filter(Boolean);
 const short = (line: string): string => line.replace(/ postgres:.*/, '');
 
-async function named(name: string): Promise<ProcessRecord> {
+async function findRecord(name: string): Promise<ProcessRecord> {
   let found: ProcessRecord | undefined;
   await eventually(
     `${name} is recorded`,
@@ -157,14 +157,14 @@ async function named(name: string): Promise<ProcessRecord> {
   return found as ProcessRecord;
 }
 
-async function refused(env?: Record<string, string>): Promise<string> {
+async function getStartupError(env?: Record<string, string>): Promise<string> {
   const { code, output } = start(env);
   expect(await code).toBe(1);
   return output().trim().split('\n').at(-1) ?? '';
 }
 
-test('all comes up in order, and goes down in reverse, leaving no process and no lock', async () => {
-  const { child, code, output } = await up();
+test('starts in order and stops in reverse, and leaves no process and no lock', async () => {
+  const { child, code, output } = await startAll();
   const all = await listProcessRecords(home);
   expect(all.map(({ name }) => name).sort()).toEqual(['api', 'postgres', 'worker']);
   child.kill('SIGTERM');
@@ -173,8 +173,8 @@ test('all comes up in order, and goes down in reverse, leaving no process and no
     'migrate',
     'api up',
     'worker up',
-    'worker down: told',
-    'api down: told',
+    'worker down: signal',
+    'api down: signal',
   ]);
   expect(output()).toContain('millrace │');
   for (const record of all) expect(await getStartTime(record.pid)).toBeNull();
@@ -182,13 +182,13 @@ test('all comes up in order, and goes down in reverse, leaving no process and no
   await expect(readFile(join(home, 'supervisor.lock'))).rejects.toThrow(/ENOENT/);
 });
 
-test.each(['worker', 'api'])('a %s that is killed is there again', async (name) => {
-  await up();
-  const before = await named(name);
+test.each(['worker', 'api'])('restarts a killed %s', async (name) => {
+  await startAll();
+  const before = await findRecord(name);
   process.kill(before.pid, 'SIGKILL');
   await eventually(
     `${name} is back`,
-    async () => (await named(name)).pid !== before.pid && isRunning(await named(name)),
+    async () => (await findRecord(name)).pid !== before.pid && isRunning(await findRecord(name)),
     60_000,
   );
   await eventually(
@@ -198,8 +198,8 @@ test.each(['worker', 'api'])('a %s that is killed is there again', async (name) 
   );
 });
 
-test('after a kill -9 the children leave, the next start adopts the database', async () => {
-  const first = await up();
+test('after a kill -9 the children exit, and the next start adopts the database', async () => {
+  const first = await startAll();
   const left = await listProcessRecords(home);
   first.child.kill('SIGKILL');
   await first.code;
@@ -207,10 +207,10 @@ test('after a kill -9 the children leave, the next start adopts the database', a
   for (const child of children)
     await eventually(`${child.name} left`, async () => !(await isRunning(child)), 20_000);
   expect((await lines()).map(short)).toEqual(
-    expect.arrayContaining(['worker down: alone', 'api down: alone']),
+    expect.arrayContaining(['worker down: disconnect', 'api down: disconnect']),
   );
 
-  const second = await up();
+  const second = await startAll();
   const postgres = left.find(({ name }) => name === 'postgres');
   expect(second.output()).toContain(`postgres adopted (pid ${postgres?.pid}`);
   second.child.kill('SIGTERM');
@@ -218,33 +218,33 @@ test('after a kill -9 the children leave, the next start adopts the database', a
   expect(await isRunning(postgres as ProcessRef)).toBe(false);
 });
 
-test('an orphan that does not leave is stopped by the next start', async () => {
-  await program({ worker: stubborn });
-  const first = await up();
-  const orphan = await named('worker');
+test('the next start stops an orphan that does not exit', async () => {
+  await program({ worker: ignoringSignals });
+  const first = await startAll();
+  const orphan = await findRecord('worker');
   first.child.kill('SIGKILL');
   await first.code;
   await program({ worker });
-  const second = await up();
+  const second = await startAll();
   expect(await isRunning(orphan)).toBe(false);
   expect(second.output()).toContain(`stopping worker of an earlier start (pid ${orphan.pid})`);
 });
 
-test('a process that only got the pid of an orphan is left alone', async () => {
-  const innocent = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-  running.push(innocent);
+test('does not signal a process that has the reused pid of an orphan', async () => {
+  const unrelated = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  running.push(unrelated);
   await mkdir(join(home, 'run'), { recursive: true });
-  const record = { name: 'worker', pid: innocent.pid, startTime: 'another boot/1', argv: [] };
+  const record = { name: 'worker', pid: unrelated.pid, startTime: 'another boot/1', argv: [] };
   await writeFile(join(home, 'run/worker.json'), JSON.stringify(record));
   await chmod(home, 0o711);
-  await up();
-  expect(await getProcessRef(innocent.pid as number)).not.toBeNull();
-  expect(innocent.exitCode).toBeNull();
+  await startAll();
+  expect(await getProcessRef(unrelated.pid as number)).not.toBeNull();
+  expect(unrelated.exitCode).toBeNull();
 });
 
-test('a database that is killed comes back at the same address', async () => {
-  const { output } = await up();
-  const before = await named('postgres');
+test('restarts a killed database at the same address', async () => {
+  const { output } = await startAll();
+  const before = await findRecord('postgres');
   process.kill(before.pid, 'SIGKILL');
   await eventually(
     'postgres is back',
@@ -261,19 +261,19 @@ test('a database that is killed comes back at the same address', async () => {
   await client.end();
 });
 
-test('a worker that does not stop is killed when its time is up', async () => {
-  await program({ worker: stubborn });
-  const { child, code, output } = await up({ GRACE: '300' });
-  const stuck = await named('worker');
+test('kills a worker that does not stop in time', async () => {
+  await program({ worker: ignoringSignals });
+  const { child, code, output } = await startAll({ GRACE: '300' });
+  const stuck = await findRecord('worker');
   child.kill('SIGINT');
   expect(await code).toBe(0);
   expect(output()).toContain('worker did not stop within 0.3 s: killing it');
   expect(await isRunning(stuck)).toBe(false);
 });
 
-test('a second Ctrl-C waits for nothing; the same one heard twice is not a second', async () => {
-  await program({ worker: stubborn });
-  const { child, code } = await up();
+test('a second Ctrl-C kills all processes; a signal that arrives twice at once counts as one', async () => {
+  await program({ worker: ignoringSignals });
+  const { child, code } = await startAll();
   const all = await listProcessRecords(home);
   child.kill('SIGINT');
   child.kill('SIGINT');
@@ -281,34 +281,36 @@ test('a second Ctrl-C waits for nothing; the same one heard twice is not a secon
   expect(child.exitCode).toBeNull();
   child.kill('SIGINT');
   expect(await code).toBe(130);
-  // Killed, they are as good as gone: the system clears them away, and Postgres ends by itself what it was told.
+  // The killed processes may be zombies for a moment, and Postgres needs time for its immediate stop.
   for (const record of all) {
     await eventually(`${record.name} is gone`, async () => !(await isRunning(record)), 60_000);
   }
 });
 
-test('stopped while it starts, it leaves nothing', async () => {
+test('a stop during the start leaves no process', async () => {
   await program({ migrate: `${migrate}\nsetInterval(() => {}, 1000);` });
   const { child, code } = start();
   await eventually('migrate runs', async () => (await lines()).includes('migrate'), 20_000);
-  const postgres = await named('postgres');
+  const postgres = await findRecord('postgres');
   child.kill('SIGTERM');
   expect(await code).toBe(0);
   expect(await isRunning(postgres)).toBe(false);
   expect(await listProcessRecords(home)).toEqual([]);
 });
 
-describe('one line says what to do when', () => {
+describe('prints one line with what to do when', () => {
   test('the port is in use', async () => {
     const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
-    expect(await refused()).toMatch(new RegExp(`^Port ${port} is in use.*: stop what uses it, or set PORT`));
+    expect(await getStartupError()).toMatch(
+      new RegExp(`^Port ${port} is in use.*: stop what uses it, or set PORT`),
+    );
     await new Promise((done) => server.close(done));
   });
 
-  test('another one runs on the data folder', async () => {
-    const { child } = await up();
-    const line = await refused({ PORT: String(port + 50) });
+  test('another supervisor runs on the data folder', async () => {
+    const { child } = await startAll();
+    const line = await getStartupError({ PORT: String(port + 50) });
     expect(line).toMatch(
       new RegExp(`^Millrace already runs on ${home} \\(pid ${child.pid}, http://127.0.0.1:${port}\\)`),
     );
@@ -317,38 +319,40 @@ describe('one line says what to do when', () => {
   test('the data folder is from a newer Millrace', async () => {
     await mkdir(home);
     await writeFile(join(home, 'version'), '{"format":2}');
-    expect(await refused()).toMatch(/was written by a newer Millrace \(format 2, this one knows 1\)/);
-  });
-
-  test('the data folder can’t be written', async () => {
-    await writeFile(join(folder, 'file'), '');
-    expect(await refused({ MILLRACE_HOME: join(folder, 'file', 'home') })).toMatch(
-      /can't be written \(E\w+\).*MILLRACE_HOME/,
+    expect(await getStartupError()).toMatch(
+      /was written by a newer Millrace \(format 2, this one supports 1\)/,
     );
   });
 
-  test('migrations fail, and nothing is left running', async () => {
+  test('the data folder cannot be written', async () => {
+    await writeFile(join(folder, 'file'), '');
+    expect(await getStartupError({ MILLRACE_HOME: join(folder, 'file', 'home') })).toMatch(
+      /cannot be written \(E\w+\).*MILLRACE_HOME/,
+    );
+  });
+
+  test('the migrations fail, and leaves no process', async () => {
     await program({ migrate: 'process.exit(3)' });
-    expect(await refused()).toMatch(/could not be brought up to date \(exit code 3\)/);
+    expect(await getStartupError()).toMatch(/The migrations of the database failed \(exit code 3\)/);
     expect(await listProcessRecords(home)).toEqual([]);
     expect(await findPostmaster(join(home, 'postgres'))).toBeNull();
   });
 
-  test('the API ends before it answers', async () => {
+  test('the API exits before it answers', async () => {
     await program({ api: 'process.exit(1)' });
-    expect(await refused()).toMatch(/The API ends before it answers/);
+    expect(await getStartupError()).toMatch(/The API exits before it answers/);
   });
 });
 
-test('a stale lock is taken over, whosever pid it names', async () => {
+test('takes over a stale lock, also one with the pid of a live process', async () => {
   await mkdir(home, { mode: 0o711 });
   const lock = { pid: process.pid, startTime: 'another boot/1', url: 'http://127.0.0.1:1' };
   await writeFile(join(home, 'supervisor.lock'), JSON.stringify(lock));
   await appendFile(journal, '');
-  await up();
+  await startAll();
 });
 
-test('of two started at once on a stale lock, one runs', async () => {
+test('of two supervisors that start at once on a stale lock, one runs', async () => {
   await mkdir(home, { mode: 0o711 });
   await writeFile(join(home, 'supervisor.lock'), '{"pid":1,"startTime":"x"}');
   const both = [start(), start({ PORT: String(port + 50) })];

@@ -1,6 +1,6 @@
 /**
- * A browser without a window, where the machine has a Chromium, spoken to by the DevTools protocol: one WebSocket,
- * commands with an id, answers with the same.
+ * A headless Chromium, if the machine has one, controlled by the DevTools protocol: commands with an id on one WebSocket,
+ * and answers with the same id.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { delimiter, join } from 'node:path';
 import { WebSocket } from 'undici';
 
 export interface Page {
-  /** @returns what the expression, or the promise that it makes, gives, as JSON carries it. */
+  /** @returns the value of the expression or of its promise, as JSON. */
   evaluate<T>(expression: string): Promise<T>;
 }
 
@@ -24,7 +24,7 @@ const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 const startMs = 60_000;
 const answerMs = 60_000;
 
-/** @returns null, having said so loudly, where there is none or it does not start. */
+/** @returns null, after a visible warning, where there is no browser or it does not start. */
 export async function startBrowser(): Promise<Browser | null> {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const program = names.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
@@ -45,7 +45,7 @@ export async function startBrowser(): Promise<Browser | null> {
       child.kill('SIGKILL');
       await exited;
     }
-    // Its helpers may still write there for a moment.
+    // Its child processes may still write there for a moment.
     await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
   try {
@@ -68,11 +68,14 @@ interface DevTools {
   close(): void;
 }
 
-/** It says on stderr where it listens. */
+/** The browser prints the address of its DevTools on stderr. */
 function readDevToolsUrl(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const timer = setTimeout(() => reject(new Error(`it says nothing of its address: ${text}`)), startMs);
+    const timer = setTimeout(
+      () => reject(new Error(`it does not print its DevTools address: ${text}`)),
+      startMs,
+    );
     child.stderr!.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString()).slice(-4_000);
       const [, address] = /DevTools listening on (ws:\S+)/.exec(text) ?? [];
@@ -80,9 +83,9 @@ function readDevToolsUrl(child: ChildProcess): Promise<string> {
       clearTimeout(timer);
       resolve(address);
     });
-    const failed = (why: string) => {
+    const failed = (reason: string) => {
       clearTimeout(timer);
-      reject(new Error(why));
+      reject(new Error(reason));
     };
     child.once('error', (error) => failed(error.message));
     child.once('exit', (code, signal) => failed(`it ended with ${code ?? signal}: ${text}`));
@@ -101,7 +104,7 @@ async function connect(address: string): Promise<DevTools> {
   });
   await new Promise<void>((resolve, reject) => {
     socket.addEventListener('open', () => resolve());
-    socket.addEventListener('error', () => reject(new Error('its DevTools take no connection')));
+    socket.addEventListener('error', () => reject(new Error('its DevTools refuse the connection')));
   });
   return {
     send(method, params, sessionId) {
@@ -131,8 +134,8 @@ async function openPage(tools: DevTools, url: string): Promise<Page> {
   const { sessionId } = await tools.send('Target.attachToTarget', { targetId, flatten: true });
   return {
     async evaluate<T>(expression: string) {
-      const how = { expression, awaitPromise: true, returnByValue: true };
-      const answer = await tools.send('Runtime.evaluate', how, sessionId as string);
+      const options = { expression, awaitPromise: true, returnByValue: true };
+      const answer = await tools.send('Runtime.evaluate', options, sessionId as string);
       const { result, exceptionDetails } = answer as {
         result: { value: unknown };
         exceptionDetails?: { text: string; exception?: { description?: string } };
@@ -143,7 +146,7 @@ async function openPage(tools: DevTools, url: string): Promise<Page> {
   };
 }
 
-function reportNotRun(why: string): null {
-  console.warn(`\n${'*'.repeat(78)}\n** NOT RUN IN A BROWSER: ${why}\n${'*'.repeat(78)}\n`);
+function reportNotRun(reason: string): null {
+  console.warn(`\n${'*'.repeat(78)}\n** NOT RUN IN A BROWSER: ${reason}\n${'*'.repeat(78)}\n`);
   return null;
 }

@@ -1,15 +1,15 @@
-/** What the object store holds against what Postgres says it holds: nothing is lost and nothing is left behind. */
+/** Compares the object storage with the objects that Postgres refers to, to find missing and unreferenced ones. */
 import type { Platform } from './platform.ts';
 import type { SqlClient } from './sql.ts';
 
 export interface StoredObjectDifferences {
-  /** Objects that nothing refers to, and half-written ones. */
+  /** Objects that no row refers to, and partly written ones. */
   readonly unreferenced: string[];
-  /** Objects that something refers to and that are not there, or not with the size that it says. */
+  /** Objects that a row refers to and that do not exist, or have another size. */
   readonly missing: string[];
 }
 
-/** Key → bytes of every object that a row names; null where the row knows no size. */
+/** Key and size of every object that a row refers to. The size is null where the row has none. */
 export const referencedObjects = `
   select object_key as key, max(bytes) as bytes from file_segments group by 1
   union select output_key, output_bytes from chunks c where output_key is not null
@@ -20,12 +20,12 @@ export const referencedObjects = `
   union select object_key, bytes from upload_parts
   union select kept ->> 'key', (kept ->> 'bytes')::bigint from tasks t, jsonb_array_elements(t.media) kept`;
 
-/** Objects that are to go, and may be gone. */
+/** Objects that are queued for deletion, and may already be deleted. */
 export const retiredObjects = 'select object_key as key from retired_objects';
 
 /**
- * What is stored while this looks is not missed: a row counts that was there before the objects were listed and still is.
- * What is under way in that moment may show as unreferenced.
+ * A row counts when it exists before and after the objects are listed, so that an object that is stored meanwhile is not
+ * reported as missing. Such an object may be reported as unreferenced.
  */
 export async function compareStoredObjects(
   { objects }: Pick<Platform, 'objects'>,

@@ -1,14 +1,14 @@
-/** Waits for what happens in other processes and on other connections. */
+/** Waits for effects in other processes and on other connections. */
 
-/** Settles when `holds` does. @throws with `what` when it still does not after `withinMs`. */
+/** Resolves when the condition is true. @throws Error that names it when it is still false after `withinMs` */
 export async function eventually(
   what: string,
-  holds: () => boolean | Promise<boolean>,
+  condition: () => boolean | Promise<boolean>,
   withinMs = 60_000,
 ): Promise<void> {
-  const until = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > until) throw new Error(`not within ${withinMs} ms: ${what}`);
+  const deadline = performance.now() + withinMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not true within ${withinMs} ms: ${what}`);
     await pause(10);
   }
 }

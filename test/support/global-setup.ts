@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL for the whole test run, unless `MILLRACE_TEST_POSTGRES_URL` names one: the embedded one, in a
- * folder of its own, without flushing to disk. What a killed run left behind is removed first.
+ * Starts a PostgreSQL for the whole test run, unless `MILLRACE_TEST_POSTGRES_URL` names one: the embedded PostgreSQL, in a
+ * temporary folder, without flushing to disk. Servers and folders of killed runs are removed first.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { chmod, readdir, readFile, rm } from 'node:fs/promises';
@@ -21,7 +21,7 @@ declare global {
   var millraceTestServer: TestServer | undefined;
 }
 
-/** Removes the folders, and stops the servers, of runs that are no more. */
+/** Stops the servers and deletes the folders of runs that have ended. */
 async function removeStaleServers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (!name.startsWith(prefix)) continue;
@@ -39,7 +39,7 @@ export default async function globalSetup(): Promise<void> {
   await removeStaleServers();
   const folder = mkdtempSync(join(tmpdir(), prefix));
   writeFileSync(join(folder, 'run.json'), JSON.stringify(await getProcessRef(process.pid)));
-  await chmod(folder, 0o711); // as root, the server's account passes through it
+  await chmod(folder, 0o711); // started by root, the server's account must enter it
   const postgres = await startPostgres({
     home: join(folder, 'home'),
     log: () => {},

@@ -1,4 +1,4 @@
-/** Ends what global-setup began. */
+/** Stops the PostgreSQL of global-setup. */
 import { rm } from 'node:fs/promises';
 import './global-setup.ts';
 

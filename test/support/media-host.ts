@@ -1,4 +1,4 @@
-/** A host on the internet as inputs name them by URL: TLS under a name, here on this machine. */
+/** Simulates an internet host that inputs name by URL: TLS with a host name, on this machine. */
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
@@ -11,14 +11,14 @@ export interface MediaHost {
   readonly url: string;
   /** As `MILLRACE_INPUT_ALLOW_HOSTS` names it. */
   readonly host: string;
-  /** An address that is not allowed, of a server that counts who comes. */
+  /** An internal URL that must never be fetched. Its server counts requests. */
   readonly internalUrl: string;
-  /** Requests that the inner server was sent. */
+  /** Number of requests to `internalUrl`. */
   readonly countInternalRequests: () => number;
   close(): Promise<void>;
 }
 
-/** @param certPath where to leave the certificate that its clients have to trust. */
+/** @param certPath file for the certificate that clients must trust. */
 export async function startMediaHost(certPath: string, answer: RequestListener): Promise<MediaHost> {
   let hits = 0;
   const { cert, key } = createCertificate('localhost');

@@ -1,14 +1,14 @@
-/** The most memory a process took while something ran. */
+/** The peak memory of a process while a test runs. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { ManagedProcess } from './platform.ts';
 
 const MiB = 2 ** 20;
 
-/** Begins anew to watch a process. @returns how many MiB above its beginning it has been since. */
+/** Starts a measurement. @returns a function that returns the peak since then, in MiB above the start */
 export function measurePeakMemory({ child }: ManagedProcess): () => number {
   const before = readRss(child.pid!);
-  // Linux keeps the peak itself and forgets it when told 5 (proc(5)); elsewhere what is taken at the end must do.
+  // Linux records the peak, and 5 resets it (proc(5)). On other systems the value at the end is used.
   const clear = `/proc/${child.pid}/clear_refs`;
   if (existsSync(clear)) writeFileSync(clear, '5');
   return () => (readPeakRss(child.pid!) - before) / MiB;

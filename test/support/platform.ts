@@ -1,6 +1,6 @@
 /**
- * The platform as its users meet it: the built API and workers as processes of their own, on a database, a data
- * folder and a port of their own, and with every process in the test's hands.
+ * Starts a platform for a test: the built API and workers as processes, with their own database, data folder and port. The
+ * test can stop, kill and restart each process.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,9 +10,10 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import OpenAI, { toFile } from 'openai';
-import { nodeArgs as ourNodeArgs } from '../../deploy/embedded/supervised-child.ts';
+import { nodeArgs as platformNodeArgs } from '../../deploy/embedded/supervised-child.ts';
 import { createDatabase } from './postgres.ts';
 import { s3Settings, type TestBucket } from './s3.ts';
+import { ResponseReport } from './response-report.ts';
 import { openBucketObjects, openDiskObjects, type StoredObjects } from './stored-objects.ts';
 
 const here = fileURLToPath(new URL('../../', import.meta.url));
@@ -20,26 +21,28 @@ const here = fileURLToPath(new URL('../../', import.meta.url));
 const root = basename(here) === 'dist' ? dirname(here) : here;
 
 export interface PlatformOptions {
-  /** The queue's Redis; unset, it lives in Postgres. */
+  /** URL of the queue's Redis. Unset: the queue is in Postgres. */
   readonly redisUrl?: string;
-  /** Where the objects lie; unset, on disk under the data folder. */
+  /** The bucket of the object storage. Unset: files in the data folder. */
   readonly bucket?: TestBucket | undefined;
   /** @default 1 */
   readonly workers?: number;
-  /** Settings beside those that the harness decides. */
+  /** Settings in addition to those of the harness. */
   readonly env?: Record<string, string>;
-  /** A database server of the test's own, where the test is about to stop it. */
+  /** A database of the test, for a test that stops the server. */
   readonly databaseUrl?: string;
-  /** Arguments for the API's node, e.g. a preloaded module. */
+  /** Arguments of node for the API, e.g. a preloaded module. */
   readonly apiNodeArgs?: readonly string[];
-  /** The same for each worker's. */
+  /** Arguments of node for each worker. */
   readonly workerNodeArgs?: readonly string[];
+  /** Check each JSON response of the API against the schema of its route; `stop` throws if one does not match. @default true */
+  readonly checkResponses?: boolean;
 }
 
 export interface ManagedProcess {
   readonly name: string;
   readonly child: ChildProcess;
-  /** What it has printed so far, newest last, the first megabyte dropped as it grows. */
+  /** Its output so far: the last megabyte. */
   readonly output: () => string;
 }
 
@@ -54,11 +57,11 @@ export interface Platform {
   api: ManagedProcess;
   /** Starts one more worker. */
   addWorker(): Promise<ManagedProcess>;
-  /** Starts a second API beside the first, on a port of its own. */
+  /** Starts another API on another port. */
   addApi(nodeArgs?: readonly string[]): Promise<ManagedProcess & { readonly url: string }>;
-  /** Starts the API anew, on the same port, after it was killed. */
+  /** Starts the API again on the same port, after it was killed. */
   restartApi(nodeArgs?: readonly string[]): Promise<void>;
-  /** Everything that any process has printed. */
+  /** The output of all processes. */
   output(): string;
   stop(): Promise<void>;
 }
@@ -85,7 +88,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     nodeArgs: readonly string[] = [],
     over: Record<string, string> = {},
   ) => {
-    const args = [...ourNodeArgs, ...nodeArgs, join(root, 'dist/apps', script)];
+    const args = [...platformNodeArgs, ...nodeArgs, join(root, 'dist/apps', script)];
     const managed = launch(name, args, { ...env, ...over });
     all.push(managed);
     return managed;
@@ -95,8 +98,12 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   if (code !== 0) throw new Error(`migrate ended with ${code}:\n${migrate.output()}`);
 
   const url = `http://127.0.0.1:${port}`;
-  const startApi = async (nodeArgs?: readonly string[], on = port) => {
-    const api = start('api', 'api/src/main.js', nodeArgs, { PORT: String(on) });
+  const responses = options.checkResponses === false ? null : new ResponseReport(home);
+  const startApi = async (nodeArgs: readonly string[] = [], on = port) => {
+    const api = start('api', 'api/src/main.js', [...(responses?.nodeArgs ?? []), ...nodeArgs], {
+      PORT: String(on),
+      ...responses?.env,
+    });
     await waitUntil(async () => (await fetch(`http://127.0.0.1:${on}/health/live`)).ok, {
       what: 'the API to answer',
       alive: api,
@@ -146,6 +153,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
       );
       await rm(home, { recursive: true, force: true });
       await database?.drop();
+      await responses?.assertNoMismatch();
     },
   };
   await Promise.all(Array.from({ length: options.workers ?? 1 }, addWorker));
@@ -153,7 +161,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
 }
 
 const launched = new Set<ChildProcess>();
-// A run that is broken off leaves no process of its own behind.
+// A test run that is interrupted leaves no process behind.
 process.on('exit', () => launched.forEach((child) => child.kill('SIGKILL')));
 
 function launch(name: string, args: string[], env: Record<string, string>): ManagedProcess {
@@ -169,7 +177,7 @@ function launch(name: string, args: string[], env: Record<string, string>): Mana
   return { name, child, output: () => text };
 }
 
-/** Waits for something to become true. @throws Error naming it when time is up or the process it needs has ended. */
+/** Resolves when the condition is true. @throws Error that names it after `withinMs`, or when the process `alive` exits */
 export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
   options: { what: string; withinMs?: number; everyMs?: number; alive?: ManagedProcess },
@@ -179,18 +187,18 @@ export async function waitUntil(
     try {
       if (await condition()) return;
     } catch {
-      // Not yet.
+      // The condition may fail until it can be true, e.g. while a server starts.
     }
     const { alive } = options;
     if (alive && (alive.child.exitCode !== null || alive.child.signalCode !== null)) {
-      throw new Error(`${alive.name} ended while the test waited for ${options.what}:\n${alive.output()}`);
+      throw new Error(`${alive.name} exited while the test waited for ${options.what}:\n${alive.output()}`);
     }
-    if (Date.now() > deadline) throw new Error(`waited in vain for ${options.what}`);
+    if (Date.now() > deadline) throw new Error(`timed out while waiting for ${options.what}`);
     await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 50));
   }
 }
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** @returns a port of 127.0.0.1 that was free a moment ago. */
 export async function findFreePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -201,7 +209,7 @@ export async function findFreePort(): Promise<number> {
   return port;
 }
 
-/** Runs a batch of embedding lines through the stock client up to its creation. @returns its id. */
+/** Creates a batch of embedding lines with the `openai` client. @returns its id. */
 export async function submitBatch(
   platform: Pick<Platform, 'client'>,
   jsonl: string | Buffer,

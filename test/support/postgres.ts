@@ -1,13 +1,13 @@
 /**
- * A database of its own for each suite, on the server of `MILLRACE_TEST_POSTGRES_URL` (the embedded one that
- * global-setup starts unless the variable names another).
+ * One database per suite, on the server of `MILLRACE_TEST_POSTGRES_URL`: the embedded one that global-setup starts, unless
+ * the variable is set.
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
 export interface TestDatabase {
   readonly url: string;
-  /** Drops the database. Fails when a connection to it is still open: a suite must close what it opened. */
+  /** Drops the database. @throws if a connection to it is still open: a suite must close its connections. */
   drop(): Promise<void>;
 }
 
@@ -15,6 +15,12 @@ export function getServerUrl(): string {
   const url = process.env['MILLRACE_TEST_POSTGRES_URL'];
   if (!url) throw new Error('MILLRACE_TEST_POSTGRES_URL is not set: run the suite with `npm test`');
   return url;
+}
+
+export function buildDatabaseUrl(name: string): string {
+  const url = new URL(getServerUrl());
+  url.pathname = `/${name}`;
+  return url.href;
 }
 
 async function runOnServer(sql: string): Promise<void> {
@@ -27,21 +33,20 @@ async function runOnServer(sql: string): Promise<void> {
   }
 }
 
-export async function createDatabase(): Promise<TestDatabase> {
+/** Creates an empty database, or a copy of `template`. */
+export async function createDatabase({ template }: { template?: string } = {}): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await runOnServer(`create database ${name}`);
-  const url = new URL(getServerUrl());
-  url.pathname = `/${name}`;
+  await runOnServer(template ? `create database ${name} template ${template}` : `create database ${name}`);
   return {
-    url: url.href,
+    url: buildDatabaseUrl(name),
     async drop() {
-      // A closed client's backend takes a moment to leave; a leaked one never does.
-      for (let tries = 0; ; tries++) {
+      // The backend of a closed client takes a moment to exit; that of a leaked client never exits.
+      for (let attempts = 0; ; attempts++) {
         try {
           await runOnServer(`drop database ${name}`);
           return;
         } catch (error) {
-          if (tries === 40) {
+          if (attempts === 40) {
             await runOnServer(`drop database ${name} with (force)`);
             throw new Error(`a connection to ${name} was left open`, { cause: error });
           }

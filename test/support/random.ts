@@ -1,11 +1,12 @@
-/** Random inputs that can be had again: a failing property test prints its seed. */
+/** Reproducible random inputs: a failing property test prints its seed. */
 
 export interface Random {
-  /** A whole number from `min` to `max`, both included. */
+  /** An integer from `min` to `max`, both inclusive. */
   int(min: number, max: number): number;
   pick<T>(from: readonly T[]): T;
-  isTrue(share: number): boolean;
-  /** Splits bytes at random places, now and then into very small or empty pieces. */
+  /** @param probability 0 to 1. */
+  isTrue(probability: number): boolean;
+  /** Splits bytes at random positions, sometimes into very small or empty pieces. */
   splitBytes(bytes: Buffer): Buffer[];
 }
 
@@ -21,7 +22,7 @@ export function createRandom(seed: number): Random {
   const random: Random = {
     int: (min, max) => min + Math.floor(next() * (max - min + 1)),
     pick: (from) => from[random.int(0, from.length - 1)]!,
-    isTrue: (share) => next() < share,
+    isTrue: (probability) => next() < probability,
     splitBytes(bytes) {
       const pieces: Buffer[] = [];
       for (let from = 0; from < bytes.length;) {
@@ -35,7 +36,7 @@ export function createRandom(seed: number): Random {
   return random;
 }
 
-/** Runs a property on many seeds. @throws what it throws, with the seed in front. */
+/** Checks a property for the seeds 1 to `count`. @throws the property's error, with the seed before its message. */
 export async function forEachSeed(
   count: number,
   property: (random: Random) => void | Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * transformers.js with nothing of ours around it, a process of its own: jest's sandbox has another Float32Array than
- * the runtime's native part. Arguments: folder that holds the model, its name. Texts as JSON on stdin, vectors on stdout.
+ * Runs transformers.js in a process of its own, because Jest's sandbox has another Float32Array than the native runtime.
+ * Arguments: the folder that contains the model, and its name. Reads texts as JSON from stdin, writes vectors to stdout.
  */
 import { text } from 'node:stream/consumers';
 import { env, pipeline } from '@huggingface/transformers';

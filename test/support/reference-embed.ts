@@ -1,11 +1,11 @@
-/** What a stock transformers.js call answers, to hold ours against. */
+/** Embeds texts with transformers.js itself, as the reference for the local provider. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const script = fileURLToPath(new URL('./reference-embed-process.ts', import.meta.url));
 
-/** @param folder holds the model as a folder of its name. */
+/** @param folder contains the model in a folder of its name. */
 export async function embedWithReference(
   folder: string,
   model: string,

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { DeleteObjectsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { Client } from 'minio';
-import { createStore, type ObjectStore, type S3StoreOptions } from '#storage';
+import { createObjectStorage, type ObjectStorage, type S3StorageOptions } from '#storage';
 
 export interface S3Server {
   readonly endpoint: string;
@@ -43,10 +43,10 @@ export function findS3Server(): S3Server | null {
 /** The store as the apps open it. */
 export function openS3Storage(
   bucket: TestBucket,
-  options: Partial<S3StoreOptions> = {},
-): Promise<ObjectStore> {
+  options: Partial<S3StorageOptions> = {},
+): Promise<ObjectStorage> {
   const { endpoint, accessKeyId, secretAccessKey } = bucket;
-  return createStore({
+  return createObjectStorage({
     kind: 's3',
     bucket: bucket.bucket,
     region: 'us-east-1',

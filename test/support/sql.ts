@@ -1,4 +1,4 @@
-/** A test's own look into the platform's database, and its hand in it where a test must move time. */
+/** A test's own connection to the platform's database, to read rows and to change times. */
 import pg from 'pg';
 
 export interface SqlClient {
@@ -18,8 +18,8 @@ export async function connectSql(url: string): Promise<SqlClient> {
 }
 
 /**
- * Chunks are cut by a model's measured speed, so that what a test sees of them would hang on what ran before it, and
- * how fast: after this they are cut as a new model's are, twenty to a batch or fifty lines each.
+ * Makes all measured speeds too old to count. The size of chunks depends on a model's measured speed, and so on the tests
+ * that ran before. After this call chunks have the size for a new model: twenty per batch, or fifty lines each.
  */
 export async function expireMeasuredSpeeds(sql: SqlClient): Promise<void> {
   await sql.rows(`update attempts set started_at = started_at - interval '2 days' where outcome is not null`);

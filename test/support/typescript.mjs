@@ -1,4 +1,4 @@
-// Lets a plain `node` run the sources, decorators included, for tests that need a process of their own:
+// Lets `node` run our sources, with decorators, for tests that start a process:
 // node --conditions=source --import test/support/typescript.mjs FILE.ts
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';

@@ -9,7 +9,7 @@ import { lookIntoQueue } from './queue.ts';
 
 /** What an API key looks like, whoever's it is. */
 const keyPattern = 'mr_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}';
-const payloadFields = new Set(['batchId', 'taskId', 'chunk', 'delivery', 'traceparent']);
+const payloadFields = new Set(['batchId', 'taskId', 'chunk', 'generation', 'traceparent']);
 
 export async function checkSecrets(evidence: Evidence): Promise<Check[]> {
   const secrets = [...(evidence.secrets ?? []), ...(await ownSecrets(evidence))];

@@ -5,7 +5,7 @@ import { speed } from '../figures.ts';
 import { Scene } from '../scene.ts';
 
 const overruled = ['--import', fileURLToPath(new URL('../preload/overrule-election.js', import.meta.url))];
-const duties = ['dispatch', 'sweep', 'garbage'];
+const duties = ['dispatch', 'reconcile', 'garbage'];
 
 export const twoDispatchers: Fault = {
   name: 'two-dispatchers',
@@ -33,7 +33,7 @@ async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
   const dispatched = [platform.api, twin].map(
     (api) => api.output().match(/"msg":"dispatched"/g)?.length ?? 0,
   );
-  const held = duties.filter((duty) => twin.output().includes(`"duty":"${duty}"`));
+  const held = duties.filter((duty) => twin.output().includes(`"job":"${duty}"`));
   const checks: Check[] = [
     ...(await scene.verdict()),
     {

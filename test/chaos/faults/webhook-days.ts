@@ -56,7 +56,7 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
     await exited;
     await platform.restartApi();
   }
-  const tries = await triesOf(truth, watch.hookId);
+  const tries = await listAttemptCounts(truth, watch.hookId);
   const whileDown = downCheck(tries, watch.accepted);
   watch.hookAnswers(respondWithStatus(200));
   while ((await pending(truth, watch.hookId)) > 0) await pass(await untilNext(truth, watch.hookId));
@@ -78,7 +78,7 @@ async function untilNext(truth: Truth, endpointId: string): Promise<number> {
   const isQuiet = async () => {
     const next = await truth.one<{ busy: number; wait: number | null; left: number }>(
       `select count(*) filter (where leased_until > now()) as busy, count(*) as left,
-         extract(epoch from greatest(min(next_try_at), max(e.paused_until)) - now())::float8 as wait
+         extract(epoch from greatest(min(next_attempt_at), max(e.paused_until)) - now())::float8 as wait
        from deliveries d join webhook_endpoints e on e.id = d.endpoint_id
        where d.status = 'pending' and d.endpoint_id = $1`,
       [endpointId],
@@ -95,33 +95,33 @@ async function makeOlder(truth: Truth, seconds: number): Promise<void> {
   const older = (...columns: string[]) =>
     columns.map((column) => `${column} = ${column} - make_interval(secs => $1)`).join(', ');
   await truth.rows(
-    `update deliveries set ${older('next_try_at', 'created_at', 'finished_at')} where status = 'pending'`,
+    `update deliveries set ${older('next_attempt_at', 'created_at', 'finished_at')} where status = 'pending'`,
     [seconds],
   );
   await truth.rows(
-    `update webhook_endpoints set ${older('failing_since', 'failed_at', 'paused_until', 'rate_at')}`,
+    `update webhook_endpoints set ${older('failing_since', 'last_failed_at', 'paused_until', 'rate_updated_at')}`,
     [seconds],
   );
 }
 
-const triesOf = (truth: Truth, endpointId: string) =>
-  truth.rows<{ tries: number; status: string }>(
-    'select tries, status from deliveries where endpoint_id = $1',
+const listAttemptCounts = (truth: Truth, endpointId: string) =>
+  truth.rows<{ attempts: number; status: string }>(
+    'select attempt_count as attempts, status from deliveries where endpoint_id = $1',
     [endpointId],
   );
 
 async function pending(truth: Truth, endpointId: string): Promise<number> {
-  return (await triesOf(truth, endpointId)).filter(({ status }) => status === 'pending').length;
+  return (await listAttemptCounts(truth, endpointId)).filter(({ status }) => status === 'pending').length;
 }
 
-function downCheck(deliveries: readonly { tries: number; status: string }[], accepted: number): Check {
+function downCheck(deliveries: readonly { attempts: number; status: string }[], accepted: number): Check {
   const finding = new Finding('after three days every delivery is still on its way');
   if (accepted > 0) finding.problem(`${accepted} were accepted by a receiver that was down`);
-  for (const { tries, status } of deliveries)
-    if (status !== 'pending') finding.problem(`one is ${status} after ${tries} tries`);
-  const most = Math.max(0, ...deliveries.map(({ tries }) => tries));
+  for (const { attempts, status } of deliveries)
+    if (status !== 'pending') finding.problem(`one is ${status} after ${attempts} attempts`);
+  const most = Math.max(0, ...deliveries.map(({ attempts }) => attempts));
   if (most < triesByThen) finding.problem(`none was tried more than ${most} times`);
-  return finding.toCheck(`${deliveries.length} deliveries, ${most} tries at most`);
+  return finding.toCheck(`${deliveries.length} deliveries, ${most} attempts at most`);
 }
 
 /** One by its id, then all of them as a range: each under the id that it had. */

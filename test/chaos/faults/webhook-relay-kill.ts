@@ -36,7 +36,7 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
     await exited;
     const { made, tried } = await truth.one<{ made: number; tried: number }>(
       // The last stamp's: they were made in one transaction.
-      `select count(*) as made, count(*) filter (where tries > 0) as tried
+      `select count(*) as made, count(*) filter (where attempt_count > 0) as tried
        from deliveries where created_at = (select max(created_at) from deliveries)`,
     );
     say(`stroke ${stroke}: killed with ${made} deliveries made and nobody told`);

@@ -55,7 +55,7 @@ async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
       late.toCheck(),
       await worksAgain(scene, losses, thawedAt),
     ];
-    const own = worker.output().match(/another attempt took this chunk over|job interrupted/g)?.length ?? 0;
+    const own = worker.output().match(/another attempt has claimed this chunk|job interrupted/g)?.length ?? 0;
     const lost = {
       chunksLost: losses.length,
       slowestResumeMs: longestMs(losses),

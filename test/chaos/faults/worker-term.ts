@@ -116,7 +116,7 @@ async function noStall({ truth, platform }: Scene): Promise<Check> {
   const { lost } = await truth.one<{ lost: number }>(
     `select count(*) as lost from attempts where outcome = 'lost'`,
   );
-  const stalls = platform.output().match(/a stalled job is delivered again/g)?.length ?? 0;
+  const stalls = platform.output().match(/a stalled job is redelivered/g)?.length ?? 0;
   return {
     name: 'nothing stalled and no attempt was lost',
     holds: lost + stalls === 0,

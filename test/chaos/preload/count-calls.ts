@@ -15,4 +15,4 @@ subscribe('millrace:sandbox.call', (message) => {
     inputs.map((input) => Number(input.slice(input.lastIndexOf(' ') + 1))),
   );
 });
-subscribe('millrace:lines.kept', (lines) => write('kept', lines as number[]));
+subscribe('millrace:lines.checkpointed', (lines) => write('kept', lines as number[]));

@@ -8,6 +8,6 @@ let isArmed = false;
 process.on('SIGUSR2', () => {
   isArmed = true;
 });
-subscribe('millrace:facts.stamped', (message) => {
+subscribe('millrace:events.published', (message) => {
   if (isArmed && (message as { deliveries: number }).deliveries > 0) process.kill(process.pid, 'SIGKILL');
 });

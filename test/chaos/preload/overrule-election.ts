@@ -2,7 +2,7 @@
 import pg from 'pg';
 
 /** The relay is not among them: its statements name the lease, and without it they would do nothing. */
-const duties = ['dispatch', 'sweep', 'garbage', 'compose'];
+const duties = ['dispatch', 'reconcile', 'garbage', 'compose'];
 
 const client = pg.Client.prototype as unknown as { query: (config: unknown, ...rest: unknown[]) => unknown };
 const { query } = client;

@@ -1,4 +1,4 @@
-/** Batches of embedding lines, through the stock client and to their end. */
+/** Builds batches of embedding lines, and runs them through the `openai` package. */
 import type OpenAI from 'openai';
 import { toFile } from 'openai';
 import { terminalStatuses, waitUntil } from '../../support/platform.ts';
@@ -15,7 +15,7 @@ export type Batch = OpenAI.Batch & {
   };
 };
 
-/** A body is whatever an endpoint answers; what of it matters is each test's business. */
+/** The response body of any endpoint; each test reads the fields that it checks. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Body = any;
 
@@ -72,7 +72,7 @@ export async function waitForBatch(client: OpenAI, id: string, withinMs = 60_000
 export const runBatch = async (client: OpenAI, content: string | Buffer): Promise<Batch> =>
   waitForBatch(client, (await createBatch(client, content)).id);
 
-/** A file's records, none for a file that isn't. */
+/** @returns the lines of a result file; none without a file. */
 export async function readRecords(client: OpenAI, fileId: string | null | undefined): Promise<ResultLine[]> {
   if (!fileId) return [];
   const text = await (await client.files.content(fileId)).text();
@@ -83,7 +83,7 @@ export async function readRecords(client: OpenAI, fileId: string | null | undefi
     .map((each) => JSON.parse(each) as ResultLine);
 }
 
-/** The error that a call must end with. */
+/** @returns the error of a call that must fail. */
 export async function catchError(call: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
   try {
     await call;

@@ -1,11 +1,11 @@
-/** The platform on each of the stores, the one in the data folder and an S3 bucket where a server is named. */
+/** Starts the platform on each object storage: the data folder, and an S3 bucket if a server is configured. */
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { startPlatform, type Platform, type PlatformOptions } from '../../support/platform.ts';
 import { createBucket, findS3Server } from '../../support/s3.ts';
 
 export interface PlatformWithStorage extends Platform {
-  /** Keys of all that its store holds, half-written objects included. */
+  /** Keys of all objects, and of uploads that are not complete. */
   keys(): Promise<string[]>;
 }
 
@@ -40,7 +40,7 @@ async function startOnS3(options: PlatformOptions = {}): Promise<PlatformWithSto
   return { ...platform, stop, keys };
 }
 
-/** For `describe.each`: `findS3` has said so where there is only one. */
+/** For `describe.each`. Without a server, `findS3Server` has warned. */
 export const objectStorages: [string, StartPlatform][] = [
   ['disk', startOnDisk],
   ...(server ? [['S3', startOnS3] as [string, StartPlatform]] : []),

@@ -1,4 +1,4 @@
-/** HTTP as no well-behaved client sends it: paths, headers and bodies go out exactly as given. */
+/** Sends HTTP requests exactly as given: paths, headers and bodies that other clients would reject or change. */
 import { once } from 'node:events';
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import type { Platform } from '../../support/platform.ts';
@@ -7,7 +7,7 @@ export interface RawResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** The `error` of the body, where it is JSON and has one. */
+  /** The `error` of a JSON body. */
   readonly error: { message: string; type: string; param: string | null; code: string | null };
 }
 
@@ -18,30 +18,30 @@ export interface RawRequest {
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
 
-/** Sends a request with the platform's key and reads the answer, also one that comes while it still sends. */
+/** Sends a request with the platform's key. @returns the response, also if it arrives while the body is sent. */
 export async function sendRaw(
   platform: Pick<Platform, 'url' | 'apiKey'>,
-  asked: RawRequest,
+  options: RawRequest,
 ): Promise<RawResponse> {
   const { hostname, port } = new URL(platform.url);
-  // As clients do: a connection that the request itself closes may be gone before a refusal is read.
+  // With `connection: close`, the connection may be reset before the response to a refused body is read.
   const agent = new Agent({ keepAlive: true });
   const sent = request({
     hostname,
     port,
-    method: asked.method ?? (asked.body === undefined ? 'GET' : 'POST'),
-    path: asked.path,
-    headers: { authorization: `Bearer ${platform.apiKey}`, ...asked.headers },
+    method: options.method ?? (options.body === undefined ? 'GET' : 'POST'),
+    path: options.path,
+    headers: { authorization: `Bearer ${platform.apiKey}`, ...options.headers },
     agent,
   });
   const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
-  // A refused body may end the connection while it is still being written; the answer counts.
-  const gaveUp = new AbortController();
+  // The server may close the connection while the body is written. The response counts.
+  const stopWriting = new AbortController();
   answered.then(
-    () => gaveUp.abort(),
-    () => gaveUp.abort(),
+    () => stopWriting.abort(),
+    () => stopWriting.abort(),
   );
-  await writeBody(sent, asked.body, gaveUp.signal);
+  await writeBody(sent, options.body, stopWriting.signal);
   const [response] = await answered;
   let text = '';
   try {
@@ -53,20 +53,20 @@ export async function sendRaw(
 }
 
 async function writeBody(
-  to: ReturnType<typeof request>,
+  target: ReturnType<typeof request>,
   body: RawRequest['body'],
   answered: AbortSignal,
 ): Promise<void> {
-  to.on('error', () => undefined);
+  target.on('error', () => undefined);
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
-    to.end(body);
+    target.end(body);
     return;
   }
   for await (const chunk of body) {
     if (answered.aborted) break;
-    if (!to.write(chunk)) await once(to, 'drain', { signal: answered }).catch(() => undefined);
+    if (!target.write(chunk)) await once(target, 'drain', { signal: answered }).catch(() => undefined);
   }
-  to.end();
+  target.end();
 }
 
 function parseError(text: string): RawResponse['error'] {
@@ -87,7 +87,7 @@ export type FormPart =
       readonly content: Uint8Array | AsyncIterable<Uint8Array>;
     };
 
-/** A form's bytes, its parts in the order given. */
+/** The bytes of a form, with its parts in the given order. */
 export async function* buildForm(parts: readonly FormPart[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
     const head = 'field' in part ? `name="${part.field}"` : `name="${part.file}"; filename="${part.name}"`;
@@ -102,7 +102,7 @@ export async function* buildForm(parts: readonly FormPart[]): AsyncGenerator<Uin
 
 export const batchPurpose: FormPart = { field: 'purpose', value: 'batch' };
 
-/** Uploads one file for a batch, without a length, as a stream. */
+/** Uploads a batch file as a stream, without a Content-Length. */
 export function uploadFileRaw(
   platform: Pick<Platform, 'url' | 'apiKey'>,
   content: Uint8Array | AsyncIterable<Uint8Array>,
@@ -122,12 +122,12 @@ export function sendFileForm(
   });
 }
 
-/** So many bytes of one piece over and over. */
+/** Repeats a piece, in blocks of about 64 KiB. */
 export async function* repeatBytes(piece: string | Uint8Array, times: number): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(piece as string);
-  const many = Math.max(1, Math.floor(65_536 / bytes.length));
-  const block = Buffer.concat(Array(many).fill(bytes));
-  for (let left = times; left > 0; left -= many) {
-    yield left >= many ? block : block.subarray(0, left * bytes.length);
+  const perBlock = Math.max(1, Math.floor(65_536 / bytes.length));
+  const block = Buffer.concat(Array(perBlock).fill(bytes));
+  for (let left = times; left > 0; left -= perBlock) {
+    yield left >= perBlock ? block : block.subarray(0, left * bytes.length);
   }
 }

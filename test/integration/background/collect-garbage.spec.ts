@@ -1,12 +1,12 @@
-/** The collection of garbage on the disk store, judged by listing: what no row names goes, all else stays. */
+/** The collection of garbage on the disk store, checked by listing the objects: what no row names goes, all else stays. */
 import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { newId } from '@millrace/contracts';
-import { GarbageStore } from '#database';
+import { createId } from '@millrace/contracts';
+import { GarbageCollectionStore } from '#database';
 import { PartLineCounter } from '#domain';
-import { createDiskStore, type ObjectStore } from '#storage';
+import { createDiskStorage, type ObjectStorage } from '#storage';
 import {
   collectGarbage,
   type GarbageOptions,
@@ -16,22 +16,22 @@ import { createStoresFixture, buildChunkResult, type StoresFixture } from '../st
 const day = 86_400;
 const body = Buffer.from('{"a":1}\n');
 
-let house: StoresFixture;
+let fixture: StoresFixture;
 let root: string;
-let objects: ObjectStore;
+let objects: ObjectStorage;
 let workspaceId: string;
 beforeAll(async () => {
-  house = await createStoresFixture();
+  fixture = await createStoresFixture();
 });
-afterAll(() => house?.close());
+afterAll(() => fixture?.close());
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'millrace-garbage-'));
-  objects = await createDiskStore({
+  objects = await createDiskStorage({
     root,
     signing: { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' },
   });
-  await house.database.rows('delete from collections');
-  workspaceId = await house.workspace();
+  await fixture.database.rows('delete from garbage_collections');
+  workspaceId = await fixture.createWorkspace();
 });
 afterEach(async () => {
   await objects.close();
@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 const options = (over: Partial<GarbageOptions> = {}): GarbageOptions => ({
-  garbage: new GarbageStore(house.database),
+  garbage: new GarbageCollectionStore(fixture.database),
   objects,
   ageS: day,
   everyS: 0,
@@ -67,26 +67,28 @@ async function listed(): Promise<string[]> {
 }
 
 test('what void attempts and cut uploads left goes; what rows name and what is young stays', async () => {
-  const batchId = await house.planned(workspaceId, 3);
-  const deliveries = (await house.chunks.dispatch(1_000, 10_000)).filter((out) => out.batchId === batchId);
-  const [lost, frozen] = await Promise.all(
-    deliveries.slice(0, 2).map((delivery) => house.chunks.claim(delivery, 'worker-a')),
+  const batchId = await fixture.createPlannedBatch(workspaceId, 3);
+  const deliveries = (await fixture.chunkQueue.dispatch(1_000, 10_000)).filter(
+    (out) => out.batchId === batchId,
   );
-  const won = (await house.chunks.claim(deliveries[0]!, 'worker-b'))!;
+  const [lost, frozen] = await Promise.all(
+    deliveries.slice(0, 2).map((delivery) => fixture.chunks.claim(delivery, 'worker-a')),
+  );
+  const won = (await fixture.chunks.claim(deliveries[0]!, 'worker-b'))!;
   const result = buildChunkResult(won, { failed: 2 });
-  await house.chunks.commit(won, result);
+  await fixture.chunks.commit(won, result);
   const prefix = `${workspaceId}/batches/${batchId}`;
-  const input = `${workspaceId}/files/${await house.file(workspaceId)}.jsonl`;
+  const input = `${workspaceId}/files/${await fixture.createFile(workspaceId)}.jsonl`;
 
-  const upload = newId('upload');
+  const upload = createId('upload');
   const announced = { id: upload, filename: 'a.jsonl', mimeType: 'x', purpose: 'batch' as const, bytes: 8 };
-  await house.uploads.create(workspaceId, { ...announced, expiresAfterS: null, expiresInS: 60 });
+  await fixture.uploads.create(workspaceId, { ...announced, expiresAfterS: null, expiresInS: 60 });
   const part = {
-    id: newId('part'),
+    id: createId('part'),
     key: `${workspaceId}/uploads/${upload}/part`,
     lineCounts: lineCounts(body),
   };
-  await house.uploads.addPart(workspaceId, upload, part, { parts: 1, bytes: 8 });
+  await fixture.uploads.addPart(workspaceId, upload, part, { parts: 1, bytes: 8 });
 
   const stay = [
     await put(part.key),
@@ -110,18 +112,20 @@ test('what void attempts and cut uploads left goes; what rows name and what is y
 });
 
 test('a finished batch keeps its files; a deleted file is left to its own sweep', async () => {
-  const batchId = await house.planned(workspaceId, 1);
-  const [delivery] = (await house.chunks.dispatch(1_000, 10_000)).filter((out) => out.batchId === batchId);
-  const chunk = (await house.chunks.claim(delivery!, 'worker-a'))!;
+  const batchId = await fixture.createPlannedBatch(workspaceId, 1);
+  const [delivery] = (await fixture.chunkQueue.dispatch(1_000, 10_000)).filter(
+    (out) => out.batchId === batchId,
+  );
+  const chunk = (await fixture.chunks.claim(delivery!, 'worker-a'))!;
   const { output } = buildChunkResult(chunk);
-  await house.chunks.commit(chunk, buildChunkResult(chunk));
-  await house.chunks.finishBatch(batchId);
+  await fixture.chunks.commit(chunk, buildChunkResult(chunk));
+  await fixture.completion.finishBatch(batchId);
   await put(output!.key);
   await collectGarbage(options());
   expect(await listed()).toEqual([output!.key]);
 
-  const { outputFileId } = await house.row(batchId);
-  await house.files.delete(workspaceId, outputFileId!);
+  const { outputFileId } = await fixture.getBatchRow(batchId);
+  await fixture.files.delete(workspaceId, outputFileId!);
   await collectGarbage(options());
   // Its segments still name it, until the sweep has deleted both.
   expect(await listed()).toEqual([output!.key]);
@@ -138,7 +142,7 @@ test('an upload that runs meanwhile loses nothing, though its row comes last', a
     const key = `${workspaceId}/files/file_running-${at}.jsonl`;
     await objects.put(key, slow());
     await new Promise((resolve) => setTimeout(resolve, 50));
-    await house.file(workspaceId, { segments: [{ key, bytes: 20 * body.length, lines: 20 }] });
+    await fixture.createFile(workspaceId, { segments: [{ key, bytes: 20 * body.length, lines: 20 }] });
     return key;
   });
   await put(`${workspaceId}/files/file_old.jsonl`);
@@ -152,14 +156,14 @@ test('an upload that runs meanwhile loses nothing, though its row comes last', a
 });
 
 test('a pass goes in steps over all workspaces, and goes on where a process stopped', async () => {
-  const workspaces = [workspaceId, await house.workspace(), await house.workspace()];
+  const workspaces = [workspaceId, await fixture.createWorkspace(), await fixture.createWorkspace()];
   for (const id of workspaces) {
     for (let at = 0; at < 7; at++) await put(`${id}/files/file_${at}.jsonl`);
   }
   const asked: number[] = [];
-  const garbage = new GarbageStore(house.database);
-  const counting = Object.assign(Object.create(garbage) as GarbageStore, {
-    unreferenced: (...[objects, ageS]: Parameters<GarbageStore['listUnreferenced']>) => {
+  const garbage = new GarbageCollectionStore(fixture.database);
+  const counting = Object.assign(Object.create(garbage) as GarbageCollectionStore, {
+    listUnreferenced: (...[objects, ageS]: Parameters<GarbageCollectionStore['listUnreferenced']>) => {
       asked.push(objects.length);
       return garbage.listUnreferenced(objects, ageS);
     },

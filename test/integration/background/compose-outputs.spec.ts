@@ -1,8 +1,8 @@
-/** The composing of outputs on a real S3 server: what a reader sees, what a crash leaves, judged by listing. */
+/** The composing of outputs on a real S3 server: what a reader sees, what a crash leaves, checked by listing the objects. */
 import { buffer } from 'node:stream/consumers';
 import pino from 'pino';
-import { CompositionStore, GarbageStore } from '#database';
-import { readSegments, type ObjectStore } from '#storage';
+import { CompositionStore, GarbageCollectionStore } from '#database';
+import { readSegments, type ObjectStorage } from '#storage';
 import { collectGarbage } from '../../../apps/api/src/background/maintenance/collect-garbage.ts';
 import { composeNextFile, type ComposeOptions } from '../../../apps/api/src/batches/compose-outputs.ts';
 import {
@@ -19,20 +19,20 @@ const log = pino({ level: 'silent' });
 const chunkCount = 40;
 
 function onS3(deps: S3Server): void {
-  let house: StoresFixture;
+  let fixture: StoresFixture;
   let bucket: TestBucket;
-  let objects: ObjectStore;
+  let objects: ObjectStorage;
   let compositions: CompositionStore;
   beforeAll(async () => {
-    house = await createStoresFixture();
+    fixture = await createStoresFixture();
     bucket = await createBucket(deps);
     objects = await openS3Storage(bucket);
-    compositions = new CompositionStore(house.database);
+    compositions = new CompositionStore(fixture.database);
   });
   afterAll(async () => {
     await objects?.close();
     await bucket?.remove();
-    await house?.close();
+    await fixture?.close();
   });
 
   type Compose = ComposeOptions['objects']['compose'];
@@ -47,43 +47,51 @@ function onS3(deps: S3Server): void {
 
   /** A batch of many chunks that has ended, its records in the bucket. */
   async function ended() {
-    const workspaceId = await house.workspace();
-    const batchId = await house.planned(workspaceId, chunkCount);
-    const deliveries = (await house.chunks.dispatch(1_000, 10_000)).filter((out) => out.batchId === batchId);
+    const workspaceId = await fixture.createWorkspace();
+    const batchId = await fixture.createPlannedBatch(workspaceId, chunkCount);
+    const deliveries = (await fixture.chunkQueue.dispatch(1_000, 10_000)).filter(
+      (out) => out.batchId === batchId,
+    );
     for (const delivery of deliveries.reverse()) {
-      const chunk = (await house.chunks.claim(delivery, 'w'))!;
+      const chunk = (await fixture.chunks.claim(delivery, 'w'))!;
       const text = (which: string, lines: number) => `${which} of chunk ${chunk.index}\n`.repeat(lines);
       const { output, errors, ...sums } = buildChunkResult(chunk, { failed: chunk.index % 10 === 3 ? 2 : 0 });
-      await house.chunks.commit(chunk, {
+      await fixture.chunks.commit(chunk, {
         ...sums,
         output:
           output && (await objects.put(`${output.key}.jsonl`, Buffer.from(text('record', sums.completed)))),
         errors: errors && (await objects.put(`${errors.key}.jsonl`, Buffer.from(text('error', sums.failed)))),
       });
     }
-    expect(await house.chunks.finishBatch(batchId)).toBe(true);
-    const row = await house.row(batchId);
+    expect(await fixture.completion.finishBatch(batchId)).toBe(true);
+    const row = await fixture.getBatchRow(batchId);
     return { workspaceId, batchId, fileId: row.outputFileId!, errorFileId: row.errorFileId! };
   }
   type Ended = Awaited<ReturnType<typeof ended>>;
 
-  const segments = ({ workspaceId, fileId }: Ended) => house.files.listSegments(workspaceId, fileId);
+  const segments = ({ workspaceId, fileId }: Ended) => fixture.files.listSegments(workspaceId, fileId);
   const content = async (of: Ended) => String(await buffer(readSegments(objects, await segments(of))));
   async function results({ workspaceId, batchId }: Ended): Promise<string> {
     let text = '';
-    for await (const page of house.results.listSegments(workspaceId, batchId, 5, 30))
+    for await (const page of fixture.results.listSegments(workspaceId, batchId, 5, 30))
       text += String(await buffer(readSegments(objects, page)));
     return text;
   }
   const keysOf = async ({ batchId }: Ended) =>
     (await bucket.listKeys()).filter((key) => key.includes(batchId));
   async function swept(): Promise<void> {
-    const keys = await house.checkpoints.listRetiredObjects(10_000);
+    const keys = await fixture.checkpoints.listRetiredObjects(10_000);
     await objects.delete(keys);
-    await house.checkpoints.deleteRetiredObjects(keys);
+    await fixture.checkpoints.deleteRetiredObjects(keys);
   }
   const garbage = () =>
-    collectGarbage({ garbage: new GarbageStore(house.database), objects, ageS: -60, everyS: 0, log });
+    collectGarbage({
+      garbage: new GarbageCollectionStore(fixture.database),
+      objects,
+      ageS: -60,
+      everyS: 0,
+      log,
+    });
 
   test('one object in place of many, the same to every reader, also to one who has begun before', async () => {
     const of = await ended();
@@ -104,14 +112,14 @@ function onS3(deps: S3Server): void {
     );
     // The error file has four segments only, and is left as it is.
     const errors: string[] = [];
-    for await (const chunk of house.results.listFailedChunks(of.workspaceId, of.batchId))
+    for await (const chunk of fixture.results.listFailedChunks(of.workspaceId, of.batchId))
       errors.push(String(await buffer(readSegments(objects, [chunk.errors]))));
     expect(errors).toEqual([3, 13, 23, 33].map((index) => `error of chunk ${index}\n`.repeat(2)));
     // A reader of the old list comes to its end: nothing was deleted yet, nor does the garbage's collection.
     await swept();
     await garbage();
     expect(String(first) + String(await buffer(begun))).toBe(before);
-    await house.database.rows('update retired_objects set due_at = now()');
+    await fixture.database.rows('update retired_objects set due_at = now()');
     await swept();
     expect(await keysOf(of)).toHaveLength(1 + 4);
     expect(await content(of)).toBe(before);
@@ -143,7 +151,7 @@ function onS3(deps: S3Server): void {
     const of = await ended();
     const deleted = async (...args: Parameters<Compose>) => {
       const made = await compose(...args);
-      await house.files.delete(of.workspaceId, of.fileId);
+      await fixture.files.delete(of.workspaceId, of.fileId);
       return made;
     };
     expect(await composeNextFile(options({}, deleted))).toBe(true);
@@ -152,7 +160,7 @@ function onS3(deps: S3Server): void {
     // And one that is deleted after it takes its old segments with it, grace or not.
     const after = await ended();
     await composeNextFile(options());
-    await house.files.delete(after.workspaceId, after.fileId);
+    await fixture.files.delete(after.workspaceId, after.fileId);
     await swept();
     expect((await keysOf(after)).filter((key) => key.includes('-1.output'))).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** The provider's thread, and an input that ends it: what an exhausted heap or a bug in the runtime would do. */
+/** The provider's thread, with an input that ends it as an exhausted heap or a bug in the runtime would. */
 import { parentPort } from 'node:worker_threads';
 
 interface Message {

@@ -1,4 +1,4 @@
-/** Local models answer as a stock transformers.js call does, and as the model's own files say. */
+/** Local models return the same vectors as transformers.js itself, and follow the model's own files. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidInput } from '#domain';
@@ -15,8 +15,8 @@ const norm = (vector: Float32Array) => Math.hypot(...vector);
 const close = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.max(...Array.from(a, (value, at) => Math.abs(value - b[at]!)));
 
-test('vectors are those of a bare call, whatever the lengths and the order', async () => {
-  const words = 'the mill turns slowly while water falls over an old wheel and nobody watches'.split(' ');
+test('vectors equal those of transformers.js, for all lengths and in any order', async () => {
+  const words = 'the mill turns slowly while water falls over an old wheel and no one watches'.split(' ');
   const texts = Array.from({ length: 700 }, (_, at) =>
     Array.from({ length: 1 + ((at * 7) % 60) }, (__, n) => words[(at + n * n) % words.length]).join(' '),
   );
@@ -30,7 +30,7 @@ test('vectors are those of a bare call, whatever the lengths and the order', asy
   expect(tokens[0]).toBe(3); // [CLS] the [SEP]
 });
 
-test('token ids, with the special ones or without, are the text they stand for', async () => {
+test('token ids, with special tokens or without, are embedded like their text', async () => {
   const provider = models.provider();
   const tokenizer = JSON.parse(
     await (
@@ -50,7 +50,7 @@ test('token ids, with the special ones or without, are the text they stand for',
   await expect(embed(provider, 'demo-embedder', [[10 ** 9]])).rejects.toThrow(InvalidInput);
 });
 
-test('longer texts are cut, and said to be; odd ones are embedded', async () => {
+test('longer texts are truncated and reported as such; unusual texts are embedded', async () => {
   const provider = models.provider();
   const odd = ['...', '\ud800', '\u0000', 'ÅÇÉ', '中文', '🙂'];
   const { vectors, tokens, truncated } = await embed(provider, 'demo-embedder', [
@@ -62,7 +62,7 @@ test('longer texts are cut, and said to be; odd ones are embedded', async () => 
   for (const vector of vectors) expect(norm(vector)).toBeCloseTo(1, 5);
 });
 
-test('dimensions cut a vector, which is of unit length again', async () => {
+test('dimensions shorten a vector, which is scaled to unit length again', async () => {
   const provider = models.provider();
   const {
     vectors: [whole],
@@ -86,7 +86,7 @@ test('dimensions cut a vector, which is of unit length again', async () => {
 const pooling = (mode: string) =>
   JSON.stringify({ [`pooling_mode_${mode}`]: true, pooling_mode_sqrt: false });
 
-test('pooling, normalisation and prompts are those of the model’s own files', async () => {
+test('pooling, normalization and prompts follow the model’s own files', async () => {
   const provider = models.provider();
   const cls = await models.copy('cls');
   await writeFile(join(cls, '1_Pooling/config.json'), pooling('cls_token'));
@@ -101,9 +101,9 @@ test('pooling, normalisation and prompts are those of the model’s own files', 
 
   const [first] = (await embed(provider, 'cls', ['The mill turns'])).vectors;
   const [other] = (await embed(provider, 'cls', ['Snow'])).vectors;
-  expect(close(first!, other!)).toBe(0); // [CLS] is the same for all of this model's texts.
+  expect(close(first!, other!)).toBe(0); // This model's [CLS] vector is the same for all texts.
   const [end] = (await embed(provider, 'last', ['The mill turns'])).vectors;
-  expect(norm(end!)).toBe(0); // [SEP] counts nothing, and nothing is normalised.
+  expect(norm(end!)).toBe(0); // This model's [SEP] vector is zero, and nothing is normalized.
 
   const by = async (text: string, purpose?: 'query' | 'passage') =>
     (await embed(provider, 'org/prompted', [text], { purpose })).vectors[0]!;
@@ -124,7 +124,7 @@ test.each([
     'modules.json',
     '[{"path":"","type":"x.Transformer"},{"path":"2_Dense","type":"x.Dense"}]',
   ],
-])('%s can not be run, and that is said before a vector is wrong', async (_, path, content) => {
+])('%s is refused before any vector is computed', async (_, path, content) => {
   const folder = await models.copy('unsupported');
   await writeFile(join(folder, path), content);
   await expect(embed(models.provider(), 'unsupported', ['x'])).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** What breaks under local models: files, the Hub, memory, threads; and calls that are given up. */
+/** Failures of local models: files, the Hub, memory, threads; and aborted calls. */
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger } from '#telemetry';
@@ -39,7 +39,7 @@ const loaded = (provider: Provider) =>
 
 describe('files', () => {
   test.each(['onnx/model.onnx', 'tokenizer.json', 'config.json'])(
-    'a corrupt %s is named, once and for all',
+    'a corrupt %s is a permanent failure that names the model',
     async (path) => {
       const folder = await models.copy('corrupt');
       await writeFile(join(folder, path), 'not what it was');
@@ -52,7 +52,7 @@ describe('files', () => {
       expect(provider.models!.list()).toMatchObject([
         { model: 'corrupt', state: 'failed', error: { code: 'model_damaged' }, bytes: 0 },
       ]);
-      // The thread goes on with others, and the model is tried anew when it was put right and unloaded.
+      // The thread runs other models. The model is loaded again after it was repaired and unloaded.
       await expect(embed(provider, 'demo-embedder', ['x'])).resolves.toBeDefined();
       await models.copy('corrupt');
       await provider.models!.unload('corrupt');
@@ -60,9 +60,9 @@ describe('files', () => {
     },
   );
 
-  test('a name that no model has is refused before anything is loaded', () => {
+  test('an invalid name is refused before anything is loaded', () => {
     const provider = models.provider();
-    for (const name of ['', 'a/b/c', '../x', 'a/..', '.hidden', 'a--b', 'nobody', 'a b', '__proto__']) {
+    for (const name of ['', 'a/b/c', '../x', 'a/..', '.hidden', 'a--b', 'unknown', 'a b', '__proto__']) {
       expect(() => provider.checkModel(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
     }
     for (const name of ['demo-embedder', 'org/name', 'sentence-transformers/all-MiniLM-L6-v2'])
@@ -73,7 +73,7 @@ describe('files', () => {
 describe('the Hub', () => {
   const provider = (token?: string) => models.provider({ hub: { url: hub.url, token } });
 
-  test('a model is fetched once, and kept', async () => {
+  test('a model is downloaded once', async () => {
     await embed(provider(), 'org/open', ['x']);
     const asked = hub.requests.length;
     const offline = models.provider({ hub: { url: 'http://127.0.0.1:9' } });
@@ -83,7 +83,7 @@ describe('the Hub', () => {
     expect(kept.filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
-  test('missing, gated and broken ones say what to do, with the model’s page, and never the token', async () => {
+  test('errors of missing, gated and broken models say what to do, have the model’s page, and never the token', async () => {
     const page = (model: string) => `https://huggingface.co/${model}`;
     for (const [model, code] of [
       ['org/missing', 'model_gated'],
@@ -104,12 +104,12 @@ describe('the Hub', () => {
     await expect(embed(provider(hub.token), 'org/gated', ['x'])).resolves.toBeDefined();
   });
 
-  test('what was half fetched is no model: another process begins again', async () => {
+  test('a partial download is not a model: another process starts again', async () => {
     hub.stallAt = 'tokenizer.json';
     const first = provider();
     const gone = new AbortController();
     const waiting = embed(first, 'org/open', ['x'], {}, gone.signal);
-    await eventually('the file to be under way', () =>
+    await eventually('the download to start', () =>
       hub.requests.some(({ path }) => path.endsWith('tokenizer.json')),
     );
     gone.abort(new Error('killed'));
@@ -121,7 +121,7 @@ describe('the Hub', () => {
 });
 
 describe('memory', () => {
-  test('the model used longest ago makes room', async () => {
+  test('the least recently used model is evicted', async () => {
     await Promise.all(['a', 'b', 'c'].map((name) => models.copy(name)));
     const provider = models.provider({ memoryBytes: demoBytes * 2.5 });
     for (const name of ['a', 'b', 'a', 'c']) await embed(provider, name, ['x']);
@@ -130,7 +130,7 @@ describe('memory', () => {
     expect(loaded(provider).sort()).toEqual(['b', 'c']);
   });
 
-  test('without eviction the next one is refused, whatever was used when', async () => {
+  test('without eviction the next model is refused', async () => {
     await Promise.all(['a', 'b'].map((name) => models.copy(name)));
     const provider = models.provider({ memoryBytes: demoBytes * 1.5, evict: false });
     await embed(provider, 'a', ['x']);
@@ -144,13 +144,13 @@ describe('memory', () => {
     await expect(embed(provider, 'b', ['x'])).resolves.toBeDefined();
   });
 
-  test('a model that no memory would hold is refused; each slot holds a copy', async () => {
+  test('a model that is too large for the memory is refused; each slot has a copy', async () => {
     await models.copy('a');
     const provider = models.provider({ memoryBytes: demoBytes * 1.5, slots: 2 });
     await expect(embed(provider, 'a', ['x'])).rejects.toMatchObject({ code: 'model_too_large' });
   });
 
-  test('calls of more models than fit at once all come through', async () => {
+  test('calls to more models than fit into memory all complete', async () => {
     const names = ['a', 'b', 'c', 'd'];
     await Promise.all(names.map((name) => models.copy(name)));
     const provider = models.provider({ memoryBytes: demoBytes * 1.5 });
@@ -163,7 +163,7 @@ describe('memory', () => {
 });
 
 describe('threads', () => {
-  test('one that dies fails its call retryably; a new one takes its place', async () => {
+  test('a thread that dies fails its call with a retryable error, and is replaced', async () => {
     const provider = models.provider({}, crashingThread);
     await embed(provider, 'demo-embedder', ['x']);
     await expect(embed(provider, 'demo-embedder', ['a deadly text'])).rejects.toMatchObject({
@@ -174,11 +174,11 @@ describe('threads', () => {
     expect(vectors).toHaveLength(1);
   });
 
-  test('a line that ends each thread fails alone; the chunk’s others are answered', async () => {
+  test('a line that kills each thread fails alone; the other lines of the chunk complete', async () => {
     const provider = models.provider({}, crashingThread);
     const providers: Providers = {
       list: [provider],
-      route: () => ({ provider, model: 'demo-embedder' }),
+      route: () => ({ provider, model: 'demo-embedder', credential: provider.defaultCredential }),
       close: async () => undefined,
     };
     const text = Array.from({ length: 8 }, (_, at) =>
@@ -207,8 +207,8 @@ describe('threads', () => {
   });
 });
 
-describe('a call that is given up', () => {
-  test('is over at once, during inference as before it, and the slot is free when it ends', async () => {
+describe('an aborted call', () => {
+  test('rejects at once, during inference as before it, and the slot is free when the thread has finished', async () => {
     const provider = models.provider();
     await embed(provider, 'demo-embedder', ['x']);
     const gone = new AbortController();
@@ -222,7 +222,7 @@ describe('a call that is given up', () => {
     await expect(embed(provider, 'demo-embedder', ['x'], {}, gone.signal)).rejects.toThrow('cancelled');
   });
 
-  test('a folder that is gone again is an error like another', async () => {
+  test('a folder that was deleted is an ordinary error', async () => {
     const folder = await models.copy('brief');
     const provider = models.provider();
     await rm(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** A folder of models as a test wants them, and the provider on it. */
+/** A folder of models for a test, and the local provider on it. */
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
@@ -6,7 +6,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { silentRun, type Provider } from '#providers';
+import { createSilentRun, type Provider } from '#providers';
 import { createTransformers } from '../../../libs/providers/transformers/transformers.ts';
 import type { LocalOptions } from '../../../libs/providers/transformers/options.ts';
 
@@ -16,7 +16,7 @@ export const demoBytes = 863_119;
 
 export interface LocalModels {
   readonly folder: string;
-  /** A copy of the demo model. @returns its folder. */
+  /** Copies the demo model. @returns the copy's folder. */
   copy(name: string): Promise<string>;
   provider(options?: Partial<LocalOptions>, threadUrl?: URL): Provider;
   close(): Promise<void>;
@@ -37,7 +37,7 @@ export async function createLocalModels(): Promise<LocalModels> {
       const provider = createTransformers(
         {
           folder,
-          isFolderNamed: true,
+          isFolderConfigured: true,
           hub: { url: 'http://127.0.0.1:9' },
           slots: 1,
           device: 'cpu',
@@ -67,19 +67,23 @@ export const embed = (
   inputs: (string | number[])[],
   over: object = {},
   signal = neverAborted,
-) => provider.handlers.embeddings!({ model, input: { inputs, ...over } }, silentRun(signal));
+) =>
+  provider.handlers.embeddings!(
+    { model, credential: provider.defaultCredential, input: { inputs, ...over } },
+    createSilentRun(signal),
+  );
 
 export interface FakeHub {
   readonly url: string;
   readonly requests: { readonly path: string; readonly authorization?: string }[];
-  /** Answers files of `org/open` and, with the token, of `org/gated`. */
+  /** Needed for files of `org/gated`; those of `org/open` need none. */
   readonly token: string;
-  /** Set: a file's first bytes come, and then no more. */
+  /** Path of a file whose download stalls after its first bytes. */
   stallAt: string | null;
   close(): Promise<void>;
 }
 
-/** Answers as huggingface.co does: 401 for what is not there and for what needs a token. */
+/** Replies as huggingface.co does: 401 both for a model that does not exist and for one that needs a token. */
 export async function startFakeHub(): Promise<FakeHub> {
   const server: Server = createServer((request, response) => {
     const { url = '', headers } = request;

@@ -1,8 +1,8 @@
-/** The guard on real sockets: what it connects to, what it makes of hostile answers, and that nothing internal is reached. */
+/** Outbound requests on real sockets: which addresses they connect to, and how they handle hostile responses. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { allowedHosts, createOutbound, type Outbound, type OutboundRequest } from '#outbound';
+import { parseAllowedHosts, createOutbound, type Outbound, type OutboundRequest } from '#outbound';
 import { eventually } from '../../support/eventually.ts';
 
 const opened: { close(): unknown }[] = [];
@@ -16,11 +16,11 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function receiver(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+async function receiver(handle: (request: IncomingMessage, response: ServerResponse) => void) {
   const hits: string[] = [];
   const server = createServer((request, response) => {
     hits.push(request.headers.host ?? '');
-    answer(request, response);
+    handle(request, response);
   });
   const port = await listen(server);
   opened.push({
@@ -32,7 +32,7 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
   return { port, hits };
 }
 
-/** A server that writes what it likes, byte by byte. */
+/** A TCP server, for responses that an HTTP server cannot send. */
 async function rawReceiver(serve: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
@@ -49,15 +49,15 @@ async function rawReceiver(serve: (socket: Socket) => void): Promise<number> {
 }
 
 function outbound(over: Partial<Parameters<typeof createOutbound>[0]> = {}): Outbound {
-  const made = createOutbound({
+  const created = createOutbound({
     schemes: ['https'],
     ports: [443],
-    allowHosts: allowedHosts(['127.0.0.1', 'receiver.test']),
+    allowHosts: parseAllowedHosts(['127.0.0.1', 'receiver.test']),
     resolveAllowed: async () => ['127.0.0.1'],
     ...over,
   });
-  opened.push(made);
-  return made;
+  opened.push(created);
+  return created;
 }
 
 const request = (url: string, over: Partial<OutboundRequest> = {}): OutboundRequest => ({
@@ -70,15 +70,15 @@ const request = (url: string, over: Partial<OutboundRequest> = {}): OutboundRequ
   ...over,
 });
 
-test('an allowed name is called by its name, at the address that it leads to', async () => {
+test('a request to an allowed name connects to its address and sends the name', async () => {
   const { port, hits } = await receiver((_, response) => response.setHeader('x-a', 'b').end('ok'));
-  const answer = await outbound().send(request(`http://receiver.test:${port}/hook`));
-  expect(answer).toMatchObject({ status: 200, headers: { 'x-a': 'b' }, isCut: false });
-  expect(answer.body.toString()).toBe('ok');
+  const response = await outbound().send(request(`http://receiver.test:${port}/hook`));
+  expect(response).toMatchObject({ status: 200, headers: { 'x-a': 'b' }, isTruncated: false });
+  expect(response.body.toString()).toBe('ok');
   expect(hits).toEqual([`receiver.test:${port}`]);
 });
 
-test('a redirect is an answer: it is not followed', async () => {
+test('a redirect is returned, not followed', async () => {
   const inside = await receiver((_, response) => response.end());
   const { port } = await receiver((_, response) =>
     response.writeHead(302, { location: `http://127.0.0.1:${inside.port}/` }).end(),
@@ -87,52 +87,52 @@ test('a redirect is an answer: it is not followed', async () => {
   expect(inside.hits).toEqual([]);
 });
 
-test('DNS that changes its mind: every connection is judged by what it connects to', async () => {
+test('DNS rebinding has no effect: each connection checks the address that it uses', async () => {
   const inside = await receiver((_, response) => response.end());
-  let asked = 0;
-  const on = outbound({
+  let lookups = 0;
+  const client = outbound({
     ports: [443, inside.port],
     schemes: ['http'],
-    // Public when it is registered, internal as soon as it is called.
-    resolve: async () => (asked++ === 0 ? ['93.184.216.34'] : ['127.0.0.1']),
+    // Public at registration, internal for every request.
+    resolve: async () => (lookups++ === 0 ? ['93.184.216.34'] : ['127.0.0.1']),
   });
-  await on.checkUrl(`http://rebinding.example:${inside.port}/`);
+  await client.checkUrl(`http://rebinding.example:${inside.port}/`);
   for (let times = 0; times < 3; times++) {
-    const sent = on.send(request(`http://rebinding.example:${inside.port}/`));
+    const sent = client.send(request(`http://rebinding.example:${inside.port}/`));
     await expect(sent).rejects.toMatchObject({ code: 'url_address_refused' });
   }
-  expect(asked).toBe(4);
+  expect(lookups).toBe(4);
   expect(inside.hits).toEqual([]);
 });
 
-test('one internal address among public ones is enough to refuse all', async () => {
-  const on = outbound({ resolve: async () => ['93.184.216.34', '10.0.0.1'] });
-  await expect(on.send(request('https://mixed.example/'))).rejects.toMatchObject({
+test('a host with one internal address among public ones is refused', async () => {
+  const client = outbound({ resolve: async () => ['93.184.216.34', '10.0.0.1'] });
+  await expect(client.send(request('https://mixed.example/'))).rejects.toMatchObject({
     code: 'url_address_refused',
   });
 });
 
-test('a literal address is judged, though no look-up is ever made for one', async () => {
-  const on = outbound({
+test('an address in the URL is checked without a DNS look-up', async () => {
+  const client = outbound({
     resolve: () => {
-      throw new Error('asked');
+      throw new Error('looked up');
     },
   });
   for (const url of ['https://2130706434/', 'https://[::ffff:7f00:2]/', 'https://169.254.169.254/']) {
-    await expect(on.send(request(url))).rejects.toMatchObject({ code: 'url_address_refused' });
-    await expect(on.checkUrl(url)).rejects.toMatchObject({ code: 'url_address_refused' });
+    await expect(client.send(request(url))).rejects.toMatchObject({ code: 'url_address_refused' });
+    await expect(client.checkUrl(url)).rejects.toMatchObject({ code: 'url_address_refused' });
   }
 });
 
-test('a DNS that is silent fails the request, and passes the check of a registration', async () => {
-  const on = outbound({
+test('without an response of the DNS a request fails, and the check at registration passes', async () => {
+  const client = outbound({
     resolve: () => Promise.reject(Object.assign(new Error('timeout'), { code: 'ETIMEOUT' })),
   });
-  await on.checkUrl('https://silent.example/');
-  await expect(on.send(request('https://silent.example/'))).rejects.toMatchObject({ code: 'dns_failed' });
+  await client.checkUrl('https://silent.example/');
+  await expect(client.send(request('https://silent.example/'))).rejects.toMatchObject({ code: 'dns_failed' });
 });
 
-test('an answer of 100 MB is read up to the cap, and its connection closed', async () => {
+test('a response of 100 MB is read up to the limit, and its connection is closed', async () => {
   let closed = false;
   const port = await rawReceiver((socket) => {
     const chunk = Buffer.alloc(65_536, 'x');
@@ -143,14 +143,14 @@ test('an answer of 100 MB is read up to the cap, and its connection closed', asy
     socket.on('drain', write).once('close', () => (closed = true));
     write();
   });
-  const answer = await outbound().send(request(`http://127.0.0.1:${port}/`));
-  expect(answer).toMatchObject({ status: 200, isCut: true });
-  expect(answer.body).toHaveLength(20_000);
+  const response = await outbound().send(request(`http://127.0.0.1:${port}/`));
+  expect(response).toMatchObject({ status: 200, isTruncated: true });
+  expect(response.body).toHaveLength(20_000);
   await eventually('the connection is closed', () => closed);
 });
 
 test.each([
-  ['nothing at all', () => undefined, 'timeout'],
+  ['no response', () => undefined, 'timeout'],
   [
     'headers, a byte at a time',
     (socket: Socket) => drip(socket, 'HTTP/1.1 200 OK\r\nx-slow: yes\r\n\r\n'),
@@ -172,7 +172,11 @@ test.each([
     },
     'connection_reset',
   ],
-  ['what is not HTTP', (socket: Socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'), 'answer_invalid'],
+  [
+    'a response that is not HTTP',
+    (socket: Socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'),
+    'answer_invalid',
+  ],
   [
     'endless headers',
     (socket: Socket) => socket.write(`HTTP/1.1 200 OK\r\n${`x-h: ${'y'.repeat(100)}\r\n`.repeat(1_000)}`),
@@ -192,7 +196,7 @@ function drip(socket: Socket, text: string): void {
   }, 50);
 }
 
-test('a port that nobody listens on', async () => {
+test('a port without a listener', async () => {
   const server = createTcpServer();
   const port = await listen(server);
   server.close();
@@ -202,18 +206,18 @@ test('a port that nobody listens on', async () => {
   });
 });
 
-test('a host that hangs holds up no other request to it', async () => {
+test('a request that hangs does not delay other requests to the same host', async () => {
   const { port } = await receiver((message, response) => {
     if (message.url !== '/hang') response.end();
   });
-  const on = outbound();
-  const hanging = on
+  const client = outbound();
+  const hanging = client
     .send(request(`http://127.0.0.1:${port}/hang`, { timeoutMs: 3_000 }))
-    .catch(() => 'gave up');
+    .catch(() => 'timed out');
   for (let n = 0; n < 5; n++) {
-    expect(await on.send(request(`http://127.0.0.1:${port}/`, { timeoutMs: 1_500 }))).toMatchObject({
+    expect(await client.send(request(`http://127.0.0.1:${port}/`, { timeoutMs: 1_500 }))).toMatchObject({
       status: 200,
     });
   }
-  expect(await hanging).toBe('gave up');
+  expect(await hanging).toBe('timed out');
 });

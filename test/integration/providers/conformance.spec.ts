@@ -1,4 +1,4 @@
-import { kindIds, kindOf, type KindId } from '#catalogue';
+import { kindIds, findKind, type KindId } from '#catalogue';
 import { ProviderFailure } from '#domain';
 import type { Provider } from '#providers';
 import { billedUsd } from '../../support/upstream/openai.ts';
@@ -25,33 +25,36 @@ const modelOf: Record<string, (kind: KindId) => string> = {
       : `owner/${kind === 'embeddings' ? 'feature-extraction' : kind}`,
 };
 
-const call = (id: string, kind: KindId, over: object = {}, run = createRun(), model = modelOf[id]!(kind)) =>
-  find(id).handlers[kind]!({ model, input: { ...(buildInput(kind) as object), ...over } as never }, run);
+function call(id: string, kind: KindId, over: object = {}, run = createRun(), model = modelOf[id]!(kind)) {
+  const { handlers, defaultCredential: credential } = find(id);
+  const input = { ...(buildInput(kind) as object), ...over } as never;
+  return handlers[kind]!({ model, credential, input }, run);
+}
 
 const claims = (id: string) => kindIds.filter((kind) => kind in tables[id]!);
-/** The tables are the claim: literal, and known before any server is. */
+/** The handler tables are literal: they are known without a server. */
 const tables: Record<string, object> = Object.fromEntries(
   createProvidersAt({ url: 'http://127.0.0.1:9' }).list.map(({ id, handlers }) => [id, handlers]),
 );
 const rows = ['openai', 'hf', 'ollama'].flatMap((id) => claims(id).map((kind) => [id, kind] as const));
 
-/** What a request with this output is answered. */
+/** The answer to a request with this output. */
 function answerOf(kind: KindId, output: unknown) {
-  const entry = kindOf(kind);
+  const entry = findKind(kind);
   const { examples, body, packing } = entry;
   const [{ model, input, options }] = examples;
   const parsed = body.parse({ model, ...structuredClone(input), ...options });
   const [part] = packing ? packing.split(output, [parsed]) : [output];
-  return entry.answer(part, parsed);
+  return entry.buildAnswer(part, parsed);
 }
 
-test.each(rows)('%s: %s answers what the kind answers', async (id, kind) => {
+test.each(rows)('%s: %s returns a valid output of the kind', async (id, kind) => {
   const { json } = answerOf(kind, await call(id, kind));
   expect(JSON.parse(json)).toBeInstanceOf(Object);
   expect(upstream.calls.length).toBeGreaterThan(0);
 });
 
-test.each(rows)('%s: %s says what an upstream refuses, and keeps the token to itself', async (id, kind) => {
+test.each(rows)('%s: %s reports the error of the upstream without the token', async (id, kind) => {
   const json = { error: { message: `no: Bearer ${secret} and sk-secretsecretsecret` } };
   upstream.script({ status: 422, json });
   const failure = await call(id, kind).catch((error: unknown) => error);
@@ -61,16 +64,13 @@ test.each(rows)('%s: %s says what an upstream refuses, and keeps the token to it
   expect(upstream.calls).toHaveLength(1);
 });
 
-test.each(rows)(
-  '%s: %s calls once when the connection breaks, and leaves trying again to others',
-  async (id, kind) => {
-    upstream.script({ reset: true });
-    await expect(call(id, kind)).rejects.toMatchObject({ code: 'provider_unreachable', retryable: true });
-    expect(upstream.calls).toHaveLength(1);
-  },
-);
+test.each(rows)('%s: %s does not retry when the connection breaks', async (id, kind) => {
+  upstream.script({ reset: true });
+  await expect(call(id, kind)).rejects.toMatchObject({ code: 'provider_unreachable', retryable: true });
+  expect(upstream.calls).toHaveLength(1);
+});
 
-test.each(rows)('%s: %s ends with its signal', async (id, kind) => {
+test.each(rows)('%s: %s ends when its signal is aborted', async (id, kind) => {
   upstream.script({ hang: true });
   const stop = new AbortController();
   const work = call(id, kind, {}, createRun({ signal: stop.signal }));
@@ -106,18 +106,18 @@ describe.each(['openai', 'hf', 'ollama'])('%s', (id) => {
     expect(upstream.calls).toHaveLength(1);
   });
 
-  test('a chat is streamed piece by piece, and put together whole', async () => {
+  test('a chat is streamed in parts, and the complete output is returned', async () => {
     const run = createRun();
     const output = await call(id, 'chat-completion', { stream: true }, run);
     const { choices, usage } = output as { choices: { message: { content: string } }[]; usage: object };
-    const { deltas } = run.told as { deltas: { text?: string; finishReason?: string }[] };
+    const { deltas } = run.recorded as { deltas: { text?: string; finishReason?: string }[] };
     expect(deltas.length).toBeGreaterThan(3);
     expect(deltas.map(({ text = '' }) => text).join('')).toBe(choices[0]!.message.content);
     expect(deltas.at(-1)).toMatchObject({ finishReason: 'stop' });
     expect(usage).toMatchObject({ inputTokens: expect.any(Number), outputTokens: expect.any(Number) });
   });
 
-  test('a stream that breaks off after a piece went out is not begun again', async () => {
+  test('a stream that breaks after a part was sent is not retried', async () => {
     upstream.script({ truncate: true });
     await expect(call(id, 'chat-completion', { stream: true })).rejects.toMatchObject({
       code: 'stream_interrupted',
@@ -125,7 +125,7 @@ describe.each(['openai', 'hf', 'ollama'])('%s', (id) => {
     });
   });
 
-  test('vectors come back in order, each the text that it was asked for', async () => {
+  test('vectors are in the order of their texts', async () => {
     const { vectors } = (await call(id, 'embeddings', { inputs: ['a', 'bbb', 'cc'] })) as {
       vectors: Float32Array[];
     };
@@ -134,7 +134,7 @@ describe.each(['openai', 'hf', 'ollama'])('%s', (id) => {
 });
 
 describe.each(['openai', 'hf'])('%s', (id) => {
-  test('a gated model is named with its page, a wrong token with the setting', async () => {
+  test('the error for a gated model has its page, the error for a wrong token has the setting', async () => {
     upstream.script({ status: 403, times: 1 });
     upstream.script({ status: 401 });
     await expect(call(id, 'chat-completion')).rejects.toThrow(
@@ -145,49 +145,49 @@ describe.each(['openai', 'hf'])('%s', (id) => {
     );
   });
 
-  test('a video is begun once, its id remembered first, and followed to its end', async () => {
+  test('a video is started once, its id is stored first, and it is polled until it is done', async () => {
     const run = createRun();
     await call(id, 'text-to-video', {}, run);
     const begun = upstream.calls.filter(({ method }) => method === 'POST');
     expect(begun).toHaveLength(1);
-    expect(run.told.runIds).toHaveLength(1);
-    expect(run.told.progress.length).toBeGreaterThan(2);
+    expect(run.recorded.runIds).toHaveLength(1);
+    expect(run.recorded.progress.length).toBeGreaterThan(2);
   });
 
-  test('one that an earlier attempt began is gone on with', async () => {
+  test('a run that an earlier attempt started is resumed', async () => {
     const first = createRun({ saveRunId: () => Promise.reject(new Error('killed here')) });
     await expect(call(id, 'text-to-video', {}, first)).rejects.toThrow('killed here');
     const kept = id === 'hf' ? 'fal-ai /fal-ai/fal-ai/text-to-video/requests/run-1' : 'video_1';
     const again = createRun({ resume: kept });
     await call(id, 'text-to-video', {}, again);
     expect(upstream.calls.filter(({ method }) => method === 'POST')).toHaveLength(1);
-    expect(again.told.runIds).toEqual([]);
+    expect(again.recorded.runIds).toEqual([]);
   });
 
-  test('a cancel reaches the upstream; a worker that stops leaves the run to the next', async () => {
+  test('a cancel reaches the upstream; a worker that stops leaves the run to the next attempt', async () => {
     for (const why of ['draining', 'canceled']) {
       upstream.reset();
       upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 1_000;
       const stop = new AbortController();
       const run = createRun({ signal: stop.signal });
       const work = call(id, 'text-to-video', {}, run);
-      while (run.told.progress.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (run.recorded.progress.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
       const began = Date.now();
-      stop.abort(Object.assign(new Error('stopped'), { why }));
+      stop.abort(Object.assign(new Error('stopped'), { reason: why }));
       await expect(work).rejects.toThrow('stopped');
       expect(Date.now() - began).toBeLessThan(2_000);
-      const told = upstream.calls.filter(({ method }) => method === 'DELETE' || method === 'PUT');
-      expect(told).toHaveLength(why === 'canceled' ? 1 : 0);
+      const cancels = upstream.calls.filter(({ method }) => method === 'DELETE' || method === 'PUT');
+      expect(cancels).toHaveLength(why === 'canceled' ? 1 : 0);
     }
     upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = 4;
   });
 });
 
-test('Hugging Face: suffixes choose the provider, endpoints have names, and anything else is told so', async () => {
+test('Hugging Face: a suffix selects the provider, an endpoint is selected by name, any other name is refused', async () => {
   const hf = find('hf');
   for (const name of ['a/b', 'a/b:fastest', 'a/b:cheapest', 'a/b:fal-ai', 'a/b:auto', '@mine'])
     hf.checkModel(name);
-  for (const name of ['b', '', 'a/b:nobody', 'a/b:fal-ai:x', '@other', 'http://x/y', 'a/b/c', '../b']) {
+  for (const name of ['b', '', 'a/b:unknown', 'a/b:fal-ai:x', '@other', 'http://x/y', 'a/b/c', '../b']) {
     expect(() => hf.checkModel(name)).toThrow(expect.objectContaining({ code: 'model_not_found' }));
   }
   await call('hf', 'chat-completion', {}, createRun(), 'a/b:fastest');
@@ -196,12 +196,12 @@ test('Hugging Face: suffixes choose the provider, endpoints have names, and anyt
   expect(upstream.calls.at(-1)!.path).toContain('/me/feature-extraction');
   await call('hf', 'text-to-video', {}, createRun(), 'replicate/text-to-video:replicate');
   expect(upstream.calls.some(({ path }) => path.includes('/replicate/v1/models/'))).toBe(true);
-  await expect(call('hf', 'text-to-video', {}, createRun(), 'nobody/text-to-video')).rejects.toThrow(
+  await expect(call('hf', 'text-to-video', {}, createRun(), 'unserved/text-to-video')).rejects.toThrow(
     'No inference provider',
   );
 });
 
-test('openai-compatible: servers that count nothing, and that know no base64', async () => {
+test('openai-compatible: servers that report no usage and do not support base64', async () => {
   const data = [{ object: 'embedding', index: 0, embedding: [1, 2] }];
   upstream.script({ status: 200, json: { object: 'list', data, model: 'x' } });
   const output = await call('openai', 'embeddings', { inputs: ['12345678'] });
@@ -211,12 +211,12 @@ test('openai-compatible: servers that count nothing, and that know no base64', a
 /** https://docs.litellm.ai/docs/proxy/response_headers */
 const charging = (cost: string) => ({ headers: { 'x-litellm-response-cost': cost } });
 
-test.each(claims('openai'))('openai-compatible: %s costs what a header of the answer says', async (kind) => {
+test.each(claims('openai'))('openai-compatible: %s reads the cost from a response header', async (kind) => {
   upstream.script(charging('2.5e-04'));
   expect(answerOf(kind, await call('openai', kind)).usage).toMatchObject({ cost: 0.000_25 });
 });
 
-test('openai-compatible: a cost in the body goes before the header’s, and a stream has no other', async () => {
+test('openai-compatible: a cost in the body takes precedence over the header, and a stream has only the former', async () => {
   upstream.script(charging('9'));
   for (const stream of [false, true]) {
     const billed = await call('openai', 'chat-completion', { stream }, createRun(), 'billed');
@@ -227,7 +227,7 @@ test('openai-compatible: a cost in the body goes before the header’s, and a st
 });
 
 test.each(['', 'None', '-1', 'Infinity', '0.1, 0.2'])(
-  'openai-compatible: a header of "%s" names no cost',
+  'openai-compatible: a header of "%s" is not a cost',
   async (cost) => {
     upstream.script(charging(cost));
     const output = await call('openai', 'chat-completion');
@@ -236,7 +236,7 @@ test.each(['', 'None', '-1', 'Infinity', '0.1, 0.2'])(
   },
 );
 
-test('Ollama: names, what it has and what is asked of it', async () => {
+test('Ollama: names, list of models, and the format of requests', async () => {
   const ollama = find('ollama');
   for (const name of ['llama3', 'llama3:8b', 'owner/model:q4_K_M', 'hf.co/owner/model'])
     ollama.checkModel(name);
@@ -275,26 +275,26 @@ test('Ollama: names, what it has and what is asked of it', async () => {
   await expect(call('ollama', 'embeddings', { inputs: [[1, 2]] })).rejects.toMatchObject({ param: 'input' });
 });
 
-test('Ollama: a call of a tool goes there and back', async () => {
+test('Ollama: tool calls are converted in both directions', async () => {
   const called = { function: { name: 'turn', arguments: { wheel: 1 } } };
   const line = { message: { role: 'assistant', content: '', tool_calls: [called] }, done: true };
   upstream.script({ path: '/api/chat', status: 200, json: line });
   const tools = [{ type: 'function', function: { name: 'turn' } }];
-  const told = { id: 'call_0', type: 'function', function: { name: 'turn', arguments: '{"wheel":1}' } };
+  const toolCall = { id: 'call_0', type: 'function', function: { name: 'turn', arguments: '{"wheel":1}' } };
   const messages = [
-    { role: 'assistant', content: null, tool_calls: [told] },
+    { role: 'assistant', content: null, tool_calls: [toolCall] },
     { role: 'tool', tool_call_id: 'call_0', content: 'done' },
   ];
   const { choices } = (await call('ollama', 'chat-completion', { messages, tools })) as { choices: object[] };
   expect(choices).toMatchObject([
-    { message: { content: null, tool_calls: [told] }, finish_reason: 'tool_calls' },
+    { message: { content: null, tool_calls: [toolCall] }, finish_reason: 'tool_calls' },
   ]);
   expect(upstream.calls.at(-1)!.body).toMatchObject({
     messages: [{ tool_calls: [called] }, { role: 'tool' }],
   });
 });
 
-test('Ollama: a model that it lacks is pulled, loaded and let go; one that is nowhere is told so', async () => {
+test('Ollama: a missing model is pulled, loaded and unloaded; a model that does not exist is an error', async () => {
   const { models } = find('ollama');
   const pulls = () => upstream.findCalls('/api/pull').length;
   await Promise.all([models!.load('pull-me'), models!.load('pull-me:latest')]);

@@ -1,4 +1,4 @@
-/** Whether a model sees is asked for before its request is queued, where the server has an answer to that. */
+/** Whether a model accepts images is asked before a request is queued, if the server reports it. */
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
 import { createProvidersAt } from './provider-fixtures.ts';
 
@@ -9,9 +9,9 @@ beforeAll(async () => {
 afterAll(() => upstream?.close());
 beforeEach(() => upstream.reset());
 
-const sees = async (name: string, providers = createProvidersAt(upstream)) => {
-  const { provider, model } = providers.route(name, 'chat-completion');
-  return provider.acceptsImages!(model);
+const acceptsImages = async (name: string, providers = createProvidersAt(upstream)) => {
+  const route = providers.route(name, 'chat-completion', { workspaceId: null });
+  return route.provider.acceptsImages!(route);
 };
 
 test.each([
@@ -28,22 +28,22 @@ test.each([
   ['hf/not/listed', true],
   ['hf/@mine', true],
 ])('%s: %s', async (name, expected) => {
-  expect(await sees(name)).toBe(expected);
+  expect(await acceptsImages(name)).toBe(expected);
 });
 
-test('a server that is away, or fails, refuses nobody', async () => {
-  const away = createProvidersAt({ url: 'http://127.0.0.1:9' });
+test('if the server cannot be reached, the model counts as accepting images', async () => {
+  const unreachable = createProvidersAt({ url: 'http://127.0.0.1:9' });
   for (const name of ['ollama/blind', 'openai/scripted/blind', 'hf/scripted/blind']) {
-    expect(await sees(name, away)).toBe(true);
+    expect(await acceptsImages(name, unreachable)).toBe(true);
   }
 });
 
-test('it is asked once, by however many at once', async () => {
+test('concurrent requests ask the server once', async () => {
   const providers = createProvidersAt(upstream);
   const answers = await Promise.all(
-    Array.from({ length: 20 }, () => sees('openai/scripted/blind', providers)),
+    Array.from({ length: 20 }, () => acceptsImages('openai/scripted/blind', providers)),
   );
   expect(answers).toEqual(answers.map(() => false));
-  expect(await sees('openai/scripted/blind', providers)).toBe(false);
+  expect(await acceptsImages('openai/scripted/blind', providers)).toBe(false);
   expect(upstream.calls.map(({ path }) => path)).toEqual(['/v1/models']);
 });

@@ -1,5 +1,5 @@
-/** The hosted providers against the scripted upstream, and what every one of their kinds is tried with. */
-import { kindOf, type KindId, type Media } from '#catalogue';
+/** The hosted providers against the scripted upstream, and an input for each of their kinds. */
+import { findKind, type KindId, type Media } from '#catalogue';
 import { createProviders, type Run } from '#providers';
 import { png, wav } from '../../support/upstream/model-outputs.ts';
 import type { ScriptedUpstream } from '../../support/upstream/server.ts';
@@ -10,9 +10,9 @@ export const createProvidersAt = (upstream: Pick<ScriptedUpstream, 'url'>) =>
   createProviders({
     huggingFace: {
       token: secret,
-      endpoints: new Map([['mine', `${upstream.url}/hf-inference/models/me/feature-extraction`]]),
-      hub: upstream.url,
-      router: upstream.url,
+      inferenceEndpoints: new Map([['mine', `${upstream.url}/hf-inference/models/me/feature-extraction`]]),
+      hubUrl: upstream.url,
+      routerUrl: upstream.url,
       concurrency: 4,
     },
     ollama: { url: upstream.url, key: 'sk-secretsecretsecret', concurrency: 4 },
@@ -23,15 +23,15 @@ export const createProvidersAt = (upstream: Pick<ScriptedUpstream, 'url'>) =>
 
 const types = { image: [png, 'image/png'], audio: [wav, 'audio/wav'] } as const;
 
-/** The kind's own example as a provider gets it: with bytes where it has a source. */
+/** The kind's own example as a provider gets it: media sources are replaced by bytes. */
 export function buildInput(kind: KindId): unknown {
-  const entry = kindOf(kind);
+  const entry = findKind(kind);
   const { examples, body, packing } = entry;
   const [{ model, input, options }] = examples;
   const parsed = body.parse({ model, ...structuredClone(input), ...options }) as never;
-  for (const { rule, put } of entry.media?.(parsed) ?? []) {
-    const [bytes, type] = types[rule.is[0] === 'audio' ? 'audio' : 'image'];
-    put({ bytes, type } satisfies Media);
+  for (const { rule, replace } of entry.listMediaFields?.(parsed) ?? []) {
+    const [bytes, type] = types[rule.types[0] === 'audio' ? 'audio' : 'image'];
+    replace({ bytes, type } satisfies Media);
   }
   return packing ? packing.join([parsed]) : entry.toInput(parsed);
 }
@@ -42,14 +42,14 @@ export interface RunRecord {
   readonly runIds: string[];
 }
 
-export function createRun(over: Partial<Run> = {}): Run & { readonly told: RunRecord } {
-  const told: RunRecord = { progress: [], deltas: [], runIds: [] };
+export function createRun(over: Partial<Run> = {}): Run & { readonly recorded: RunRecord } {
+  const recorded: RunRecord = { progress: [], deltas: [], runIds: [] };
   return {
     signal: new AbortController().signal,
-    reportProgress: (one) => void told.progress.push(one),
-    stream: (delta) => void told.deltas.push(delta),
-    saveRunId: async (id) => void told.runIds.push(id),
+    reportProgress: (one) => void recorded.progress.push(one),
+    stream: (delta) => void recorded.deltas.push(delta),
+    saveRunId: async (id) => void recorded.runIds.push(id),
     ...over,
-    told,
+    recorded,
   };
 }

@@ -1,4 +1,4 @@
-/** The scripted upstream is as good as the clients that others wrote find it. */
+/** The scripted upstream works with the official clients of the APIs that it simulates. */
 import { InferenceClient } from '@huggingface/inference';
 import { Ollama } from 'ollama';
 import OpenAI, { toFile } from 'openai';
@@ -45,7 +45,7 @@ test('openai: text', async () => {
   expect((await openai.models.list()).data).toContainEqual(expect.objectContaining({ id: 'scripted' }));
 });
 
-test('openai: images, sound, films', async () => {
+test('openai: images, audio, videos', async () => {
   const drawn = await openai.images.generate({ model, prompt: 'a mill', n: 2 });
   expect(drawn.data).toHaveLength(2);
   const image = await toFile(png, 'a.png', { type: 'image/png' });
@@ -96,7 +96,7 @@ test('@huggingface/inference: chat through the router, and tasks', async () => {
   expect(await client.objectDetection({ model: 'o/object-detection', provider, inputs })).toHaveLength(1);
 });
 
-test('@huggingface/inference: films, looked at in fal’s queue and waited for at Replicate', async () => {
+test('@huggingface/inference: videos, polled in fal’s queue and awaited at Replicate', async () => {
   const real = globalThis.fetch;
   globalThis.fetch = (url, init) => real((url as string).replace(origins, upstream.url), init);
   upstream.predictions.pollsUntilDone = 1;
@@ -106,8 +106,8 @@ test('@huggingface/inference: films, looked at in fal’s queue and waited for a
       ['fal', 'fal-ai'],
       ['replicate', 'replicate'],
     ] as const) {
-      const film = await client.textToVideo({ model: `${owner}/text-to-video`, provider, inputs: 'a mill' });
-      expect(film.type).toBe('video/mp4');
+      const video = await client.textToVideo({ model: `${owner}/text-to-video`, provider, inputs: 'a mill' });
+      expect(video.type).toBe('video/mp4');
     }
   } finally {
     globalThis.fetch = real;

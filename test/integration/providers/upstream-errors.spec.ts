@@ -1,5 +1,5 @@
-/** What a provider's answer means, row by row: a chunk's lines against the scripted upstream, its calls counted. */
-import { kindOf } from '#catalogue';
+/** How failures of a provider affect a chunk's lines: runs them against the scripted upstream and counts its calls. */
+import { findKind } from '#catalogue';
 import type { ClaimedChunk } from '#database';
 import { splitBufferLines, defaultPolicyOptions } from '#domain';
 import { createLogger } from '#telemetry';
@@ -23,14 +23,20 @@ beforeAll(async () => {
 afterEach(() => upstream.reset());
 afterAll(() => upstream.close());
 
-/** The policy as it is, in a hundredth of the time. */
+/** The default policy with times of about a hundredth. */
 const quick = {
   ...defaultPolicyOptions,
-  budget: { ...defaultPolicyOptions.budget, baseMs: 10, maxMs: 300, patienceMs: 6_000, holdMs: 3_000 },
+  budget: {
+    ...defaultPolicyOptions.budget,
+    baseMs: 10,
+    maxMs: 300,
+    maxWaitMs: 6_000,
+    maxInlineWaitMs: 3_000,
+  },
   breaker: { maxFailures: 5, openMs: 20, maxOpenMs: 600 },
 };
 
-/** Chat lines are a call each; embeddings share theirs. */
+/** Each chat line is a call of its own; embeddings share calls. */
 const bodies = {
   chat: (text: string) => ({ messages: [{ role: 'user', content: text }] }),
   embeddings: (text: string) => ({ input: text, encoding_format: 'float' }),
@@ -63,12 +69,12 @@ async function run(
   const lines = [...splitBufferLines(Buffer.from(input.join('\n')), { maxBytes: 2 ** 20 })];
   const records = new LineRecords(chunk.batchId);
   const on = { runtimes, route: route ?? createProvidersAt(upstream).route, media: {} as MediaSourceDeps };
-  let heldUp: ProviderHold | null = null;
+  let hold: ProviderHold | null = null;
   try {
     await runLines(chunk, lines, records, on, new AbortController().signal, log);
   } catch (error) {
     if (!(error instanceof ProviderHold)) throw error;
-    heldUp = error;
+    hold = error;
   }
   const { errors, sums } = records.close();
   const failed = errors
@@ -78,7 +84,11 @@ async function run(
     .map((line) => JSON.parse(line));
   return {
     ...sums,
-    heldUp: heldUp && { why: heldUp.why, code: heldUp.failure.code, afterMs: heldUp.failure.retryAfterMs },
+    hold: hold && {
+      reason: hold.reason,
+      code: hold.failure.code,
+      afterMs: hold.failure.retryAfterMs,
+    },
     calls: upstream.calls.length,
     failed: failed.map(({ custom_id: id, response }) => [id, response.status_code, response.body.error.code]),
   };
@@ -87,14 +97,14 @@ async function run(
 const many = (count: number, of = (at: number) => `text ${at}`) =>
   Array.from({ length: count }, (_, at) => of(at));
 
-test('a storm of 503: all lines come through, with hardly more calls than lines', async () => {
+test('many 503: all lines complete, with few more calls than lines', async () => {
   const storm = run('chat', many(300), { status: 503, times: 12 });
   const { completed, calls } = await storm;
   expect(completed).toBe(300);
   expect(calls).toBeLessThanOrEqual(330);
 });
 
-test('429 with Retry-After: waited for by all, no try used up, nothing sent meanwhile', async () => {
+test('429 with Retry-After: all lines wait, no attempt is used, nothing is sent in the meantime', async () => {
   const fault = { status: 429, headers: { 'retry-after': '1' } };
   const { completed, calls } = await run('chat', many(40), [{ ...fault, skip: 8, times: 5 }]);
   expect(completed).toBe(40);
@@ -104,31 +114,35 @@ test('429 with Retry-After: waited for by all, no try used up, nothing sent mean
   expect(quiet).toEqual([]);
 });
 
-test('429 with a longer Retry-After: put off with what is left, and no line fails', async () => {
-  const fault = { status: 429, headers: { 'retry-after': '60' }, after: 8 };
-  const { completed, failed, heldUp, calls } = await run('chat', many(40), fault);
-  expect(heldUp).toEqual({ why: 'limited', code: 'provider_rate_limited', afterMs: expect.any(Number) });
-  expect(heldUp!.afterMs).toBeGreaterThan(55_000);
+test('429 with a longer Retry-After: the chunk is deferred with the remaining lines, and no line fails', async () => {
+  const fault = { status: 429, headers: { 'retry-after': '60' }, skip: 8 };
+  const { completed, failed, hold, calls } = await run('chat', many(40), fault);
+  expect(hold).toEqual({
+    reason: 'rate_limited',
+    code: 'provider_rate_limited',
+    afterMs: expect.any(Number),
+  });
+  expect(hold!.afterMs).toBeGreaterThan(55_000);
   expect([completed, failed]).toEqual([8, []]);
-  expect(calls).toBeLessThanOrEqual(12); // Eight that were answered, and one in each of the four slots.
+  expect(calls).toBeLessThanOrEqual(12); // Eight that were answered, and one for each of the four permits.
 });
 
 test.each([
-  [401, 'token', 'provider_token_invalid'],
-  [402, 'credit', 'insufficient_quota'],
-])('%i: what is under way ends, nothing more is sent, and no line fails', async (status, why, code) => {
-  const { completed, failed, heldUp, calls } = await run('chat', many(50), { status, skip: 10 });
-  expect(heldUp).toMatchObject({ why, code });
+  [401, 'bad_token', 'provider_token_invalid'],
+  [402, 'no_credit', 'insufficient_quota'],
+])('%i: running calls end, no more are sent, and no line fails', async (status, reason, code) => {
+  const { completed, failed, hold, calls } = await run('chat', many(50), { status, skip: 10 });
+  expect(hold).toMatchObject({ reason, code });
   expect([completed, failed]).toEqual([10, []]);
-  expect(calls).toBeLessThanOrEqual(14); // Ten that were answered, and one in each of the four slots.
+  expect(calls).toBeLessThanOrEqual(14); // Ten that were answered, and one for each of the four permits.
 });
 
-test('no more calls at once than its bound, to a model, and to all that one token is used for', async () => {
+test('concurrent calls stay within the limit of the model, and of all providers with the same token', async () => {
   const runtimes = new ModelRuntimes(quick);
   const server = { url: `${upstream.url}/v1`, key: 'sk-of-both', concurrency: 5 };
   const { route } = createProviders({
     openaiCompatible: [
-      { ...server, name: 'one', concurrencyOf: (model) => (model === 'small' ? 2 : undefined) },
+      { ...server, name: 'one', getModelConcurrency: (model) => (model === 'small' ? 2 : undefined) },
       { ...server, name: 'two' },
     ],
   });
@@ -140,7 +154,7 @@ test('no more calls at once than its bound, to a model, and to all that one toke
   expect(Object.fromEntries(upstream.peakConcurrency)).toMatchObject({ '': 5, small: 2 });
 });
 
-test('a call holds no more tokens than the kind’s budget', async () => {
+test('a call has at most the kind’s maximum of tokens', async () => {
   const { completed, calls } = await run(
     'embeddings',
     many(20, (at) => `${at} `.padEnd(16_000, 'x')),
@@ -148,11 +162,11 @@ test('a call holds no more tokens than the kind’s budget', async () => {
   expect([completed, calls]).toEqual([20, 5]);
 });
 
-test('a call that is too slow is halved, the next are packed smaller, and grow again', async () => {
-  const embeddings = kindOf('embeddings');
+test('a call that times out is split, the next calls are smaller, and grow again', async () => {
+  const embeddings = findKind('embeddings');
   const usual = embeddings.timeoutMs;
   const runtimes = new ModelRuntimes(quick);
-  const route = createProvidersAt(upstream).route('openai/scripted', 'embeddings');
+  const route = createProvidersAt(upstream).route('openai/scripted', 'embeddings', { workspaceId: null });
   const { packing } = runtimes.get(route, 'embeddings');
   Object.assign(embeddings, { timeoutMs: 2_000 });
   try {
@@ -167,13 +181,13 @@ test('a call that is too slow is halved, the next are packed smaller, and grow a
   expect(packing.maxItems).toBe(256);
 });
 
-test.each([403, 404])('%i: every line of the call fails at once, with the model’s page', async (status) => {
+test.each([403, 404])('%i: every line of the call fails at once', async (status) => {
   const { failed, calls } = await run('embeddings', many(200), { status });
   expect(failed).toHaveLength(200);
   expect(calls).toBe(1);
 });
 
-test('400 for one of many that share a call: found by halving, the others are answered', async () => {
+test('400 for one line of a shared call: the line is found by splitting, the others complete', async () => {
   const texts = many(200, (at) => (at === 77 ? 'a bad one' : `text ${at}`));
   const { failed, completed, calls } = await run('embeddings', texts, {
     status: 400,
@@ -184,7 +198,7 @@ test('400 for one of many that share a call: found by halving, the others are an
   expect(calls).toBeLessThanOrEqual(17);
 });
 
-test('413: halved, and the next calls are packed smaller', async () => {
+test('413: the call is split, and the next calls are smaller', async () => {
   const { completed } = await run('embeddings', many(1_000), { status: 413, times: 2 });
   expect(completed).toBe(1_000);
   const sizes = upstream.calls.map(({ body }) => (body as { input: string[] }).input.length);
@@ -194,33 +208,33 @@ test('413: halved, and the next calls are packed smaller', async () => {
 test.each([
   ['truncate', 502, 'provider_unreachable'],
   ['reset', 502, 'provider_unreachable'],
-] as const)('%s: tried three times, and no more', async (how, status, code) => {
+] as const)('%s: three attempts, and no more', async (how, status, code) => {
   const { failed, calls } = await run('chat', ['a'], { [how]: true });
   expect(failed).toEqual([['row-0', status, code]]);
   expect(calls).toBe(3);
 });
 
-test('one that breaks off twice is answered the third time', async () => {
+test('a response that is truncated twice completes at the third attempt', async () => {
   const { completed, calls } = await run('chat', ['a'], { truncate: true, times: 2 });
   expect([completed, calls]).toEqual([1, 3]);
 });
 
 test.each(['wrongCount', 'nan', 'wrongDimension'] as const)(
-  '%s: never written; halved until the bad one stands alone',
+  '%s: never written; the call is split until the bad line is alone',
   async (what) => {
     const texts = many(64, (at) => (at === 9 ? 'a bad one' : `text ${at}`));
     const { failed, completed, calls } = await run('embeddings', texts, {
       [what]: true,
       bodyContains: 'a bad one',
     });
-    // A vector that is short stands out only among others.
+    // A vector that is too short is noticed only among others.
     expect(failed).toEqual(what === 'wrongDimension' ? [] : [['row-9', 502, 'invalid_output']]);
     expect(completed).toBe(64 - failed.length);
     expect(calls).toBeLessThanOrEqual(13);
   },
 );
 
-test('503 while a model loads: asked again, outside the budget of tries', async () => {
+test('503 while a model loads: retried without using an attempt', async () => {
   const loading = { status: 503, json: { error: 'Model scripted is currently loading' }, times: 1 };
   const began = Date.now();
   const { completed, calls } = await run('chat', ['a'], loading);
@@ -228,8 +242,8 @@ test('503 while a model loads: asked again, outside the budget of tries', async 
   expect(Date.now() - began).toBeGreaterThanOrEqual(4_900);
 });
 
-test('an upstream that hangs is given up after the kind’s time, three times', async () => {
-  const chat = kindOf('chat-completion');
+test('an upstream that hangs is aborted after the kind’s time-out, three times', async () => {
+  const chat = findKind('chat-completion');
   const usual = chat.timeoutMs;
   Object.assign(chat, { timeoutMs: 200 });
   try {
@@ -237,7 +251,7 @@ test('an upstream that hangs is given up after the kind’s time, three times', 
     expect(failed).toEqual([['row-0', 408, 'request_timeout']]);
     expect(calls).toBe(3);
     await waitUntil(() => upstream.calls.every(({ aborted }) => aborted), {
-      what: 'the upstream to see them go',
+      what: 'the upstream to see the aborts',
     });
   } finally {
     Object.assign(chat, { timeoutMs: usual });

@@ -1,4 +1,4 @@
-/** What a queue backend must do for Millrace; `redis.spec.ts` and `postgres.spec.ts` run it on each. */
+/** Conformance suite of a queue backend. `redis.spec.ts` and `postgres.spec.ts` run it. */
 import type { BackendUnderTest } from './queue-harness.ts';
 import { deliveryTests } from './delivery-tests.ts';
 import { outageTests } from './outage-tests.ts';
@@ -6,7 +6,7 @@ import { interruptionTests } from './interruption-tests.ts';
 
 export function queueConformance(make: () => Promise<BackendUnderTest>): void {
   let backend: BackendUnderTest | undefined;
-  const under = (): BackendUnderTest => {
+  const getBackend = (): BackendUnderTest => {
     if (!backend) throw new Error('the backend did not start');
     return backend;
   };
@@ -15,7 +15,7 @@ export function queueConformance(make: () => Promise<BackendUnderTest>): void {
   });
   afterAll(() => backend?.close());
 
-  deliveryTests(under);
-  interruptionTests(under);
-  outageTests(under);
+  deliveryTests(getBackend);
+  interruptionTests(getBackend);
+  outageTests(getBackend);
 }

@@ -1,14 +1,14 @@
-/** The queues on PostgreSQL: a database of the suite's own, and its connection budget. */
+/** The queues on PostgreSQL, in a database of the suite's own, and their connection budget. */
 import pg from 'pg';
-import { newId } from '@millrace/contracts';
+import { createId } from '@millrace/contracts';
 import { migrateQueues } from '#queues';
 import { createDatabase } from '../../support/postgres.ts';
 import { QueueHarness, eventually, type BackendUnderTest } from './queue-harness.ts';
 import { queueConformance } from './conformance.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
-/** Not the default, so that a statement that forgets the schema fails. */
-const schema = 'mill_queues';
+/** Not the default, so that a statement without the schema fails. */
+const schema = 'custom_queues';
 
 async function onPostgres(): Promise<BackendUnderTest> {
   const database = await createDatabase();
@@ -17,7 +17,7 @@ async function onPostgres(): Promise<BackendUnderTest> {
   const proxied = new URL(at);
   proxied.hostname = '127.0.0.1';
   proxied.port = String(proxy.port);
-  // Every process of a deployment may migrate at its start.
+  // Every process of a deployment may migrate at start.
   await Promise.all([1, 2, 3].map(() => migrateQueues({ url: database.url, schema })));
   const admin = new pg.Pool({ connectionString: database.url, max: 2 });
   const terminateOthers = `select pg_terminate_backend(pid) from pg_stat_activity
@@ -65,9 +65,9 @@ async function onPostgres(): Promise<BackendUnderTest> {
 describe('queues on PostgreSQL', () => {
   queueConformance(onPostgres);
 
-  test('a process keeps to its connections: the pool, and one more where it works on queues', async () => {
+  test('a process keeps to its connection budget: the pool, and one more when it consumes queues', async () => {
     const database = await createDatabase();
-    const bench = new QueueHarness();
+    const harness = new QueueHarness();
     const admin = new pg.Client({ connectionString: database.url });
     await admin.connect();
     const connections = async (): Promise<number> => {
@@ -79,8 +79,8 @@ describe('queues on PostgreSQL', () => {
     };
     try {
       await migrateQueues({ url: database.url });
-      const queues = bench.connect({ kind: 'postgres', url: database.url, poolMax: 3 });
-      const batchId = newId('batch');
+      const queues = harness.connect({ kind: 'postgres', url: database.url, poolMax: 3 });
+      const batchId = createId('batch');
       const jobs = Array.from({ length: 400 }, (_, chunk) => ({
         payload: { batchId, chunk, generation: 1 },
       }));
@@ -88,34 +88,34 @@ describe('queues on PostgreSQL', () => {
         Array.from({ length: 20 }, (_, at) => queues.add('batch', `pool-${at}`, jobs.slice(0, 5))),
       );
       expect(await connections()).toBeLessThanOrEqual(3);
-      await queues.add('batch', bench.pool, jobs);
+      await queues.add('batch', harness.pool, jobs);
       let most = 0;
       let ran = 0;
       const run = async (): Promise<void> => void ran++;
-      bench.startHost(queues, { plan: run, batch: run, direct: run }, 16);
+      harness.startHost(queues, { plan: run, batch: run, direct: run }, 16);
       await eventually('all run', 30_000, async () => {
         most = Math.max(most, await connections());
         return ran === 400;
       });
       expect(most).toBeLessThanOrEqual(4);
     } finally {
-      await bench.close();
+      await harness.close();
       await admin.end();
       await database.drop();
     }
   });
 
-  test('a schema that was never migrated is told, not made up', async () => {
+  test('a call on a schema that was never migrated fails', async () => {
     const database = await createDatabase();
-    const bench = new QueueHarness();
+    const harness = new QueueHarness();
     try {
-      const queues = bench.connect({ kind: 'postgres', url: database.url, poolMax: 1 });
+      const queues = harness.connect({ kind: 'postgres', url: database.url, poolMax: 1 });
       await queues.ping();
       await expect(queues.getCounts('plan', null)).rejects.toMatchObject({
         cause: { message: expect.stringContaining('not initialized') as string },
       });
     } finally {
-      await bench.close();
+      await harness.close();
       await database.drop();
     }
   });

@@ -1,11 +1,13 @@
-/** What the conformance tests hold: a backend they may break, and queues and hosts that are closed after each. */
+/** Fixture of the queue tests: a backend that tests may break, and queues and worker hosts that are closed after each. */
 import { randomBytes } from 'node:crypto';
 import { pino, type Logger } from 'pino';
+import { waitForAbort } from '#async';
 import {
   connectQueues,
   startWorkerHost,
   type BackendAddress,
-  type Handler,
+  type JobHandler,
+  type JobInterrupted,
   type JobOutcome,
   type QueueName,
   type Queues,
@@ -13,24 +15,24 @@ import {
 } from '#queues';
 
 export interface BackendUnderTest {
-  /** Through a proxy, so that the network can be taken away. */
+  /** Through a proxy, so that a test can interrupt the network. */
   readonly address: BackendAddress;
   /** The same without the proxy. */
   readonly direct: BackendAddress;
-  /** A job as another program would put it there, by its queue's physical name. */
+  /** Adds a job as another program would, by the queue's name in the backend. */
   addForeign(physicalQueue: string, jobId: string, data: unknown): Promise<void>;
-  /** All that the backend holds, as text. */
+  /** Returns everything that the backend holds, as text. */
   dump(): Promise<string>;
-  /** Loses every job. */
+  /** Removes every job. */
   empty(): Promise<void>;
-  /** Down for so long, with nothing acknowledged lost. */
+  /** Stops the backend for `downMs` and starts it again, without loss of acknowledged jobs. */
   restart(downMs: number, meanwhile: () => Promise<void>): Promise<void>;
   dropPackets(): void;
   passNewConnections(): void;
   close(): Promise<void>;
 }
 
-type Handlers = { readonly [Q in QueueName]?: Handler<Q> };
+type Handlers = { readonly [Q in QueueName]?: JobHandler<Q> };
 
 export interface Observed {
   readonly queue: QueueName;
@@ -39,7 +41,7 @@ export interface Observed {
   readonly outcome: JobOutcome;
 }
 
-/** One test's queues and hosts; `pool` is a name of its own, so that tests don't see each other's jobs. */
+/** One test's queues and hosts. Each test has its own `pool`, so that tests do not see each other's jobs. */
 export class QueueHarness {
   readonly pool = `pool-${randomBytes(4).toString('hex')}`;
   readonly logLines: string[] = [];
@@ -54,7 +56,7 @@ export class QueueHarness {
     return queues;
   }
 
-  /** Serves the queues that have a handler, each with `slots`. */
+  /** Consumes the queues that have a handler, each with `slots`. */
   startHost(
     queues: Queues,
     handlers: Handlers,
@@ -81,22 +83,21 @@ export class QueueHarness {
   }
 }
 
-/** Waits until `holds` is true; the message names what did not come true. */
+/** Waits until `condition` returns true. The error names the condition. */
 export async function eventually(
-  what: string,
+  name: string,
   ms: number,
-  holds: () => boolean | Promise<boolean>,
+  condition: () => boolean | Promise<boolean>,
 ): Promise<void> {
   const until = performance.now() + ms;
-  while (!(await holds())) {
-    if (performance.now() > until) throw new Error(`not within ${ms} ms: ${what}`);
+  while (!(await condition())) {
+    if (performance.now() > until) throw new Error(`not within ${ms} ms: ${name}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** Resolves when the signal is aborted, with its reason's word. */
-export function waitForInterruption(signal: AbortSignal): Promise<string> {
-  const why = (): string => (signal.reason as { why?: string }).why ?? 'unknown';
-  if (signal.aborted) return Promise.resolve(why());
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(why()), { once: true }));
+/** Resolves when the signal is aborted, with the reason of the `JobInterrupted`. */
+export async function waitForInterruption(signal: AbortSignal): Promise<string> {
+  await waitForAbort(signal);
+  return (signal.reason as Partial<JobInterrupted>).reason ?? 'unknown';
 }

@@ -1,4 +1,4 @@
-/** The queues on Redis: a `redis-server` of the suite's own. Without one it fails in CI and says so elsewhere. */
+/** The queues on Redis, with a `redis-server` of the suite's own. Without the program the suite fails in CI and is skipped elsewhere. */
 import { inspect } from 'node:util';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -51,23 +51,23 @@ if (findRedisServer() === null) {
   describe('queues on Redis', () => {
     queueConformance(onRedis);
 
-    test('a refused password is not in what is logged or thrown', async () => {
+    test('neither a log line nor an error contains a refused password', async () => {
       const redis = (await startRedis({ password: 'the-right-one' }))!;
-      const bench = new QueueHarness();
+      const harness = new QueueHarness();
       try {
-        const queues = bench.connect({ kind: 'redis', url: `redis://:grist-4711@127.0.0.1:${redis.port}` });
-        bench.startHost(queues, { batch: async () => undefined });
+        const queues = harness.connect({ kind: 'redis', url: `redis://:wrong-4711@127.0.0.1:${redis.port}` });
+        harness.startHost(queues, { batch: async () => undefined });
         const failure = await queues.ping().then(
           () => null,
           (error: unknown) => error,
         );
         await new Promise((resolve) => setTimeout(resolve, 500));
         expect(failure).toBeInstanceOf(Unavailable);
-        expect(inspect(failure, { depth: 9 })).not.toContain('grist-4711');
-        expect(bench.logLines.length).toBeGreaterThan(0);
-        expect(bench.logLines.join('')).not.toContain('grist-4711');
+        expect(inspect(failure, { depth: 9 })).not.toContain('wrong-4711');
+        expect(harness.logLines.length).toBeGreaterThan(0);
+        expect(harness.logLines.join('')).not.toContain('wrong-4711');
       } finally {
-        await bench.close();
+        await harness.close();
         await redis.dispose();
       }
     });

@@ -1,4 +1,4 @@
-/** A worker process for the suite to kill: says which job it was given, and never finishes it. */
+/** A worker process for the suite to kill: prints the id of its job and never finishes it. */
 import { connectQueues, startWorkerHost, type BackendAddress } from '#queues';
 import { createLogger } from '#telemetry';
 

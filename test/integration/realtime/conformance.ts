@@ -1,20 +1,20 @@
-/** What every adapter of the bus must do; each adapter's spec runs all of it. */
-import { newId } from '@millrace/contracts';
+/** Conformance suite of a bus backend. The spec of each backend runs it. */
+import { createId } from '@millrace/contracts';
 import { connectBus, type Bus, type BusBackend, type StreamItem } from '#realtime';
 import { createLogger } from '#telemetry';
 import { eventually, pause } from '../../support/eventually.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 export interface BusBackendUnderTest {
-  readonly backend: BusBackend;
-  /** Cuts the connections of the bus of this name that listen; it may reconnect at once. */
+  readonly address: BusBackend;
+  /** Cuts the subscriber's connection of the bus with this name. It may reconnect at once. */
   cutListener(name: string): Promise<void>;
-  /** Cuts the connections of the bus of this name that publish. */
+  /** Cuts the publisher's connection of the bus with this name. */
   cutPublisher(name: string): Promise<void>;
-  /** Takes the backend away from everybody, as if killed, until `restore`. */
+  /** Stops the backend for all processes, as if killed, until `start`. */
   stop(): Promise<void>;
   start(): Promise<void>;
-  /** Puts rubbish on the wire, where the batch signal would arrive. */
+  /** Sends invalid messages on the channel of batch updates. */
   sendInvalidMessage(): Promise<void>;
   close(): Promise<void>;
 }
@@ -25,17 +25,17 @@ const pickDeltas = (items: StreamItem[]) => items.filter((item): item is Delta =
 const ignoreResync = () => {};
 
 export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void {
-  let rig: BusBackendUnderTest;
+  let backend: BusBackendUnderTest;
   let here: Bus;
   let there: Bus;
 
   beforeAll(async () => {
-    rig = await setUp();
+    backend = await setUp();
   });
-  afterAll(() => rig.close());
+  afterAll(() => backend.close());
   beforeEach(async () => {
-    here = await connectBus(rig.backend, { log, name: 'bus-here' });
-    there = await connectBus(rig.backend, { log, name: 'bus-there' });
+    here = await connectBus(backend.address, { log, name: 'bus-here' });
+    there = await connectBus(backend.address, { log, name: 'bus-there' });
   });
   afterEach(() => Promise.all([here.close(), there.close()]));
 
@@ -45,24 +45,24 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
     return { items, stop, deltas: () => pickDeltas(items) };
   }
 
-  test('an announcement reaches every process, the speaker too', async () => {
-    const heard: string[] = [];
-    await here.subscribe('batch.closing', ({ batchId }) => heard.push(`here ${batchId}`), ignoreResync);
-    await there.subscribe('batch.closing', ({ batchId }) => heard.push(`there ${batchId}`), ignoreResync);
-    const batchId = newId('batch');
+  test('a message reaches every process, the publisher too', async () => {
+    const received: string[] = [];
+    await here.subscribe('batch.closing', ({ batchId }) => received.push(`here ${batchId}`), ignoreResync);
+    await there.subscribe('batch.closing', ({ batchId }) => received.push(`there ${batchId}`), ignoreResync);
+    const batchId = createId('batch');
     expect(await there.publish('batch.closing', { batchId })).toBe(true);
-    await eventually('both heard it', () => heard.length === 2);
-    expect(heard.sort()).toEqual([`here ${batchId}`, `there ${batchId}`]);
+    await eventually('both received it', () => received.length === 2);
+    expect(received.sort()).toEqual([`here ${batchId}`, `there ${batchId}`]);
   });
 
-  test('topics do not mix', async () => {
-    const heard: string[] = [];
-    await here.subscribe('batch.closing', () => heard.push('cancel'), ignoreResync);
-    await here.subscribe('chunk.done', () => heard.push('done'), ignoreResync);
-    await there.publish('batch.planned', { batchId: newId('batch') });
-    await there.publish('chunk.done', { batchId: newId('batch') });
-    await eventually('one is heard', () => heard.length > 0);
-    expect(heard).toEqual(['done']);
+  test('a subscriber receives its own topic only', async () => {
+    const received: string[] = [];
+    await here.subscribe('batch.closing', () => received.push('cancel'), ignoreResync);
+    await here.subscribe('chunk.done', () => received.push('done'), ignoreResync);
+    await there.publish('batch.planned', { batchId: createId('batch') });
+    await there.publish('chunk.done', { batchId: createId('batch') });
+    await eventually('one is received', () => received.length > 0);
+    expect(received).toEqual(['done']);
   });
 
   test('load: 20,000 deltas of one stream arrive, in order', async () => {
@@ -82,7 +82,7 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
     ).toBe(true);
   });
 
-  test('many subjects: each keeps its order and gets nothing of another', async () => {
+  test('with many subjects, each stream keeps its order and receives nothing of another', async () => {
     const subjects = Array.from({ length: 200 }, (_, n) => `task-${n}`);
     const readers = await Promise.all(subjects.map((subject) => reading(here, subject)));
     const writers = subjects.map((subject) => there.openStream(subject, 1));
@@ -103,7 +103,7 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
     ['200 kB of 2-, 3- and 4-byte characters', 'é€🜂a'.repeat(20_000)],
     ['NUL, quotes, lone surrogates', `\u0000"'\\\u2028\ud800 \udfff`.repeat(2_000)],
     ['900 kB', 'y'.repeat(900_000)],
-  ])('a payload of %s arrives whole, between its neighbours', async (_, text) => {
+  ])('a payload of %s arrives unchanged and in order', async (_, text) => {
     const { deltas } = await reading(here, 'large');
     const writer = there.openStream('large', 1);
     for (const delta of ['before', text, 'after']) writer.send(delta);
@@ -111,98 +111,110 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
     expect(deltas().map(({ delta }) => delta)).toEqual(['before', text, 'after']);
   });
 
-  test('what is larger than a megabyte is refused, and shows as a gap', async () => {
+  test('a delta larger than a megabyte is rejected and shows as a gap', async () => {
     const { items } = await reading(here, 'too-large');
     const writer = there.openStream('too-large', 1);
     writer.send('z'.repeat(1_100_000));
     writer.send('small');
-    await eventually('what follows', () => items.length >= 2);
+    await eventually('the next delta', () => items.length >= 2);
     expect(items.slice(0, 2)).toMatchObject([
       { kind: 'gap', from: 1, to: 1 },
       { kind: 'delta', number: 2 },
     ]);
   });
 
-  test('a flood that the backend can not take is refused, not kept, and its readers are told', async () => {
+  test('more data than the backend accepts is rejected, and its readers get a resync', async () => {
     const { items, deltas } = await reading(here, 'flood');
     const writer = there.openStream('flood', 1);
     const delta = 'f'.repeat(500_000);
     for (let n = 0; n < 60; n++) writer.send(delta);
-    await eventually('what was taken', () => deltas().length > 20);
+    await eventually('the accepted deltas', () => deltas().length > 20);
     await pause(150);
-    await there.publish('facts.written', {});
-    await eventually('the loss is told', () => items.some(({ kind }) => kind === 'resync'));
+    await there.publish('events.committed', {});
+    await eventually('a resync', () => items.some(({ kind }) => kind === 'resync'));
     writer.end();
     await eventually('the end', () => items.at(-1)?.kind === 'end');
     expect(items.at(-2)).toMatchObject({ kind: 'gap', to: 60 });
   });
 
-  test('signals: of a burst the first and the newest arrive, subjects apart', async () => {
-    const heard: string[] = [];
-    await here.subscribeUpdates('batch', ({ batchId }) => heard.push(batchId));
-    const [busy, calm] = [newId('batch'), newId('batch')];
-    const began = performance.now();
-    while (performance.now() - began < 500) {
+  test('of a burst of updates the first and the newest arrive, for each subject', async () => {
+    const received: string[] = [];
+    await here.subscribeUpdates('batch', ({ batchId }) => received.push(batchId));
+    const [busy, calm] = [createId('batch'), createId('batch')];
+    const startedAt = performance.now();
+    while (performance.now() - startedAt < 500) {
       for (let n = 0; n < 20; n++) there.publishUpdate('batch', { batchId: busy });
       await pause(5);
     }
     there.publishUpdate('batch', { batchId: calm });
-    await eventually('the calm one', () => heard.includes(calm));
+    await eventually('the update of the calm subject', () => received.includes(calm));
     await pause(250);
-    const count = heard.filter((batchId) => batchId === busy).length;
+    const count = received.filter((batchId) => batchId === busy).length;
     expect(count).toBeGreaterThanOrEqual(2);
     expect(count).toBeLessThanOrEqual(10);
   });
 
-  test('a signal that waits is sent before the bus closes', async () => {
-    const heard: string[] = [];
-    await here.subscribeUpdates('batch', ({ batchId }) => heard.push(batchId));
-    const speaker = await connectBus(rig.backend, { log });
-    const batchId = newId('batch');
-    speaker.publishUpdate('batch', { batchId });
-    speaker.publishUpdate('batch', { batchId });
-    await speaker.close();
-    await eventually('both', () => heard.length === 2);
+  test('a pending update is sent before the bus closes', async () => {
+    const received: string[] = [];
+    await here.subscribeUpdates('batch', ({ batchId }) => received.push(batchId));
+    const publisher = await connectBus(backend.address, { log });
+    const batchId = createId('batch');
+    publisher.publishUpdate('batch', { batchId });
+    publisher.publishUpdate('batch', { batchId });
+    await publisher.close();
+    await eventually('both', () => received.length === 2);
   });
 
-  test('after unsubscribing nothing comes, and other listeners still hear', async () => {
-    const heard: string[] = [];
-    const stopFirst = await here.subscribe('facts.written', () => heard.push('first'), ignoreResync);
-    const stopSecond = await here.subscribe('facts.written', () => heard.push('second'), ignoreResync);
-    await stopFirst();
-    await there.publish('facts.written', {});
-    await eventually('the second hears', () => heard.length > 0);
-    await stopSecond();
-    await stopSecond();
-    await there.publish('facts.written', {});
-    const stopThird = await here.subscribe('facts.written', () => heard.push('third'), ignoreResync);
-    await there.publish('facts.written', {});
-    await eventually('the third hears', () => heard.includes('third'));
-    await stopThird();
-    expect(heard).toEqual(['second', 'third']);
+  test('after unsubscribing a handler receives nothing, and other subscribers still do', async () => {
+    const received: string[] = [];
+    const unsubscribeFirst = await here.subscribe(
+      'events.committed',
+      () => received.push('first'),
+      ignoreResync,
+    );
+    const unsubscribeSecond = await here.subscribe(
+      'events.committed',
+      () => received.push('second'),
+      ignoreResync,
+    );
+    await unsubscribeFirst();
+    await there.publish('events.committed', {});
+    await eventually('the second receives it', () => received.length > 0);
+    await unsubscribeSecond();
+    await unsubscribeSecond();
+    await there.publish('events.committed', {});
+    const unsubscribeThird = await here.subscribe(
+      'events.committed',
+      () => received.push('third'),
+      ignoreResync,
+    );
+    await there.publish('events.committed', {});
+    await eventually('the third receives it', () => received.includes('third'));
+    await unsubscribeThird();
+    expect(received).toEqual(['second', 'third']);
   });
 
-  test("a listener's error and rubbish on the wire stop nobody", async () => {
-    const heard: string[] = [];
+  test('an error of one subscriber and invalid messages do not stop other subscribers', async () => {
+    const received: string[] = [];
     await here.subscribeUpdates('batch', () => {
-      throw new Error('mine');
+      throw new Error('thrown by a subscriber');
     });
-    await here.subscribeUpdates('batch', ({ batchId }) => heard.push(batchId));
-    await rig.sendInvalidMessage();
-    there.publishUpdate('batch', { batchId: newId('batch') });
-    await eventually('the other listener hears', () => heard.length === 1);
+    await here.subscribeUpdates('batch', ({ batchId }) => received.push(batchId));
+    await backend.sendInvalidMessage();
+    there.publishUpdate('batch', { batchId: createId('batch') });
+    await eventually('the other subscriber receives it', () => received.length === 1);
   });
 
-  test('a reader that lost its connection is told each gap, and reads on', async () => {
+  test('a reader that lost its connection gets every gap, and continues', async () => {
     const { items } = await reading(here, 'gap');
     const writer = there.openStream('gap', 1);
     let sent = 0;
     const writing = setInterval(() => (sent = writer.send('delta')), 2);
     try {
       await eventually('deltas flow', () => items.length > 20);
-      await rig.cutListener('bus-here');
-      await eventually('the loss is told', () => items.some(({ kind }) => kind === 'resync'));
-      await eventually('the gap is told', () => items.some(({ kind }) => kind === 'gap'));
+      await backend.cutListener('bus-here');
+      await eventually('a resync', () => items.some(({ kind }) => kind === 'resync'));
+      await eventually('a gap', () => items.some(({ kind }) => kind === 'gap'));
       const seen = items.length;
       await eventually('deltas flow again', () => items.length > seen + 20);
     } finally {
@@ -210,7 +222,7 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
     }
     writer.end();
     await eventually('the end', () => items.at(-1)?.kind === 'end');
-    // Deltas and gaps together are 1, 2, 3 … with nothing left out and nothing twice.
+    // Deltas and gaps together are 1, 2, 3 …, without a missing or repeated number.
     let next = 1;
     for (const item of items) {
       if (item.kind === 'delta') expect(item.number).toBe(next++);
@@ -222,39 +234,39 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
     expect(next).toBe(sent + 1);
   });
 
-  test('when only the speaker was cut off, listeners hear that they missed something', async () => {
+  test('when the publisher was disconnected, subscribers get a resync', async () => {
     let resynced = 0;
-    const heard: string[] = [];
+    const received: string[] = [];
     await here.subscribe(
-      'facts.stamped',
-      ({ workspaceId }) => heard.push(workspaceId),
+      'events.published',
+      ({ workspaceId }) => received.push(workspaceId),
       () => resynced++,
     );
-    const workspaceId = newId('workspace');
-    await rig.cutPublisher('bus-there');
-    await eventually('an announcement is refused', async () => {
-      return !(await there.publish('facts.stamped', { workspaceId, from: 1, to: 1 }));
+    const workspaceId = createId('workspace');
+    await backend.cutPublisher('bus-there');
+    await eventually('a message is rejected', async () => {
+      return !(await there.publish('events.published', { workspaceId, from: 1, to: 1 }));
     });
-    await eventually('the listener is told', () => resynced > 0);
-    await eventually('announcements go again', () =>
-      there.publish('facts.stamped', { workspaceId, from: 1, to: 1 }),
+    await eventually('a resync', () => resynced > 0);
+    await eventually('a message is accepted again', () =>
+      there.publish('events.published', { workspaceId, from: 1, to: 1 }),
     );
   });
 
-  test('an outage: nobody is thrown at, everybody comes back and is told', async () => {
+  test('after an outage, both sides reconnect, subscribers get a resync, and no call throws', async () => {
     let resynced = 0;
-    const heard: string[] = [];
-    const note = ({ batchId }: { batchId: string }) => void heard.push(batchId);
+    const received: string[] = [];
+    const note = ({ batchId }: { batchId: string }) => void received.push(batchId);
     await here.subscribe('batch.closing', note, () => resynced++);
-    await rig.stop();
-    const [lost, found] = [newId('batch'), newId('batch')];
+    await backend.stop();
+    const [lost, found] = [createId('batch'), createId('batch')];
     let late;
     try {
       await eventually(
-        'the loss is noticed',
+        'a message is rejected',
         async () => !(await there.publish('batch.closing', { batchId: lost })),
       );
-      await eventually('ping says so', () =>
+      await eventually('ping rejects', () =>
         here.ping().then(
           () => false,
           ({ code }: { code: string }) => code === 'bus_unavailable',
@@ -263,64 +275,64 @@ export function busConformance(setUp: () => Promise<BusBackendUnderTest>): void 
       there.publishUpdate('batch', { batchId: lost });
       there.openStream('outage', 1).send('lost');
       late = here.subscribe('chunk.done', note, ignoreResync);
-      await expect(connectBus(rig.backend, { log })).rejects.toMatchObject({ code: 'bus_unavailable' });
+      await expect(connectBus(backend.address, { log })).rejects.toMatchObject({ code: 'bus_unavailable' });
     } finally {
-      await rig.start();
+      await backend.start();
     }
-    await eventually('the listener is told', () => resynced > 0);
+    await eventually('a resync', () => resynced > 0);
     await late;
     await eventually(
-      'announcements go again',
+      'a message is accepted again',
       () => there.publish('batch.closing', { batchId: found }),
       15_000,
     );
-    await eventually('and arrive', () => heard.includes(found));
+    await eventually('the message arrives', () => received.includes(found));
     await there.publish('chunk.done', { batchId: found });
     await eventually(
-      'on what was subscribed to meanwhile too',
-      () => heard.filter((id) => id === found).length >= 2,
+      'a message arrives at the subscription made during the outage',
+      () => received.filter((id) => id === found).length >= 2,
     );
-    const answers = (bus: Bus) =>
+    const isAnswering = (bus: Bus) =>
       bus.ping().then(
         () => true,
         () => false,
       );
-    await eventually('both answer', async () => (await answers(here)) && (await answers(there)));
+    await eventually('both answer', async () => (await isAnswering(here)) && (await isAnswering(there)));
   });
 
-  test('packets that vanish: the connection is given up, and a new one found', async () => {
-    const url = new URL(rig.backend.url);
+  test('when packets are dropped, the bus closes its connection and opens a new one', async () => {
+    const url = new URL(backend.address.url);
     const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
     [url.hostname, url.port] = ['127.0.0.1', String(proxy.port)];
-    const behind = await connectBus({ ...rig.backend, url: url.href }, { log, heartbeatMs: 300 });
+    const proxied = await connectBus({ ...backend.address, url: url.href }, { log, heartbeatMs: 300 });
     try {
       let resynced = 0;
-      const heard: string[] = [];
-      const note = ({ batchId }: { batchId: string }) => void heard.push(batchId);
-      await behind.subscribe('batch.closing', note, () => resynced++);
+      const received: string[] = [];
+      const note = ({ batchId }: { batchId: string }) => void received.push(batchId);
+      await proxied.subscribe('batch.closing', note, () => resynced++);
       proxy.dropPackets();
       await pause(100);
       proxy.passNewConnections();
-      await eventually('the loss is told', () => resynced > 0);
-      const batchId = newId('batch');
-      await eventually('it hears again', async () => {
+      await eventually('a resync', () => resynced > 0);
+      const batchId = createId('batch');
+      await eventually('it receives messages again', async () => {
         await here.publish('batch.closing', { batchId });
-        return heard.includes(batchId);
+        return received.includes(batchId);
       });
-      await eventually('and speaks again', () => behind.publish('batch.closing', { batchId }));
+      await eventually('it publishes again', () => proxied.publish('batch.closing', { batchId }));
     } finally {
-      await behind.close();
+      await proxied.close();
       await proxy.close();
     }
   });
 
-  test('closing twice, and speaking afterwards, harms nobody', async () => {
-    const bus = await connectBus(rig.backend, { log });
+  test('a closed bus can be closed again, and rejects messages and subscriptions', async () => {
+    const bus = await connectBus(backend.address, { log });
     await bus.close();
     await bus.close();
-    expect(await bus.publish('facts.written', {})).toBe(false);
-    bus.publishUpdate('batch', { batchId: newId('batch') });
-    await expect(bus.subscribe('facts.written', () => {}, ignoreResync)).rejects.toMatchObject({
+    expect(await bus.publish('events.committed', {})).toBe(false);
+    bus.publishUpdate('batch', { batchId: createId('batch') });
+    await expect(bus.subscribe('events.committed', () => {}, ignoreResync)).rejects.toMatchObject({
       code: 'bus_unavailable',
     });
   });

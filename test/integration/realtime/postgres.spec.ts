@@ -2,7 +2,7 @@ import pg from 'pg';
 import { createDatabase, getServerUrl } from '../../support/postgres.ts';
 import { busConformance } from './conformance.ts';
 
-async function onServer(sql: string, values: unknown[] = []): Promise<void> {
+async function runOnServer(sql: string, values: unknown[] = []): Promise<void> {
   const client = new pg.Client({ connectionString: getServerUrl() });
   await client.connect();
   try {
@@ -16,19 +16,19 @@ busConformance(async () => {
   const database = await createDatabase();
   const name = new URL(database.url).pathname.slice(1);
   const cut = (bus: string) =>
-    onServer(
+    runOnServer(
       'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name like $2',
       [name, bus],
     );
   return {
-    backend: { kind: 'postgres', url: database.url },
+    address: { kind: 'postgres', url: database.url },
     cutListener: cut,
     cutPublisher: cut,
     async stop() {
-      await onServer(`alter database ${name} allow_connections false`);
+      await runOnServer(`alter database ${name} allow_connections false`);
       await cut('%bus%');
     },
-    start: () => onServer(`alter database ${name} allow_connections true`),
+    start: () => runOnServer(`alter database ${name} allow_connections true`),
     async sendInvalidMessage() {
       const client = new pg.Client({ connectionString: database.url });
       await client.connect();
@@ -37,8 +37,8 @@ busConformance(async () => {
           'x',
           'a.0.0.1 {',
           'a.1.0.1 []',
-          'a.2.0.1 [["signal:batch",{"m":{"batchId":1}}]]',
-          'a.3.0.1 [["signal:batch",null]]',
+          'a.2.0.1 [["update:batch",{"m":{"batchId":1}}]]',
+          'a.3.0.1 [["update:batch",null]]',
         ]) {
           await client.query('select pg_notify($1, $2)', [`millrace_${bucket}`, text]);
         }

@@ -4,14 +4,14 @@ import { busConformance } from './conformance.ts';
 
 const redis = await startRedis();
 
-async function ask(work: (client: Redis) => Promise<void>): Promise<void> {
+async function withClient(work: (client: Redis) => Promise<void>): Promise<void> {
   const client = new Redis(redis!.url);
   await work(client);
   client.disconnect();
 }
 
 const cut = (name: string) =>
-  ask(async (client) => {
+  withClient(async (client) => {
     for (const line of String(await client.client('LIST')).split('\n')) {
       const id = / name=(\S*)/.exec(line)?.[1] === name && /^id=(\d+)/.exec(line)?.[1];
       if (id) await client.client('KILL', 'ID', id);
@@ -20,18 +20,18 @@ const cut = (name: string) =>
 
 if (redis) {
   busConformance(async () => ({
-    backend: { kind: 'redis', url: redis.url },
+    address: { kind: 'redis', url: redis.url },
     cutListener: (name) => cut(`${name}-subscriber`),
     cutPublisher: (name) => cut(`${name}-publisher`),
     stop: () => redis.kill(),
     start: () => redis.start(),
     sendInvalidMessage: () =>
-      ask(async (client) => {
+      withClient(async (client) => {
         for (const text of ['x', '{', '[]', 'null', '{"m":{"batchId":1}}'])
-          await client.publish('millrace:signal:batch', text);
+          await client.publish('millrace:update:batch', text);
       }),
     close: () => redis.dispose(),
   }));
 } else {
-  test('the bus on Redis was NOT tried: there is no redis-server', () => {});
+  test('NOT RUN: the bus on Redis (no redis-server on PATH or in REDIS_SERVER)', () => {});
 }

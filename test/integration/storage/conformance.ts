@@ -2,11 +2,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { readSegments, SegmentDamaged, type ObjectStore, type Segment } from '#storage';
+import { readSegments, SegmentDamaged, type ObjectStorage, type Segment } from '#storage';
 import { forEachSeed } from '../../support/random.ts';
 
 export interface StorageUnderTest {
-  readonly objects: ObjectStore;
+  readonly objects: ObjectStorage;
   /** Number of half-written things that the store still holds anywhere, visible or not. */
   countUnfinished(): Promise<number>;
   cleanup(): Promise<void>;
@@ -16,7 +16,7 @@ export interface StorageUnderTest {
 
 const text = (value: string): Buffer => Buffer.from(value);
 
-async function listKeys(objects: ObjectStore, prefix: string, after?: string): Promise<string[]> {
+async function listKeys(objects: ObjectStorage, prefix: string, after?: string): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of objects.list(prefix, after === undefined ? {} : { after })) keys.push(key);
   return keys;
@@ -40,7 +40,7 @@ function stalled(first: Uint8Array): { body: AsyncIterable<Uint8Array>; waiting:
 export function objectStorageConformance(name: string, make: () => Promise<StorageUnderTest>): void {
   describe(`object store: ${name}`, () => {
     let on: StorageUnderTest;
-    let objects: ObjectStore;
+    let objects: ObjectStorage;
     beforeEach(async () => {
       on = await make();
       objects = on.objects;
@@ -633,7 +633,7 @@ export function objectStorageConformance(name: string, make: () => Promise<Stora
         const many = Array.from({ length: 50 }, () => ({ key, bytes, lines: 0 }));
         const opened: Readable[] = [];
         let most = 0;
-        const watched: Pick<ObjectStore, 'get'> = {
+        const watched: Pick<ObjectStorage, 'get'> = {
           async get(...args) {
             most = Math.max(most, opened.filter((stream) => !stream.destroyed).length + 1);
             const object = await objects.get(...args);

@@ -8,7 +8,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createDiskStore, verifySignedUrl, type ObjectStore } from '#storage';
+import { createDiskStorage, verifySignedUrl, type ObjectStorage } from '#storage';
 import { objectStorageConformance } from './conformance.ts';
 
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
@@ -21,7 +21,7 @@ async function emptyFolder(): Promise<string> {
 objectStorageConformance('disk', async () => {
   const root = await emptyFolder();
   return {
-    objects: await createDiskStore({ root, signing }),
+    objects: await createDiskStorage({ root, signing }),
     countUnfinished: async () => (await fs.readdir(path.join(root, '.tmp'))).length,
     cleanup: () => fs.rm(root, { recursive: true }),
   };
@@ -30,11 +30,11 @@ objectStorageConformance('disk', async () => {
 describe('the disk store', () => {
   let root: string;
   let temp: string;
-  let objects: ObjectStore;
+  let objects: ObjectStorage;
   beforeEach(async () => {
     root = await emptyFolder();
     temp = path.join(root, '.tmp');
-    objects = await createDiskStore({ root, signing });
+    objects = await createDiskStorage({ root, signing });
   });
   afterEach(async () => {
     jest.restoreAllMocks();
@@ -42,7 +42,7 @@ describe('the disk store', () => {
     await fs.rm(root, { recursive: true });
   });
 
-  const keysOf = async (of: ObjectStore): Promise<string[]> => {
+  const keysOf = async (of: ObjectStorage): Promise<string[]> => {
     const keys: string[] = [];
     for await (const { key } of of.list('')) keys.push(key);
     return keys;
@@ -162,11 +162,11 @@ describe('the disk store', () => {
         expect(await objects.head('k')).toBeNull();
         expect(await fs.readdir(temp)).toHaveLength(1);
         // Young: it might be a put under way in another process.
-        await createDiskStore({ root, signing });
+        await createDiskStorage({ root, signing });
         expect(await fs.readdir(temp)).toHaveLength(1);
         const hourAgo = Date.now() / 1000 - 3700;
         await fs.utimes(path.join(temp, (await fs.readdir(temp))[0]!), hourAgo, hourAgo);
-        await createDiskStore({ root, signing });
+        await createDiskStorage({ root, signing });
         expect(await fs.readdir(temp)).toEqual([]);
       },
     );
@@ -175,7 +175,7 @@ describe('the disk store', () => {
       await killAt('link');
       expect((await objects.read('k')).length).toBe(2_000_000);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      await createDiskStore({ root, signing, staleAfterMs: 10 });
+      await createDiskStorage({ root, signing, staleAfterMs: 10 });
       expect(await fs.readdir(temp)).toEqual([]);
       expect((await objects.read('k')).length).toBe(2_000_000);
     });
@@ -280,10 +280,12 @@ describe('the disk store', () => {
     test('a root that is a file, or may not be written: one message that names it', async () => {
       const file = path.join(root, 'a-file');
       await fs.writeFile(file, '');
-      await expect(createDiskStore({ root: file, signing })).rejects.toThrow(`folder ${file} can't be used`);
+      await expect(createDiskStorage({ root: file, signing })).rejects.toThrow(
+        `folder ${file} can't be used`,
+      );
       const access = jest.spyOn(fs, 'access');
       access.mockRejectedValueOnce(Object.assign(new Error('EACCES'), { errno: -13, code: 'EACCES' }));
-      await expect(createDiskStore({ root, signing })).rejects.toThrow(
+      await expect(createDiskStorage({ root, signing })).rejects.toThrow(
         `folder ${root} can't be used (EACCES)`,
       );
       expect(access).toHaveBeenCalledWith(root, constants.R_OK | constants.W_OK | constants.X_OK);
@@ -328,7 +330,7 @@ describe('the disk store', () => {
   });
 
   test("two stores on one folder keep out of each other's way", async () => {
-    const other = await createDiskStore({ root, signing });
+    const other = await createDiskStorage({ root, signing });
     await objects.put('shared/folder/1', Buffer.from('x'));
     await other.delete(['shared/folder/1']);
     await objects.put('shared/folder/2', Buffer.from('y'));
@@ -373,7 +375,7 @@ describe('the disk store', () => {
 
   describe('signed URLs, served', () => {
     let server: Server;
-    let signed: ObjectStore;
+    let signed: ObjectStorage;
     beforeEach(async () => {
       server = createServer((request, response) => {
         const { pathname, searchParams } = new URL(request.url!, 'http://any');
@@ -398,7 +400,7 @@ describe('the disk store', () => {
       });
       await once(server.listen(0, '127.0.0.1'), 'listening');
       const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-      signed = await createDiskStore({ root, signing: { ...signing, baseUrl } });
+      signed = await createDiskStorage({ root, signing: { ...signing, baseUrl } });
     });
     afterEach(async () => {
       server.closeAllConnections();
@@ -428,10 +430,10 @@ describe('the disk store', () => {
   });
 
   test('a secret too short to trust, or a base that is no web address, is refused at once', async () => {
-    await expect(createDiskStore({ root, signing: { ...signing, secret: 'short' } })).rejects.toThrow(
+    await expect(createDiskStorage({ root, signing: { ...signing, secret: 'short' } })).rejects.toThrow(
       /32 characters/,
     );
-    await expect(createDiskStore({ root, signing: { ...signing, baseUrl: 'file:///x' } })).rejects.toThrow(
+    await expect(createDiskStorage({ root, signing: { ...signing, baseUrl: 'file:///x' } })).rejects.toThrow(
       /http/,
     );
   });

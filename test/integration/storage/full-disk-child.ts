@@ -1,11 +1,11 @@
 /** Run in a mount namespace of its own on a disk of 4 MB: fills it, frees it, and says how the store took it. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createDiskStore } from '#storage';
+import { createDiskStorage } from '#storage';
 
 const root = process.argv[2]!;
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
-const objects = await createDiskStore({ root, signing });
+const objects = await createDiskStorage({ root, signing });
 
 async function* body(megabytes: number): AsyncGenerator<Uint8Array> {
   for (let part = 0; part < megabytes * 16; part++) yield Buffer.alloc(65_536, 'x');

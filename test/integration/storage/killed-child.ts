@@ -1,10 +1,10 @@
 /** A process to be killed with -9 in the middle of a put; says on stdout when it is at the place asked for. */
 import fs from 'node:fs/promises';
-import { createDiskStore } from '#storage';
+import { createDiskStorage } from '#storage';
 
 const [root, place] = process.argv.slice(2) as [string, string];
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
-const objects = await createDiskStore({ root, signing });
+const objects = await createDiskStorage({ root, signing });
 const forever = new Promise<never>(() => undefined);
 setInterval(() => undefined, 1000);
 

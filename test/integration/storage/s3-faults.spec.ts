@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { inspect } from 'node:util';
-import type { ObjectStore } from '#storage';
+import type { ObjectStorage } from '#storage';
 import { startS3Proxy, type Fault, type Operation, type S3Proxy } from '../../support/s3-proxy.ts';
 import {
   createBucket,
@@ -26,10 +26,10 @@ function onS3(deps: S3Server): void {
   describe('S3 that fails', () => {
     let bucket: TestBucket;
     let proxy: S3Proxy;
-    let objects: ObjectStore;
+    let objects: ObjectStorage;
     const large = randomBytes(20 * MiB);
     const small = randomBytes(100_000);
-    const timeouts = { connectMs: 5_000, idleMs: 1_500, answerMs: 15_000 };
+    const timeouts = { connectMs: 5_000, idleMs: 1_500, responseMs: 15_000 };
     beforeEach(async () => {
       bucket = await createBucket(deps);
       proxy = await startS3Proxy(deps.endpoint);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { inspect } from 'node:util';
-import { readSegments, type ObjectStore } from '#storage';
+import { readSegments, type ObjectStorage } from '#storage';
 import {
   createBucket,
   findS3Server,
@@ -23,7 +23,7 @@ async function* inChunks(body: Buffer, size = 100_000): AsyncGenerator<Buffer> {
   for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
 }
 
-async function keysOf(objects: ObjectStore): Promise<string[]> {
+async function keysOf(objects: ObjectStorage): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of objects.list('')) keys.push(key);
   return keys;
@@ -45,7 +45,7 @@ function onS3(deps: S3Server): void {
 
   describe('the S3 store', () => {
     let bucket: TestBucket;
-    let objects: ObjectStore;
+    let objects: ObjectStorage;
     beforeEach(async () => {
       bucket = await createBucket(deps);
       objects = await openS3Storage(bucket);

@@ -10,7 +10,7 @@ import {
   type WebhookReceiver,
 } from '../../support/webhook-receiver.ts';
 import { sealSecret } from '../../../apps/api/src/webhooks/seal-webhook-endpoint.ts';
-import { newSigningSecret, secretHint } from '#webhooks';
+import { createSigningSecret, buildSecretHint } from '#webhooks';
 
 let office: WebhookHarness;
 let receiver: WebhookReceiver;
@@ -72,8 +72,8 @@ test.each(Object.keys(verifiers))(
   '%s verifies with the old and the new secret while one is rotated',
   async (name) => {
     const { id, secret: old } = await office.endpoint(receiver.url);
-    const fresh = newSigningSecret();
-    const sealed = { secretSealed: sealSecret(sealer, id, fresh), secretHint: secretHint(fresh) };
+    const fresh = createSigningSecret();
+    const sealed = { secretSealed: sealSecret(sealer, id, fresh), secretHint: buildSecretHint(fresh) };
     await office.endpoints.rotateSecret(office.workspaceId, id, sealed, 86_400);
     office.startRelay();
     office.startSender();
@@ -81,7 +81,7 @@ test.each(Object.keys(verifiers))(
     await eventually('it arrives', () => receiver.requests.length === 1);
     const verify = verifiers[name]!;
     for (const secret of [old, fresh]) await verify(receiver.requests[0]!, secret);
-    await expect((async () => verify(receiver.requests[0]!, newSigningSecret()))()).rejects.toThrow();
+    await expect((async () => verify(receiver.requests[0]!, createSigningSecret()))()).rejects.toThrow();
 
     await office.database.rows('update webhook_endpoints set old_secret_until = now()');
     await office.fact();
@@ -195,11 +195,11 @@ describe('ordered', () => {
       const free = ordered === 'subject' ? 'succeeded' : 'pending';
       await eventually('the first failed, and others did not overtake it', async () => {
         const [first] = await office.deliveriesOf(id);
-        return first!.tries === 1 && (await states())[2] === free;
+        return first!.attemptCount === 1 && (await states())[2] === free;
       });
       expect(await states()).toEqual(['pending', 'pending', free, 'pending']);
       await office.database.rows(
-        'update deliveries set next_try_at = now() where tries = 1 and status = $1',
+        'update deliveries set next_attempt_at = now() where attempt_count = 1 and status = $1',
         ['pending'],
       );
       await eventually('all arrive', async () => (await states()).every((state) => state === 'succeeded'));

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { RetentionStore } from '#database';
-import { allowedHosts, createOutbound } from '#outbound';
+import { parseAllowedHosts, createOutbound } from '#outbound';
 import { eventually } from '../../support/eventually.ts';
 import {
   sendSlowly,
@@ -31,7 +31,7 @@ afterEach(async () => {
 const [second, minute, hour] = [1_000, 60_000, 3_600_000];
 const only = async (endpointId: string) => (await office.deliveriesOf(endpointId))[0]!;
 const untilTries = (endpointId: string, tries: number) =>
-  eventually(`${tries} tries`, async () => (await only(endpointId))?.tries === tries);
+  eventually(`${tries} tries`, async () => (await only(endpointId))?.attemptCount === tries);
 const attemptsOf = async (endpointId: string) => {
   const { id } = await only(endpointId);
   return (await office.deliveryLog.get(office.workspaceId, endpointId, id)).attempts;
@@ -91,12 +91,12 @@ test('after the tenth try it has failed, and can be asked for again', async () =
     office.setClock((await only(id)).nextAttemptAt);
   }
   await eventually('it has failed', async () => (await only(id)).status === 'failed');
-  expect(await only(id)).toMatchObject({ tries: 10, nextAttemptAt: null });
+  expect(await only(id)).toMatchObject({ attemptCount: 10, nextAttemptAt: null });
   office.setClock(new Date(office.now().getTime() + 12 * hour));
   receiver.respondWith(respondWithStatus(200));
   expect(await office.deliveryLog.redeliverFailed(office.workspaceId, id, { since: 0 })).toBe(1);
   await eventually('it arrives', async () => (await only(id)).status === 'succeeded');
-  expect(await only(id)).toMatchObject({ tries: 11 });
+  expect(await only(id)).toMatchObject({ attemptCount: 11 });
   expect(new Set(receiver.listEventIds()).size).toBe(1);
 });
 
@@ -117,7 +117,7 @@ test('an endpoint that fails for five days is disabled, what waits for it fails,
     const newest = async () => (await office.deliveriesOf(id)).at(-1);
     await eventually('it is tried', async () => {
       const all = await office.deliveriesOf(id);
-      if (all.length === half + 1 && (await newest())!.tries > 0) return true;
+      if (all.length === half + 1 && (await newest())!.attemptCount > 0) return true;
       // An older one that is due may go first, and its failure makes the endpoint rest: a while that has to pass.
       if (half > 0) office.setClock(new Date(office.now().getTime() + 5_000));
       return false;
@@ -156,18 +156,21 @@ test('switched off and on: the first reason stays, what is on already keeps its 
   const { workspaceId, endpoints } = office;
   const breaker = (failures: number) =>
     office.database.rows(
-      'update webhook_endpoints set failures = $2, failing_since = now(), paused_until = now() where id = $1',
+      'update webhook_endpoints set consecutive_failures = $2, failing_since = now(), paused_until = now() where id = $1',
       [id, failures],
     );
   await office.fact();
   await breaker(7);
-  expect(await endpoints.update(workspaceId, id, {}, false)).toMatchObject({ failures: 7, disabledAt: null });
+  expect(await endpoints.update(workspaceId, id, {}, false)).toMatchObject({
+    consecutiveFailures: 7,
+    disabledAt: null,
+  });
   const stranger = (await office.otherWorkspace()).workspaceId;
   await expect(endpoints.update(stranger, id, { name: 'theirs' }, true)).rejects.toMatchObject({
     code: 'webhook_endpoint_not_found',
   });
   const off = await endpoints.update(workspaceId, id, { name: 'off' }, true);
-  expect(off).toMatchObject({ name: 'off', disabledReason: 'request', failures: 7 });
+  expect(off).toMatchObject({ name: 'off', disabledReason: 'request', consecutiveFailures: 7 });
   await office.database.rows(`update webhook_endpoints set disabled_reason = 'gone' where id = $1`, [id]);
   const again = await endpoints.update(workspaceId, id, {}, true);
   expect(again).toMatchObject({ disabledReason: 'gone', disabledAt: off.disabledAt });
@@ -176,7 +179,7 @@ test('switched off and on: the first reason stays, what is on already keeps its 
       name: 'off',
       disabledAt: null,
       disabledReason: null,
-      failures: 0,
+      consecutiveFailures: 0,
       failingSince: null,
       pausedUntil: null,
     },
@@ -193,7 +196,7 @@ test('a delivery that was made in the moment of the end does not wait for ever, 
   expect(await only(id)).toMatchObject({ status: 'failed', errorCode: 'endpoint_disabled' });
   const stray = () =>
     office.database.rows(
-      `update deliveries set status = 'pending', error_code = null, finished_at = null, next_try_at = now() where endpoint_id = $1`,
+      `update deliveries set status = 'pending', error_code = null, finished_at = null, next_attempt_at = now() where endpoint_id = $1`,
       [id],
     );
   await stray();
@@ -219,7 +222,7 @@ test('410 disables at once', async () => {
     async () => (await office.endpoints.get(office.workspaceId, id)).disabledAt !== null,
   );
   expect(await office.endpoints.get(office.workspaceId, id)).toMatchObject({ disabledReason: 'gone' });
-  expect(await only(id)).toMatchObject({ status: 'failed', tries: 1 });
+  expect(await only(id)).toMatchObject({ status: 'failed', attemptCount: 1 });
   expect(await attemptsOf(id)).toMatchObject([{ status: 410, errorCode: 'gone' }]);
 });
 
@@ -361,7 +364,7 @@ describe('what a receiver may do to hurt', () => {
     const rebinding = createOutbound({
       schemes: ['http'],
       ports: [inside.port],
-      allowHosts: allowedHosts([]),
+      allowHosts: parseAllowedHosts([]),
       resolve: async () => answers.shift() ?? ['127.0.0.1'],
     });
     opened.push(rebinding);

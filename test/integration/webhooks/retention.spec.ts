@@ -48,7 +48,7 @@ async function deliver(facts: number, endpointId: string): Promise<void> {
   for (let n = 0; n < facts; n++) await office.fact();
   await eventually('all are tried', async () => {
     const all = await office.deliveriesOf(endpointId);
-    return all.length === facts && all.every(({ tries }) => tries > 0);
+    return all.length === facts && all.every(({ attemptCount }) => attemptCount > 0);
   });
 }
 
@@ -65,7 +65,7 @@ test('deliveries go after their time, events after theirs, and what is under way
   expect(await counts()).toMatchObject({ events: 1, deliveries: 1, attempts: 1 });
   receiver.respondWith(respondWithStatus(500));
   await office.fact();
-  await eventually('it has failed once', async () => (await office.deliveriesOf(id))[1]?.tries === 1);
+  await eventually('it has failed once', async () => (await office.deliveriesOf(id))[1]?.attemptCount === 1);
   await age(200);
   await sweep();
   expect(await counts()).toMatchObject({ events: 1, deliveries: 1 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { allowedHosts, createOutbound, type Outbound } from '#outbound';
+import { parseAllowedHosts, createOutbound, type Outbound } from '#outbound';
 import { createCertificate } from '../../support/certificate.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openWebhookHarness, type WebhookHarness } from './webhook-harness.ts';
@@ -33,7 +33,7 @@ beforeAll(async () => {
   outbound = createOutbound({
     schemes: ['https'],
     ports: [443],
-    allowHosts: allowedHosts(names),
+    allowHosts: parseAllowedHosts(names),
     resolveAllowed: async () => ['127.0.0.1'],
   });
 });
@@ -52,7 +52,7 @@ test('a certificate for the name is taken; one for another name, or of nobody’
   await office.fact();
   const firstOf = async (id: string) => {
     const [delivery] = await office.deliveriesOf(id);
-    if (!delivery || delivery.tries === 0) return null;
+    if (!delivery || delivery.attemptCount === 0) return null;
     return (await office.deliveryLog.get(office.workspaceId, id, delivery.id)).attempts[0]!;
   };
   const tried = () => Promise.all(endpoints.map(({ id }) => firstOf(id)));

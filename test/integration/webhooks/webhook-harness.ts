@@ -1,18 +1,18 @@
 /** Facts to receivers, all of it but HTTP's edge: a database, the relay, senders, and a clock in the test's hand. */
-import { newId } from '@millrace/contracts';
+import { createId } from '@millrace/contracts';
 import {
   DeliveryLogStore,
   DeliveryStore,
-  EndpointStore,
+  WebhookEndpointStore,
   FeedStore,
   LeaseStore,
-  type NewEndpoint,
+  type NewWebhookEndpoint,
   type WebhookEndpointRow,
 } from '#database';
-import { allowedHosts, createOutbound, type Outbound } from '#outbound';
+import { parseAllowedHosts, createOutbound, type Outbound } from '#outbound';
 import { connectBus } from '#realtime';
 import { createLogger } from '#telemetry';
-import { createSealer, newSigningSecret, secretHint } from '#webhooks';
+import { createSealer, createSigningSecret, buildSecretHint } from '#webhooks';
 import { startRelay } from '../../../apps/api/src/live/relay.ts';
 import { sealHeaders, sealSecret } from '../../../apps/api/src/webhooks/seal-webhook-endpoint.ts';
 import {
@@ -36,22 +36,22 @@ export interface CreatedWebhookEndpoint {
 }
 
 export async function openWebhookHarness() {
-  const house = await createStoresFixture();
-  const { database } = house;
+  const fixture = await createStoresFixture();
+  const { database } = fixture;
   const [{ name } = { name: '' }] = await database.rows<{ name: string }>(
     'select current_database() as name',
   );
   const at = new URL(getServerUrl());
   at.pathname = `/${name}`;
   const bus = await connectBus({ kind: 'postgres', url: at.href }, { log });
-  const endpoints = new EndpointStore(database);
+  const endpoints = new WebhookEndpointStore(database);
   const deliveryLog = new DeliveryLogStore(database);
   const feed = new FeedStore(database);
   const running: { stop(): Promise<void> }[] = [];
   const outbound = createOutbound({
     schemes: ['https'],
     ports: [443],
-    allowHosts: allowedHosts(['127.0.0.1']),
+    allowHosts: parseAllowedHosts(['127.0.0.1']),
   });
   let clock: Date | null = null;
   let subjects: Subject[] = await createSubjects(database, 1, 4);
@@ -63,7 +63,7 @@ export async function openWebhookHarness() {
   };
 
   const office = {
-    ...house,
+    ...fixture,
     bus,
     endpoints,
     deliveryLog,
@@ -109,16 +109,16 @@ export async function openWebhookHarness() {
       {
         headers,
         ...over
-      }: Partial<NewEndpoint> & { workspaceId?: string; headers?: Record<string, string> } = {},
+      }: Partial<NewWebhookEndpoint> & { workspaceId?: string; headers?: Record<string, string> } = {},
     ): Promise<CreatedWebhookEndpoint> {
-      const [id, secret] = [newId('endpoint'), newSigningSecret()];
+      const [id, secret] = [createId('webhookEndpoint'), createSigningSecret()];
       const row = await endpoints.create(over.workspaceId ?? workspaceId, {
         id,
         name: 'test',
         url,
         eventTypes: ['*'],
         secretSealed: sealSecret(sealer, id, secret),
-        secretHint: secretHint(secret),
+        secretHint: buildSecretHint(secret),
         ...sealHeaders(sealer, id, headers),
         ...over,
       });
@@ -128,7 +128,7 @@ export async function openWebhookHarness() {
     /** Commits a fact about the subject of that number. */
     async fact(subject = 0): Promise<void> {
       await writeEvent(database, subjects[subject]!);
-      void bus.publish('facts.written', {});
+      void bus.publish('events.committed', {});
     },
 
     async deliveriesOf(endpointId: string) {
@@ -136,13 +136,14 @@ export async function openWebhookHarness() {
         id: string;
         eventId: string;
         status: string;
-        tries: number;
-        step: number;
+        attemptCount: number;
+        scheduleStep: number;
         nextAttemptAt: Date | null;
         errorCode: string | null;
       }>(
-        `select id, event_id as "eventId", status, tries, step, next_try_at as "nextAttemptAt", error_code as "errorCode"
-         from deliveries where endpoint_id = $1 order by position`,
+        `select id, event_id as "eventId", status, attempt_count as "attemptCount",
+           schedule_step as "scheduleStep", next_attempt_at as "nextAttemptAt", error_code as "errorCode"
+         from deliveries where endpoint_id = $1 order by feed_position`,
         [endpointId],
       );
     },
@@ -151,7 +152,7 @@ export async function openWebhookHarness() {
       await Promise.all(running.splice(0).map((one) => one.stop()));
       await outbound.close();
       await bus.close();
-      await house.close();
+      await fixture.close();
     },
   };
   return office;

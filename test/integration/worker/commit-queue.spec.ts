@@ -1,21 +1,24 @@
-/** A slot is for lines that run: what they came to is stored while the next chunk has it. */
-import type { ObjectStore } from '#storage';
+/** A slot is held only while lines run. The result is stored while the slot runs the next chunk. */
+import type { ObjectStorage } from '#storage';
 import { CommitQueue } from '../../../apps/worker/src/batches/chunks/commit-queue.ts';
 import { waitUntil } from '../../support/platform.ts';
 import { embeddingLine, openWorkerHarness, type WorkerHarness } from './worker-harness.ts';
 
-let mill: WorkerHarness;
+let harness: WorkerHarness;
 beforeAll(async () => {
-  mill = await openWorkerHarness();
+  harness = await openWorkerHarness();
 });
-afterAll(() => mill?.close());
+afterAll(() => harness?.close());
 
-/** A store that keeps what it is given only when told to. */
-function slowStore(objects: ObjectStore, end: ObjectStore['put'] = (...given) => objects.put(...given)) {
+/** An object storage whose puts wait until the test continues them. */
+function createSlowStorage(
+  objects: ObjectStorage,
+  finishPut: ObjectStorage['put'] = (...args) => objects.put(...args),
+) {
   const waiting: (() => void)[] = [];
-  const put: ObjectStore['put'] = async (...given) => {
+  const put: ObjectStorage['put'] = async (...args) => {
     await new Promise<void>((resolve) => waiting.push(resolve));
-    return end(...given);
+    return finishPut(...args);
   };
   const slow = new Proxy(objects, {
     get: (target, name) => {
@@ -27,32 +30,36 @@ function slowStore(objects: ObjectStore, end: ObjectStore['put'] = (...given) =>
   return { slow, waiting };
 }
 
-const dispatched = async (count: number) => {
+const dispatch = async (count: number) => {
   const lines = Array.from({ length: 50 * count }, (_, at) => embeddingLine(at + 1)).join('\n');
-  const batchId = await mill.planned(lines);
-  return { batchId, deliveries: await mill.house.chunks.dispatch(8, count, 8) };
+  const batchId = await harness.createPlannedBatch(lines);
+  return { batchId, queued: await harness.stores.chunkQueue.dispatch(8, count, 8) };
 };
 
-test('a chunk whose lines have run gives its slot up, and shows as done when it is kept', async () => {
-  const { batchId, deliveries } = await dispatched(2);
-  const { slow, waiting } = slowStore(mill.objects);
+test('a chunk whose lines have run releases its slot, and is done once its result is stored', async () => {
+  const { batchId, queued } = await dispatch(2);
+  const { slow, waiting } = createSlowStorage(harness.objects);
   const commitQueue = new CommitQueue(2);
-  // Each returns, and with that its slot, though nothing is stored yet.
-  for (const delivery of deliveries) await mill.run(delivery, { commitQueue, objects: slow });
+  // Each run returns and releases its slot, though nothing is stored yet.
+  for (const chunk of queued) await harness.run(chunk, { commitQueue, objects: slow });
   expect(waiting).toHaveLength(2);
-  expect(await mill.house.row(batchId)).toMatchObject({ status: 'in_progress', chunksDone: 0 });
-  waiting.forEach((goOn) => goOn());
+  expect(await harness.stores.getBatchRow(batchId)).toMatchObject({ status: 'in_progress', chunksDone: 0 });
+  waiting.forEach((resume) => resume());
   await commitQueue.drain();
-  expect(await mill.house.row(batchId)).toMatchObject({ status: 'completed', chunksDone: 2, completed: 100 });
+  expect(await harness.stores.getBatchRow(batchId)).toMatchObject({
+    status: 'completed',
+    chunksDone: 2,
+    completed: 100,
+  });
 });
 
-test('no more are stored at once than there is room for: the next keeps its slot', async () => {
-  const { batchId, deliveries } = await dispatched(2);
-  const { slow, waiting } = slowStore(mill.objects);
+test('when the queue is full, the next chunk keeps its slot', async () => {
+  const { batchId, queued } = await dispatch(2);
+  const { slow, waiting } = createSlowStorage(harness.objects);
   const commitQueue = new CommitQueue(1);
-  await mill.run(deliveries[0]!, { commitQueue, objects: slow });
+  await harness.run(queued[0]!, { commitQueue, objects: slow });
   let hasReturned = false;
-  const second = mill.run(deliveries[1]!, { commitQueue, objects: slow }).then(() => (hasReturned = true));
+  const second = harness.run(queued[1]!, { commitQueue, objects: slow }).then(() => (hasReturned = true));
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect([hasReturned, waiting.length]).toEqual([false, 1]);
   waiting[0]!();
@@ -60,26 +67,26 @@ test('no more are stored at once than there is room for: the next keeps its slot
   expect(waiting).toHaveLength(2);
   waiting[1]!();
   await commitQueue.drain();
-  expect(await mill.house.row(batchId)).toMatchObject({ status: 'completed', chunksDone: 2 });
+  expect(await harness.stores.getBatchRow(batchId)).toMatchObject({ status: 'completed', chunksDone: 2 });
 });
 
-test('a store that fails hands the chunk back, though its slot is long another’s', async () => {
-  const { batchId, deliveries } = await dispatched(1);
-  const { slow, waiting } = slowStore(mill.objects, () => Promise.reject(new Error('no room')));
-  await mill.run(deliveries[0]!, { commitQueue: new CommitQueue(1), objects: slow });
+test('when storing fails, the chunk is released, although its slot already runs another', async () => {
+  const { batchId, queued } = await dispatch(1);
+  const { slow, waiting } = createSlowStorage(harness.objects, () => Promise.reject(new Error('no room')));
+  await harness.run(queued[0]!, { commitQueue: new CommitQueue(1), objects: slow });
   waiting[0]!();
-  await waitUntil(async () => (await mill.house.attempts(batchId))[0]?.outcome === 'failed', {
-    what: 'the chunk to be handed back',
+  await waitUntil(async () => (await harness.stores.listAttempts(batchId))[0]?.outcome === 'failed', {
+    what: 'the chunk to be released',
     withinMs: 10_000,
   });
-  expect(await mill.house.row(batchId)).toMatchObject({ status: 'in_progress', chunksDone: 0 });
+  expect(await harness.stores.getBatchRow(batchId)).toMatchObject({ status: 'in_progress', chunksDone: 0 });
 });
 
-test('a worker that leaves does not wait for a store that hangs', async () => {
-  const { deliveries } = await dispatched(1);
-  const { slow } = slowStore(mill.objects);
+test('a stopping worker does not wait for a storage that hangs', async () => {
+  const { queued } = await dispatch(1);
+  const { slow } = createSlowStorage(harness.objects);
   const commitQueue = new CommitQueue(1);
-  await mill.run(deliveries[0]!, { commitQueue, objects: slow });
+  await harness.run(queued[0]!, { commitQueue, objects: slow });
   await commitQueue.drain();
   expect(commitQueue.signal.aborted).toBe(true);
 });

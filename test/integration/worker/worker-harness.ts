@@ -1,25 +1,25 @@
-/** The real planner and runner on the real stores and a disk, with the queue's part played by the test. */
+/** The real planner and chunk runner on the real stores and a disk. The test plays the part of the queue. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { newId } from '@millrace/contracts';
+import { createId } from '@millrace/contracts';
+import type { QueuedChunk } from '#database';
 import { countLines, LineCounter, Prices } from '#domain';
-import type { Bus } from '#realtime';
-import type { ChunkDelivery } from '#database';
 import { createProviders, type Providers } from '#providers';
-import { createDiskStore, findDamaged, readSegments, type ObjectStore } from '#storage';
+import type { Bus } from '#realtime';
+import { createDiskStorage, findDamaged, readSegments, type ObjectStorage } from '#storage';
+import { CommitQueue } from '../../../apps/worker/src/batches/chunks/commit-queue.ts';
 import { InputFiles } from '../../../apps/worker/src/batches/chunks/input-files.ts';
+import { runChunk, type RunChunkDeps } from '../../../apps/worker/src/batches/chunks/run-chunk.ts';
+import { planBatch } from '../../../apps/worker/src/batches/planning/plan-batch.ts';
 import { RunningWorkRegistry } from '../../../apps/worker/src/heartbeat/running-work.ts';
 import { ModelRuntimes } from '../../../apps/worker/src/inference/model-runtimes.ts';
-import { planBatch } from '../../../apps/worker/src/batches/planning/plan-batch.ts';
-import { runChunk, type RunChunkDeps } from '../../../apps/worker/src/batches/chunks/run-chunk.ts';
-import { CommitQueue } from '../../../apps/worker/src/batches/chunks/commit-queue.ts';
 import { createStoresFixture } from '../stores/stores-fixture.ts';
 
-export const silentLog = pino({ level: 'silent' });
-export const never = new AbortController().signal;
-const bus = { signal: () => undefined, announce: async () => true } as unknown as Bus;
+const log = pino({ level: 'silent' });
+const never = new AbortController().signal;
+const bus = { publishUpdate: () => undefined, publish: async () => true } as unknown as Bus;
 
 export type WorkerHarness = Awaited<ReturnType<typeof openWorkerHarness>>;
 
@@ -30,97 +30,90 @@ export interface OutputRecord {
   readonly error: { readonly code: string } | null;
 }
 
-/** @param providers the sandbox alone, unless others are given. */
+/** @param providers the sandbox only, by default. */
 export async function openWorkerHarness({ route }: Pick<Providers, 'route'> = createProviders()) {
-  const house = await createStoresFixture();
-  const root = await mkdtemp(join(tmpdir(), 'millrace-mill-'));
-  const objects: ObjectStore = await createDiskStore({
+  const stores = await createStoresFixture();
+  const root = await mkdtemp(join(tmpdir(), 'millrace-worker-'));
+  const objects: ObjectStorage = await createDiskStorage({
     root,
     signing: { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' },
   });
-  const { chunks, checkpoints, files, plans } = house;
-  const inputFiles = new InputFiles(files);
-  const runner = {
-    route,
+  const { chunks, checkpoints, files, plans, results } = stores;
+  const common = { workerId: 'w', route, objects, bus, lineMaxBytes: 1_000_000 };
+  const chunkDeps = {
+    ...common,
+    chunks,
+    completion: stores.completion,
+    checkpoints,
+    inputFiles: new InputFiles(files),
     runtimes: new ModelRuntimes(),
     runningWork: new RunningWorkRegistry(),
-    workerId: 'w',
-    chunks,
-    checkpoints,
-    inputFiles,
-    objects,
-    bus,
-    lineMaxBytes: 1_000_000,
     prices: new Prices(),
     media: { files, objects, outbound: null as never },
   };
-  const planner = {
-    results: house.results,
-    route,
-    workerId: 'w',
-    plans,
-    files,
-    objects,
-    bus,
-    lineMaxBytes: 1_000_000,
-    batchMaxLines: 10_000,
-  };
+  const planDeps = { ...common, plans, files, results, batchMaxLines: 10_000 };
 
-  /** A chunk up to its commit, and the end of its batch where it was the last. */
-  const run = async (delivery: ChunkDelivery, over: Partial<RunChunkDeps> = {}) => {
+  /** Runs a chunk up to its commit, and ends the batch when it was the last one. */
+  const run = async (chunk: QueuedChunk, overrides: Partial<RunChunkDeps> = {}) => {
     const commitQueue = new CommitQueue(1);
-    await runChunk(delivery, { ...runner, commitQueue, ...over }, never, silentLog);
-    if (!over.commitQueue) await commitQueue.drain();
+    await runChunk(chunk, { ...chunkDeps, commitQueue, ...overrides }, never, log);
+    if (!overrides.commitQueue) await commitQueue.drain();
   };
 
   return {
-    house,
+    stores,
     root,
     objects,
     run,
 
-    /** A batch that is planned by the real planner. */
-    async planned(text: string, inWorkspace?: string): Promise<string> {
-      const workspaceId = inWorkspace ?? (await house.workspace());
-      const id = newId('file');
+    /** Creates a batch with this input and plans it. @returns its id. */
+    async createPlannedBatch(text: string, inWorkspace?: string): Promise<string> {
+      const workspaceId = inWorkspace ?? (await stores.createWorkspace());
+      const id = createId('file');
       const key = `${workspaceId}/files/${id}.jsonl`;
       const counter = new LineCounter();
-      const { bytes } = await objects.put(key, countLines(once(text), counter));
-      await house.file(workspaceId, {
+      const { bytes } = await objects.put(key, countLines(toStream(text), counter));
+      await stores.createFile(workspaceId, {
         id,
         segments: [{ key, bytes, lines: counter.lines, lineIndex: counter.end() }],
       });
-      const batchId = newId('batch');
-      await house.batches.create(workspaceId, { ...house.body(id), id: batchId, kind: 'embeddings' }, null);
-      await planBatch({ batchId, generation: 1 }, planner, never, silentLog);
+      const batchId = createId('batch');
+      await stores.batches.create(
+        workspaceId,
+        { ...stores.buildBatchBody(id), id: batchId, kind: 'embeddings' },
+        null,
+      );
+      await planBatch({ batchId, generation: 1 }, planDeps, never, log);
       return batchId;
     },
 
-    /** Dispatches and runs until nothing is left. @returns how many chunks were run. */
-    async drain(over: Partial<RunChunkDeps> = {}): Promise<number> {
-      for (let ran = 0; ;) {
-        const deliveries = await chunks.dispatch(8, 100);
-        if (deliveries.length === 0) return ran;
-        for (const delivery of deliveries) await run(delivery, over);
-        ran += deliveries.length;
+    /** Dispatches and runs chunks until none is left. @returns how many were run. */
+    async drain(overrides: Partial<RunChunkDeps> = {}): Promise<number> {
+      for (let count = 0; ;) {
+        const queued = await stores.chunkQueue.dispatch(8, 100);
+        if (queued.length === 0) return count;
+        for (const chunk of queued) await run(chunk, overrides);
+        count += queued.length;
       }
     },
 
-    /** As a finisher does. */
-    async finish(batchId: string): Promise<boolean> {
-      const lost = await chunks.reopenDamaged(batchId, (segments) => findDamaged(objects, segments));
-      return lost === 0 && chunks.finishBatch(batchId);
+    /** Ends the batch as the worker of the last chunk does. @returns false when chunks run again instead. */
+    async finishBatch(batchId: string): Promise<boolean> {
+      const reopened = await stores.completion.reopenDamaged(batchId, (segments) =>
+        findDamaged(objects, segments),
+      );
+      return reopened === 0 && stores.completion.finishBatch(batchId);
     },
 
-    async records(batchId: string, which: 'output_file_id' | 'error_file_id'): Promise<OutputRecord[]> {
-      const [file] = await house.database.rows<{ id: string | null; workspaceId: string }>(
-        `select ${which} as id, workspace_id as "workspaceId" from batches where id = $1`,
+    async readRecords(batchId: string, column: 'output_file_id' | 'error_file_id'): Promise<OutputRecord[]> {
+      const [file] = await stores.database.rows<{ id: string | null; workspaceId: string }>(
+        `select ${column} as id, workspace_id as "workspaceId" from batches where id = $1`,
         [batchId],
       );
       if (!file!.id) return [];
       let text = '';
-      for await (const part of readSegments(objects, await files.listSegments(file!.workspaceId, file!.id)))
-        text += String(part);
+      const segments = await files.listSegments(file!.workspaceId, file!.id);
+      for await (const part of readSegments(objects, segments)) text += String(part);
       return text
         .trim()
         .split('\n')
@@ -128,18 +121,18 @@ export async function openWorkerHarness({ route }: Pick<Providers, 'route'> = cr
     },
 
     async close() {
-      await house.close();
+      await stores.close();
       await objects.close();
       await rm(root, { recursive: true });
     },
   };
 }
 
-async function* once(text: string) {
+async function* toStream(text: string) {
   yield Buffer.from(text);
 }
 
-/** A line of embeddings; `body` beside its text. */
+/** An embeddings line. @param body fields besides the input text */
 export const embeddingLine = (at: number, body: object = {}) =>
   JSON.stringify({
     custom_id: `row-${at}`,

@@ -1,4 +1,4 @@
-/** A request to the scripted upstream as its routes and its log see it, and what they answer. */
+/** A request to the scripted upstream, for its routes and its log, and the reply to it. */
 import type { IncomingMessage } from 'node:http';
 
 export interface UpstreamCall {
@@ -11,11 +11,11 @@ export interface UpstreamCall {
   readonly body: unknown;
   /** ms since the epoch. */
   readonly at: number;
-  /** Set when it is over. */
+  /** Set when the reply is sent. */
   status?: number;
-  /** The client went before its answer was complete. */
+  /** The client closed the connection before the reply was complete. */
   aborted?: boolean;
-  /** Of one that streams: when each piece was written, on this process's `performance` clock. */
+  /** Streams only: when each part was written, by this process's `performance` clock. */
   piecesAt?: number[];
 }
 
@@ -24,9 +24,9 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly bytes?: Uint8Array;
-  /** Pieces that are sent one by one, as server-sent events or NDJSON are. */
+  /** Parts that are sent one by one: server-sent events or lines of NDJSON. */
   readonly pieces?: readonly string[];
-  /** ms that the work behind it takes, beside the upstream's own. */
+  /** Number of inputs; each takes `Timing.itemMs`. */
   readonly items?: number;
 }
 
@@ -43,7 +43,7 @@ export const errorReply = (status: number, message: string, code: string | null 
   },
 });
 
-/** @returns the body as its content type says; a file of a form as its bytes. */
+/** Parses the body by its content type. A file of a form becomes its bytes. */
 export async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);

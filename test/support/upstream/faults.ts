@@ -1,34 +1,34 @@
-/** What goes wrong with a call, scripted by a test or over HTTP: each fault says which calls it meets, and how many. */
+/** Faults that a test scripts, in code or over HTTP. Each says which calls it affects, and how many. */
 import type { UpstreamCall, Reply } from './call.ts';
 
 export interface Fault {
-  /** Calls whose path contains this. Unset: any. */
+  /** Affects calls whose path contains this. @default all */
   readonly path?: string;
   readonly method?: string;
-  /** Calls whose body, as JSON, contains this. */
+  /** Affects calls whose body, as JSON, contains this. */
   readonly bodyContains?: string;
-  /** Calls that it lets pass first. */
+  /** Number of matching calls that succeed first. */
   readonly skip?: number;
-  /** Calls that it meets. Unset: all that come. */
+  /** Number of calls that it affects. @default all */
   readonly times?: number;
-  /** Answers with this status, and the headers and body where given. */
+  /** Replies with this status, and with the headers and body if given. */
   readonly status?: number;
-  /** Without a status: beside those of the usual answer. */
+  /** Without a status: added to those of the normal reply. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
-  /** Never answers. */
+  /** Never replies. */
   readonly hang?: boolean;
-  /** Breaks the connection before it answers. */
+  /** Closes the connection before it replies. */
   readonly reset?: boolean;
-  /** Sends half of the body and breaks the connection. */
+  /** Sends half of the body and closes the connection. */
   readonly truncate?: boolean;
-  /** Sends a byte at a time, so many ms apart. */
+  /** Sends one byte at a time, with this pause in ms. */
   readonly dripMs?: number;
-  /** One answer less than was asked for. */
+  /** Returns one result too few. */
   readonly wrongCount?: boolean;
-  /** A number that is none: `NaN` in JSON as Python writes it, or in a vector's bytes. */
+  /** Returns `NaN` in a vector: in JSON as Python writes it, or in the vector's bytes. */
   readonly nan?: boolean;
-  /** One number less in the last vector. */
+  /** The last vector has one number too few. */
   readonly wrongDimension?: boolean;
 }
 
@@ -43,7 +43,7 @@ export class Faults {
     this.scripted.length = 0;
   }
 
-  /** @returns the first that meets this call, which then counts. */
+  /** @returns the first fault that affects this call, and counts the call. */
   match(call: UpstreamCall): Fault | null {
     for (const one of this.scripted) {
       const { fault } = one;
@@ -62,7 +62,7 @@ function meets({ path, method, bodyContains }: Fault, call: UpstreamCall): boole
   return bodyContains === undefined || JSON.stringify(call.body).includes(bodyContains);
 }
 
-/** The answer as the fault makes it. */
+/** @returns the reply with the fault applied. */
 export function applyFault(reply: Reply, fault: Fault): Reply {
   if (fault.status !== undefined) {
     const {
@@ -98,7 +98,7 @@ function floatsOf(base64: string): number[] {
   return [...new Float32Array(bytes.buffer)];
 }
 
-/** JSON as Python's writer makes it: what is not a number is written as such, and no parser takes it. */
+/** JSON as Python writes it: with `NaN`, which no strict parser accepts. */
 export const toPythonJson = (value: unknown): string =>
   JSON.stringify(value, (_, item: unknown) => (Number.isNaN(item) ? '\u0000NaN' : item)).replaceAll(
     '"\\u0000NaN"',

@@ -6,7 +6,7 @@
 import { png, buildReply, buildVector, wav } from './model-outputs.ts';
 import { getField, errorReply, type Reply, type Route, type UpstreamCall } from './call.ts';
 
-/** A model's name says its task, `owner/<task>`; `fal/` and `replicate/` before it who runs it, `nobody/` that none does. */
+/** A model's name is `owner/<task>`. The owners `fal` and `replicate` select that provider; `unserved` has none. */
 export const huggingFace: Route = (call) => {
   const [, owner, task] = /^\/api\/models\/([^/]+)\/([^/]+)$/.exec(call.path) ?? [];
   if (owner !== undefined && task !== undefined) return mapping(owner, task);
@@ -22,7 +22,7 @@ function mapping(owner: string, task: string): Reply {
   const provider = served[owner] ?? 'hf-inference';
   const entry = { provider, providerId: `${provider}/${task}`, status: 'live', task };
   const inferenceProviderMapping =
-    owner === 'nobody'
+    owner === 'unserved'
       ? {}
       : {
           [provider]: {

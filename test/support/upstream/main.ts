@@ -1,4 +1,4 @@
-/** `npm run upstream -- [--port N]`: the scripted upstream on its own, to point a Millrace at. */
+/** `npm run upstream -- [--port N]`: runs the scripted upstream as a process, for use with a local Millrace. */
 import { parseArgs } from 'node:util';
 import { ScriptedUpstream } from './server.ts';
 
@@ -10,4 +10,4 @@ console.log(`The scripted upstream listens on ${upstream.url}.
   HF_ENDPOINT=${upstream.url} HF_ROUTER=${upstream.url} HF_TOKEN=hf_any
   OLLAMA_URL=${upstream.url}
 
-Faults: POST /_script {"path":"/embeddings","status":503,"times":3}. Calls: GET /_calls. Anew: POST /_reset. More: docs/providers.md.`);
+Faults: POST /_script {"path":"/embeddings","status":503,"times":3}. Calls: GET /_calls. Reset: POST /_reset. More: docs/guides/providers.md.`);

@@ -1,10 +1,10 @@
-/** What the scripted upstream's models say: computed from the request, so that a test can compute it again. */
+/** Outputs of the scripted upstream's models, computed from the request, so that a test can compute them again. */
 
-/** Numbers of a vector, unless the request asks for another length. */
-const usualDimensions = 8;
+/** Used if the request names no dimensions. */
+const defaultDimensions = 8;
 
-/** A vector whose first number is the text's length, so that mixed-up vectors show. */
-export function buildVector(input: string | readonly number[], dimensions = usualDimensions): number[] {
+/** The first number is the text's length, so that a test notices vectors in the wrong order. */
+export function buildVector(input: string | readonly number[], dimensions = defaultDimensions): number[] {
   const text = typeof input === 'string' ? input : input.join(' ');
   let state = 7;
   for (let at = 0; at < text.length; at++) state = (Math.imul(state, 31) + text.charCodeAt(at)) | 0;
@@ -13,13 +13,13 @@ export function buildVector(input: string | readonly number[], dimensions = usua
   return numbers.map(Math.fround);
 }
 
-/** Four characters a token. */
+/** Four characters count as a token. */
 export const countTokens = (text: string): number => Math.max(1, Math.ceil(text.length / 4));
 
-/** What a chat model answers: the last message, said again. */
+/** The answer of a chat model repeats the last message. */
 export const buildReply = (text: string): string => `You said: ${text}`;
 
-/** As models stream it: words with the space before them. */
+/** Words with the space before them, as models stream them. */
 export const splitWords = (text: string): string[] => text.match(/\s*\S+/g) ?? [];
 
 /** A PNG of one pixel, a WAV of ten samples, and the first box of an MP4. */

@@ -2,7 +2,7 @@
 import { buildReply, countTokens, buildVector, splitWords } from './model-outputs.ts';
 import { getField, type Reply, type Route, type UpstreamCall } from './call.ts';
 
-/** What the server has on its disk and in its memory. Models named `pull-…` are not there until they are pulled. */
+/** The models on the server's disk and in its memory. Models named `pull-…` are missing until they are pulled. */
 export class OllamaState {
   readonly pulled = new Set(['scripted:latest']);
   readonly loaded = new Set<string>();
@@ -18,22 +18,22 @@ export class OllamaState {
 }
 
 export const ollama =
-  (shelf: OllamaState): Route =>
+  (state: OllamaState): Route =>
   (call) => {
-    if (call.path === '/api/tags') return { json: { models: [...shelf.pulled].map(modelOf) } };
-    if (call.path === '/api/ps') return { json: { models: [...shelf.loaded].map(modelOf) } };
+    if (call.path === '/api/tags') return { json: { models: [...state.pulled].map(modelOf) } };
+    if (call.path === '/api/ps') return { json: { models: [...state.loaded].map(modelOf) } };
     if (call.path === '/api/version') return { json: { version: '0.30.0' } };
     const route = call.method === 'POST' ? post[call.path] : undefined;
     if (!route) return undefined;
-    // The stock client pulls by `name`.
+    // The official client sends `name` to pull a model.
     const name = fullName(String(getField(call, 'model') ?? getField(call, 'name')));
-    if (call.path === '/api/pull') return pull(call, name, shelf);
-    if (!shelf.has(name)) return { status: 404, json: { error: `model '${name}' not found` } };
+    if (call.path === '/api/pull') return pull(call, name, state);
+    if (!state.has(name)) return { status: 404, json: { error: `model '${name}' not found` } };
     if (getField(call, 'keep_alive') === 0) {
-      shelf.loaded.delete(name);
+      state.loaded.delete(name);
       return { json: { model: name, response: '', done: true, done_reason: 'unload' } };
     }
-    shelf.loaded.add(name);
+    state.loaded.add(name);
     return route(call);
   };
 
@@ -49,14 +49,14 @@ const ndjson = (lines: readonly object[]): Reply => ({
   pieces: lines.map((line) => `${JSON.stringify(line)}\n`),
 });
 
-/** One named `pull-nothing` is nowhere to be had. */
-function pull(call: UpstreamCall, name: string, shelf: OllamaState): Reply {
+/** A model named `pull-nothing` does not exist. */
+function pull(call: UpstreamCall, name: string, state: OllamaState): Reply {
   const isWhole = getField(call, 'stream') === false;
   if (name.startsWith('pull-nothing')) {
     const error = 'pull model manifest: file does not exist';
     return isWhole ? { status: 500, json: { error } } : ndjson([{ status: 'pulling manifest' }, { error }]);
   }
-  shelf.pulled.add(name);
+  state.pulled.add(name);
   if (isWhole) return { json: { status: 'success' } };
   const part = { status: 'pulling scripted', digest: 'scripted', total: 1_000_000 };
   return ndjson([{ status: 'pulling manifest' }, { ...part, completed: 500_000 }, { status: 'success' }]);
@@ -64,7 +64,7 @@ function pull(call: UpstreamCall, name: string, shelf: OllamaState): Reply {
 
 const post: Record<string, (call: UpstreamCall) => Reply> = {
   '/api/pull': () => ({}),
-  // A server older than 0.6.4 names no capabilities.
+  // A server older than 0.6.4 does not report capabilities.
   '/api/show'(call) {
     const name = String(getField(call, 'model'));
     const capabilities = name.includes('blind') ? ['completion'] : ['completion', 'vision'];

@@ -1,6 +1,6 @@
 /**
- * OpenAI's API, as its reference describes it (https://platform.openai.com/docs/api-reference) and as the servers that
- * speak it do: vLLM (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), TEI, llama.cpp.
+ * OpenAI's API as its reference describes it (https://platform.openai.com/docs/api-reference) and as compatible servers
+ * implement it: vLLM (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), TEI, llama.cpp.
  */
 import { png, buildReply, countTokens, buildVector, wav, splitWords } from './model-outputs.ts';
 import { getField, errorReply, type Reply, type Route, type UpstreamCall } from './call.ts';
@@ -29,7 +29,7 @@ export const openai: Route = (call) => {
         object: 'list',
         data: [
           { ...listed, id: 'scripted' },
-          // As OpenRouter and Hugging Face's router say it; other servers name ids alone.
+          // As OpenRouter and Hugging Face's router list models; other servers list ids only.
           { ...listed, id: 'scripted/blind', architecture: { input_modalities: ['text'] } },
           { ...listed, id: 'scripted/seeing', architecture: { input_modalities: ['text', 'image'] } },
         ],
@@ -126,13 +126,13 @@ function completions(call: UpstreamCall): Reply {
   ]);
 }
 
-/** With the count, where it is asked for. */
+/** The last chunk of a stream has the usage, if the request asks for it. */
 function lastChunk(call: UpstreamCall, head: object, usage: object): string[] {
   const options = getField(call, 'stream_options') as { include_usage?: boolean } | undefined;
   return options?.include_usage ? [event({ ...head, choices: [], usage })] : [];
 }
 
-/** Dollars, as OpenRouter says them (https://openrouter.ai/docs/use-cases/usage-accounting), of a model that is `…billed`. */
+/** A model named `…billed` reports a cost in dollars, as OpenRouter does: https://openrouter.ai/docs/use-cases/usage-accounting. */
 const costOf = (call: UpstreamCall) => {
   const model = modelOf(call);
   return typeof model === 'string' && model.endsWith('billed') ? { cost: billedUsd } : {};
@@ -169,7 +169,7 @@ function transcription(call: UpstreamCall): Reply {
 
 function moderations(call: UpstreamCall): Reply {
   const input = getField(call, 'input');
-  // Several texts have a result each; parts of one message have one together.
+  // Several texts get a result each; the parts of one message get one result.
   const inputs = Array.isArray(input) && typeof input[0] === 'string' ? input : [input];
   const results = inputs.map((one) => {
     const flagged = JSON.stringify(one).includes('harm');
@@ -178,7 +178,7 @@ function moderations(call: UpstreamCall): Reply {
   return { json: { id: 'modr-scripted', model: modelOf(call), results } };
 }
 
-/** As Cohere, Jina and vLLM have it: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#re-rank-api */
+/** The format of Cohere, Jina and vLLM: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#re-rank-api */
 function rerank(call: UpstreamCall): Reply {
   const documents = getField(call, 'documents') as string[];
   const query = new Set(String(getField(call, 'query')).toLowerCase().match(/\w+/g));

@@ -32,7 +32,7 @@ export const queues =
     if (!call.path.startsWith('/replicate/v1/')) return undefined;
     if (prediction === undefined) {
       const begun = deps.start({ slug, ...(call.body as object) });
-      // The stock client asks for the answer when it is done, and looks at nothing.
+      // The official client waits for the finished prediction and does not poll.
       const isWaitedFor = String(call.headers['prefer']).startsWith('wait');
       if (isWaitedFor) begun.polls = deps.pollsUntilDone;
       const look = isWaitedFor ? deps.poll(begun.id)! : ({ state: 'queued', percent: 0 } as const);

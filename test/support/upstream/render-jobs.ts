@@ -1,4 +1,4 @@
-/** Work that takes a while at the upstream: queued, then under way for so many looks, then done, unless cancelled. */
+/** Generation that takes a while at the upstream: queued, then running for a number of polls, then done, unless it is cancelled. */
 
 export interface RenderJob {
   readonly id: string;

@@ -1,6 +1,6 @@
 /**
- * The scripted upstream: every provider's API that Millrace speaks, on one port, with faults on demand and a log of
- * calls. In tests by its object; from outside (`npm run upstream`) by `POST /_script`, `GET /_calls`, `POST /_reset`.
+ * The scripted upstream: the APIs of all providers on one port, with scripted faults and a log of calls. Tests use its
+ * object; other processes (`npm run upstream`) use `POST /_script`, `GET /_calls` and `POST /_reset`.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -15,12 +15,12 @@ import { queues } from './queues.ts';
 import { RenderJobs } from './render-jobs.ts';
 import { videos } from './videos.ts';
 
-/** How long its models take. */
+/** Simulated time of the models. */
 export interface Timing {
   readonly callMs: number;
-  /** Of each input of an embeddings call. */
+  /** Added for each input of an embeddings call. */
   readonly itemMs: number;
-  /** Between the pieces of a stream. */
+  /** Between two parts of a stream. */
   readonly pieceMs: number;
 }
 
@@ -30,9 +30,9 @@ export class ScriptedUpstream {
   readonly predictions = new RenderJobs('run-');
   readonly ollama = new OllamaState();
   timing: Timing = { callMs: 0, itemMs: 0, pieceMs: 0 };
-  /** Calls that it worked on at once, at most: by model, and of all under the empty name. */
+  /** Highest number of concurrent calls by model; of all models under the empty name. */
   readonly peakConcurrency = new Map<string, number>();
-  private readonly atOnce = new Map<string, number>();
+  private readonly concurrent = new Map<string, number>();
   private readonly faults = new Faults();
   private readonly server = createServer((request, response) => void this.serve(request, response));
   private readonly routes: readonly Route[] = [
@@ -139,11 +139,11 @@ export class ScriptedUpstream {
     const model = getField(call, 'model');
     const names = new Set(['', typeof model === 'string' ? model : '']);
     for (const name of names) {
-      const now = (this.atOnce.get(name) ?? 0) + 1;
-      this.atOnce.set(name, now);
+      const now = (this.concurrent.get(name) ?? 0) + 1;
+      this.concurrent.set(name, now);
       this.peakConcurrency.set(name, Math.max(this.peakConcurrency.get(name) ?? 0, now));
     }
-    return () => names.forEach((name) => this.atOnce.set(name, this.atOnce.get(name)! - 1));
+    return () => names.forEach((name) => this.concurrent.set(name, this.concurrent.get(name)! - 1));
   }
 
   private async send(

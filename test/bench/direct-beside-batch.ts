@@ -20,8 +20,8 @@ const aloneS = 30;
 const besideS = 60;
 const everyMs = 500;
 
-export const interactive: Scenario = {
-  name: 'interactive',
+export const directBesideBatch: Scenario = {
+  name: 'direct-beside-batch',
   title: 'one slot, a large batch running, direct embeddings of the same model at 2 a second',
   run: (options) =>
     withLocalModel((_, env) =>

@@ -1,4 +1,4 @@
-/** The same batches on both queue backends and both stores: run to the end, cancelled, retried, deleted to the last object. */
+/** The same batches on both queue backends and both object storages: completed, retried, cancelled, and deleted with all their objects. */
 import { compareStoredObjects } from '../support/compare-stored-objects.ts';
 import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { findRedisServer, startRedis, type TestRedis } from '../support/redis.ts';
@@ -16,17 +16,17 @@ import {
 const s3 = findS3Server();
 const hasRedis = findRedisServer() !== null || process.env['CI'] === 'true';
 const backends = ['embedded', ...(hasRedis ? ['redis'] : [])];
-const stores = ['disk', ...(s3 ? ['s3'] : [])];
-const grid = backends.flatMap((backend) => stores.map((store): [string, string] => [backend, store]));
+const storages = ['disk', ...(s3 ? ['s3'] : [])];
+const grid = backends.flatMap((backend) => storages.map((storage): [string, string] => [backend, storage]));
 
-describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
+describe.each(grid)('queue on %s, objects on %s', (backend, storage) => {
   let redis: TestRedis | null = null;
   let bucket: TestBucket | undefined;
   let platform: Platform;
   let sql: SqlClient;
   beforeAll(async () => {
     if (backend === 'redis') redis = await startRedis();
-    if (on === 's3') bucket = await createBucket(s3!);
+    if (storage === 's3') bucket = await createBucket(s3!);
     platform = await startPlatform({ bucket, workers: 2, ...(redis && { redisUrl: redis.url }) });
     sql = await connectSql(platform.databaseUrl);
   });
@@ -41,7 +41,7 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
     Array.from({ length: count }, (_, at) =>
       buildLine(`row-${at}`, { input: `text ${at}`, metadata: { sandbox: JSON.stringify(sandbox) } }),
     );
-  const idsOf = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
+  const listIds = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
   async function all(batch: Batch) {
     return [
       ...(await readRecords(platform.client, batch.output_file_id)),
@@ -56,7 +56,7 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
     }
   }
 
-  test('run, retried, cancelled, and nothing is left of them', async () => {
+  test('batches are completed, retried and cancelled, and deleting their files leaves no object', async () => {
     const { client } = platform;
     const lines = input(2_000, { reject: '99' });
     const first = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
@@ -65,7 +65,7 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
       status: 'completed',
       request_counts: { total: 2_000, completed: 2_000 - bad.length, failed: bad.length },
     });
-    expect(idsOf(await all(first))).toEqual(idsOf(lines));
+    expect(listIds(await all(first))).toEqual(listIds(lines));
 
     const again = await waitForBatch(client, (await client.post<Batch>(`/batches/${first.id}/retry`)).id);
     expect(again.request_counts).toMatchObject({ total: bad.length, failed: bad.length });
@@ -73,17 +73,17 @@ describe.each(grid)('queue on %s, objects on %s', (backend, on) => {
     const slow = input(2_000, { delay_ms: 300 });
     const { id } = await createBatch(client, toJsonl(slow));
     await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
-      what: 'a first chunk',
+      what: 'the first chunk',
     });
     await client.batches.cancel(id);
     const cancelled = await waitForBatch(client, id);
     expect(cancelled.status).toBe('cancelled');
-    expect(idsOf(await all(cancelled))).toEqual(idsOf(slow));
+    expect(listIds(await all(cancelled))).toEqual(listIds(slow));
     expect((await compareStoredObjects(platform, sql)).missing).toEqual([]);
 
     await deleteFiles(first, again, cancelled);
     await waitUntil(async () => (await platform.objects.listSizes()).size === 0, {
-      what: 'the store to be empty',
+      what: 'object storage to be empty',
       withinMs: 20_000,
     });
     expect(await platform.objects.listUnfinished()).toEqual([]);

@@ -1,8 +1,8 @@
-/** Batches of every kind through `/v1/tasks`, and in OpenAI's own shapes through its endpoints. */
+/** Batches of every kind through `/v1/tasks`, and of OpenAI's endpoints in OpenAI's shapes. */
 import type OpenAI from 'openai';
 import sharp from 'sharp';
-import { kindIds, kindOf } from '#catalogue';
-import { exampleImage, exampleSound } from '../../libs/catalogue/example-media.ts';
+import { kindIds, findKind } from '#catalogue';
+import { exampleImage, exampleAudio } from '../../libs/catalogue/example-media.ts';
 import { terminalStatuses, startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 
 let platform: Platform;
@@ -16,7 +16,7 @@ interface BatchRecord {
   readonly response: { readonly status_code: number; readonly body: Record<string, unknown> };
 }
 
-/** Runs a batch of these bodies to its end. */
+/** Runs a batch with one line for each body, and waits for its end. */
 async function run(endpoint: string, bodies: readonly object[]) {
   const { client } = platform;
   const requests = bodies.map((body, at) => ({ custom_id: `row-${at}`, body }));
@@ -42,11 +42,11 @@ async function run(endpoint: string, bodies: readonly object[]) {
   return { batch, output: await read(batch.output_file_id), errors: await read(batch.error_file_id) };
 }
 
-test('every kind runs as a batch through /v1/tasks, with its media in its lines', async () => {
+test('every kind runs as a batch through /v1/tasks, with its media in the output lines', async () => {
   const ended = await Promise.all(
     kindIds.map(async (kind) => {
-      const [{ model, input, options }] = kindOf(kind).examples;
-      // The second line leaves its kind to be worked out; the third breaks the kind's rules.
+      const [{ model, input, options }] = findKind(kind).examples;
+      // The second line has no kind, the third an invalid input.
       const bodies = [
         { kind, model, input, options },
         { model, input, options },
@@ -73,7 +73,7 @@ test('every kind runs as a batch through /v1/tasks, with its media in its lines'
 });
 
 const user = { role: 'user', content: 'Why does the mill turn?' };
-const picture = { prompt: 'A mill', size: '64x64' };
+const image = { prompt: 'A mill', size: '64x64' };
 
 test.each<[string, object[], object]>([
   [
@@ -98,22 +98,22 @@ test.each<[string, object[], object]>([
   ],
   [
     '/v1/images/generations',
-    [{ model: 'sandbox/text-to-image', ...picture, n: 1, style: null, response_format: 'b64_json' }],
+    [{ model: 'sandbox/text-to-image', ...image, n: 1, style: null, response_format: 'b64_json' }],
     { created: expect.any(Number), data: [{ b64_json: expect.any(String) }] },
   ],
   [
     '/v1/images/edits',
-    [{ model: 'sandbox/image-to-image', ...picture, images: [{ image_url: exampleImage }] }],
+    [{ model: 'sandbox/image-to-image', ...image, images: [{ image_url: exampleImage }] }],
     { data: [{ b64_json: expect.any(String) }] },
   ],
   [
     '/v1/images/edits',
-    [{ model: 'sandbox/inpainting', ...picture, image: exampleImage, mask: { image_url: exampleImage } }],
+    [{ model: 'sandbox/inpainting', ...image, image: exampleImage, mask: { image_url: exampleImage } }],
     { data: [{ b64_json: expect.any(String) }] },
   ],
   [
     '/v1/videos',
-    [{ model: 'sandbox/text-to-video', ...picture, seconds: '1' }],
+    [{ model: 'sandbox/text-to-video', ...image, seconds: '1' }],
     {
       ...{ object: 'video', status: 'completed', progress: 100, seconds: '1', size: '64x64' },
       millrace: { simulated: true, video: { content_type: 'video/mp4', data: expect.any(String) } },
@@ -124,7 +124,7 @@ test.each<[string, object[], object]>([
     [
       {
         model: 'sandbox/image-to-video',
-        ...picture,
+        ...image,
         seconds: 1,
         input_reference: { image_url: exampleImage },
       },
@@ -138,31 +138,31 @@ test.each<[string, object[], object]>([
   ],
   [
     '/v1/audio/transcriptions',
-    [{ model: 'sandbox/automatic-speech-recognition', file: exampleSound, response_format: 'verbose_json' }],
+    [{ model: 'sandbox/automatic-speech-recognition', file: exampleAudio, response_format: 'verbose_json' }],
     { task: 'transcribe', text: expect.any(String), segments: [{ id: 0, start: expect.any(Number) }] },
   ],
   [
     '/v1/audio/translations',
-    [{ model: 'sandbox/automatic-speech-recognition', file: exampleSound }],
+    [{ model: 'sandbox/automatic-speech-recognition', file: exampleAudio }],
     { text: expect.any(String) },
   ],
-])('%s: %j is answered as OpenAI answers it', async (endpoint, bodies, answer) => {
+])('%s: %j has a response in OpenAI’s shape', async (endpoint, bodies, answer) => {
   const { batch, output, errors } = await run(endpoint, bodies);
   expect(errors).toEqual([]);
   expect(batch.request_counts).toEqual({ total: 1, completed: 1, failed: 0 });
   expect(output[0]!.response).toMatchObject({ status_code: 200, body: answer });
 });
 
-test('a picture of a batch is the picture that was asked for', async () => {
-  const { output } = await run('/v1/images/generations', [{ model: 'sandbox/text-to-image', ...picture }]);
+test('an image of a batch has the requested size', async () => {
+  const { output } = await run('/v1/images/generations', [{ model: 'sandbox/text-to-image', ...image }]);
   const [{ b64_json: base64 }] = output[0]!.response.body['data'] as [{ b64_json: string }];
   expect(await sharp(Buffer.from(base64, 'base64')).metadata()).toMatchObject({ width: 64, height: 64 });
 });
 
-test('a line of another kind than the first one’s is refused, and no other', async () => {
+test('only a line whose kind differs from the first line’s is refused', async () => {
   const model = 'sandbox/text-to-video';
-  const film = { model, ...picture, seconds: 1 };
-  const { batch, errors } = await run('/v1/videos', [film, { ...film, input_reference: exampleImage }]);
+  const video = { model, ...image, seconds: 1 };
+  const { batch, errors } = await run('/v1/videos', [video, { ...video, input_reference: exampleImage }]);
   expect(batch.request_counts).toEqual({ total: 2, completed: 1, failed: 1 });
   expect(errors).toMatchObject([
     { custom_id: 'row-1', response: { status_code: 400, body: { error: { code: 'kind_mismatch' } } } },
