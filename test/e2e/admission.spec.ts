@@ -42,7 +42,7 @@ test('a batch over the workspace’s limit gets 429 with Retry-After, and is acc
     type: 'rate_limit_error',
   });
   expect(headers.get('retry-after')).toBe('60');
-  expect(message).toContain('3 lines of this workspace wait');
+  expect(message).toContain('This workspace has 3 pending lines');
   expect((await client.batches.list()).data.map(({ id }) => id)).toEqual([first.id]);
   await client.batches.cancel(first.id);
   expect((await create()).status).toBe('validating');
