@@ -176,13 +176,13 @@ class DiskStorage implements ObjectStorage {
 
   async #publish(file: TempFile, target: string, options: PutOptions): Promise<void> {
     const folder = path.dirname(target);
-    for (let tries = 1; ; tries++) {
+    for (let attempt = 1; ; attempt++) {
       try {
         await this.#folders.create(folder);
         await this.#takeKey(file, target, options);
         break;
       } catch (error) {
-        if (getErrno(error) !== 'ENOENT' || tries === maxPublishAttempts) throw error;
+        if (getErrno(error) !== 'ENOENT' || attempt === maxPublishAttempts) throw error;
         this.#folders.invalidate(folder);
       }
     }

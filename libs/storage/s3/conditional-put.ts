@@ -68,7 +68,7 @@ async function sendOnce(
   signal: AbortSignal | undefined,
 ): Promise<PutResult> {
   const mark = createPutMarker();
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     const body = content.open();
     try {
       const input = { ...bucket.buildAddress(key), ...buildPutHeaders(key, mark), ...header, ...body };
@@ -81,14 +81,14 @@ async function sendOnce(
       signal?.throwIfAborted();
       const status = getStatus(error);
       const isRefused = status === 412 || (status === 404 && header.IfMatch !== undefined);
-      const mayBeOurs = tries > 1 || getAttempts(error) > 1 || isTransient(error);
+      const mayBeOurs = attempt > 1 || getAttempts(error) > 1 || isTransient(error);
       const written = mayBeOurs ? await findWrittenObject(bucket, key, mark) : null;
       if (written) return written;
       if (isRefused) throw buildConflict(header.IfMatch !== undefined, error);
       // A stream can't be sent again by the client's own retries.
       const isWorthIt = status === 409 || (body.Body instanceof Readable && isTransient(error));
-      if (!isWorthIt || tries >= bucket.maxAttempts + 4) throw error;
-      await sleep(Math.random() * 50 * 2 ** tries, undefined, signal && { signal });
+      if (!isWorthIt || attempt >= bucket.maxAttempts + 4) throw error;
+      await sleep(Math.random() * 50 * 2 ** attempt, undefined, signal && { signal });
     } finally {
       if (body.Body instanceof Readable) body.Body.destroy();
     }

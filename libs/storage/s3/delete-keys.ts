@@ -14,19 +14,19 @@ export async function deleteKeys(bucket: Bucket, keys: readonly string[]): Promi
 
 async function deletePage(bucket: Bucket, keys: readonly string[]): Promise<void> {
   let left = keys;
-  for (let tries = 1; left.length > 0; tries++) {
+  for (let attempt = 1; left.length > 0; attempt++) {
     const Objects = left.map((key) => ({ Key: bucket.prefix + key }));
     const answer = await bucket.client.send(
       new DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects, Quiet: true } }),
     );
     const errors = (answer.Errors ?? []).filter(({ Code }) => Code !== 'NoSuchKey');
     if (errors.length === 0) return;
-    if (tries === bucket.maxAttempts) throw buildDeleteError(errors.length, errors[0]?.Code);
+    if (attempt === bucket.maxAttempts) throw buildDeleteError(errors.length, errors[0]?.Code);
     left = errors.flatMap(({ Key }) =>
       Key?.startsWith(bucket.prefix) ? [Key.slice(bucket.prefix.length)] : [],
     );
     if (left.length === 0) throw buildDeleteError(errors.length, errors[0]?.Code);
-    await sleep(Math.random() * 100 * 2 ** tries);
+    await sleep(Math.random() * 100 * 2 ** attempt);
   }
 }
 

@@ -139,7 +139,7 @@ async function cleanUpUpload(
  */
 export async function abortUpload(bucket: Bucket, key: string, uploadId: string): Promise<void> {
   const upload = { ...bucket.buildAddress(key), UploadId: uploadId };
-  for (let tries = 0; tries < 5; tries++) {
+  for (let attempt = 0; attempt < 5; attempt++) {
     try {
       await bucket.client.send(new AbortMultipartUploadCommand(upload));
       await bucket.client.send(new ListPartsCommand({ ...upload, MaxParts: 1 }));

@@ -52,12 +52,12 @@ export async function openObject(bucket: Bucket, key: string, options: ReadOptio
 
 /** A checksum that does not hold is looked at twice: the first time it may have been the way here. */
 export async function readObject(bucket: Bucket, key: string, options: ReadOptions): Promise<Buffer> {
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await readWhole(bucket, key, options);
     } catch (error) {
       const isAltered = error instanceof SegmentDamaged && error.foundBytes === error.expectedBytes;
-      if (!isAltered || tries === 2) throw error;
+      if (!isAltered || attempt === 2) throw error;
     }
   }
 }
