@@ -1,10 +1,11 @@
-/** A body to be stored, taken chunk by chunk under a signal: a source that stalls does not hold up an abort. */
+/** Reads the body of a put chunk by chunk. An abort ends the put even while the body stalls. */
 import { Readable } from 'node:stream';
+import { raceAbort } from '#async';
 import type { ObjectBody } from './object-storage.ts';
 
 /**
- * The chunks of a body, one at a time. Whatever ends them early (the body, the signal, whoever takes them), the
- * body is told to stop, and what failed is thrown as it is.
+ * Yields the chunks of a body. When the body, the signal or the consumer ends the iteration early, the body is closed;
+ * its error or the signal's reason is thrown unchanged.
  */
 export async function* readChunks(
   body: ObjectBody,
@@ -16,40 +17,32 @@ export async function* readChunks(
     return;
   }
   const chunks = body[Symbol.asyncIterator]();
-  let stop: (reason: unknown) => void = () => undefined;
-  const onAbort = (): void => stop(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
   let isDone = false;
   try {
     for (;;) {
       signal?.throwIfAborted();
-      // A promise of its own for each chunk: racing all of them against one lasting promise would keep them all.
-      const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
-        stop = reject;
-        chunks.next().then(resolve, reject);
-      });
+      const next = await (signal ? raceAbort(chunks.next(), signal) : chunks.next());
       isDone = next.done === true;
       if (next.done) return;
       if (!ArrayBuffer.isView(next.value))
-        throw new TypeError('An object is made of bytes: got another chunk.');
+        throw new TypeError('The body of an object must consist of bytes.');
       yield next.value;
     }
   } finally {
     if (!isDone) closeBody(body, chunks);
-    signal?.removeEventListener('abort', onAbort);
   }
 }
 
-/** Gives each chunk to `take` and waits for it before asking for the next. */
+/** Passes each chunk to `write` and waits for it before it reads the next one. */
 export async function writeChunks(
   body: ObjectBody,
-  take: (chunk: Uint8Array) => Promise<void>,
+  write: (chunk: Uint8Array) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  for await (const chunk of readChunks(body, signal)) await take(chunk);
+  for await (const chunk of readChunks(body, signal)) await write(chunk);
 }
 
-/** Ends a body that is not going to be read, or not further; never waits for it. */
+/** Closes a body that will not be read to its end. Does not wait for it. */
 export function closeBody(body: ObjectBody, chunks?: AsyncIterator<Uint8Array>): void {
   if (body instanceof Readable) body.destroy();
   else void Promise.resolve(chunks?.return?.()).catch(() => undefined);

@@ -1,7 +1,4 @@
-/**
- * The MIME type of an object, by its key's extension: keys are ours, so the extension says all there is to know,
- * and nothing has to be stored beside the bytes.
- */
+/** The MIME type of an object follows from the extension of its key, so that it need not be stored beside the bytes. */
 import { InvalidInput } from '#domain';
 
 const fallback = 'application/octet-stream';
@@ -26,7 +23,7 @@ const contentTypes: Readonly<Record<string, string>> = {
   pcm: 'audio/pcm',
 };
 
-/** `segments/x.jsonl` → `application/jsonl`; `application/octet-stream` when the extension says nothing. */
+/** `segments/x.jsonl` → `application/jsonl`; `application/octet-stream` for an unknown extension or none. */
 export function getContentType(key: string): string {
   const name = key.slice(key.lastIndexOf('/') + 1);
   const dot = name.lastIndexOf('.');
@@ -34,11 +31,11 @@ export function getContentType(key: string): string {
   return Object.hasOwn(contentTypes, extension) ? contentTypes[extension]! : fallback;
 }
 
-/** Throws `InvalidInput` where a caller's type is not the one that readers will be told. */
+/** Throws `InvalidInput` if `contentType` is not the type that readers of the object get. */
 export function assertContentType(key: string, contentType: string | undefined): void {
   if (contentType === undefined || stripParameters(contentType) === stripParameters(getContentType(key)))
     return;
-  throw new InvalidInput("The content type is not the one that the key's extension stands for.", {
+  throw new InvalidInput('The content type does not match the extension of the key.', {
     code: 'content_type_mismatch',
   });
 }

@@ -1,16 +1,16 @@
-/** The store's own leaf of the error tree: an object that is not what its record says. */
-import { Failure } from '#domain';
+/** The errors that both storages throw in the same words. The others are in `disk/disk-errors.ts` and `s3/s3-errors.ts`. */
+import { Failure, NotFound } from '#domain';
 
 /**
- * 500 `segment_damaged`: a segment is missing, or shorter or longer than recorded, or has other bytes than its
- * checksum says. The caller did nothing wrong and trying again does not help; the chunk that wrote it has to run
- * again.
+ * 500 `segment_damaged`: a segment is missing, has another size than recorded, or does not match its checksum. The
+ * caller did nothing wrong and a retry does not help: the chunk that wrote the segment has to run again.
  */
 export class SegmentDamaged extends Failure {
   readonly status = 500;
   readonly key: string;
-  /** Size by the record, and size found: null when nothing is there, the same when the bytes are others. */
+  /** The recorded size. */
   readonly expectedBytes: number;
+  /** The size found: null if the object is missing, `expectedBytes` if only the checksum differs. */
   readonly foundBytes: number | null;
 
   constructor(key: string, expectedBytes: number, foundBytes: number | null, cause?: unknown) {
@@ -22,7 +22,11 @@ export class SegmentDamaged extends Failure {
 }
 
 function describeDamage(expectedBytes: number, foundBytes: number | null): string {
-  if (foundBytes === expectedBytes) return 'has other bytes than its checksum says';
-  const found = foundBytes === null ? 'is missing' : `holds ${foundBytes} bytes`;
-  return `${found} where its record says ${expectedBytes} bytes`;
+  if (foundBytes === expectedBytes) return 'does not match its checksum';
+  const found = foundBytes === null ? 'is missing' : `has ${foundBytes} bytes`;
+  return `${found}; its record says ${expectedBytes} bytes`;
+}
+
+export function objectNotFound(cause?: unknown): NotFound {
+  return new NotFound('The object does not exist.', { code: 'object_not_found', cause });
 }

@@ -1,4 +1,4 @@
-/** Whether the store still has what it was given: by one listing where there are many objects, else by asking for each. */
+/** Checks that the storage still has the recorded objects: many with one listing, a few with one request each. */
 import type { ObjectStorage } from './object-storage.ts';
 
 interface ExpectedObject {
@@ -6,37 +6,37 @@ interface ExpectedObject {
   readonly bytes: number;
 }
 
-/** So many are asked for one by one; of more a listing costs less: 1,000 keys a request. */
+/** Up to this many objects are checked one by one. For more, a listing is cheaper: 1,000 keys per request. */
 const headBatchSize = 8;
 
 /**
- * @param recorded with their sizes, all of one folder where they are many.
- * @returns the keys of those that are missing or of another size.
+ * @param recorded keys and sizes. If there are more than 8, all must be in the folder of the first one.
+ * @returns the keys of the objects that are missing or have another size.
  */
 export async function findDamaged(
-  objects: Pick<ObjectStorage, 'head' | 'list'>,
+  storage: Pick<ObjectStorage, 'head' | 'list'>,
   recorded: readonly ExpectedObject[],
 ): Promise<string[]> {
-  const suspects = recorded.length > headBatchSize ? await findUnlisted(objects, recorded) : recorded;
-  // A listing may be behind; what it does not show is asked for by name.
+  const suspects = recorded.length > headBatchSize ? await findUnlisted(storage, recorded) : recorded;
+  // A listing may be out of date, so objects that it does not show are requested by key.
   const damaged: string[] = [];
   for (let at = 0; at < suspects.length; at += headBatchSize) {
-    const some = suspects.slice(at, at + headBatchSize);
-    const heads = await Promise.all(some.map(({ key }) => objects.head(key)));
-    damaged.push(...some.filter(({ bytes }, of) => heads[of]?.bytes !== bytes).map(({ key }) => key));
+    const batch = suspects.slice(at, at + headBatchSize);
+    const found = await Promise.all(batch.map(({ key }) => storage.head(key)));
+    damaged.push(...batch.filter(({ bytes }, index) => found[index]?.bytes !== bytes).map(({ key }) => key));
   }
   return damaged;
 }
 
 async function findUnlisted(
-  objects: Pick<ObjectStorage, 'list'>,
+  storage: Pick<ObjectStorage, 'list'>,
   recorded: readonly ExpectedObject[],
 ): Promise<ExpectedObject[]> {
   const [first] = recorded;
   const folder = first!.key.slice(0, first!.key.lastIndexOf('/') + 1);
-  const left = new Map(recorded.map((each) => [each.key, each]));
-  for await (const { key, bytes } of objects.list(folder)) {
-    if (left.get(key)?.bytes === bytes) left.delete(key);
+  const unlisted = new Map(recorded.map((object) => [object.key, object]));
+  for await (const { key, bytes } of storage.list(folder)) {
+    if (unlisted.get(key)?.bytes === bytes) unlisted.delete(key);
   }
-  return [...left.values()];
+  return [...unlisted.values()];
 }

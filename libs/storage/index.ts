@@ -1,5 +1,6 @@
 export { createDiskStorage, type DiskStorageOptions } from './disk/disk-storage.ts';
 export { createObjectStorage, type ObjectStorageOptions } from './create-object-storage.ts';
+export { buildContentDisposition } from './content-disposition.ts';
 export { findDamaged } from './find-damaged.ts';
 export { SegmentDamaged } from './errors.ts';
 export { readSegments, type Segment } from './segments.ts';

@@ -1,23 +1,21 @@
-/**
- * A file is an ordered list of segments; this reads it as the one stream it stands for. Content, ranges and live
- * results all come through here.
- */
-import { Readable } from 'node:stream';
+/** Reads a file, which is an ordered list of segments, as one stream: for content, ranges and live results. */
+import type { Readable } from 'node:stream';
 import { InvalidInput, NotFound } from '#domain';
 import { SegmentDamaged } from './errors.ts';
 import { resolveRange } from './ranges.ts';
+import { toReadable } from './to-readable.ts';
 import type { ObjectStorage, RangeRequest, StoredObject } from './object-storage.ts';
 
-/** A run of a file's lines, as one object. */
+/** An object with consecutive lines of a file. */
 export interface Segment {
   readonly key: string;
   readonly bytes: number;
   readonly lines: number;
-  /** Where it begins in its object, which then holds more than this: nothing is said of that object's size. */
+  /** Set if the segment is a part of a larger object: where it begins there. The size of that object is then not checked. */
   readonly offset?: number;
 }
 
-/** What is to be read of one segment; `end` is included. */
+/** A range of one segment; `end` is inclusive. */
 interface Slice {
   readonly segment: Segment;
   readonly start: number;
@@ -25,15 +23,15 @@ interface Slice {
 }
 
 /**
- * Streams the bytes of `segments` in order, one open at a time, as fast as the reader takes them.
+ * Streams the bytes of `segments` in order. One segment is open at a time.
  *
- * A range is over the whole file and counted as the store counts it. The stream fails with `SegmentDamaged` when
- * a segment is missing or not the size of its record: what came before is good, nothing after it comes.
- * Destroying the stream, or the signal, closes what is open.
- * @throws InvalidInput at once for a range that is none or starts past the end
+ * A range counts the bytes of the whole file. The stream fails with `SegmentDamaged` when it reaches a segment that is
+ * missing or does not have its recorded size; the bytes before it are correct. Destroying the stream or aborting the
+ * signal closes the open segment.
+ * @throws InvalidInput synchronously for an invalid range or one that starts after the end
  */
 export function readSegments(
-  objects: Pick<ObjectStorage, 'get'>,
+  storage: Pick<ObjectStorage, 'get'>,
   segments: readonly Segment[],
   options: RangeRequest & { readonly signal?: AbortSignal } = {},
 ): Readable {
@@ -41,23 +39,8 @@ export function readSegments(
   const range = resolveRange(totalBytes, options) ?? { start: 0, end: totalBytes - 1 };
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([ended.signal, options.signal]) : ended.signal;
-  const chunks = readSlices(objects, toSlices(segments, range.start, range.end), signal);
-  return new Readable({
-    highWaterMark: 256 * 1024,
-    ...(options.signal && { signal: options.signal }),
-    read() {
-      chunks.next().then(
-        ({ done, value }) => this.push(done ? null : value),
-        (error: Error) => this.destroy(error),
-      );
-    },
-    destroy(error, callback) {
-      // Not through the generator alone: its `return` would wait for a read that may be stuck on the network.
-      ended.abort();
-      chunks.return(undefined).catch(() => undefined);
-      callback(error);
-    },
-  });
+  const chunks = readSlices(storage, toSlices(segments, range.start, range.end), signal);
+  return toReadable(chunks, { signal: options.signal, release: () => ended.abort() });
 }
 
 function* toSlices(segments: readonly Segment[], start: number, end: number): Generator<Slice> {
@@ -72,12 +55,12 @@ function* toSlices(segments: readonly Segment[], start: number, end: number): Ge
 }
 
 async function* readSlices(
-  objects: Pick<ObjectStorage, 'get'>,
+  storage: Pick<ObjectStorage, 'get'>,
   slices: Iterable<Slice>,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, undefined, undefined> {
   for (const slice of slices) {
-    const { stream } = await openSlice(objects, slice, signal);
+    const { stream } = await openSlice(storage, slice, signal);
     let left = slice.end - slice.start + 1;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       left -= chunk.length;
@@ -88,18 +71,18 @@ async function* readSlices(
 }
 
 async function openSlice(
-  objects: Pick<ObjectStorage, 'get'>,
+  storage: Pick<ObjectStorage, 'get'>,
   slice: Slice,
   signal: AbortSignal,
 ): Promise<StoredObject> {
   const { segment, start, end } = slice;
   try {
     const { key, bytes, offset } = segment;
-    if (offset === undefined) return await objects.get(key, { start, end, expectedBytes: bytes, signal });
-    return await objects.get(key, { start: offset + start, end: offset + end, signal });
+    if (offset === undefined) return await storage.get(key, { start, end, expectedBytes: bytes, signal });
+    return await storage.get(key, { start: offset + start, end: offset + end, signal });
   } catch (error) {
     if (error instanceof NotFound) throw new SegmentDamaged(segment.key, segment.bytes, null, error);
-    // It is shorter than where this part of it begins.
+    // The object is shorter than the offset of the segment.
     if (segment.offset !== undefined && error instanceof InvalidInput)
       throw new SegmentDamaged(segment.key, segment.bytes, 0, error);
     throw error;

@@ -1,31 +1,31 @@
 /**
- * Signed URLs of stores that have no server of their own (disk): the API serves `/v1/objects/<key>` to whoever
- * bears a signature made here. HMAC-SHA256 (RFC 2104) over everything the answer depends on, so that nothing in
- * the address can be changed, and a URL for one key or method is worth nothing for another.
+ * Signed URLs for the disk storage, which has no server of its own: the API serves `/v1/objects/<key>` to requests with
+ * a valid signature. The signature is an HMAC-SHA256 (RFC 2104) over everything that the response depends on, so no part
+ * of the URL can be changed, and a URL for one key or method is not valid for another.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Forbidden, InvalidInput } from '#domain';
 import { assertKey } from './keys.ts';
 import type { SignOptions } from './object-storage.ts';
 
-/** A week, as S3 has it: what a signed URL of either store can promise. */
+/** One week: the limit of S3, used for both storages. */
 const maxExpiresInS = 604_800;
 
 export interface UrlSigningOptions {
-  /** Where the API is reached from outside, e.g. `https://millrace.example`; a path of its own is kept. */
+  /** The public URL of the API, e.g. `https://millrace.example`. May have a path. */
   readonly baseUrl: string;
   /** At least 32 characters, the same in every process that signs or verifies. */
   readonly secret: string;
-  /** Secrets that no longer sign but still verify, while a rotation is under way. */
+  /** Secrets that still verify but no longer sign, during a rotation. */
   readonly previousSecrets?: readonly string[];
-  /** Milliseconds since 1970; a test's clock. */
+  /** Clock of a test, in milliseconds since 1970. */
   readonly now?: () => number;
 }
 
-/** What a request for a signed URL consists of, as a web framework has already taken it apart and decoded it. */
+/** The parts of a request for a signed URL, parsed and decoded by the web framework. */
 export interface SignedUrlRequest {
   readonly method: string;
-  /** What follows `/v1/objects/` in the path. */
+  /** The path after `/v1/objects/`. */
   readonly key: string;
   readonly query: Readonly<Record<string, unknown>>;
 }
@@ -46,19 +46,20 @@ interface Claims {
   readonly contentType: string | null;
 }
 
-/** Throws where signing could not be trusted; for a store to call when it is made. */
+/** Throws `InvalidInput` if a secret is too short or the base URL is not an http URL. */
 export function assertSigningOptions(signing: UrlSigningOptions): void {
   for (const secret of [signing.secret, ...(signing.previousSecrets ?? [])]) {
-    if (secret.length < 32) throw new InvalidInput('A secret for signed URLs has 32 characters or more.');
+    if (secret.length < 32)
+      throw new InvalidInput('A secret for signed URLs must have at least 32 characters.');
   }
   if (!/^https?:$/.test(new URL(signing.baseUrl).protocol)) {
-    throw new InvalidInput('The base of signed URLs is an http or https address.');
+    throw new InvalidInput('The base URL of signed URLs must be an http or https URL.');
   }
 }
 
 export function assertExpiry(expiresInS: number): void {
   if (Number.isInteger(expiresInS) && expiresInS >= 1 && expiresInS <= maxExpiresInS) return;
-  throw new InvalidInput(`A signed URL expires in 1 to ${maxExpiresInS} whole seconds.`);
+  throw new InvalidInput(`The expiry of a signed URL must be an integer from 1 to ${maxExpiresInS} seconds.`);
 }
 
 export function signUrl(signing: UrlSigningOptions, key: string, options: SignOptions): string {
@@ -80,8 +81,8 @@ export function signUrl(signing: UrlSigningOptions, key: string, options: SignOp
 }
 
 /**
- * @returns what the bearer may do; a GET's signature is good for HEAD too
- * @throws Forbidden `invalid_signature` for anything that was not signed as it stands, `signed_url_expired` for what was
+ * @returns what the URL allows. A signature for GET is also valid for HEAD.
+ * @throws Forbidden `invalid_signature` if any part differs from what was signed, `signed_url_expired` after the expiry
  */
 export function verifySignedUrl(
   signing: Pick<UrlSigningOptions, 'secret' | 'previousSecrets' | 'now'>,
@@ -99,18 +100,18 @@ export function verifySignedUrl(
   const signature = parseSingle(query['signature']) ?? '';
   const secrets = [signing.secret, ...(signing.previousSecrets ?? [])];
   const signed = secrets.some((secret) => isEqualConstantTime(signature, computeMac(secret, claims)));
-  const asked = request.method === 'HEAD' ? 'GET' : request.method;
-  if (!signed || asked !== method || (method !== 'GET' && method !== 'PUT')) throw invalidSignature();
+  const requested = request.method === 'HEAD' ? 'GET' : request.method;
+  if (!signed || requested !== method || (method !== 'GET' && method !== 'PUT')) throw invalidSignature();
   assertKey(key);
 
   const expiresAt = new Date(Number(claims.expires) * 1000);
   if ((signing.now ?? Date.now)() >= expiresAt.getTime()) {
-    throw new Forbidden('This signed URL has expired; ask for a new one.', { code: 'signed_url_expired' });
+    throw new Forbidden('This signed URL has expired. Request a new one.', { code: 'signed_url_expired' });
   }
   return { key, method, filename, contentType, expiresAt };
 }
 
-/** A JSON array, so that no two sets of claims are ever written the same way. */
+/** The message is a JSON array, so that two different sets of claims never have the same message. */
 function computeMac(secret: string, { method, key, expires, filename, contentType }: Claims): string {
   const message = JSON.stringify(['millrace-object-v1', method, key, expires, filename, contentType]);
   return createHmac('sha256', secret).update(message).digest('base64url');
@@ -122,7 +123,7 @@ function isEqualConstantTime(given: string, expected: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** A parameter given twice reaches us as an array: which one would count is for an attacker to choose. */
+/** A repeated parameter arrives as an array. It is rejected: an attacker could choose which value counts. */
 function parseSingle(value: unknown): string | null {
   if (value === undefined) return null;
   if (typeof value !== 'string') throw invalidSignature();
@@ -130,5 +131,5 @@ function parseSingle(value: unknown): string | null {
 }
 
 function invalidSignature(): Forbidden {
-  return new Forbidden('The signature does not match this address.', { code: 'invalid_signature' });
+  return new Forbidden('The signature does not match this URL.', { code: 'invalid_signature' });
 }

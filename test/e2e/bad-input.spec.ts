@@ -717,7 +717,7 @@ describe('signed URLs', () => {
     expect([answer.status, answer.text]).toEqual([200, content]);
     expect(answer.headers).toMatchObject({
       'x-content-type-options': 'nosniff',
-      'content-disposition': "attachment; filename*=UTF-8''a%27b.jsonl",
+      'content-disposition': `attachment; filename="a'b.jsonl"; filename*=UTF-8''a%27b.jsonl`,
     });
     expect((await get(sign(), 'HEAD')).status).toBe(200);
     const part = await fetch(sign(), { headers: { range: 'bytes=0-3' } });

@@ -1,28 +1,24 @@
-/** What the operating system says, in the words of the error tree; the cause keeps path and errno for the log. */
-import { Conflict, Failure, NotFound, Unavailable } from '#domain';
+/** Translates errors of the operating system. The cause keeps path and errno for the log. */
+import { Conflict, Failure, Unavailable } from '#domain';
 
-/** Runs one step on the disk and translates what it throws. */
-export async function runOnDisk<T>(step: () => Promise<T>): Promise<T> {
+/** Runs an operation on the disk and translates its error. */
+export async function runOnDisk<T>(operation: () => Promise<T>): Promise<T> {
   try {
-    return await step();
+    return await operation();
   } catch (error) {
     throw toStorageError(error);
   }
 }
 
-/** `ENOENT` and so on for an error of the system, undefined for any other. */
+/** Returns the code of a system error, such as `ENOENT`; undefined for any other error. */
 export function getErrno(error: unknown): string | undefined {
   const { errno, code } = (error ?? {}) as NodeJS.ErrnoException;
   return typeof errno === 'number' && typeof code === 'string' ? code : undefined;
 }
 
-/** Missing, whether the file is or a folder on the way to it; a key under another object is missing too. */
+/** Whether the file or a folder of its path is missing, or a part of the path is a file: then the key has no object. */
 export function isMissingError(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'EISDIR'].includes(getErrno(error) ?? '');
-}
-
-export function objectNotFound(cause?: unknown): NotFound {
-  return new NotFound('There is no such object in the store.', { code: 'object_not_found', cause });
 }
 
 export function toStorageError(error: unknown): unknown {
@@ -31,7 +27,7 @@ export function toStorageError(error: unknown): unknown {
   switch (errno) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return new Unavailable('The object store is full: free or add disk space, then try again.', {
+      return new Unavailable('The object storage is full. Free or add disk space, then try again.', {
         status: 507,
         retryAfterMs: 60_000,
         cause: error,
@@ -40,24 +36,24 @@ export function toStorageError(error: unknown): unknown {
     case 'EPERM':
     case 'EROFS':
       return new Unavailable(
-        'The object store refuses access: its folder must be readable and writable by the user Millrace runs as.',
+        'The object storage denies access. The user that runs Millrace must be allowed to read and write its folder.',
         { code: 'storage_denied', cause: error },
       );
     case 'EMFILE':
     case 'ENFILE':
-      return new Unavailable('The object store has too many files open; raise the limit (ulimit -n).', {
+      return new Unavailable('The object storage has too many open files. Raise the limit (ulimit -n).', {
         code: 'storage_busy',
         cause: error,
       });
     case 'ENOTDIR':
     case 'EISDIR':
     case 'ENOTEMPTY':
-      return new Conflict('A key of the store may not be the folder of another one.', {
+      return new Conflict("A key can't be the folder of another key.", {
         code: 'key_is_folder',
         cause: error,
       });
     default:
-      return new Unavailable('The object store failed to read or write; its log line has the cause.', {
+      return new Unavailable('The object storage failed to read or write. The log has the cause.', {
         code: 'storage_failed',
         cause: error,
       });

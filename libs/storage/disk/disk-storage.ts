@@ -1,9 +1,10 @@
-/** The object store on a folder of this machine (or a shared POSIX file system): the embedded default. */
+/** The object storage in a folder of this machine or of a shared POSIX file system. The default. */
 import { createHash, randomUUID } from 'node:crypto';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { Conflict, Unavailable } from '#domain';
+import { Unavailable } from '#domain';
 import { closeBody, writeChunks } from '../body.ts';
+import { assertOneCondition, etagDiffers, keyExists } from '../conditions.ts';
 import { assertContentType, getContentType } from '../content-types.ts';
 import { assertKey, assertPrefix } from '../keys.ts';
 import { assertSigningOptions, signUrl, type UrlSigningOptions } from '../signed-urls.ts';
@@ -24,20 +25,20 @@ import { TempFile } from './temp-file.ts';
 import { listObjects } from './list-objects.ts';
 
 export interface DiskStorageOptions {
-  /** Absolute path of the folder that is the store; made when missing. One file system, without mounts inside. */
+  /** The folder of the objects; created if missing. It must be one file system, without mounts inside. */
   readonly root: string;
   readonly signing: UrlSigningOptions;
-  /** Age in milliseconds, since the last write, of temporary files that are swept at start; an hour if unset. */
+  /** Temporary files that were last written longer ago than this, in milliseconds, are deleted at start. @default 1 hour */
   readonly staleAfterMs?: number;
 }
 
-/** No key starts with a dot, so what is in here can be neither read nor listed. */
+/** No key starts with a dot, so files in this folder can't be read or listed. */
 const tempFolder = '.tmp';
 const deleteConcurrency = 16;
-/** How often a put makes its folder anew when another process removes it, empty, just before the rename. */
+/** How often a put creates its folder again after another process has removed it, empty, just before the rename. */
 const maxPublishAttempts = 10;
 
-/** @throws Unavailable `storage_denied`, naming the folder, where it can't be made or written */
+/** @throws Unavailable `storage_denied`, with the path of the folder, if it can't be created or written. */
 export async function createDiskStorage(options: DiskStorageOptions): Promise<ObjectStorage> {
   assertSigningOptions(options.signing);
   const root = path.resolve(options.root);
@@ -64,11 +65,11 @@ class DiskStorage implements ObjectStorage {
     const { signal } = options;
     let temp: TempFile | undefined;
     try {
-      const target = this.#fileOf(key);
+      const target = this.#resolvePath(key);
       assertContentType(key, options.contentType);
       signal?.throwIfAborted();
-      await this.#refuseEarly(key, options);
-      // Made durable beside the bytes, which take as long; whatever goes wrong with it is met again at the end.
+      await this.#assertConditionHolds(key, options);
+      // Synced while the bytes are written, which takes as long. `#publish` repeats it and throws its errors.
       const folder = this.#folders.create(path.dirname(target)).catch(() => undefined);
       const file = (temp = await runOnDisk(() => TempFile.create(this.#temp)));
       await writeChunks(body, (chunk) => runOnDisk(() => file.write(chunk)), signal);
@@ -85,17 +86,17 @@ class DiskStorage implements ObjectStorage {
   }
 
   async get(key: string, options: ReadOptions = {}) {
-    const file = this.#fileOf(key);
+    const file = this.#resolvePath(key);
     return runOnDisk(() => openObject(file, key, options));
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<Buffer> {
-    const file = this.#fileOf(key);
+    const file = this.#resolvePath(key);
     return runOnDisk(() => readObject(file, key, options));
   }
 
   async head(key: string) {
-    const file = this.#fileOf(key);
+    const file = this.#resolvePath(key);
     try {
       const stat = await fs.stat(file, { bigint: true });
       if (!stat.isFile()) return null;
@@ -107,7 +108,7 @@ class DiskStorage implements ObjectStorage {
   }
 
   async delete(keys: readonly string[]): Promise<void> {
-    const files = keys.map((key) => this.#fileOf(key));
+    const files = keys.map((key) => this.#resolvePath(key));
     const folders = [...new Set(files.map((file) => path.dirname(file)))];
     await runOnDisk(async () => {
       await runInBatches(files, (file) => fs.unlink(file).catch(ignoreMissing));
@@ -139,7 +140,7 @@ class DiskStorage implements ObjectStorage {
         await file.finish();
         await file.publish(target);
         if (!content.equals(await fs.readFile(target))) {
-          throw new Unavailable('The object store read back other bytes than were written.', {
+          throw new Unavailable('The object storage returned other bytes than were written.', {
             code: 'storage_failed',
           });
         }
@@ -154,24 +155,22 @@ class DiskStorage implements ObjectStorage {
     return cleanUpTempFiles(this.#temp, olderThanMs);
   }
 
-  /** Nothing is held between calls: a stream that is still read ends by itself. */
+  /** Nothing is open between calls. A stream that is being read can be read to its end. */
   async close(): Promise<void> {}
 
-  #fileOf(key: string): string {
+  #resolvePath(key: string): string {
     assertKey(key);
     return path.join(this.#root, key);
   }
 
-  /** Spares the writing of what would be refused in the end; what decides is the publishing itself. */
-  async #refuseEarly(key: string, { ifNoneMatch, ifMatch }: PutOptions): Promise<void> {
+  /** Rejects a put early, before its body is written. The decision is made again, atomically, when it is published. */
+  async #assertConditionHolds(key: string, options: PutOptions): Promise<void> {
+    const { ifNoneMatch, ifMatch } = options;
     if (ifNoneMatch === undefined && ifMatch === undefined) return;
-    if (ifNoneMatch !== undefined && ifMatch !== undefined)
-      throw new Conflict('These two conditions exclude each other.');
-    const held = await this.head(key);
-    if (ifNoneMatch !== undefined && held) throw new Conflict('There is an object with this key already.');
-    if (ifMatch !== undefined && held?.etag !== ifMatch) {
-      throw new Conflict('The object is not the one that the condition names.');
-    }
+    assertOneCondition(options);
+    const existing = await this.head(key);
+    if (ifNoneMatch !== undefined && existing) throw keyExists();
+    if (ifMatch !== undefined && existing?.etag !== ifMatch) throw etagDiffers();
   }
 
   async #publish(file: TempFile, target: string, options: PutOptions): Promise<void> {
@@ -179,7 +178,7 @@ class DiskStorage implements ObjectStorage {
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#folders.create(folder);
-        await this.#takeKey(file, target, options);
+        await this.#publishWithCondition(file, target, options);
         break;
       } catch (error) {
         if (getErrno(error) !== 'ENOENT' || attempt === maxPublishAttempts) throw error;
@@ -189,7 +188,7 @@ class DiskStorage implements ObjectStorage {
     await this.#folders.sync(folder);
   }
 
-  #takeKey(file: TempFile, target: string, { ifNoneMatch, ifMatch }: PutOptions): Promise<void> {
+  #publishWithCondition(file: TempFile, target: string, { ifNoneMatch, ifMatch }: PutOptions): Promise<void> {
     if (ifNoneMatch !== undefined) return file.publishIfAbsent(target);
     if (ifMatch === undefined) return file.publish(target);
     const lock = path.join(this.#temp, `lock-${createHash('sha256').update(target).digest('hex')}`);
@@ -201,7 +200,7 @@ function ignoreMissing(error: unknown): void {
   if (!isMissingError(error)) throw error;
 }
 
-/** A few at a time: the thread pool that runs them is everybody's. */
+/** Limits the calls at a time, because the whole process shares the thread pool that runs them. */
 async function runInBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   for (let at = 0; at < items.length; at += deleteConcurrency) {
     await Promise.all(items.slice(at, at + deleteConcurrency).map(run));

@@ -1,6 +1,6 @@
 /**
- * The folders that keys live in: made durable from the root down before a file is named in them, synced once for
- * many puts that finish together, and removed when they are empty.
+ * The folders of the keys. They are created durably, from the root down, before a file gets a name in them; puts that
+ * finish at the same time share one sync; empty folders are removed.
  */
 import fs from 'node:fs/promises';
 import path from 'node:path';
@@ -13,7 +13,7 @@ interface FolderSyncs {
 
 export class DurableFolders {
   readonly #root: string;
-  /** Inode of each folder whose own entry is known to be on disk. */
+  /** Inode of each folder whose entry in its parent is known to be on disk. */
   readonly #durable = new Map<string, bigint>();
   readonly #syncs = new Map<string, FolderSyncs>();
 
@@ -21,7 +21,7 @@ export class DurableFolders {
     this.#root = root;
   }
 
-  /** Makes `folder` and what is missing above it, each named durably in its parent. */
+  /** Creates `folder` and its missing parents, and syncs the parent of each. */
   async create(folder: string): Promise<void> {
     if (folder === this.#root || this.#durable.has(folder)) return;
     const parent = path.dirname(folder);
@@ -29,37 +29,37 @@ export class DurableFolders {
     await fs.mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {
       if (getErrno(error) !== 'EEXIST') throw error;
     });
-    // Even when it was there: whoever made it may have died before the sync.
+    // Also for an existing folder: the process that created it may have died before the sync.
     await this.#syncSoon(parent);
     const { ino } = await fs.stat(folder, { bigint: true });
     this.#durable.set(folder, ino);
   }
 
-  /** Another process may have removed a folder that was empty: forget it and all above it, to be made again. */
+  /** Forgets a folder and its parents, so that they are created again: another process may have removed them, empty. */
   invalidate(folder: string): void {
     for (let at = folder; at.length > this.#root.length; at = path.dirname(at)) this.#durable.delete(at);
   }
 
   /**
-   * Makes what was named in (or removed from) `folder` before this call survive a power cut. Callers that arrive
-   * while a sync runs share the next one.
+   * Makes the entries that were added to or removed from `folder` before this call survive a power failure. Callers
+   * that arrive while a sync runs share the next one.
    */
   async sync(folder: string): Promise<void> {
     try {
       await this.#syncSoon(folder);
     } catch (error) {
-      if (getErrno(error) === 'ENOENT') return; // emptied and pruned meanwhile: nothing is named in it any more
+      if (getErrno(error) === 'ENOENT') return; // removed meanwhile, so it has no entries to sync
       throw error;
     }
     if (folder === this.#root) return;
     const { ino } = await fs.stat(folder, { bigint: true });
     if (this.#durable.get(folder) === ino) return;
-    // Removed and made again by another process, perhaps a moment ago: its own name is not yet durable for us.
+    // Another process removed and created the folder again; its own entry may not be on disk yet.
     this.invalidate(folder);
     await this.create(folder);
   }
 
-  /** Removes `folder` and the ones above it as far as they are empty; a put that meets this makes them again. */
+  /** Removes `folder` and its parents as far as they are empty. A concurrent put creates them again. */
   async removeEmpty(folder: string): Promise<void> {
     for (let at = folder; at.length > this.#root.length; at = path.dirname(at)) {
       this.#durable.delete(at);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { listObjects } from './list-objects.ts';
 
-describe('the walk in pages smaller than a folder', () => {
+describe('a listing whose pages are smaller than a folder', () => {
   const keys = [
     'a',
     'a-b',
@@ -24,7 +24,7 @@ describe('the walk in pages smaller than a folder', () => {
   ];
   let root: string;
   beforeAll(async () => {
-    root = await mkdtemp(path.join(tmpdir(), 'millrace-walk-'));
+    root = await mkdtemp(path.join(tmpdir(), 'millrace-list-'));
     for (const key of keys) {
       await mkdir(path.join(root, path.dirname(key)), { recursive: true });
       await writeFile(path.join(root, key), '');
@@ -33,11 +33,11 @@ describe('the walk in pages smaller than a folder', () => {
   afterAll(() => rm(root, { recursive: true }));
 
   test.each([1, 2, 3, 5, 100])(
-    'of %i names gives every key once, in order, from every place on',
-    async (pageNames) => {
+    'with %i names per page yields every key once and in order, after any key',
+    async (pageSize) => {
       for (const after of ['', ...keys, 'd/', 'd/25', 'e']) {
         const found: string[] = [];
-        for await (const { key } of listObjects(root, '', after, pageNames)) found.push(key);
+        for await (const { key } of listObjects(root, '', after, pageSize)) found.push(key);
         expect(found).toEqual(keys.filter((key) => key > after));
       }
     },

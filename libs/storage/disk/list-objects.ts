@@ -1,6 +1,4 @@
-/**
- * Listing: a walk through the folders in the order of the keys' bytes, in memory that no folder's size changes.
- */
+/** Lists objects in byte order of their keys. Memory use does not depend on the size of a folder. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { isKeySegment } from '../keys.ts';
@@ -14,11 +12,11 @@ interface ListingRequest {
   readonly root: string;
   readonly prefix: string;
   readonly after: string;
-  /** Names of one folder held and sorted at once; a folder of more is read again for each further page. */
+  /** How many names of a folder are sorted in memory. A folder with more names is read again for each page. */
   readonly pageSize: number;
 }
 
-/** @param after '' to begin with the first key */
+/** @param after '' for all keys */
 export async function* listObjects(
   root: string,
   prefix: string,
@@ -29,40 +27,40 @@ export async function* listObjects(
   yield* listFolder({ root, prefix, after, pageSize }, folder);
 }
 
-/** @param folder key of the folder with its last slash; '' for the root */
-async function* listFolder(deps: ListingRequest, folder: string): AsyncGenerator<ObjectInfo> {
-  let names = await readPage(deps, folder, '');
+/** @param folder the key prefix of the folder, with the last slash; '' for the root */
+async function* listFolder(request: ListingRequest, folder: string): AsyncGenerator<ObjectInfo> {
+  let names = await readPage(request, folder, '');
   while (names.length > 0) {
     for (let at = 0; at < names.length; at += statConcurrency) {
-      const some = names.slice(at, at + statConcurrency).map((name) => folder + name);
-      const infos = await Promise.all(some.map((key) => findObjectInfo(deps.root, key)));
-      for (const [index, key] of some.entries()) {
+      const keys = names.slice(at, at + statConcurrency).map((name) => folder + name);
+      const infos = await Promise.all(keys.map((key) => findObjectInfo(request.root, key)));
+      for (const [index, key] of keys.entries()) {
         const info = infos[index];
         if (info) yield info;
-        else if (key.endsWith('/')) yield* listFolder(deps, key);
+        else if (key.endsWith('/')) yield* listFolder(request, key);
       }
     }
-    names = names.length < deps.pageSize ? [] : await readPage(deps, folder, names.at(-1)!);
+    names = names.length < request.pageSize ? [] : await readPage(request, folder, names.at(-1)!);
   }
 }
 
 /**
- * The first names of a folder that come after `last` and may lead to a wanted key, sorted. A folder's name
- * carries its slash, as it does in keys: `a-b` < `a/x` < `a0`, which names alone would put in another order.
+ * Returns the first names of a folder after `last` that may lead to a requested key, sorted. The name of a folder
+ * includes its slash, so that names sort as keys do: `a-b` < `a/x` < `a0`.
  */
-async function readPage(deps: ListingRequest, folder: string, last: string): Promise<string[]> {
+async function readPage(request: ListingRequest, folder: string, last: string): Promise<string[]> {
   let names: string[] = [];
   try {
-    for await (const entry of await fs.opendir(path.join(deps.root, folder), { bufferSize: 1024 })) {
+    for await (const entry of await fs.opendir(path.join(request.root, folder), { bufferSize: 1024 })) {
       if (!isKeySegment(entry.name) || !(entry.isFile() || entry.isDirectory())) continue;
       const name = entry.isDirectory() ? `${entry.name}/` : entry.name;
-      if (name > last && matchesRequest(deps, folder + name)) names.push(name);
-      if (names.length >= 2 * deps.pageSize) names = takeFirst(names, deps.pageSize);
+      if (name > last && matchesRequest(request, folder + name)) names.push(name);
+      if (names.length >= 2 * request.pageSize) names = takeFirst(names, request.pageSize);
     }
   } catch (error) {
     if (!isMissingError(error)) throw error;
   }
-  return takeFirst(names, deps.pageSize);
+  return takeFirst(names, request.pageSize);
 }
 
 function takeFirst(names: string[], count: number): string[] {
@@ -75,7 +73,7 @@ function matchesRequest({ prefix, after }: ListingRequest, key: string): boolean
   return leadsToPrefix && (key > after || after.startsWith(key));
 }
 
-/** Null for a folder, and for what has gone since it was named. */
+/** Returns null for a folder, and for a file that was deleted since its name was read. */
 async function findObjectInfo(root: string, key: string): Promise<ObjectInfo | null> {
   if (key.endsWith('/')) return null;
   try {

@@ -1,15 +1,12 @@
-/** Opening and reading what is there: one open, one stat, and the bytes. */
+/** Opens and reads an object on disk: one open, one stat, and the reads. */
 import fs, { type FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { OverLimit } from '#domain';
 import { getContentType } from '../content-types.ts';
-import { SegmentDamaged } from '../errors.ts';
-import { resolveRange } from '../ranges.ts';
+import { objectNotFound, SegmentDamaged } from '../errors.ts';
+import { assertReadSize, resolveRange } from '../ranges.ts';
 import type { ReadOptions, StoredObject } from '../object-storage.ts';
-import { isMissingError, objectNotFound } from './disk-errors.ts';
+import { isMissingError } from './disk-errors.ts';
 import { buildEtag } from './object-info.ts';
-
-const maxReadBytes = 256 * 1024 * 1024;
 
 export async function openObject(file: string, key: string, options: ReadOptions): Promise<StoredObject> {
   return useFile(file, key, options, async (handle, totalBytes, etag) => {
@@ -32,11 +29,7 @@ export async function readObject(file: string, key: string, options: ReadOptions
   return useFile(file, key, options, async (handle, totalBytes) => {
     const { start, end } = resolveRange(totalBytes, options) ?? { start: 0, end: totalBytes - 1 };
     const bytes = end - start + 1;
-    if (bytes > maxReadBytes) {
-      throw new OverLimit('This is too much to be read at once; open it as a stream.', {
-        code: 'read_too_large',
-      });
-    }
+    assertReadSize(bytes);
     const buffer = Buffer.allocUnsafe(bytes);
     let done = 0;
     while (done < bytes) {
@@ -49,7 +42,7 @@ export async function readObject(file: string, key: string, options: ReadOptions
   });
 }
 
-/** `use` closes the file, or hands it on; when anything throws it is closed here. */
+/** `use` closes the file or passes it on. If it throws, the file is closed here. */
 async function useFile<T>(
   file: string,
   key: string,

@@ -1,19 +1,19 @@
 /**
- * An object on its way: written under a temporary name on the same file system, made durable there, and only
- * then given its key in one atomic step (so order matters: fsync of the file, rename, fsync of the folder).
+ * An object that is being put. It is written and synced under a temporary name on the same file system, then renamed to
+ * its key in one atomic step. The order matters: fsync of the file, rename, fsync of the folder.
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Conflict } from '#domain';
+import { sleep } from '#async';
+import { etagDiffers, keyExists } from '../conditions.ts';
 import { getErrno } from './disk-errors.ts';
 import { buildEtag } from './object-info.ts';
 
-/** Small chunks of a body are gathered up to this before they cost a system call. */
+/** Small chunks of a body are collected up to this size before they are written. */
 const bufferBytes = 256 * 1024;
-/** A lock is held for the microseconds of two system calls; one this old was left by a process that died. */
+/** A lock is held for two system calls, some microseconds. A lock of this age belongs to a process that died. */
 const staleLockMs = 10_000;
 
 export class TempFile {
@@ -21,8 +21,8 @@ export class TempFile {
   bytes = 0;
   etag = '';
   readonly #handle: FileHandle;
-  #staging: Buffer | null = null;
-  #staged = 0;
+  #buffer: Buffer | null = null;
+  #buffered = 0;
   #closed = false;
 
   private constructor(file: string, handle: FileHandle) {
@@ -35,17 +35,17 @@ export class TempFile {
     return new TempFile(file, await fs.open(file, 'wx', 0o600));
   }
 
-  /** Takes a chunk; the caller may use its memory again once this resolves. */
+  /** Writes a chunk. The caller may reuse its memory once this resolves. */
   async write(chunk: Uint8Array): Promise<void> {
     const isLarge = chunk.length >= bufferBytes / 2;
-    if (isLarge || this.#staged + chunk.length > bufferBytes) await this.#flush();
+    if (isLarge || this.#buffered + chunk.length > bufferBytes) await this.#flush();
     if (isLarge) return this.#writeAll(chunk);
-    this.#staging ??= Buffer.allocUnsafe(bufferBytes);
-    this.#staging.set(chunk, this.#staged);
-    this.#staged += chunk.length;
+    this.#buffer ??= Buffer.allocUnsafe(bufferBytes);
+    this.#buffer.set(chunk, this.#buffered);
+    this.#buffered += chunk.length;
   }
 
-  /** Ends the writing: everything is on the disk itself, and the etag is known. */
+  /** Ends the writing: syncs the file and sets `etag`. */
   async finish(): Promise<void> {
     await this.#flush();
     const now = createUniqueTime();
@@ -56,54 +56,52 @@ export class TempFile {
     await this.#close();
   }
 
-  /** Takes the key whatever holds it. */
+  /** Renames the file to `target` and replaces an existing object. */
   async publish(target: string): Promise<void> {
     await fs.rename(this.path, target);
   }
 
-  /** Takes the key only if it is free: unlike `rename`, `link` fails where something is, in one atomic step. */
+  /** Gives the file the name `target` only if it is free. Unlike `rename`, `link` fails atomically if it is not. */
   async publishIfAbsent(target: string): Promise<void> {
     try {
       await fs.link(this.path, target);
     } catch (error) {
-      if (getErrno(error) === 'EEXIST') throw new Conflict('There is an object with this key already.');
+      if (getErrno(error) === 'EEXIST') throw keyExists();
       throw error;
     }
-    await fs.unlink(this.path).catch(() => undefined); // a second name of what is now in place: the sweep's
+    await fs.unlink(this.path).catch(() => undefined); // a second name of the object; cleanUpTempFiles removes it
   }
 
   /**
-   * Takes the key only if what holds it has this etag. No file system compares and renames in one step, so a
-   * lock file stands around the two; they run synchronously, so that nothing of this process comes between and
-   * the lock is held for microseconds. (A process stopped for 10 s between those two calls loses its lock.)
+   * Renames the file to `target` only if the object there has this etag. No file system compares and renames in one
+   * step, so a lock file protects both. They run synchronously, so that the lock is held for microseconds only. (A
+   * process that is paused for 10 s between the two calls loses its lock.)
    */
   async publishIfMatch(target: string, etag: string, lock: string): Promise<void> {
     while (!tryLock(lock)) await sleep(1 + Math.random() * 4);
     try {
-      const held = statSync(target, { bigint: true, throwIfNoEntry: false });
-      if (!held?.isFile() || buildEtag(held) !== etag) {
-        throw new Conflict('The object is not the one that the condition names.');
-      }
+      const existing = statSync(target, { bigint: true, throwIfNoEntry: false });
+      if (!existing?.isFile() || buildEtag(existing) !== etag) throw etagDiffers();
       renameSync(this.path, target);
     } finally {
       unlinkSync(lock);
     }
   }
 
-  /** Leaves nothing; never throws, as it runs where something else already went wrong. */
+  /** Deletes the file. Never throws, because it runs after another error. */
   async discard(): Promise<void> {
     await this.#close().catch(() => undefined);
     await fs.unlink(this.path).catch(() => undefined);
   }
 
   async #flush(): Promise<void> {
-    if (this.#staged === 0) return;
-    const staged = this.#staging!.subarray(0, this.#staged);
-    this.#staged = 0;
-    await this.#writeAll(staged);
+    if (this.#buffered === 0) return;
+    const buffered = this.#buffer!.subarray(0, this.#buffered);
+    this.#buffered = 0;
+    await this.#writeAll(buffered);
   }
 
-  /** A disk that is nearly full takes part of a write and says no only to the rest. */
+  /** One call may write only a part, for example if the disk is nearly full; the next call then fails. */
   async #writeAll(chunk: Uint8Array): Promise<void> {
     let done = 0;
     while (done < chunk.length) {
@@ -127,17 +125,17 @@ function tryLock(lock: string): boolean {
   } catch (error) {
     if (getErrno(error) !== 'EEXIST') throw error;
   }
-  const held = statSync(lock, { throwIfNoEntry: false });
-  if (held && Date.now() - held.mtimeMs > staleLockMs) unlinkSync(lock);
+  const existing = statSync(lock, { throwIfNoEntry: false });
+  if (existing && Date.now() - existing.mtimeMs > staleLockMs) unlinkSync(lock);
   return false;
 }
 
 let lastMicros = 0;
 
 /**
- * A modification time that no other put of this process has. The kernel's own ticks once in some milliseconds,
- * and inodes are reused at once: three puts of the same size within a tick could otherwise end on the first one's
- * etag. A double holds microseconds until the year 2242.
+ * A modification time that no other put of this process has. The kernel's clock advances only every few milliseconds and
+ * inodes are reused at once, so without it the third of three puts of the same size within one step could get the etag
+ * of the first. A double holds microseconds until the year 2242.
  */
 function createUniqueTime(): number {
   lastMicros = Math.max(Date.now() * 1000, lastMicros + 1);

@@ -1,13 +1,13 @@
-/** A body on its way to S3: in blocks of our own, so that its source may use its memory again, and with its failure kept. */
+/** The body of a put to S3. Copies it into blocks, so that the source may reuse its memory, and keeps the source's error. */
 import { readChunks } from '../body.ts';
 import type { ObjectBody } from '../object-storage.ts';
 
 const blockSize = 256 * 1024;
 
 export class BodySource {
-  /** What the body or the signal ended it with; S3's errors are never in here. */
+  /** The error of the body or the reason of the signal. Never an error of S3. */
   failure: { readonly reason: unknown } | null = null;
-  /** Bytes taken from it so far. */
+  /** Bytes read so far. */
   bytes = 0;
   readonly #body: ObjectBody;
   readonly #stopped = new AbortController();
@@ -19,12 +19,12 @@ export class BodySource {
     this.#signal = signal ? AbortSignal.any([signal, this.#stopped.signal]) : this.#stopped.signal;
   }
 
-  /** Ends it from our side, even while it stalls; that is no failure of its own. */
+  /** Ends the body, even while it stalls. Does not set `failure`. */
   stop(): void {
     this.#stopped.abort();
   }
 
-  /** The whole of it where it is small: up to `limit` bytes, else null; what was read for that comes from `rest`. */
+  /** Returns the whole body if it has at most `limit` bytes, else null; `rest` then starts with the bytes read here. */
   async readWhole(limit: number): Promise<Buffer | null> {
     if (this.#body instanceof Uint8Array && this.#body.length <= limit) {
       this.bytes = this.#body.length;
@@ -43,7 +43,7 @@ export class BodySource {
     return null;
   }
 
-  /** After `whole` gave null: all the blocks, once. */
+  /** All blocks of the body, after `readWhole` returned null. Can be read once. */
   get rest(): AsyncGenerator<Buffer, undefined, undefined> {
     return this.#blocks ?? this.#read();
   }
@@ -51,21 +51,21 @@ export class BodySource {
   async *#read(): AsyncGenerator<Buffer, undefined, undefined> {
     try {
       let block = Buffer.allocUnsafe(blockSize);
-      let held = 0;
+      let filled = 0;
       for await (const chunk of readChunks(this.#body, this.#signal)) {
         this.bytes += chunk.length;
         for (let at = 0; at < chunk.length;) {
-          const piece = chunk.subarray(at, at + blockSize - held);
-          block.set(piece, held);
+          const piece = chunk.subarray(at, at + blockSize - filled);
+          block.set(piece, filled);
           at += piece.length;
-          held += piece.length;
-          if (held < blockSize) continue;
+          filled += piece.length;
+          if (filled < blockSize) continue;
           yield block;
           block = Buffer.allocUnsafe(blockSize);
-          held = 0;
+          filled = 0;
         }
       }
-      if (held > 0) yield block.subarray(0, held);
+      if (filled > 0) yield block.subarray(0, filled);
     } catch (error) {
       if (!this.#stopped.signal.aborted) this.failure = { reason: error };
       throw error;

@@ -1,4 +1,4 @@
-/** One bucket as every part of the S3 store talks to it: the client, made with bounds on everything, and the keys. */
+/** The bucket and its S3 client, with a limit on connections, attempts and every wait. */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
@@ -7,7 +7,7 @@ import { defaults, type S3StorageOptions, type S3Timeouts } from './options.ts';
 
 export interface Bucket {
   readonly client: S3Client;
-  /** Signs addresses: without the checksums of a body that it will never see. */
+  /** Signs URLs. A client of its own, because `client` adds checksums of a body that a signed URL does not have yet. */
   readonly signer: S3Client;
   readonly name: string;
   readonly prefix: string;
@@ -15,12 +15,12 @@ export interface Bucket {
   readonly maxAttempts: number;
   readonly sendsCrc32: boolean;
   readonly etagFormat: EtagFormat;
-  /** The key's address in a command. */
+  /** Bucket and key, as commands take them. */
   buildAddress(key: string): { Bucket: string; Key: string };
   close(): void;
 }
 
-/** Connections at once: what is above waits its turn. */
+/** Connections at a time. More requests wait. */
 const maxSockets = 128;
 const ignore = () => undefined;
 
@@ -38,7 +38,7 @@ export function openBucket(options: S3StorageOptions): Bucket {
     maxAttempts,
     retryMode: options.retryMode ?? 'standard',
     requestChecksumCalculation: 'WHEN_REQUIRED',
-    // Reading checks the ETag itself: the SDK's own way never ends when a connection breaks within a body.
+    // read-body.ts verifies the ETag instead: the SDK's check never ends when a connection breaks within a body.
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       ...agents,
@@ -47,7 +47,7 @@ export function openBucket(options: S3StorageOptions): Bucket {
       requestTimeout: timeouts.responseMs,
       throwOnRequestTimeout: true,
     },
-    // It would take every large body off the connections that are kept.
+    // With it, requests with a large body would not reuse connections.
     expectContinueHeader: false,
     logger: { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
   };
@@ -73,9 +73,9 @@ export function openBucket(options: S3StorageOptions): Bucket {
 }
 
 function createAgent<T>(
-  of: new (options: { keepAlive: boolean; maxSockets: number; scheduling: 'lifo' }) => T,
+  Agent: new (options: { keepAlive: boolean; maxSockets: number; scheduling: 'lifo' }) => T,
 ): T {
-  return new of({ keepAlive: true, maxSockets, scheduling: 'lifo' });
+  return new Agent({ keepAlive: true, maxSockets, scheduling: 'lifo' });
 }
 
 function toCredentials({

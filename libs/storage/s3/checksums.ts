@@ -1,22 +1,21 @@
 /**
- * What was sent is what the server holds: each body goes with its MD5, and the ETag that comes back must be that
- * MD5, where the server's ETags are MD5s at all (not under SSE-KMS, nor on every server). A difference is tried
- * again like any other fault of the network.
+ * Verifies what was sent: each body is sent with its MD5, and the ETag of the response must be that MD5 if the server's
+ * ETags are MD5s (not with SSE-KMS, and not on every server). A difference is retried like a network fault.
  */
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 export interface EtagFormat {
-  /** Set once a probe has shown that this bucket's ETags are the MD5s of what was put. */
+  /** Set when a probe has shown that the ETags of this bucket are MD5s. */
   isMd5: boolean;
 }
 
-/** The server acknowledged other bytes than were sent; the retries of the SDK take it for a passing fault. */
+/** The server confirmed other bytes than were sent. `$retryable` makes the SDK retry it. */
 export class ChecksumMismatch extends Error {
-  override readonly name = 'OtherBytes';
+  override readonly name = 'ChecksumMismatch';
   readonly $retryable = { throttling: false };
   constructor() {
-    super('The ETag is not the MD5 of what was sent.');
+    super('The ETag is not the MD5 of the bytes sent.');
   }
 }
 
@@ -26,9 +25,9 @@ interface ChecksumContext {
 
 const commandsWithBody = new Set(['PutObjectCommand', 'UploadPartCommand', 'DeleteObjectsCommand']);
 
-/** Puts both halves into the client's stack; ETags are believed to be anything until the trust says otherwise. */
+/** Adds both checks to the client. ETags are compared once `isMd5` of the result is set. */
 export function verifyChecksums(client: S3Client): EtagFormat {
-  const trust: EtagFormat = { isMd5: false };
+  const etagFormat: EtagFormat = { isMd5: false };
   client.middlewareStack.add(
     (next, context) => (args) => {
       const { body, headers } = args.request as { body: unknown; headers: Record<string, string> };
@@ -45,7 +44,7 @@ export function verifyChecksums(client: S3Client): EtagFormat {
     { step: 'build', name: 'millraceContentMd5', priority: 'low' },
   );
   client.middlewareStack.add(
-    // Inside the client's retries, so that what it throws is one more reason to send again.
+    // Within the client's retries, so that an error thrown here is retried.
     (next, context) => async (args) => {
       const result = await next(args).catch((error: unknown) => {
         throw isTransferError(error) ? Object.assign(error, { $retryable: { throttling: false } }) : error;
@@ -53,27 +52,27 @@ export function verifyChecksums(client: S3Client): EtagFormat {
       const { millraceMd5: sent } = context as ChecksumContext;
       const output = result.output as { ETag?: string };
       const isComparable =
-        trust.isMd5 && sent !== undefined && output.ETag !== undefined && !isEncrypted(output);
+        etagFormat.isMd5 && sent !== undefined && output.ETag !== undefined && !isEncrypted(output);
       if (isComparable && unquoteEtag(output.ETag) !== sent) throw new ChecksumMismatch();
       return result;
     },
     { step: 'deserialize', name: 'millraceEtag', priority: 'high' },
   );
-  return trust;
+  return etagFormat;
 }
 
 export function unquoteEtag(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
 }
 
-/** The MD5 that an ETag is, or null where it can't be one: of parts, or of what was encrypted with a key. */
-export function parseMd5(etag: string | undefined, answer: object): string | null {
+/** Returns the MD5 in an ETag; null if it is none: for a multipart upload, or for encryption with a key. */
+export function parseMd5(etag: string | undefined, response: object): string | null {
   const found = unquoteEtag(etag);
-  return /^[0-9a-f]{32}$/.test(found) && !isEncrypted(answer) ? found : null;
+  return /^[0-9a-f]{32}$/.test(found) && !isEncrypted(response) ? found : null;
 }
 
-function isEncrypted(answer: object): boolean {
-  const { ServerSideEncryption, SSECustomerAlgorithm } = answer as Record<string, string | undefined>;
+function isEncrypted(response: object): boolean {
+  const { ServerSideEncryption, SSECustomerAlgorithm } = response as Record<string, string | undefined>;
   return SSECustomerAlgorithm !== undefined || ServerSideEncryption?.startsWith('aws:kms') === true;
 }
 

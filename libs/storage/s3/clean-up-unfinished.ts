@@ -1,4 +1,4 @@
-/** What processes that died have left: uploads that nobody will complete, and the objects of probes. */
+/** Removes what processes that died have left: multipart uploads that will not be completed, and objects of probes. */
 import {
   ListMultipartUploadsCommand,
   ListPartsCommand,
@@ -13,22 +13,22 @@ import { hasErrorName } from './s3-errors.ts';
 import { abortUpload } from './multipart-upload.ts';
 import { hiddenFolder } from './probe.ts';
 
-/** @returns how many were removed; an upload whose last part is younger than `olderThanMs` may still be alive */
+/** @returns how many were removed. An upload with a part younger than `olderThanMs` may still be running and is kept. */
 export async function cleanUpUnfinished(bucket: Bucket, olderThanMs: number): Promise<number> {
   const before = Date.now() - olderThanMs;
   return (await abortStaleUploads(bucket, before)) + (await deleteStaleProbes(bucket, before));
 }
 
 async function abortStaleUploads(bucket: Bucket, before: number): Promise<number> {
-  let swept = 0;
+  let removed = 0;
   for await (const { Key, UploadId, Initiated } of listUploads(bucket)) {
     if (!Key?.startsWith(bucket.prefix) || UploadId === undefined) continue;
     if ((Initiated?.getTime() ?? 0) >= before) continue;
     if ((await findLastPartTime(bucket, Key, UploadId)) >= before) continue;
     await abortUpload(bucket, Key.slice(bucket.prefix.length), UploadId);
-    swept++;
+    removed++;
   }
-  return swept;
+  return removed;
 }
 
 async function* listUploads(bucket: Bucket): AsyncGenerator<MultipartUpload> {
@@ -45,7 +45,7 @@ async function* listUploads(bucket: Bucket): AsyncGenerator<MultipartUpload> {
   }
 }
 
-/** By pages of its own: the SDK's go on for ever where a server names a next part though there is none, as Ceph's does. */
+/** Without the SDK's paginator, which never ends with a server that returns a next marker after the last page (Ceph). */
 async function findLastPartTime(bucket: Bucket, Key: string, UploadId: string): Promise<number> {
   const input = { Bucket: bucket.name, Key, UploadId };
   let last = 0;
@@ -59,7 +59,7 @@ async function findLastPartTime(bucket: Bucket, Key: string, UploadId: string): 
       from = page.IsTruncated ? { PartNumberMarker: page.NextPartNumberMarker } : null;
     }
   } catch (error) {
-    // Completed or aborted since it was listed.
+    // The upload was completed or aborted since it was listed.
     if (hasErrorName(error, 'NoSuchUpload')) return Infinity;
     throw error;
   }
@@ -67,7 +67,7 @@ async function findLastPartTime(bucket: Bucket, Key: string, UploadId: string): 
 }
 
 async function deleteStaleProbes(bucket: Bucket, before: number): Promise<number> {
-  let swept = 0;
+  let removed = 0;
   const input = { Bucket: bucket.name, Prefix: bucket.prefix + hiddenFolder };
   for await (const { Contents = [] } of paginateListObjectsV2({ client: bucket.client }, input)) {
     const old = Contents.filter(({ LastModified }) => (LastModified?.getTime() ?? 0) < before);
@@ -75,7 +75,7 @@ async function deleteStaleProbes(bucket: Bucket, before: number): Promise<number
       bucket,
       old.flatMap(({ Key }) => (Key === undefined ? [] : [Key.slice(bucket.prefix.length)])),
     );
-    swept += old.length;
+    removed += old.length;
   }
-  return swept;
+  return removed;
 }

@@ -1,4 +1,4 @@
-/** Many objects made one by the server itself: it copies what is large enough, the rest is read and sent again. */
+/** Concatenates objects. The server copies those that are large enough for a part; the others are read and sent again. */
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -15,10 +15,12 @@ import { deleteKeys } from './delete-keys.ts';
 import { hasErrorName, getStatus } from './s3-errors.ts';
 import { createPutMarker, buildPutHeaders, findWrittenObject } from './put-marker.ts';
 import { abortUpload, buildMissingError, findStoredObject } from './multipart-upload.ts';
-import { headObject, readObject } from './read-object.ts';
+import { headObject } from './head-object.ts';
+import { readObject } from './read-object.ts';
 
-/** Parts under way at once, each that is gathered held in memory; and reads at once for one of those. */
+/** Parts at a time. A gathered part is held in memory. */
 const partConcurrency = 3;
+/** Reads at a time for one gathered part. */
 const readConcurrency = 8;
 
 export async function composeObjects(
@@ -29,42 +31,42 @@ export async function composeObjects(
 ): Promise<PutResult> {
   const parts = planCompose(sources.map(({ bytes }) => bytes));
   const total = sources.reduce((sum, { bytes }) => sum + bytes, 0);
-  const mark = createPutMarker();
-  const at = bucket.buildAddress(target);
+  const marker = createPutMarker();
+  const address = bucket.buildAddress(target);
   const { UploadId } = await bucket.client.send(
-    new CreateMultipartUploadCommand({ ...at, ...buildPutHeaders(target, mark) }),
+    new CreateMultipartUploadCommand({ ...address, ...buildPutHeaders(target, marker) }),
   );
   const failed = new AbortController();
-  const work: ComposeJob = {
+  const job: ComposeJob = {
     bucket,
     sources,
-    at,
+    address,
     UploadId,
     signal: AbortSignal.any([signal, failed.signal]),
   };
   try {
     const Parts = await runConcurrently(partConcurrency, parts, (part, index) =>
-      uploadPart(work, part, index + 1),
+      uploadPart(job, part, index + 1),
     );
     await bucket.client
-      .send(new CompleteMultipartUploadCommand({ ...at, UploadId, MultipartUpload: { Parts } }), {
+      .send(new CompleteMultipartUploadCommand({ ...address, UploadId, MultipartUpload: { Parts } }), {
         abortSignal: signal,
       })
       .catch(async (error: unknown) => {
-        if (!(await findWrittenObject(bucket, target, mark))) throw error;
+        if (!(await findWrittenObject(bucket, target, marker))) throw error;
       });
   } catch (error) {
     failed.abort();
     if (UploadId !== undefined) await abortUpload(bucket, target, UploadId).catch(() => undefined);
     throw error;
   }
-  const made = await findStoredObject(bucket, target, total, signal);
-  if (made) return made;
+  const composed = await findStoredObject(bucket, target, total, signal);
+  if (composed) return composed;
   await deleteKeys(bucket, [target]);
   throw await findDamagedSource(bucket, sources, signal);
 }
 
-/** The source that made the whole longer or shorter than the records say. */
+/** Finds the source because of which the composed object does not have the recorded size. */
 async function findDamagedSource(
   bucket: Bucket,
   sources: readonly ComposeSource[],
@@ -80,23 +82,23 @@ async function findDamagedSource(
 interface ComposeJob {
   readonly bucket: Bucket;
   readonly sources: readonly ComposeSource[];
-  readonly at: { readonly Bucket: string; readonly Key: string };
+  readonly address: { readonly Bucket: string; readonly Key: string };
   readonly UploadId: string | undefined;
   readonly signal: AbortSignal;
 }
 
-async function uploadPart(work: ComposeJob, part: PlannedPart, PartNumber: number): Promise<CompletedPart> {
-  const { bucket, at, UploadId, signal } = work;
-  const upload = { ...at, UploadId, PartNumber };
+async function uploadPart(job: ComposeJob, part: PlannedPart, PartNumber: number): Promise<CompletedPart> {
+  const { bucket, address, UploadId, signal } = job;
+  const upload = { ...address, UploadId, PartNumber };
   const abortSignal = { abortSignal: signal };
   if (part.kind === 'copy') {
-    const copy = new UploadPartCopyCommand({ ...upload, ...buildCopySource(work, part.slice) });
+    const copy = new UploadPartCopyCommand({ ...upload, ...buildCopySource(job, part.slice) });
     const { CopyPartResult } = await bucket.client.send(copy, abortSignal).catch((error: unknown) => {
-      throw toDamage(work, part.slice, error);
+      throw toCopyError(job, part.slice, error);
     });
     return { PartNumber, ETag: CopyPartResult?.ETag, ...pickChecksums(CopyPartResult) };
   }
-  const pieces = await runConcurrently(readConcurrency, part.slices, (slice) => readSlice(work, slice));
+  const pieces = await runConcurrently(readConcurrency, part.slices, (slice) => readSlice(job, slice));
   const sent = await bucket.client.send(
     new UploadPartCommand({ ...upload, Body: Buffer.concat(pieces) }),
     abortSignal,
@@ -107,7 +109,7 @@ async function uploadPart(work: ComposeJob, part: PlannedPart, PartNumber: numbe
 function buildCopySource({ bucket, sources }: ComposeJob, { index, start, end }: Slice) {
   const { key, bytes } = sources[index]!;
   const CopySource = `${bucket.name}/${bucket.prefix}${key}`;
-  // Without a range where it is the whole: an object that has grown beyond its record then shows in the total.
+  // No range for a whole object, so that an object larger than recorded shows in the total size.
   return start === 0 && end === bytes - 1
     ? { CopySource }
     : { CopySource, CopySourceRange: `bytes=${start}-${end}` };
@@ -126,8 +128,8 @@ async function readSlice(
   }
 }
 
-/** A source that is gone, or too short for its range. */
-function toDamage({ sources }: ComposeJob, { index }: Slice, error: unknown): unknown {
+/** `SegmentDamaged` if the source is missing. */
+function toCopyError({ sources }: ComposeJob, { index }: Slice, error: unknown): unknown {
   const { key, bytes } = sources[index]!;
   const status = getStatus(error);
   if (status === 404 && !hasErrorName(error, 'NoSuchUpload', 'NoSuchBucket'))
@@ -135,20 +137,20 @@ function toDamage({ sources }: ComposeJob, { index }: Slice, error: unknown): un
   return error;
 }
 
-function pickChecksums(of: CompletedPart | undefined): Partial<CompletedPart> {
-  return of?.ChecksumCRC32 === undefined ? {} : { ChecksumCRC32: of.ChecksumCRC32 };
+function pickChecksums(part: CompletedPart | undefined): Partial<CompletedPart> {
+  return part?.ChecksumCRC32 === undefined ? {} : { ChecksumCRC32: part.ChecksumCRC32 };
 }
 
-/** A few at a time, in order of their beginning; the first failure ends it when those under way have ended. */
+/** Runs items in order, at most `concurrency` at a time. Throws the first error once the running ones have ended. */
 async function runConcurrently<T, R>(
-  lanes: number,
+  concurrency: number,
   items: readonly T[],
   run: (item: T, index: number) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   let failure: { error: unknown } | null = null;
-  const lane = async (): Promise<void> => {
+  const runNext = async (): Promise<void> => {
     while (next < items.length && !failure) {
       const index = next++;
       try {
@@ -158,7 +160,7 @@ async function runConcurrently<T, R>(
       }
     }
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(Array.from({ length: concurrency }, runNext));
   if (failure) throw (failure as { error: unknown }).error;
   return results;
 }

@@ -1,7 +1,7 @@
 /**
- * How this server takes conditions on a put, found out when the first is needed: that it keeps them at all (some
- * servers ignore them, and then two writers would both have won), and whether it compares the ETag of `If-Match`
- * with its quotes, as HTTP writes it, or only without, as Ceph's gateway does.
+ * Detects, before the first conditional put, how the server handles conditions: whether it evaluates them (some servers
+ * ignore them, so that two concurrent writers would both succeed), and whether `If-Match` takes the ETag with quotes, as
+ * in HTTP, or without them, as Ceph's gateway does.
  */
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { Unavailable } from '#domain';
@@ -11,25 +11,25 @@ import { getStatus } from './s3-errors.ts';
 import { createProbeKey } from './probe.ts';
 
 export class ConditionSupport {
-  /** What writes an etag into `If-Match`; quoted until the server has shown that it wants it bare. */
+  /** Formats an etag for `If-Match`: quoted, unless the server has rejected quotes. */
   formatEtag: (etag: string) => string = (etag) => `"${etag}"`;
   readonly #bucket: Bucket;
-  #tried: Promise<void> | null = null;
+  #detected: Promise<void> | null = null;
 
   constructor(bucket: Bucket) {
     this.#bucket = bucket;
   }
 
-  /** @throws Unavailable `storage_unconditional` where the server would write whatever the condition */
+  /** @throws Unavailable `storage_unconditional` if the server ignores conditions. */
   async assertSupported(): Promise<void> {
-    this.#tried ??= this.#try().catch((error: unknown) => {
-      this.#tried = null;
+    this.#detected ??= this.#detect().catch((error: unknown) => {
+      this.#detected = null;
       throw error;
     });
-    return this.#tried;
+    return this.#detected;
   }
 
-  async #try(): Promise<void> {
+  async #detect(): Promise<void> {
     const bucket = this.#bucket;
     const key = createProbeKey();
     const put = (condition: object) =>
@@ -38,8 +38,8 @@ export class ConditionSupport {
       );
     try {
       const { ETag } = await put({});
-      await assertRefused(put({ IfNoneMatch: '*' }));
-      await assertRefused(put({ IfMatch: '"00000000000000000000000000000000"' }));
+      await assertRejected(put({ IfNoneMatch: '*' }));
+      await assertRejected(put({ IfMatch: '"00000000000000000000000000000000"' }));
       const isQuoted = await put({ IfMatch: ETag }).then(
         () => true,
         (error: unknown) => {
@@ -54,7 +54,7 @@ export class ConditionSupport {
   }
 }
 
-async function assertRefused(put: Promise<unknown>): Promise<void> {
+async function assertRejected(put: Promise<unknown>): Promise<void> {
   const isIgnored = await put.then(
     () => true,
     (error: unknown) => {
@@ -63,7 +63,10 @@ async function assertRefused(put: Promise<unknown>): Promise<void> {
     },
   );
   if (!isIgnored) return;
-  throw new Unavailable('The object store ignores conditions on a put, so that this one would not be safe.', {
-    code: 'storage_unconditional',
-  });
+  throw new Unavailable(
+    'The object storage ignores the conditions of a put, so this put would not be safe.',
+    {
+      code: 'storage_unconditional',
+    },
+  );
 }

@@ -1,24 +1,25 @@
 /**
- * Puts under a condition. S3 decides it in the one request that writes the object, whatever its size: a server
- * may ignore the conditions of CompleteMultipartUpload (Ceph's gateway does), so there are no parts here. What is
- * too large for memory waits in a temporary file until its length is known.
+ * Conditional puts. Objects of every size are written in one request, because a server may ignore the conditions of
+ * CompleteMultipartUpload (Ceph's gateway does). A body that is too large for memory is first written to a temporary
+ * file, because the request needs its length.
  */
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand, type PutObjectCommandInput } from '@aws-sdk/client-s3';
-import { Conflict } from '#domain';
+import { sleep } from '#async';
+import type { Conflict } from '#domain';
+import { etagDiffers, keyExists } from '../conditions.ts';
 import type { PutResult } from '../object-storage.ts';
 import type { Bucket } from './bucket.ts';
 import type { ConditionSupport } from './condition-support.ts';
 import { getAttempts, isTransient, getStatus } from './s3-errors.ts';
 import { unquoteEtag } from './checksums.ts';
 import { createPutMarker, buildPutHeaders, findWrittenObject } from './put-marker.ts';
-import { headObject } from './read-object.ts';
+import { headObject } from './head-object.ts';
 import type { BodySource } from './body-source.ts';
 import { toMemoryContent, spoolToFile, type PutContent } from './spool-to-file.ts';
 
 interface PutCondition {
-  /** The etag that must be there; null for nothing at all. */
+  /** The etag that the object must have; null if the object must not exist. */
   readonly ifMatch: string | null;
   readonly signal: AbortSignal | undefined;
 }
@@ -44,21 +45,21 @@ export async function putConditionally(
 }
 
 /**
- * Spares the sending of what would be refused in the end; what decides is the put itself. (It also sees to it that
- * the server compares an etag that it has given: Ceph's gateway takes one with something added for the same.)
+ * Rejects a put early, before its body is sent. The put itself decides. (This check also rejects an etag that no object
+ * has: Ceph's gateway takes an etag with an appended suffix for equal.)
  */
 async function assertConditionHolds(
   bucket: Bucket,
   key: string,
   { ifMatch, signal }: PutCondition,
 ): Promise<void> {
-  const held = await headObject(bucket, key, signal);
-  if ((held?.etag ?? null) !== ifMatch) throw buildConflict(ifMatch !== null);
+  const existing = await headObject(bucket, key, signal);
+  if ((existing?.etag ?? null) !== ifMatch) throw buildConflict(ifMatch !== null);
 }
 
 /**
- * One object, written once or not at all. Two answers are not yet the end: 409, for another put that is under way
- * on the same key, and a refusal that comes after a lost answer, as it may be our own object that is in the way.
+ * Writes the object once or not at all. Two responses are not final: 409, for a concurrent put of the same key, and a
+ * rejection after a lost response, because the object that exists may be the one that this put has written.
  */
 async function sendOnce(
   bucket: Bucket,
@@ -67,11 +68,11 @@ async function sendOnce(
   header: Pick<PutObjectCommandInput, 'IfMatch' | 'IfNoneMatch'>,
   signal: AbortSignal | undefined,
 ): Promise<PutResult> {
-  const mark = createPutMarker();
+  const marker = createPutMarker();
   for (let attempt = 1; ; attempt++) {
     const body = content.open();
     try {
-      const input = { ...bucket.buildAddress(key), ...buildPutHeaders(key, mark), ...header, ...body };
+      const input = { ...bucket.buildAddress(key), ...buildPutHeaders(key, marker), ...header, ...body };
       const { ETag } = await bucket.client.send(
         new PutObjectCommand(input),
         signal && { abortSignal: signal },
@@ -80,15 +81,15 @@ async function sendOnce(
     } catch (error) {
       signal?.throwIfAborted();
       const status = getStatus(error);
-      const isRefused = status === 412 || (status === 404 && header.IfMatch !== undefined);
-      const mayBeOurs = attempt > 1 || getAttempts(error) > 1 || isTransient(error);
-      const written = mayBeOurs ? await findWrittenObject(bucket, key, mark) : null;
+      const isRejected = status === 412 || (status === 404 && header.IfMatch !== undefined);
+      const mayBeWritten = attempt > 1 || getAttempts(error) > 1 || isTransient(error);
+      const written = mayBeWritten ? await findWrittenObject(bucket, key, marker) : null;
       if (written) return written;
-      if (isRefused) throw buildConflict(header.IfMatch !== undefined, error);
-      // A stream can't be sent again by the client's own retries.
-      const isWorthIt = status === 409 || (body.Body instanceof Readable && isTransient(error));
-      if (!isWorthIt || attempt >= bucket.maxAttempts + 4) throw error;
-      await sleep(Math.random() * 50 * 2 ** attempt, undefined, signal && { signal });
+      if (isRejected) throw buildConflict(header.IfMatch !== undefined, error);
+      // The client's own retries can't send a stream again.
+      const isRetryable = status === 409 || (body.Body instanceof Readable && isTransient(error));
+      if (!isRetryable || attempt >= bucket.maxAttempts + 4) throw error;
+      await sleep(Math.random() * 50 * 2 ** attempt, signal);
     } finally {
       if (body.Body instanceof Readable) body.Body.destroy();
     }
@@ -96,7 +97,5 @@ async function sendOnce(
 }
 
 function buildConflict(isMatch: boolean, cause?: unknown): Conflict {
-  return isMatch
-    ? new Conflict('The object is not the one that the condition names.', { cause })
-    : new Conflict('There is an object with this key already.', { cause });
+  return isMatch ? etagDiffers(cause) : keyExists(cause);
 }

@@ -1,6 +1,6 @@
-/** Deletion in pages of what S3 takes at once; what it could not delete is asked for again. */
+/** Deletes objects in pages of 1,000 keys, the limit of S3. Keys that the server could not delete are retried. */
 import { DeleteObjectsCommand } from '@aws-sdk/client-s3';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '#async';
 import { Unavailable } from '#domain';
 import type { Bucket } from './bucket.ts';
 
@@ -16,10 +16,10 @@ async function deletePage(bucket: Bucket, keys: readonly string[]): Promise<void
   let left = keys;
   for (let attempt = 1; left.length > 0; attempt++) {
     const Objects = left.map((key) => ({ Key: bucket.prefix + key }));
-    const answer = await bucket.client.send(
+    const response = await bucket.client.send(
       new DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects, Quiet: true } }),
     );
-    const errors = (answer.Errors ?? []).filter(({ Code }) => Code !== 'NoSuchKey');
+    const errors = (response.Errors ?? []).filter(({ Code }) => Code !== 'NoSuchKey');
     if (errors.length === 0) return;
     if (attempt === bucket.maxAttempts) throw buildDeleteError(errors.length, errors[0]?.Code);
     left = errors.flatMap(({ Key }) =>
@@ -32,8 +32,8 @@ async function deletePage(bucket: Bucket, keys: readonly string[]): Promise<void
 
 function buildDeleteError(count: number, code: string | undefined): Unavailable {
   const isDenied = code === 'AccessDenied';
-  return new Unavailable(`The object store did not delete ${count} of the objects it was to.`, {
+  return new Unavailable(`The object storage failed to delete ${count} objects.`, {
     code: isDenied ? 'storage_denied' : 'storage_failed',
-    cause: new Error(`the first of them: ${code ?? 'no reason given'}`),
+    cause: new Error(`error of the first one: ${code ?? 'none'}`),
   });
 }

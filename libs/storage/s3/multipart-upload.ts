@@ -1,4 +1,4 @@
-/** Uploads in parts: begun, ended, and cleared away when they fail, so that nothing half-written is paid for. */
+/** Multipart uploads. A failed one is aborted, so that its parts are not kept and billed. */
 import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
@@ -8,56 +8,57 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { raceAbort, waitAtMost } from '#async';
 import { Unavailable } from '#domain';
 import type { PutResult } from '../object-storage.ts';
 import type { Bucket } from './bucket.ts';
 import { hasErrorName, getStatus } from './s3-errors.ts';
 import { createPutMarker, buildPutHeaders, findWrittenObject } from './put-marker.ts';
-import { headObject } from './read-object.ts';
+import { headObject } from './head-object.ts';
 import type { BodySource } from './body-source.ts';
 
-/** Parts under way at once: each holds one part, and one copy of it, in memory. */
+/** Parts at a time. Each holds its part, and one copy of it, in memory. */
 const partConcurrency = 2;
-/** How long a failed put waits for its parts to be cleared away; what is left then is for the sweep. */
+/** How long a failed put waits for the abort of its upload. `clean-up-unfinished.ts` aborts what is left. */
 const cleanUpMs = 5_000;
 
-/** Sends what `source` still holds by lib-storage. Nothing is left of it when this rejects. */
+/** Sends the rest of `source` with lib-storage. When this rejects, the upload has been aborted. */
 export async function putInParts(
   bucket: Bucket,
   key: string,
   source: BodySource,
   signal: AbortSignal | undefined,
 ): Promise<PutResult> {
-  const mark = createPutMarker();
-  const call = trackUpload(bucket.client, source, signal);
+  const marker = createPutMarker();
+  const tracked = trackUpload(bucket.client, source, signal);
   const upload = new Upload({
-    client: call.client,
+    client: tracked.client,
     params: {
       ...bucket.buildAddress(key),
-      ...buildPutHeaders(key, mark),
+      ...buildPutHeaders(key, marker),
       Body: Readable.from(source.rest, { highWaterMark: 1 }),
     },
     partSize: bucket.partBytes,
     queueSize: partConcurrency,
-    leavePartsOnError: true, // cleared away below, where a failure to do so can't hide the first one
+    leavePartsOnError: true, // aborted below, where an error of the abort can't replace the first error
   });
   try {
     await upload.done();
   } catch (error) {
-    const isOurs = !signal?.aborted && !source.failure;
-    // Completed perhaps, and only the answer lost.
-    if (!isOurs || !(await findWrittenObject(bucket, key, mark))) {
-      call.stop();
-      await cleanUpUpload(bucket, key, call.uploadId());
-      throw call.failure() ?? error;
+    const isS3Error = !signal?.aborted && !source.failure;
+    // The upload may be complete and only the response lost.
+    if (!isS3Error || !(await findWrittenObject(bucket, key, marker))) {
+      tracked.stop();
+      await cleanUpUpload(bucket, key, tracked.uploadId());
+      throw tracked.failure() ?? error;
     }
   }
-  const made = await findStoredObject(bucket, key, source.bytes, signal);
-  if (!made) throw buildMissingError();
-  return made;
+  const written = await findStoredObject(bucket, key, source.bytes, signal);
+  if (!written) throw buildMissingError();
+  return written;
 }
 
-/** What the store now holds under this key; null where it is not as long as what was sent. */
+/** Returns the object with this key; null if it does not exist or does not have `bytes`. */
 export async function findStoredObject(
   bucket: Bucket,
   key: string,
@@ -69,14 +70,14 @@ export async function findStoredObject(
 }
 
 export function buildMissingError(): Unavailable {
-  return new Unavailable('The object store does not hold what was just put; try again.', {
+  return new Unavailable('The object storage does not have the object that was just put. Try again.', {
     code: 'storage_failed',
   });
 }
 
 /**
- * The client as lib-storage is to see it: one request that fails ends the source and the others at once, even where
- * the source stalls. The request that begins the upload is the exception: its answer says what there is to clear.
+ * Wraps the client for lib-storage: one failed request ends the source and the other requests at once, even while the
+ * source stalls. The request that creates the upload is not aborted, because its response has the id to abort.
  */
 function trackUpload(client: S3Client, source: BodySource, signal: AbortSignal | undefined) {
   let created: Promise<CreateMultipartUploadCommandOutput> | null = null;
@@ -107,34 +108,18 @@ function trackUpload(client: S3Client, source: BodySource, signal: AbortSignal |
   };
 }
 
-async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- an abort rejects with its own reason
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
 async function cleanUpUpload(
   bucket: Bucket,
   key: string,
   uploadId: Promise<string | undefined> | null,
 ): Promise<void> {
   if (uploadId === null) return;
-  const clearing = uploadId.then((id) => (id === undefined ? undefined : abortUpload(bucket, key, id)));
-  const inTime = AbortSignal.timeout(cleanUpMs);
-  await raceAbort(clearing, inTime).catch(() => undefined);
+  const aborted = uploadId.then((id) => (id === undefined ? undefined : abortUpload(bucket, key, id)));
+  await waitAtMost(cleanUpMs, aborted);
 }
 
 /**
- * Aborts an upload until the server no longer knows it: a part that was still on its way may bring it back.
+ * Repeats the abort until the upload no longer exists: a part that arrives late may restore it.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
  */
 export async function abortUpload(bucket: Bucket, key: string, uploadId: string): Promise<void> {

@@ -1,37 +1,38 @@
-/** What an S3 store is told: where the bucket is, who asks, and how long anything may take. */
+/** Options of the S3 storage: the bucket, the credentials, and the time limits. */
 
 export interface S3StorageOptions {
-  /** Must exist; nobody else's objects live in it, or under `prefix` where that is set. */
+  /** Must exist. The bucket, or `prefix` in it, must not have objects of other programs. */
   readonly bucket: string;
-  /** Unset: AWS itself. */
+  /** @default AWS */
   readonly endpoint?: string;
   readonly region: string;
-  /** Both or neither; unset: what the SDK finds (environment, profile, the machine's role). */
+  /** Set both or neither. Without them the SDK looks for credentials: environment, profile, role of the machine. */
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;
-  /** The bucket in the path, not in the host's name: what most servers but AWS want. */
+  /** Puts the bucket into the path instead of the host name, as most servers other than AWS need. */
   readonly forcePathStyle?: boolean;
-  /** Begins every key, e.g. `millrace/`; one bucket can so hold several stores. Ends in a slash. */
+  /** Prefix of every key, e.g. `millrace/`, so that one bucket can have several storages. Must end with a slash. */
   readonly prefix?: string;
   /**
-   * `when_required`: the signed SHA-256 and the MD5 of what is sent, which every server knows. `when_supported`:
-   * CRC-32 beside them, which AWS keeps with the object and some other servers refuse.
+   * `when_required` sends the signed SHA-256 and the MD5 of the bytes, which every server accepts. `when_supported`
+   * also sends a CRC-32, which AWS stores with the object and some servers reject.
    */
   readonly checksums?: 'when_supported' | 'when_required';
-  /** Size of an upload's parts, 8 MiB or more. 10,000 of them are the most that one object can have. */
+  /** Size of the parts of an upload, at least 8 MiB. One object can have at most 10,000 parts. */
   readonly partBytes?: number;
-  /** How often a request is tried, the first time included. */
+  /** How often a request is sent at most, including the first time. */
   readonly maxAttempts?: number;
   readonly retryMode?: 'standard' | 'adaptive';
-  /** Milliseconds to connect, without a byte either way, and until an answer begins. */
   readonly timeouts?: Partial<S3Timeouts>;
-  /** Age in milliseconds of half-done uploads that are removed at start; a day if unset. */
+  /** Unfinished uploads older than this, in milliseconds, are removed at start. @default 1 day */
   readonly staleAfterMs?: number;
 }
 
 export interface S3Timeouts {
   readonly connectMs: number;
+  /** Without a byte in either direction. */
   readonly idleMs: number;
+  /** From the end of the request to the first byte of the response. */
   readonly responseMs: number;
 }
 

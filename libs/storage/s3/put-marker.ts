@@ -1,12 +1,12 @@
 /**
- * A mark that a put leaves on its object, by which it knows its own work again: where the answer to the last
- * request was lost, the retry of that request says only that something is there already.
+ * A put stores a unique marker in the metadata of its object. When the response to its last request was lost, the retry
+ * reports only that an object exists; the marker shows whether this put has written it.
  */
 import { randomUUID } from 'node:crypto';
 import { getContentType } from '../content-types.ts';
 import type { PutResult } from '../object-storage.ts';
 import type { Bucket } from './bucket.ts';
-import { headObject } from './read-object.ts';
+import { headObject } from './head-object.ts';
 
 const markerName = 'millrace-put';
 
@@ -14,19 +14,19 @@ export function createPutMarker(): string {
   return randomUUID();
 }
 
-export function buildPutHeaders(key: string, mark?: string) {
+export function buildPutHeaders(key: string, marker?: string) {
   return {
     ContentType: getContentType(key),
-    ...(mark !== undefined && { Metadata: { [markerName]: mark } }),
+    ...(marker !== undefined && { Metadata: { [markerName]: marker } }),
   };
 }
 
-/** What the put with this mark has written, if it is what the key holds now; null where that can't be known. */
+/** Returns the object with this key if the put with this marker has written it; null if not or if it is not known. */
 export async function findWrittenObject(
   bucket: Bucket,
   key: string,
-  mark: string,
+  marker: string,
 ): Promise<PutResult | null> {
   const found = await headObject(bucket, key).catch(() => null);
-  return found?.metadata[markerName] === mark ? { key, bytes: found.bytes, etag: found.etag } : null;
+  return found?.metadata[markerName] === marker ? { key, bytes: found.bytes, etag: found.etag } : null;
 }

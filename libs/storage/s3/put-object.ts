@@ -1,7 +1,7 @@
-/** Putting an object: in one request where it is small, in parts where it is not, and under a condition in one always. */
+/** Puts an object: in one request if it is small or has a condition, else as a multipart upload. */
 import { PutObjectCommand, type PutObjectCommandInput } from '@aws-sdk/client-s3';
-import { Conflict } from '#domain';
 import { closeBody } from '../body.ts';
+import { assertOneCondition } from '../conditions.ts';
 import { assertContentType } from '../content-types.ts';
 import type { ObjectBody, PutOptions, PutResult } from '../object-storage.ts';
 import type { Bucket } from './bucket.ts';
@@ -25,9 +25,7 @@ export async function putObject(
   const source = new BodySource(body, signal);
   try {
     assertContentType(key, options.contentType);
-    if (ifNoneMatch !== undefined && ifMatch !== undefined) {
-      throw new Conflict('These two conditions exclude each other.');
-    }
+    assertOneCondition(options);
     signal?.throwIfAborted();
     if (ifNoneMatch !== undefined || ifMatch !== undefined) {
       return await putConditionally(bucket, conditions, key, source, { ifMatch: ifMatch ?? null, signal });
@@ -55,7 +53,7 @@ async function putInOneRequest(
     const { ETag } = await bucket.client.send(new PutObjectCommand(input), { abortSignal: signal });
     return { key, bytes: body.length, etag: unquoteEtag(ETag) };
   } catch (error) {
-    // Acknowledged, but not for what was sent: no reader is to find it.
+    // The server has stored other bytes: delete them, so that no reader finds them.
     if (error instanceof ChecksumMismatch) await deleteKeys(bucket, [key]).catch(() => undefined);
     throw error;
   }

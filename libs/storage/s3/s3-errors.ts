@@ -1,6 +1,8 @@
-/** What S3 and the network before it say, in the words of the error tree; no message carries a key or an address. */
+/** Translates errors of S3 and of the network. No message has a key or an address. */
 import type { ErrorCode } from '@millrace/contracts';
-import { Conflict, Failure, NotFound, Unavailable } from '#domain';
+import { Failure, Unavailable } from '#domain';
+import { etagDiffers } from '../conditions.ts';
+import { objectNotFound } from '../errors.ts';
 import { ChecksumMismatch } from './checksums.ts';
 
 interface S3ErrorShape {
@@ -18,7 +20,7 @@ export function getStatus(error: unknown): number | undefined {
   return (error as S3ErrorShape | null)?.$metadata?.httpStatusCode;
 }
 
-/** How often the request was sent before it came to this. */
+/** How often the request was sent. */
 export function getAttempts(error: unknown): number {
   return (error as S3ErrorShape | null)?.$metadata?.attempts ?? 1;
 }
@@ -28,8 +30,8 @@ export function hasErrorName(error: unknown, ...names: string[]): boolean {
 }
 
 /**
- * The connection broke, never came about, or went silent: nothing is known of what the server did. An error that
- * comes out of the client's tries without an answer is one of those, whatever it is called.
+ * Whether the connection failed, broke or timed out, so that it is not known what the server did. That includes every
+ * error of the client's retries that has no response.
  */
 export function isNetworkError(error: unknown): boolean {
   const { code, name, $metadata } = (error ?? {}) as S3ErrorShape;
@@ -43,7 +45,7 @@ export function isNetworkError(error: unknown): boolean {
   return typeof code === 'string' && /^(E[A-Z_]+|ERR_STREAM_PREMATURE_CLOSE|HPE_[A-Z_]+)$/.test(code);
 }
 
-/** A fault that may be gone at the next try. */
+/** Whether a retry may succeed. */
 export function isTransient(error: unknown): boolean {
   const status = getStatus(error);
   return (
@@ -54,17 +56,13 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-export function objectNotFound(cause?: unknown): NotFound {
-  return new NotFound('There is no such object in the store.', { code: 'object_not_found', cause });
-}
-
 const fullErrorNames = [
   'QuotaExceeded',
   'XMinioStorageFull',
   'XMinioAdminBucketQuotaExceeded',
   'InsufficientStorage',
 ];
-/** Those that may come with another status than 429 and 503. */
+/** Names that may come with another status than 429 or 503. */
 const busyErrorNames = [
   'SlowDown',
   'SlowDownRead',
@@ -94,12 +92,12 @@ export function toStorageError(error: unknown): unknown {
   const status = getStatus(error);
   if (hasErrorName(error, ...credentialErrorNames)) return toCredentialsError(error);
   if (isNetworkError(error)) {
-    return buildUnavailable('storage_unreachable', 'The object store does not answer; try again.', error);
+    return buildUnavailable('storage_unreachable', 'The object storage does not respond. Try again.', error);
   }
   if (error instanceof ChecksumMismatch) {
     return buildUnavailable(
       'storage_failed',
-      'The object store acknowledged other bytes than were sent.',
+      'The object storage confirmed other bytes than were sent.',
       error,
     );
   }
@@ -110,7 +108,7 @@ export function toStorageError(error: unknown): unknown {
 function toResponseError(error: unknown, status: number): Failure {
   if (status === 507 || hasErrorName(error, ...fullErrorNames)) {
     return new Unavailable(
-      'The object store is full: free or add space, or raise its quota, then try again.',
+      'The object storage is full. Free or add space, or raise its quota, then try again.',
       {
         status: 507,
         retryAfterMs: 60_000,
@@ -119,60 +117,56 @@ function toResponseError(error: unknown, status: number): Failure {
     );
   }
   if (status === 429 || status === 503 || hasErrorName(error, ...busyErrorNames)) {
-    return buildUnavailable(
-      'storage_busy',
-      'The object store asks for fewer requests; try again later.',
-      error,
-    );
+    return buildUnavailable('storage_busy', 'The object storage is overloaded. Try again later.', error);
   }
   if (hasErrorName(error, 'NoSuchBucket')) {
     return buildUnavailable(
       'storage_no_bucket',
-      "The object store's bucket does not exist; it has to be created.",
+      'The bucket of the object storage does not exist. Create it.',
       error,
     );
   }
   if (hasErrorName(error, ...wrongRegionErrorNames) || status === 301) {
     return buildUnavailable(
       'storage_misplaced',
-      "The object store's bucket is in another region than the one set.",
+      'The bucket of the object storage is not in the configured region.',
       error,
     );
   }
   if (hasErrorName(error, 'RequestTimeTooSkewed')) {
     return buildUnavailable(
       'storage_denied',
-      "This machine's clock is too far from the object store's.",
+      "This machine's clock differs too much from the clock of the object storage.",
       error,
     );
   }
   if (status === 401 || status === 403) {
     const message =
-      'The object store refuses access: its credentials must be allowed to read, write, list and delete.';
+      'The object storage denies access. Its credentials must be allowed to read, write, list and delete.';
     return buildUnavailable('storage_denied', message, error);
   }
   if (hasErrorName(error, 'NoSuchUpload')) {
     return buildUnavailable(
       'storage_failed',
-      'The upload was ended from elsewhere before it was complete.',
+      'Another process ended the upload before it was complete.',
       error,
     );
   }
   if (status === 404) return objectNotFound(buildCause(error));
   if (status === 412 || status === 409) {
-    return new Conflict('The object is not the one that the condition names.', { cause: buildCause(error) });
+    return etagDiffers(buildCause(error));
   }
   return buildUnavailable(
     'storage_failed',
-    'The object store failed to read or write; its log line has the cause.',
+    'The object storage failed to read or write. The log has the cause.',
     error,
   );
 }
 
 function toCredentialsError(error: unknown): Unavailable {
   const message = hasErrorName(error, 'CredentialsProviderError')
-    ? 'There are no credentials for the object store.'
-    : "The object store does not accept its credentials: they are wrong, expired or another server's.";
+    ? 'No credentials for the object storage were found.'
+    : 'The object storage does not accept the credentials: they are wrong, expired, or for another server.';
   return buildUnavailable('storage_denied', message, error);
 }
 
@@ -180,16 +174,16 @@ function buildUnavailable(code: ErrorCode, message: string, error: unknown): Una
   return new Unavailable(message, { code, cause: buildCause(error) });
 }
 
-/** For the log: what was said and where to ask, without the exception's other fields, which repeat the signature. */
+/** The cause for the log: name, status and request id. The other fields of the error are left out: they have the signature. */
 function buildCause(error: unknown): Error {
   const { name, message, code, $metadata } = error as S3ErrorShape;
   const status = $metadata?.httpStatusCode;
-  const facts = [
+  const details = [
     name !== 'Error' && name,
     typeof code === 'string' && code,
     status !== undefined && `HTTP ${status}`,
     $metadata?.requestId && `request ${$metadata.requestId}`,
     $metadata?.attempts !== undefined && `${$metadata.attempts} attempts`,
   ].filter(Boolean);
-  return new Error(`${facts.join(', ')}: ${(message ?? '').slice(0, 300)}`);
+  return new Error(`${details.join(', ')}: ${(message ?? '').slice(0, 300)}`);
 }

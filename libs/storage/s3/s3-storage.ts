@@ -1,4 +1,4 @@
-/** The object store in an S3 bucket: AWS, or any server that speaks its protocol. */
+/** The object storage in an S3 bucket, of AWS or of any server with its protocol. */
 import {
   GetObjectCommand,
   ListObjectsV2Command,
@@ -9,6 +9,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { InvalidInput } from '#domain';
 import { closeBody } from '../body.ts';
+import { buildContentDisposition } from '../content-disposition.ts';
 import { assertContentType, getContentType } from '../content-types.ts';
 import { assertKey, assertPrefix, isKey } from '../keys.ts';
 import { assertExpiry } from '../signed-urls.ts';
@@ -30,11 +31,12 @@ import { toStorageError } from './s3-errors.ts';
 import { unquoteEtag } from './checksums.ts';
 import { defaults, minPartBytes, type S3StorageOptions } from './options.ts';
 import { assertUsable, probe } from './probe.ts';
-import { headObject, openObject, readObject } from './read-object.ts';
+import { headObject } from './head-object.ts';
+import { openObject, readObject } from './read-object.ts';
 import { cleanUpUnfinished } from './clean-up-unfinished.ts';
 import { putObject } from './put-object.ts';
 
-/** @throws Unavailable that says what to do where bucket or credentials are not as they must be */
+/** @throws Unavailable with a message that says what to fix if the bucket or the credentials can't be used. */
 export async function createS3Storage(options: S3StorageOptions): Promise<ObjectStorage> {
   assertOptions(options);
   const bucket = openBucket(options);
@@ -44,10 +46,10 @@ export async function createS3Storage(options: S3StorageOptions): Promise<Object
     bucket.close();
     throw error;
   }
-  const objects = new S3Storage(bucket);
-  // Not all may list uploads: where it is refused, what is left over costs money but does no harm.
-  await objects.cleanUpUnfinished(options.staleAfterMs ?? defaults.staleAfterMs).catch(() => undefined);
-  return objects;
+  const storage = new S3Storage(bucket);
+  // The credentials may lack the permission to list uploads. What is left then costs money but does no harm.
+  await storage.cleanUpUnfinished(options.staleAfterMs ?? defaults.staleAfterMs).catch(() => undefined);
+  return storage;
 }
 
 function assertOptions({
@@ -57,13 +59,12 @@ function assertOptions({
   partBytes = minPartBytes,
 }: S3StorageOptions): void {
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
-    throw new InvalidInput('An access key needs its secret, and a secret its key.');
+    throw new InvalidInput('Set both the access key and its secret, or neither.');
   }
-  if (prefix !== '' && !prefix.endsWith('/'))
-    throw new InvalidInput('The prefix of a store ends in a slash.');
+  if (prefix !== '' && !prefix.endsWith('/')) throw new InvalidInput('The prefix must end with a slash.');
   assertPrefix(prefix);
   if (partBytes < minPartBytes)
-    throw new InvalidInput(`The parts of an upload have ${minPartBytes} bytes or more.`);
+    throw new InvalidInput(`The parts of an upload must have at least ${minPartBytes} bytes.`);
 }
 
 class S3Storage implements ObjectStorage {
@@ -121,7 +122,7 @@ class S3Storage implements ObjectStorage {
       const { Contents = [], IsTruncated, NextContinuationToken } = page;
       for (const { Key = '', Size = 0, ETag, LastModified = new Date(0) } of Contents) {
         const key = Key.slice(bucket.prefix.length);
-        // Probes, and what a console calls a folder, are no objects of ours.
+        // Skips probes, and the objects that a console creates as folders.
         if (isKey(key)) yield { key, bytes: Size, etag: unquoteEtag(ETag), modifiedAt: LastModified };
       }
       from = IsTruncated && NextContinuationToken ? { ContinuationToken: NextContinuationToken } : null;
@@ -132,17 +133,17 @@ class S3Storage implements ObjectStorage {
     assertKey(key);
     const { method, expiresInS, filename, contentType } = options;
     assertExpiry(expiresInS);
-    const at = this.#bucket.buildAddress(key);
+    const address = this.#bucket.buildAddress(key);
     if (method === 'PUT') {
       assertContentType(key, contentType);
-      const put = new PutObjectCommand({ ...at, ContentType: contentType });
+      const put = new PutObjectCommand({ ...address, ContentType: contentType });
       const signableHeaders = new Set(contentType === undefined ? [] : ['content-type']);
       return runOnS3(() =>
         getSignedUrl(this.#bucket.signer, put, { expiresIn: expiresInS, signableHeaders }),
       );
     }
     const get = new GetObjectCommand({
-      ...at,
+      ...address,
       ResponseContentType: contentType ?? getContentType(key),
       ...(filename !== undefined && { ResponseContentDisposition: buildContentDisposition(filename) }),
     });
@@ -168,28 +169,18 @@ class S3Storage implements ObjectStorage {
     return runOnS3(() => composeObjects(this.#bucket, sources, target, signal), signal);
   }
 
-  /** Ends the connections that are kept; a stream that is still read breaks off. */
+  /** Closes all connections. A stream that is being read fails. */
   async close(): Promise<void> {
     this.#bucket.close();
   }
 }
 
-/** An abort rejects with the signal's own reason, S3's errors in the words of the tree. */
-async function runOnS3<T>(step: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+/** Runs an operation and translates its error. After an abort it throws the signal's reason. */
+async function runOnS3<T>(operation: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
-    return await step();
+    return await operation();
   } catch (error) {
     signal?.throwIfAborted();
     throw toStorageError(error);
   }
-}
-
-/** RFC 6266, with the name in UTF-8 (RFC 8187) and an ASCII likeness for what does not know that. */
-function buildContentDisposition(filename: string): string {
-  const plain = filename.replace(/[^\x20-\x7e]|["\\%]/g, '_');
-  const encoded = encodeURIComponent(filename.toWellFormed()).replace(
-    /['()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16)}`,
-  );
-  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
 }

@@ -1,4 +1,4 @@
-/** A body of known length: in memory, or a stream laid down in a temporary file without a name until that is known. */
+/** The content of a put in one request: in memory, or in an unlinked temporary file if it is large. Its length is known. */
 import { createHash, randomUUID } from 'node:crypto';
 import { open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,12 @@ import type { PutObjectCommandInput } from '@aws-sdk/client-s3';
 import { OverLimit, Unavailable } from '#domain';
 import type { BodySource } from './body-source.ts';
 
-/** The most that S3 takes in one request. */
+/** The limit of S3 for one request. */
 const maxBytes = 5 * 1024 ** 3;
 
 export interface PutContent {
   readonly bytes: number;
-  /** The body and what goes with it, from the beginning, for one try. */
+  /** The body from its beginning, its length and its checksums, for one attempt. */
   open(): Pick<PutObjectCommandInput, 'Body' | 'ContentLength' | 'ContentMD5' | 'ChecksumCRC32'>;
   discard(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export async function spoolToFile(source: BodySource, withCrc32: boolean): Promi
       await runOnTempDisk(() => handle.write(block, 0, block.length, bytes));
       bytes += block.length;
       if (bytes > maxBytes) {
-        throw new OverLimit('An object put under a condition may have 5 GiB at most.', {
+        throw new OverLimit('An object in a conditional put can have at most 5 GiB.', {
           code: 'object_too_large',
         });
       }
@@ -63,13 +63,16 @@ function encodeCrc32(crc: number): string {
   return bytes.toString('base64');
 }
 
-async function runOnTempDisk<T>(step: () => Promise<T>): Promise<T> {
+async function runOnTempDisk<T>(operation: () => Promise<T>): Promise<T> {
   try {
-    return await step();
+    return await operation();
   } catch (error) {
-    throw new Unavailable(`The folder for temporary files (${tmpdir()}) can't hold an upload: is it full?`, {
-      status: 507,
-      cause: error,
-    });
+    throw new Unavailable(
+      `Can't write an upload to the folder for temporary files (${tmpdir()}). It may be full.`,
+      {
+        status: 507,
+        cause: error,
+      },
+    );
   }
 }

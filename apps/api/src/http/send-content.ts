@@ -1,7 +1,7 @@
 /** Sends stored bytes: a file's segments or one object, whole or a range of them. */
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ByteRange } from '#storage';
+import { buildContentDisposition, type ByteRange } from '#storage';
 import { createResponseAbortSignal } from './client-disconnect.ts';
 import { parseRange } from './byte-range.ts';
 
@@ -30,7 +30,7 @@ export async function sendContent(
     .header('x-content-type-options', 'nosniff')
     .header('content-security-policy', 'sandbox');
   if (range) void reply.header('content-range', `bytes ${range.start}-${range.end}/${content.bytes}`);
-  if (content.filename) void reply.header('content-disposition', toContentDisposition(content.filename));
+  if (content.filename) void reply.header('content-disposition', buildContentDisposition(content.filename));
   if (length === 0 || request.method === 'HEAD') {
     // A stream, for of a buffer Fastify would tell HEAD the length: none.
     await reply.send(Readable.from([]));
@@ -48,13 +48,4 @@ function parseContentRange(request: FastifyRequest, reply: FastifyReply, bytes: 
     void reply.header('content-range', `bytes */${bytes}`);
     throw error;
   }
-}
-
-/** RFC 8187: what `encodeURIComponent` leaves although the grammar doesn't is encoded too. */
-function toContentDisposition(filename: string): string {
-  const encoded = encodeURIComponent(filename).replace(
-    /['()*]/g,
-    (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  return `attachment; filename*=UTF-8''${encoded}`;
 }
