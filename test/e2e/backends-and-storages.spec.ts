@@ -1,4 +1,4 @@
-/** The same batches on both queue backends and both object storages: completed, retried, cancelled, and deleted with all their objects. */
+/** The same batches on both queue backends and both object storages: completed, retried, cancelled, and deleted with their objects. */
 import { compareStoredObjects } from '../support/compare-stored-objects.ts';
 import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { findRedisServer, startRedis, type TestRedis } from '../support/redis.ts';
@@ -17,9 +17,11 @@ const s3 = findS3Server();
 const hasRedis = findRedisServer() !== null || process.env['CI'] === 'true';
 const backends = ['embedded', ...(hasRedis ? ['redis'] : [])];
 const storages = ['disk', ...(s3 ? ['s3'] : [])];
-const grid = backends.flatMap((backend) => storages.map((storage): [string, string] => [backend, storage]));
+const combinations = backends.flatMap((backend) =>
+  storages.map((storage): [string, string] => [backend, storage]),
+);
 
-describe.each(grid)('queue on %s, objects on %s', (backend, storage) => {
+describe.each(combinations)('queue on %s, objects on %s', (backend, storage) => {
   let redis: TestRedis | null = null;
   let bucket: TestBucket | undefined;
   let platform: Platform;
@@ -41,8 +43,9 @@ describe.each(grid)('queue on %s, objects on %s', (backend, storage) => {
     Array.from({ length: count }, (_, at) =>
       buildLine(`row-${at}`, { input: `text ${at}`, metadata: { sandbox: JSON.stringify(sandbox) } }),
     );
-  const listIds = (found: readonly { custom_id: string }[]) => found.map(({ custom_id }) => custom_id).sort();
-  async function all(batch: Batch) {
+  const listIds = (records: readonly { custom_id: string }[]) =>
+    records.map(({ custom_id }) => custom_id).sort();
+  async function readAllRecords(batch: Batch) {
     return [
       ...(await readRecords(platform.client, batch.output_file_id)),
       ...(await readRecords(platform.client, batch.error_file_id)),
@@ -60,15 +63,15 @@ describe.each(grid)('queue on %s, objects on %s', (backend, storage) => {
     const { client } = platform;
     const lines = input(2_000, { reject: '99' });
     const first = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
-    const bad = lines.filter(({ custom_id }) => custom_id.includes('99'));
+    const rejected = lines.filter(({ custom_id }) => custom_id.includes('99'));
     expect(first).toMatchObject({
       status: 'completed',
-      request_counts: { total: 2_000, completed: 2_000 - bad.length, failed: bad.length },
+      request_counts: { total: 2_000, completed: 2_000 - rejected.length, failed: rejected.length },
     });
-    expect(listIds(await all(first))).toEqual(listIds(lines));
+    expect(listIds(await readAllRecords(first))).toEqual(listIds(lines));
 
-    const again = await waitForBatch(client, (await client.post<Batch>(`/batches/${first.id}/retry`)).id);
-    expect(again.request_counts).toMatchObject({ total: bad.length, failed: bad.length });
+    const retried = await waitForBatch(client, (await client.post<Batch>(`/batches/${first.id}/retry`)).id);
+    expect(retried.request_counts).toMatchObject({ total: rejected.length, failed: rejected.length });
 
     const slow = input(2_000, { delay_ms: 300 });
     const { id } = await createBatch(client, toJsonl(slow));
@@ -78,10 +81,10 @@ describe.each(grid)('queue on %s, objects on %s', (backend, storage) => {
     await client.batches.cancel(id);
     const cancelled = await waitForBatch(client, id);
     expect(cancelled.status).toBe('cancelled');
-    expect(listIds(await all(cancelled))).toEqual(listIds(slow));
+    expect(listIds(await readAllRecords(cancelled))).toEqual(listIds(slow));
     expect((await compareStoredObjects(platform, sql)).missing).toEqual([]);
 
-    await deleteFiles(first, again, cancelled);
+    await deleteFiles(first, retried, cancelled);
     await waitUntil(async () => (await platform.objects.listSizes()).size === 0, {
       what: 'object storage to be empty',
       withinMs: 20_000,

@@ -1,4 +1,4 @@
-/** The disk under the data folder runs full while a batch runs: nothing is lost, and it goes on when there is room. */
+/** The disk of the data folder becomes full while a batch runs: nothing is lost, and the batch completes when space is freed. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,31 +6,31 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const resolvePath = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-test('full in the middle of a batch: chunks wait, an upload is told 507, and it completes when there is room', async () => {
+test('a disk that is full during a batch: chunks wait, an upload gets 507, and the batch completes when space is freed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-full-'));
   const script = 'mount -t tmpfs -o size=24m tmpfs "$TMPDIR" && exec "$@"';
-  const own = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  const userNamespace = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
   const node = [
     process.execPath,
     '--conditions=source',
     '--import',
-    here('../support/typescript.mjs'),
-    here('full-disk-child.ts'),
+    resolvePath('../support/typescript.mjs'),
+    resolvePath('full-disk-child.ts'),
   ];
-  const child = spawn('unshare', [...own, '--mount', 'sh', '-c', script, 'sh', ...node], {
+  const child = spawn('unshare', [...userNamespace, '--mount', 'sh', '-c', script, 'sh', ...node], {
     env: { ...process.env, TMPDIR: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const failed = new Promise<string>((resolve) => child.once('error', (error) => resolve(String(error))));
+  const spawnError = new Promise<string>((resolve) => child.once('error', (error) => resolve(String(error))));
   const [stdout, stderr] = await Promise.race([
     Promise.all([text(child.stdout), text(child.stderr)]),
-    failed.then((error) => ['', error]),
+    spawnError.then((error) => ['', error]),
   ]);
   await rm(folder, { recursive: true, force: true });
   if (stdout === '' && /not permitted|ENOENT|unshare:|mount:/.test(stderr)) {
-    console.warn(`NOT TESTED: a full disk, as this machine lets nobody mount one: ${stderr}`);
+    console.warn(`NOT TESTED: a full disk, because this machine does not allow a mount: ${stderr}`);
     return;
   }
   expect(stdout === '' ? stderr : JSON.parse(stdout)).toEqual({

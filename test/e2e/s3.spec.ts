@@ -1,18 +1,16 @@
-/** A whole batch with its objects in an S3 bucket: what is there while it lives, and that nothing is afterwards. */
+/** A batch whose objects are in an S3 bucket: the objects while it exists, and none after it was deleted. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { createBucket, findS3Server, s3Settings, type S3Server, type TestBucket } from '../support/s3.ts';
+import { createBucket, describeOnS3, s3Settings, type TestBucket } from '../support/s3.ts';
 import { startPlatform, waitUntil, type Platform } from '../support/platform.ts';
 import { waitForBatch, toJsonl, buildLine, createBatch } from './support/batch-lines.ts';
 
-const server = findS3Server();
-
-function onS3(deps: S3Server): void {
+describeOnS3('a batch on S3', (server) => {
   let bucket: TestBucket;
   let platform: Platform;
   beforeAll(async () => {
-    bucket = await createBucket(deps);
+    bucket = await createBucket(server);
     platform = await startPlatform({ bucket });
   });
   afterAll(async () => {
@@ -20,7 +18,7 @@ function onS3(deps: S3Server): void {
     await bucket?.remove();
   });
 
-  test('uploaded in parts, run, read back, and deleted to the last object', async () => {
+  test('is uploaded in parts, completes, is downloaded, and leaves no object when it is deleted', async () => {
     const { client } = platform;
     const lines = Array.from({ length: 20_000 }, (_, at) =>
       buildLine(`line-${at}`, { input: `${at} `.padEnd(400, 'the mill turns ') }),
@@ -45,8 +43,8 @@ function onS3(deps: S3Server): void {
     const keys = await bucket.listKeys();
     const input = keys.find((key) => key.includes(batch.input_file_id))!;
     expect((await bucket.minioClient.statObject(bucket.bucket, input)).etag).toMatch(/-2$/); // two parts
-    const [one, ...others] = keys.filter((key) => key !== input);
-    expect([typeof one, others.length > 0, await bucket.listUnfinishedUploads()]).toEqual([
+    const [first, ...others] = keys.filter((key) => key !== input);
+    expect([typeof first, others.length > 0, await bucket.listUnfinishedUploads()]).toEqual([
       'string',
       true,
       [],
@@ -65,19 +63,19 @@ function onS3(deps: S3Server): void {
     [
       'a bucket that does not exist',
       { S3_BUCKET: 'millrace-none' },
-      /millrace-none can't be used: it does not exist\. Create it/,
+      /millrace-none of the object storage can't be used: it does not exist\. Create it/,
     ],
     [
       'a wrong secret',
       { S3_SECRET_ACCESS_KEY: 'hunter2-hunter2' },
-      /does not accept its credentials.*S3_SECRET_ACCESS_KEY/,
+      /does not accept the credentials.*S3_SECRET_ACCESS_KEY/,
     ],
     [
-      'half of the credentials',
+      'a missing secret',
       { S3_SECRET_ACCESS_KEY: '' },
       /S3_SECRET_ACCESS_KEY: not set, though S3_ACCESS_KEY_ID is/,
     ],
-  ])('%s: both processes end, and say so', async (_, over, message) => {
+  ])('%s: both processes exit with a message', async (_, settings, message) => {
     for (const script of ['api/src/main.js', 'worker/src/main.js']) {
       const child = spawn(
         process.execPath,
@@ -89,7 +87,7 @@ function onS3(deps: S3Server): void {
             MILLRACE_HOME: platform.home,
             PORT: '0',
             ...s3Settings(bucket),
-            ...over,
+            ...settings,
           },
         },
       );
@@ -102,10 +100,4 @@ function onS3(deps: S3Server): void {
       expect(output).not.toContain('hunter2');
     }
   });
-}
-
-if (server === null) {
-  test('NOT RUN: a batch on S3 (no server is named)', () => expect(findS3Server()).toBeNull());
-} else {
-  onS3(server);
-}
+});

@@ -1,20 +1,21 @@
-/** MinIO in a container, where there is a Docker to run it. */
+/** MinIO in a Docker container, if Docker is available. */
 import { existsSync } from 'node:fs';
 import type { S3Server } from './s3.ts';
 
-/** The last release that its makers published as an image. */
+/** The last release that was published as an image. */
 const image = 'minio/minio:RELEASE.2025-09-07T16-13-09Z';
 
 export interface Minio extends S3Server {
   stop(): Promise<void>;
 }
 
-/** @returns null, having said so loudly, where no Docker answers or the image is not to be had. */
+/** @returns null, with a warning, if Docker does not respond or the image is not available. */
 export async function startMinio(): Promise<Minio | null> {
-  if (!process.env['DOCKER_HOST'] && !existsSync('/var/run/docker.sock')) return notRun('there is no Docker');
+  if (!process.env['DOCKER_HOST'] && !existsSync('/var/run/docker.sock'))
+    return notRun('Docker is not installed');
   const { GenericContainer, getContainerRuntimeClient, Wait } = await import('testcontainers');
   const runtime = await getContainerRuntimeClient().catch(() => null);
-  if (!runtime) return notRun('no Docker answers');
+  if (!runtime) return notRun('Docker does not respond');
   const credentials = { accessKeyId: 'millrace', secretAccessKey: 'millrace-secret' };
   try {
     const container = await new GenericContainer(image)
@@ -34,11 +35,11 @@ export async function startMinio(): Promise<Minio | null> {
   } catch (error) {
     const message = (error as Error).message;
     if (!/pull|manifest|not found|no such image|registry|lookup/i.test(message)) throw error;
-    return notRun(`its image can't be had (${message.slice(0, 200)})`);
+    return notRun(`the image is not available (${message.slice(0, 200)})`);
   }
 }
 
-function notRun(why: string): null {
-  console.warn(`\n${'*'.repeat(78)}\n** NOT RUN ON MINIO: ${why}\n${'*'.repeat(78)}\n`);
+function notRun(reason: string): null {
+  console.warn(`\n${'*'.repeat(78)}\n** NOT RUN ON MINIO: ${reason}\n${'*'.repeat(78)}\n`);
   return null;
 }

@@ -1,6 +1,6 @@
 /**
- * An HTTP proxy before an S3 server, which fails as such servers and the networks before them do: errors, silence,
- * connections that break on the way there or back, answers that are not true. Requests pass as they are signed.
+ * An HTTP proxy in front of an S3 server that injects the faults of servers and networks: errors, silence, broken
+ * connections, wrong responses. Requests are forwarded unchanged, so that their signatures stay valid.
  */
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -13,29 +13,29 @@ export type Operation =
 
 export type Fault =
   | { readonly kind: 'status'; readonly status: number; readonly code: string }
-  /** The answer comes so much later. */
+  /** Delays the response. */
   | { readonly kind: 'slow'; readonly ms: number }
   /**
-   * The connection breaks once the server has been given the whole request: nobody learns what it did. Silently: no
-   * byte comes any more, and the client's own time-out ends it. (Within Jest the SDK does not know the error of a
-   * broken connection for one, as it comes from another realm.)
+   * Breaks the connection after the server has received the whole request, so that its response is lost. `silently`
+   * sends nothing instead, so that the client's timeout ends the request. (In Jest the SDK does not recognize the error of
+   * a broken connection, because it comes from another realm.)
    */
-  | { readonly kind: 'lost-answer'; readonly silently?: boolean }
-  /** The connection breaks after so many bytes of the request's body. */
+  | { readonly kind: 'lost-response'; readonly silently?: boolean }
+  /** Breaks the connection after this many bytes of the request body. */
   | { readonly kind: 'cut-request'; readonly afterBytes: number }
-  /** The connection breaks, or goes silent, after so many bytes of the answer's body. */
-  | { readonly kind: 'cut-answer' | 'stall-answer'; readonly afterBytes: number }
+  /** Breaks the connection, or sends nothing more, after this many bytes of the response body. */
+  | { readonly kind: 'cut-response' | 'stall-response'; readonly afterBytes: number }
   | { readonly kind: 'wrong-etag' }
-  /** One byte of the answer's body is another. */
+  /** Changes one byte of the response body. */
   | { readonly kind: 'flip' };
 
 export interface S3Proxy {
   readonly endpoint: string;
-  /** Operations so far, in order, with those that were made to fail. */
+  /** All operations so far in order, including those with a fault. */
   readonly operations: Operation[];
-  /** From now on, the next `times` requests of that operation fail so. */
+  /** The next `times` requests of that operation get the fault. @default all requests */
   inject(operation: Operation, fault: Fault, times?: number): void;
-  /** No more faults. */
+  /** Removes all faults. */
   clearFaults(): void;
   close(): Promise<void>;
 }
@@ -44,15 +44,15 @@ export async function startS3Proxy(upstream: string): Promise<S3Proxy> {
   const { hostname, port } = new URL(upstream);
   const faults = new Map<Operation, { fault: Fault; left: number }>();
   const operations: Operation[] = [];
-  const server = createServer((incoming, answer) => {
+  const server = createServer((incoming, response) => {
     const operation = parseOperation(incoming);
     operations.push(operation);
     const injected = faults.get(operation);
     const fault = injected && injected.left-- > 0 ? injected.fault : null;
-    // A request that was read to its end is destroyed without its connection: the connection is what breaks here.
+    // Destroys the socket: destroying a request that was read to its end keeps its connection.
     incoming.on('error', () => undefined);
-    answer.on('error', () => undefined);
-    void forward(incoming, answer, fault, { hostname, port }).catch(() => incoming.socket.destroy());
+    response.on('error', () => undefined);
+    void forward(incoming, response, fault, { hostname, port }).catch(() => incoming.socket.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -83,7 +83,7 @@ function parseOperation({ method, url }: IncomingMessage): Operation {
 
 async function forward(
   incoming: IncomingMessage,
-  answer: ServerResponse,
+  response: ServerResponse,
   fault: Fault | null,
   to: { hostname: string; port: string },
 ): Promise<void> {
@@ -91,37 +91,37 @@ async function forward(
     incoming.resume();
     await once(incoming, 'end');
     const body = `<?xml version="1.0"?><Error><Code>${fault.code}</Code><Message>injected</Message></Error>`;
-    answer.writeHead(fault.status, { 'content-type': 'application/xml' }).end(body);
+    response.writeHead(fault.status, { 'content-type': 'application/xml' }).end(body);
     return;
   }
   const { method, url, headers } = incoming;
-  const onward = request({ ...to, method, path: url, headers, agent: false });
-  onward.on('error', () => incoming.socket.destroy());
-  answer.on('close', () => onward.destroy());
+  const upstreamRequest = request({ ...to, method, path: url, headers, agent: false });
+  upstreamRequest.on('error', () => incoming.socket.destroy());
+  response.on('close', () => upstreamRequest.destroy());
   if (fault?.kind === 'cut-request')
-    incoming.pipe(cutAfter(fault.afterBytes, () => incoming.socket.destroy())).pipe(onward);
-  else incoming.pipe(onward);
-  const [response] = (await once(onward, 'response')) as [IncomingMessage];
-  response.on('error', () => answer.destroy());
-  if (fault?.kind === 'lost-answer') {
-    response.resume();
-    await once(response, 'end');
+    incoming.pipe(cutAfter(fault.afterBytes, () => incoming.socket.destroy())).pipe(upstreamRequest);
+  else incoming.pipe(upstreamRequest);
+  const [upstreamResponse] = (await once(upstreamRequest, 'response')) as [IncomingMessage];
+  upstreamResponse.on('error', () => response.destroy());
+  if (fault?.kind === 'lost-response') {
+    upstreamResponse.resume();
+    await once(upstreamResponse, 'end');
     if (!fault.silently) incoming.socket.destroy();
     return;
   }
   if (fault?.kind === 'slow') await sleep(fault.ms);
-  const changed = { ...response.headers };
+  const changed = { ...upstreamResponse.headers };
   if (fault?.kind === 'wrong-etag') changed['etag'] = `"${'0'.repeat(32)}"`;
-  answer.writeHead(response.statusCode!, changed);
-  if (fault?.kind === 'flip') response.pipe(flipFirstByte()).pipe(answer);
-  else if (fault?.kind === 'cut-answer')
-    response.pipe(cutAfter(fault.afterBytes, () => incoming.socket.destroy())).pipe(answer);
-  else if (fault?.kind === 'stall-answer')
-    response.pipe(cutAfter(fault.afterBytes, () => undefined)).pipe(answer);
-  else response.pipe(answer);
+  response.writeHead(upstreamResponse.statusCode!, changed);
+  if (fault?.kind === 'flip') upstreamResponse.pipe(flipFirstByte()).pipe(response);
+  else if (fault?.kind === 'cut-response')
+    upstreamResponse.pipe(cutAfter(fault.afterBytes, () => incoming.socket.destroy())).pipe(response);
+  else if (fault?.kind === 'stall-response')
+    upstreamResponse.pipe(cutAfter(fault.afterBytes, () => undefined)).pipe(response);
+  else upstreamResponse.pipe(response);
 }
 
-/** Passes so many bytes, and then nothing more. */
+/** Forwards `afterBytes` bytes, then calls `then` and forwards nothing more. */
 function cutAfter(afterBytes: number, then: () => void): Transform {
   let left = afterBytes;
   return new Transform({

@@ -1,6 +1,6 @@
 /**
- * The S3 server of the tests, where the environment names one, and minio's client as an independent eye on it:
- * what our adapter wrote is read and counted through another implementation of the protocol, and the reverse.
+ * The S3 server of the tests, if the environment names one. Its buckets are also read and written with minio's client, so
+ * that the adapter is checked against another implementation of the protocol.
  */
 import { randomUUID } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
@@ -17,16 +17,16 @@ export interface S3Server {
 export interface TestBucket extends S3Server {
   readonly bucket: string;
   readonly minioClient: Client;
-  /** Keys of everything in it, whoever put it there. */
+  /** Keys of all objects in the bucket. */
   listKeys(): Promise<string[]>;
-  /** Keys of the uploads in parts that nobody has completed or aborted. */
+  /** Keys of the multipart uploads that were not completed or aborted. */
   listUnfinishedUploads(): Promise<string[]>;
   read(key: string): Promise<Buffer>;
-  /** With all that is in it. */
+  /** Deletes the bucket and everything in it. */
   remove(): Promise<void>;
 }
 
-/** @returns null, having said so loudly, where no server is named; throws in CI, which must name one. */
+/** @returns null, with a warning, if the environment names no server. Throws in CI, which must name one. */
 export function findS3Server(): S3Server | null {
   const {
     S3_TEST_ENDPOINT: endpoint,
@@ -40,7 +40,14 @@ export function findS3Server(): S3Server | null {
   return null;
 }
 
-/** The store as the apps open it. */
+/** Defines the suites that need the S3 server. Without one, defines a test that says that they were not run. */
+export function describeOnS3(title: string, define: (server: S3Server) => void): void {
+  const server = findS3Server();
+  if (server) describe(title, () => define(server));
+  else test(`NOT RUN: ${title} (no S3 server is configured)`, () => expect(server).toBeNull());
+}
+
+/** Opens the object storage as the apps do. */
 export function openS3Storage(
   bucket: TestBucket,
   options: Partial<S3StorageOptions> = {},
@@ -58,7 +65,7 @@ export function openS3Storage(
   });
 }
 
-/** The apps' settings for it. */
+/** The settings of the apps for a bucket. */
 export function s3Settings({ bucket, endpoint, accessKeyId, secretAccessKey }: TestBucket) {
   return {
     S3_BUCKET: bucket,
@@ -81,7 +88,7 @@ function createMinioClient({ endpoint, accessKeyId, secretAccessKey }: S3Server)
   });
 }
 
-/** A bucket of the test's own. */
+/** Creates a bucket for one test. */
 export async function createBucket(server: S3Server): Promise<TestBucket> {
   const minioClient = createMinioClient(server);
   const bucket = `millrace-test-${randomUUID()}`;
@@ -109,7 +116,7 @@ export async function createBucket(server: S3Server): Promise<TestBucket> {
   };
 }
 
-/** By the SDK itself: minio's listing takes the key `0` for none. */
+/** With the SDK, because minio's client does not list the key `0`. */
 async function emptyBucket(
   { endpoint, accessKeyId, secretAccessKey }: S3Server,
   Bucket: string,

@@ -1,4 +1,4 @@
-/** Run in a mount namespace of its own on a disk of 4 MB: fills it, frees it, and says how the store took it. */
+/** Child process of disk-errors.spec.ts, on a disk of 4 MB: fills it, frees it, and prints the outcome of each operation. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createDiskStorage } from '#storage';
@@ -11,23 +11,23 @@ async function* body(megabytes: number): AsyncGenerator<Uint8Array> {
   for (let part = 0; part < megabytes * 16; part++) yield Buffer.alloc(65_536, 'x');
 }
 
-async function outcome(step: Promise<unknown>): Promise<unknown> {
-  return step.then(
+async function settle(operation: Promise<unknown>): Promise<unknown> {
+  return operation.then(
     () => 'ok',
     ({ name, status, code, message }) => ({ name, status, code, message }),
   );
 }
 
 const report = {
-  before: await outcome(objects.put('first', body(2))),
-  stream: await outcome(objects.put('second', body(8))),
-  buffer: await outcome(objects.put('second', Buffer.alloc(3_000_000))),
-  replacing: await outcome(objects.put('first', body(8))),
-  firstIsKept: (await objects.read('first')).length,
+  before: await settle(objects.put('first', body(2))),
+  stream: await settle(objects.put('second', body(8))),
+  buffer: await settle(objects.put('second', Buffer.alloc(3_000_000))),
+  replacing: await settle(objects.put('first', body(8))),
+  firstBytes: (await objects.read('first')).length,
   second: await objects.head('second'),
-  temporary: await readdir(path.join(root, '.tmp')),
-  smallStillFits: await outcome(objects.put('small', Buffer.alloc(1000))),
-  freed: await outcome(objects.delete(['first'])),
-  after: await outcome(objects.put('second', body(3))),
+  tempFiles: await readdir(path.join(root, '.tmp')),
+  smallStillFits: await settle(objects.put('small', Buffer.alloc(1000))),
+  freed: await settle(objects.delete(['first'])),
+  after: await settle(objects.put('second', body(3))),
 };
 process.stdout.write(JSON.stringify(report));

@@ -1,16 +1,16 @@
-/** A process to be killed with -9 in the middle of a put; says on stdout when it is at the place asked for. */
+/** Child process that is killed with SIGKILL during a put. Prints `there` when it has reached the requested place. */
 import fs from 'node:fs/promises';
 import { createDiskStorage } from '#storage';
 
 const [root, place] = process.argv.slice(2) as [string, string];
 const signing = { baseUrl: 'http://127.0.0.1:3000', secret: 'a secret of thirty-two characters or more' };
 const objects = await createDiskStorage({ root, signing });
-const forever = new Promise<never>(() => undefined);
+const never = new Promise<never>(() => undefined);
 setInterval(() => undefined, 1000);
 
 const hold = (): Promise<never> => {
   process.stdout.write('there\n');
-  return forever;
+  return never;
 };
 
 async function* stalling(): AsyncGenerator<Uint8Array> {

@@ -1,29 +1,20 @@
-/** The conformance suite on MinIO, one tested choice among others, where Docker is found. */
+/** The conformance suite on MinIO, if Docker is available. */
 import { randomBytes } from 'node:crypto';
 import { startMinio } from '../../support/minio.ts';
 import { createBucket, openS3Storage } from '../../support/s3.ts';
-import { objectStorageConformance } from './conformance.ts';
+import { objectStorageConformance } from './conformance/index.ts';
+import { createS3UnderTest } from './s3-fixture.ts';
 
 const minio = await startMinio();
 
 if (minio === null) {
-  test('NOT RUN: the object store on MinIO (no Docker, or not its image)', () => expect(minio).toBeNull());
+  test('NOT RUN: the object storage on MinIO (no Docker or no image)', () => expect(minio).toBeNull());
 } else {
   afterAll(() => minio.stop());
 
-  objectStorageConformance('MinIO', async () => {
-    const bucket = await createBucket(minio);
-    return {
-      objects: await openS3Storage(bucket),
-      countUnfinished: async () =>
-        (await bucket.listUnfinishedUploads()).length +
-        (await bucket.listKeys()).filter((key) => key.startsWith('.')).length,
-      cleanup: () => bucket.remove(),
-      memoryLimit: { bodyMB: 300, growthMB: 150 },
-    };
-  });
+  objectStorageConformance('MinIO', () => createS3UnderTest(minio));
 
-  test('parts, their composition and signed addresses', async () => {
+  test('multipart uploads, composed objects and signed URLs', async () => {
     const bucket = await createBucket(minio);
     const objects = await openS3Storage(bucket, { checksums: 'when_supported' });
     const body = randomBytes(9 * 1024 * 1024);

@@ -11,7 +11,7 @@ export function testListsAndDeletions(subject: () => StorageUnderTest): void {
 
     test('lists thousands of keys in byte order, by prefix and after a key', async () => {
       const numbers = Array.from(
-        { length: 2500 },
+        { length: 2050 }, // three pages of S3
         (_, at) => `batches/b1/${String(at).padStart(5, '0')}.jsonl`,
       );
       const others = [
