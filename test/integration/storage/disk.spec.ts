@@ -158,10 +158,12 @@ describe('the disk storage', () => {
         expiresInS: 60,
         filename: 'mine & yours.jsonl',
       });
-      const getResponse = await fetch(get);
-      expect([getResponse.status, getResponse.headers.get('content-type'), await getResponse.text()]).toEqual(
-        [200, 'application/jsonl', 'line\n'],
-      );
+      const download = await fetch(get);
+      expect([download.status, download.headers.get('content-type'), await download.text()]).toEqual([
+        200,
+        'application/jsonl',
+        'line\n',
+      ]);
       expect((await fetch(get.replace('mine', 'theirs'))).status).toBe(403);
       expect((await fetch(get.replace('x.jsonl', 'y.jsonl'))).status).toBe(403);
       expect((await fetch(get.replace('/v1/objects/', '/v1/objects/..%2f'))).status).toBe(403);
