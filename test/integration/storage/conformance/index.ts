@@ -6,17 +6,21 @@ import { testListsAndDeletions } from './list-and-delete.ts';
 import { testPuts } from './put.ts';
 import { testReads } from './read.ts';
 import { testSegments } from './segments.ts';
-import type { StorageUnderTest } from './subject.ts';
+import { listKeys, type StorageUnderTest } from './subject.ts';
 
 export function objectStorageConformance(name: string, create: () => Promise<StorageUnderTest>): void {
   describe(`object storage: ${name}`, () => {
     let storage: StorageUnderTest;
     const subject = () => storage;
-    beforeEach(async () => {
+    // One storage for all tests: on S3 a bucket for each of 99 tests took a third of the time.
+    beforeAll(async () => {
       storage = await create();
     });
     afterEach(async () => {
       expect(await storage.countUnfinished()).toBe(0);
+      await storage.objects.delete(await listKeys(storage.objects));
+    });
+    afterAll(async () => {
       await storage.objects.close();
       await storage.cleanup();
     });
