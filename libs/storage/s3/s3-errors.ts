@@ -106,6 +106,7 @@ export function toStorageError(error: unknown): unknown {
 }
 
 function toResponseError(error: unknown, status: number): Failure {
+  const unavailable = (code: ErrorCode, message: string) => buildUnavailable(code, message, error);
   if (status === 507 || hasErrorName(error, ...fullErrorNames)) {
     return new Unavailable(
       'The object storage is full. Free or add space, or raise its quota, then try again.',
@@ -117,50 +118,35 @@ function toResponseError(error: unknown, status: number): Failure {
     );
   }
   if (status === 429 || status === 503 || hasErrorName(error, ...busyErrorNames)) {
-    return buildUnavailable('storage_busy', 'The object storage is overloaded. Try again later.', error);
+    return unavailable('storage_busy', 'The object storage is overloaded. Try again later.');
   }
   if (hasErrorName(error, 'NoSuchBucket')) {
-    return buildUnavailable(
-      'storage_no_bucket',
-      'The bucket of the object storage does not exist. Create it.',
-      error,
-    );
+    return unavailable('storage_no_bucket', 'The bucket of the object storage does not exist. Create it.');
   }
   if (hasErrorName(error, ...wrongRegionErrorNames) || status === 301) {
-    return buildUnavailable(
+    return unavailable(
       'storage_misplaced',
       'The bucket of the object storage is not in the configured region.',
-      error,
     );
   }
   if (hasErrorName(error, 'RequestTimeTooSkewed')) {
-    return buildUnavailable(
+    return unavailable(
       'storage_denied',
       "This machine's clock differs too much from the clock of the object storage.",
-      error,
     );
   }
   if (status === 401 || status === 403) {
-    const message =
-      'The object storage denies access. Its credentials must be allowed to read, write, list and delete.';
-    return buildUnavailable('storage_denied', message, error);
-  }
-  if (hasErrorName(error, 'NoSuchUpload')) {
-    return buildUnavailable(
-      'storage_failed',
-      'Another process ended the upload before it was complete.',
-      error,
+    return unavailable(
+      'storage_denied',
+      'The object storage denies access. Its credentials must be allowed to read, write, list and delete.',
     );
   }
-  if (status === 404) return objectNotFound(buildCause(error));
-  if (status === 412 || status === 409) {
-    return etagDiffers(buildCause(error));
+  if (hasErrorName(error, 'NoSuchUpload')) {
+    return unavailable('storage_failed', 'Another process ended the upload before it was complete.');
   }
-  return buildUnavailable(
-    'storage_failed',
-    'The object storage failed to read or write. The log has the cause.',
-    error,
-  );
+  if (status === 404) return objectNotFound(buildCause(error));
+  if (status === 412 || status === 409) return etagDiffers(buildCause(error));
+  return unavailable('storage_failed', 'The object storage failed to read or write. The log has the cause.');
 }
 
 function toCredentialsError(error: unknown): Unavailable {
