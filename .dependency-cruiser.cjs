@@ -1,4 +1,4 @@
-// Imports run one way: contracts ← domain ← catalogue ← openai-endpoints ← infrastructure libs ← apps. Each rule says why it exists.
+// Imports run one way: contracts ← sdk; contracts ← domain ← catalogue ← openai-endpoints ← infrastructure libs ← apps. Each rule says why it exists.
 const infrastructure = 'providers|queues|database|storage|realtime|outbound|webhooks|media';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -17,6 +17,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^packages/contracts/' },
       to: { path: '^(libs/|packages/(?!contracts/)|apps/|deploy/)' },
+    },
+    {
+      name: 'sdk-imports-contracts-only',
+      comment: 'A client is installed without the server, so it may know only what crosses the API.',
+      severity: 'error',
+      from: { path: '^packages/sdk/' },
+      to: { path: '^(libs/|packages/(?!sdk/|contracts/)|apps/|deploy/)' },
+    },
+    {
+      name: 'packages-use-no-node-api',
+      comment: 'Browsers and React Native import them.',
+      severity: 'error',
+      from: { path: '^packages/', pathNot: '\\.spec\\.ts$' },
+      to: { dependencyTypes: ['core'] },
     },
     {
       name: 'domain-is-pure',

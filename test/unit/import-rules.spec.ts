@@ -27,6 +27,8 @@ test('the import rules find the violations of the fixture, also through package 
     'domain-is-pure',
     'infrastructure-stands-alone',
     'libs-through-their-index',
+    'packages-use-no-node-api',
+    'sdk-imports-contracts-only',
   ]);
 });
 
