@@ -1,6 +1,9 @@
 import { RetentionStore } from '#database';
 import { createLogger } from '#telemetry';
 import { deleteExpired } from '../../../apps/api/src/background/maintenance/delete-expired.ts';
+import { deleteExpiredEvents } from '../../../apps/api/src/live/delete-expired-events.ts';
+import { deleteExpiredAttempts } from '../../../apps/api/src/tasks/delete-expired-attempts.ts';
+import { deleteExpiredDeliveries } from '../../../apps/api/src/webhooks/delete-expired-deliveries.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openWebhookHarness, type WebhookHarness } from './webhook-harness.ts';
 import {
@@ -19,14 +22,17 @@ afterEach(async () => {
   await receiver.close();
 });
 
-const sweep = () =>
-  deleteExpired({
-    retention: new RetentionStore(office.database),
-    deliveryDays: 30,
-    eventDays: 90,
-    attemptDays: 90,
-    log: createLogger('test', 'silent'),
-  });
+const sweep = () => {
+  const retention = new RetentionStore(office.database);
+  return deleteExpired(
+    [
+      { rows: 'deliveries', run: () => deleteExpiredDeliveries(retention, 30) },
+      { rows: 'events', run: () => deleteExpiredEvents(retention, 90) },
+      { rows: 'attempts', run: () => deleteExpiredAttempts(retention, 90) },
+    ],
+    createLogger('test', 'silent'),
+  );
+};
 const age = (days: number, where = 'true') =>
   office.database.rows(
     `with d as (update deliveries d set finished_at = finished_at - make_interval(days => $1), created_at = d.created_at - make_interval(days => $1)

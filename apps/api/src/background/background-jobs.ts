@@ -23,12 +23,30 @@ export interface ElectedLoop {
   readonly isRelaxed?: boolean;
 }
 
+/** Compares Postgres with the queue or the object storage and repairs the difference. It may be repeated at any time. */
+export interface ReconcileStep {
+  /** Name in the log. */
+  readonly name: string;
+  readonly run: () => Promise<void>;
+}
+
+/** Deletes the rows of one table that are older than their retention. */
+export interface RetentionStep {
+  /** Name of the rows in the log. */
+  readonly rows: string;
+  /** @returns how many rows it deleted. */
+  readonly run: () => Promise<number>;
+}
+
 const relaxedLease = { ttlMs: 20_000, renewMs: 5_000 };
 
 @Injectable()
 export class BackgroundJobs {
   private readonly starts: (() => RunningJob)[] = [];
   private running: RunningJob[] = [];
+  /** Run by `MaintenanceModule`, in this order. */
+  readonly reconcileSteps: ReconcileStep[] = [];
+  readonly retentionSteps: RetentionStep[] = [];
 
   constructor(
     @Inject(LeaseStore) private readonly leases: LeaseStore,
@@ -44,6 +62,16 @@ export class BackgroundJobs {
   /** Adds a loop that one API process runs at a time. */
   addElectedLoop(loop: ElectedLoop): void {
     this.add(() => this.startElectedLoop(loop));
+  }
+
+  /** Adds steps to the reconcile job. They run in this order; the steps of two features do not depend on each other. */
+  addReconcileSteps(...steps: readonly ReconcileStep[]): void {
+    this.reconcileSteps.push(...steps);
+  }
+
+  /** Adds a step to the job that deletes expired rows. */
+  addRetentionStep(step: RetentionStep): void {
+    this.retentionSteps.push(step);
   }
 
   start(): void {

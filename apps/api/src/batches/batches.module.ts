@@ -1,18 +1,17 @@
-/** Batches: create, follow, control, retry; the dispatch of their chunks and the composition of their outputs. */
+/** Batches: create, follow, control, retry; and their background jobs: dispatch, composition, reconcile steps. */
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import {
   BatchCompletionStore,
   BatchControlStore,
   BatchStore,
+  CheckpointStore,
   ChunkQueueStore,
   CompositionStore,
   FileStore,
+  PlanStore,
   ResultStore,
 } from '#database';
-import type { Queues } from '#queues';
-import type { ObjectStorage } from '#storage';
-import type { Logger } from '#telemetry';
-import { BackgroundJobs } from '../background/background-jobs.ts';
+import { BackgroundJobs, type ReconcileStep } from '../background/background-jobs.ts';
 import { BackgroundModule } from '../background/background.module.ts';
 import { InfrastructureModule } from '../infrastructure/infrastructure.module.ts';
 import { provideOptions, provideStores, provideWith } from '../infrastructure/provide.ts';
@@ -21,20 +20,20 @@ import { BATCH_LIMITS, MAX_PENDING_LINES } from './batch-limits.ts';
 import { BatchLifecycleController } from './batch-lifecycle.controller.ts';
 import { BatchesController } from './batches.controller.ts';
 import { CANCEL_BATCH, cancelBatchWith } from './cancel-batch.ts';
-import { composeNextFile } from './compose-outputs.ts';
+import { COMPOSE_OUTPUTS, composeOutputsWith, type ComposeOutputs } from './compose-outputs.ts';
 import { CONTROL_BATCH, controlBatchWith } from './control-batch.ts';
 import { CREATE_BATCH, createBatchWith } from './create-batch.ts';
-import { dispatchChunks } from './dispatch-chunks.ts';
+import { DISPATCH_CHUNKS, dispatchChunksWith, type DispatchChunks } from './dispatch-chunks.ts';
 import { READ_RESULTS, readResultsWith } from './read-results.ts';
+import { RECONCILE_BATCHES, reconcileBatchesWith } from './reconcile-batches.ts';
 import { RETRY_BATCH, retryBatchWith } from './retry-batch.ts';
 
 /** Chunks of one batch in the queue or running at once. */
 const CHUNK_WINDOW = Symbol('chunk window');
 
 const dispatchEveryMs = 1_000;
-/** How often a file to compose is looked for, and how long its old segments stay for their readers. */
+/** How often a file to compose is looked for. */
 const composeEveryMs = 5_000;
-const composeGraceS = 3_600;
 
 /** What the submission of a new batch needs. */
 const submission = {
@@ -53,9 +52,11 @@ const submission = {
       BatchCompletionStore,
       BatchControlStore,
       BatchStore,
+      CheckpointStore,
       ChunkQueueStore,
       CompositionStore,
       FileStore,
+      PlanStore,
       ResultStore,
     ),
     provideOptions(CHUNK_WINDOW, (config) => config.CHUNK_WINDOW),
@@ -88,48 +89,54 @@ const submission = {
       completion: BatchCompletionStore,
       objects: OBJECTS,
     }),
+    provideWith(DISPATCH_CHUNKS, dispatchChunksWith, {
+      chunks: ChunkQueueStore,
+      queues: QUEUES,
+      window: CHUNK_WINDOW,
+      log: LOGGER,
+    }),
+    provideWith(COMPOSE_OUTPUTS, composeOutputsWith, {
+      compositions: CompositionStore,
+      objects: OBJECTS,
+      log: LOGGER,
+    }),
+    provideWith(RECONCILE_BATCHES, reconcileBatchesWith, {
+      batches: BatchStore,
+      plans: PlanStore,
+      chunks: ChunkQueueStore,
+      completion: BatchCompletionStore,
+      checkpoints: CheckpointStore,
+      queues: QUEUES,
+      objects: OBJECTS,
+      bus: BUS,
+      log: LOGGER,
+    }),
   ],
 })
 export class BatchesModule implements OnModuleInit {
   constructor(
     @Inject(BackgroundJobs) private readonly jobs: BackgroundJobs,
-    @Inject(ChunkQueueStore) private readonly chunks: ChunkQueueStore,
-    @Inject(CompositionStore) private readonly compositions: CompositionStore,
-    @Inject(QUEUES) private readonly queues: Queues,
-    @Inject(OBJECTS) private readonly objects: ObjectStorage,
-    @Inject(CHUNK_WINDOW) private readonly window: number,
-    @Inject(LOGGER) private readonly log: Logger,
+    @Inject(DISPATCH_CHUNKS) private readonly dispatchChunks: DispatchChunks,
+    @Inject(COMPOSE_OUTPUTS) private readonly composeOutputs: ComposeOutputs | null,
+    @Inject(RECONCILE_BATCHES) private readonly reconcileSteps: readonly ReconcileStep[],
   ) {}
 
   onModuleInit(): void {
-    const { chunks, queues, window, log } = this;
-    this.jobs.addElectedLoop({
+    const { jobs, dispatchChunks, composeOutputs, reconcileSteps } = this;
+    jobs.addElectedLoop({
       name: 'dispatch',
       intervalMs: dispatchEveryMs,
       wakeOn: ['batch.planned', 'chunk.done'],
-      run: () => dispatchChunks({ chunks, queues, window, log }),
+      run: dispatchChunks,
     });
-    this.addComposition();
-  }
-
-  private addComposition(): void {
-    const { compositions, objects, log } = this;
-    const compose = objects.compose?.bind(objects);
-    // A disk has no `compose`: it would write all bytes a second time, and a list of files reads as fast as one.
-    if (!compose) return;
-    const options = {
-      compositions,
-      objects: { compose, delete: (keys: readonly string[]) => objects.delete(keys) },
-      graceS: composeGraceS,
-      log,
-    };
-    this.jobs.addElectedLoop({
-      name: 'compose',
-      intervalMs: composeEveryMs,
-      isRelaxed: true,
-      run: async () => {
-        while (await composeNextFile(options));
-      },
-    });
+    if (composeOutputs) {
+      jobs.addElectedLoop({
+        name: 'compose',
+        intervalMs: composeEveryMs,
+        isRelaxed: true,
+        run: composeOutputs,
+      });
+    }
+    jobs.addReconcileSteps(...reconcileSteps);
   }
 }

@@ -20,6 +20,41 @@ export interface ComposeOptions {
   readonly log: Logger;
 }
 
+/** Composes files until there is none left. */
+export type ComposeOutputs = () => Promise<void>;
+export const COMPOSE_OUTPUTS = Symbol('compose outputs');
+
+export interface ComposeOutputsDeps {
+  readonly compositions: CompositionStore;
+  readonly objects: ObjectStorage;
+  readonly log: Logger;
+}
+
+/** How long the old segments of a composed file stay for their readers. */
+const graceS = 3_600;
+
+/**
+ * @returns null for object storage without `compose`. A disk has none: it would write all bytes a second time, and a
+ *   list of files reads as fast as one.
+ */
+export function composeOutputsWith({
+  compositions,
+  objects,
+  log,
+}: ComposeOutputsDeps): ComposeOutputs | null {
+  const compose = objects.compose?.bind(objects);
+  if (!compose) return null;
+  const options: ComposeOptions = {
+    compositions,
+    objects: { compose, delete: (keys) => objects.delete(keys) },
+    graceS,
+    log,
+  };
+  return async () => {
+    while (await composeNextFile(options));
+  };
+}
+
 /** One file. @returns whether there was one to compose. */
 export async function composeNextFile(deps: ComposeOptions): Promise<boolean> {
   const { compositions, objects, log } = deps;

@@ -6,7 +6,11 @@ import type { QueuedChunk, ChunkQueueStore } from '#database';
 import type { Queues } from '#queues';
 import type { Logger } from '#telemetry';
 
-export interface DispatchOptions {
+/** Fills the queue of every pool. */
+export type DispatchChunks = () => Promise<void>;
+export const DISPATCH_CHUNKS = Symbol('dispatch chunks');
+
+export interface DispatchChunksDeps {
   readonly chunks: ChunkQueueStore;
   readonly queues: Queues;
   /** Chunks of one batch in the queue or running at once. */
@@ -20,16 +24,17 @@ const page = 1_000;
 /** Chunks queued for a pool without a free slot, so that a worker that starts has work at once. */
 const waiting = 1;
 
-/** Fills the queue of every pool. */
-export async function dispatchChunks({ chunks, queues, window, log }: DispatchOptions): Promise<void> {
-  // Checked first: chunks marked as queued while the queue is down would wait for the reconcile job.
-  await queues.ping();
-  for (;;) {
-    const deliveries = await chunks.dispatch(window, page, waiting);
-    await enqueueChunks(deliveries, queues);
-    if (deliveries.length > 0) log.debug({ chunks: deliveries.length }, 'dispatched');
-    if (deliveries.length < page) return;
-  }
+export function dispatchChunksWith({ chunks, queues, window, log }: DispatchChunksDeps): DispatchChunks {
+  return async () => {
+    // Checked first: chunks marked as queued while the queue is down would wait for the reconcile job.
+    await queues.ping();
+    for (;;) {
+      const deliveries = await chunks.dispatch(window, page, waiting);
+      await enqueueChunks(deliveries, queues);
+      if (deliveries.length > 0) log.debug({ chunks: deliveries.length }, 'dispatched');
+      if (deliveries.length < page) return;
+    }
+  };
 }
 
 /** Puts deliveries in the queues of their pools. */

@@ -1,9 +1,13 @@
 /** Files: upload, content, deletion. */
-import { Module } from '@nestjs/common';
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { FileStore } from '#database';
+import type { ObjectStorage } from '#storage';
+import { BackgroundJobs } from '../background/background-jobs.ts';
+import { BackgroundModule } from '../background/background.module.ts';
 import { InfrastructureModule } from '../infrastructure/infrastructure.module.ts';
 import { provideOptions, provideStores, provideWith } from '../infrastructure/provide.ts';
 import { OBJECTS } from '../infrastructure/tokens.ts';
+import { deleteAbandonedObjects } from './delete-abandoned-objects.ts';
 import { DELETE_FILE, deleteFileWith } from './delete-file.ts';
 import { FilesController } from './files.controller.ts';
 import { UPLOAD_FILE, uploadFileWith } from './upload-file.ts';
@@ -11,7 +15,7 @@ import { UPLOAD_FILE, uploadFileWith } from './upload-file.ts';
 const MAX_FILE_BYTES = Symbol('max file bytes');
 
 @Module({
-  imports: [InfrastructureModule],
+  imports: [InfrastructureModule, BackgroundModule],
   controllers: [FilesController],
   providers: [
     ...provideStores(FileStore),
@@ -24,4 +28,15 @@ const MAX_FILE_BYTES = Symbol('max file bytes');
     provideWith(DELETE_FILE, deleteFileWith, { files: FileStore, objects: OBJECTS }),
   ],
 })
-export class FilesModule {}
+export class FilesModule implements OnModuleInit {
+  constructor(
+    @Inject(BackgroundJobs) private readonly jobs: BackgroundJobs,
+    @Inject(FileStore) private readonly files: FileStore,
+    @Inject(OBJECTS) private readonly objects: ObjectStorage,
+  ) {}
+
+  onModuleInit(): void {
+    const { jobs, files, objects } = this;
+    jobs.addReconcileSteps({ name: 'deleteObjects', run: () => deleteAbandonedObjects({ files, objects }) });
+  }
+}

@@ -1,14 +1,13 @@
-/** What clients follow live, over sockets and event streams; and the relay that publishes events. */
+/** What clients follow live, over sockets and event streams; the relay that publishes events, and their expiry. */
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
-import { BatchStore, FeedStore, LeaseStore, TaskStore, WorkerStore } from '#database';
-import type { Bus } from '#realtime';
-import type { Logger } from '#telemetry';
+import { BatchStore, FeedStore, LeaseStore, RetentionStore, TaskStore, WorkerStore } from '#database';
 import { AccessModule } from '../access/access.module.ts';
-import { BackgroundJobs } from '../background/background-jobs.ts';
+import { BackgroundJobs, type RunningJob } from '../background/background-jobs.ts';
 import { BackgroundModule } from '../background/background.module.ts';
 import { InfrastructureModule } from '../infrastructure/infrastructure.module.ts';
-import { provideStores, provideWith } from '../infrastructure/provide.ts';
+import { provideOptions, provideStores, provideWith } from '../infrastructure/provide.ts';
 import { BUS, LOGGER, OBJECTS } from '../infrastructure/tokens.ts';
+import { deleteExpiredEvents } from './delete-expired-events.ts';
 import { EventStreams } from './event-streams.ts';
 import { EventsController } from './events.controller.ts';
 import { LiveFeed } from './live-feed.ts';
@@ -16,7 +15,11 @@ import { LiveGateway } from './live.gateway.ts';
 import { READ_SUBJECT, readSubjectWith } from './read-subject.ts';
 import { READ_WORKERS, readWorkersWith } from './read-workers.ts';
 import { STREAM_SUBJECT, streamSubjectWith } from './stream-subject.ts';
-import { startRelay } from './relay.ts';
+import { startRelay, type RelayOptions } from './relay.ts';
+
+const START_RELAY = Symbol('start relay');
+/** Days for which events are kept. */
+const EVENT_DAYS = Symbol('event days');
 
 /** The live parts without their resources: a test gives its own. */
 export const liveParts = {
@@ -38,7 +41,14 @@ export const liveParts = {
   imports: [InfrastructureModule, AccessModule, BackgroundModule],
   controllers: liveParts.controllers,
   providers: [
-    ...provideStores(BatchStore, FeedStore, LeaseStore, TaskStore, WorkerStore),
+    ...provideStores(BatchStore, FeedStore, LeaseStore, RetentionStore, TaskStore, WorkerStore),
+    provideOptions(EVENT_DAYS, (config) => config.FEED_DAYS),
+    provideWith(START_RELAY, (options: RelayOptions) => () => startRelay(options), {
+      feed: FeedStore,
+      leases: LeaseStore,
+      bus: BUS,
+      log: LOGGER,
+    }),
     provideWith(READ_SUBJECT, readSubjectWith, { batches: BatchStore, tasks: TaskStore, objects: OBJECTS }),
     { provide: READ_WORKERS, useFactory: readWorkersWith, inject: [WorkerStore] },
     ...liveParts.providers,
@@ -47,14 +57,14 @@ export const liveParts = {
 export class LiveModule implements OnModuleInit {
   constructor(
     @Inject(BackgroundJobs) private readonly jobs: BackgroundJobs,
-    @Inject(FeedStore) private readonly feed: FeedStore,
-    @Inject(LeaseStore) private readonly leases: LeaseStore,
-    @Inject(BUS) private readonly bus: Bus,
-    @Inject(LOGGER) private readonly log: Logger,
+    @Inject(START_RELAY) private readonly startRelay: () => RunningJob,
+    @Inject(RetentionStore) private readonly retention: RetentionStore,
+    @Inject(EVENT_DAYS) private readonly eventDays: number,
   ) {}
 
   onModuleInit(): void {
-    const { feed, leases, bus, log } = this;
-    this.jobs.add(() => startRelay({ feed, leases, bus, log }));
+    const { jobs, retention, eventDays } = this;
+    jobs.add(this.startRelay);
+    jobs.addRetentionStep({ rows: 'events', run: () => deleteExpiredEvents(retention, eventDays) });
   }
 }

@@ -1,40 +1,20 @@
-/** Jobs that maintain the deployment as a whole: reconcile, delete what has expired, collect garbage. */
+/** Jobs for the deployment as a whole: run the features' reconcile and retention steps, collect garbage. */
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
-import {
-  BatchCompletionStore,
-  BatchStore,
-  CheckpointStore,
-  ChunkQueueStore,
-  FileStore,
-  GarbageCollectionStore,
-  PlanStore,
-  RetentionStore,
-  TaskQueueStore,
-  UploadStore,
-  WorkerStore,
-} from '#database';
+import { GarbageCollectionStore } from '#database';
 import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import { InfrastructureModule } from '../../infrastructure/infrastructure.module.ts';
-import { provideOptions, provideStores, provideWith } from '../../infrastructure/provide.ts';
-import { BUS, LOGGER, OBJECTS, QUEUES } from '../../infrastructure/tokens.ts';
+import { provideOptions, provideStores } from '../../infrastructure/provide.ts';
+import { LOGGER, OBJECTS } from '../../infrastructure/tokens.ts';
 import { BackgroundJobs } from '../background-jobs.ts';
 import { BackgroundModule } from '../background.module.ts';
 import { throttle } from '../throttle.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { deleteExpired } from './delete-expired.ts';
-import { reconcile, type ReconcileOptions } from './reconcile.ts';
+import { reconcile } from './reconcile.ts';
 
-const RECONCILE_OPTIONS = Symbol('reconcile options');
-const RETENTION_OPTIONS = Symbol('retention options');
-
-interface RetentionOptions {
-  /** Age in seconds from which an object that no row refers to is garbage. */
-  readonly garbageAgeS: number;
-  readonly deliveryDays: number;
-  readonly eventDays: number;
-  readonly attemptDays: number;
-}
+/** Age in seconds from which an object that no row refers to is garbage. */
+const GARBAGE_AGE_S = Symbol('garbage age in seconds');
 
 const reconcileEveryMs = 2_000;
 /** How often unfinished objects are looked for, and the age from which an upload will not finish one. */
@@ -48,55 +28,21 @@ const deleteExpiredEveryMs = 60_000;
 @Module({
   imports: [InfrastructureModule, BackgroundModule],
   providers: [
-    ...provideStores(
-      BatchCompletionStore,
-      BatchStore,
-      CheckpointStore,
-      ChunkQueueStore,
-      FileStore,
-      GarbageCollectionStore,
-      PlanStore,
-      RetentionStore,
-      TaskQueueStore,
-      UploadStore,
-      WorkerStore,
-    ),
-    provideWith(RECONCILE_OPTIONS, (options: ReconcileOptions) => options, {
-      batches: BatchStore,
-      plans: PlanStore,
-      chunks: ChunkQueueStore,
-      completion: BatchCompletionStore,
-      files: FileStore,
-      uploads: UploadStore,
-      checkpoints: CheckpointStore,
-      workers: WorkerStore,
-      tasks: TaskQueueStore,
-      queues: QUEUES,
-      objects: OBJECTS,
-      bus: BUS,
-      log: LOGGER,
-    }),
-    provideOptions(RETENTION_OPTIONS, (config): RetentionOptions => ({
-      garbageAgeS: config.GARBAGE_AGE_HOURS * 3_600,
-      deliveryDays: config.WEBHOOK_LOG_DAYS,
-      eventDays: config.FEED_DAYS,
-      attemptDays: config.ATTEMPT_DAYS,
-    })),
+    ...provideStores(GarbageCollectionStore),
+    provideOptions(GARBAGE_AGE_S, (config) => config.GARBAGE_AGE_HOURS * 3_600),
   ],
 })
 export class MaintenanceModule implements OnModuleInit {
   constructor(
     @Inject(BackgroundJobs) private readonly jobs: BackgroundJobs,
-    @Inject(RECONCILE_OPTIONS) private readonly reconcileOptions: ReconcileOptions,
-    @Inject(RETENTION_OPTIONS) private readonly retention: RetentionOptions,
     @Inject(GarbageCollectionStore) private readonly garbage: GarbageCollectionStore,
-    @Inject(RetentionStore) private readonly retentionStore: RetentionStore,
+    @Inject(GARBAGE_AGE_S) private readonly garbageAgeS: number,
     @Inject(OBJECTS) private readonly objects: ObjectStorage,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
   onModuleInit(): void {
-    const { jobs, objects, garbage, log } = this;
+    const { jobs, objects, garbage, garbageAgeS: ageS, log } = this;
     const cleanUpUnfinished = throttle(cleanUpEveryMs, async () => {
       const removed = await objects.cleanUpUnfinished(unfinishedObjectMs);
       if (removed > 0) log.warn({ objects: removed }, 'removed unfinished objects from object storage');
@@ -104,12 +50,9 @@ export class MaintenanceModule implements OnModuleInit {
     jobs.addElectedLoop({
       name: 'reconcile',
       intervalMs: reconcileEveryMs,
-      run: () => reconcile(this.reconcileOptions).then(cleanUpUnfinished),
+      run: () => reconcile(jobs.reconcileSteps, log).then(cleanUpUnfinished),
     });
-    const { garbageAgeS: ageS, ...days } = this.retention;
-    const deleteOld = throttle(deleteExpiredEveryMs, () =>
-      deleteExpired({ retention: this.retentionStore, ...days, log }),
-    );
+    const deleteOld = throttle(deleteExpiredEveryMs, () => deleteExpired(jobs.retentionSteps, log));
     jobs.addElectedLoop({
       name: 'garbage',
       intervalMs: collectEveryMs,

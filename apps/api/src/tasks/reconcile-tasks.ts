@@ -1,0 +1,74 @@
+/**
+ * The reconcile steps of tasks: queue those that are due, expire those that are late, then queue again those whose jobs
+ * are missing from the queue.
+ */
+import type { QueuedTask, TaskQueueStore } from '#database';
+import { buildJobId, toQueuePriority, type Queues } from '#queues';
+import type { Bus } from '#realtime';
+import type { Logger } from '#telemetry';
+import type { ReconcileStep } from '../background/background-jobs.ts';
+import { findMissingJobs, overdueAfterS } from '../background/find-missing-jobs.ts';
+
+export const RECONCILE_TASKS = Symbol('reconcile tasks');
+
+export interface ReconcileTasksDeps {
+  readonly tasks: TaskQueueStore;
+  readonly queues: Queues;
+  readonly bus: Bus;
+  readonly log: Logger;
+}
+
+const page = 1_000;
+
+export function reconcileTasksWith(deps: ReconcileTasksDeps): readonly ReconcileStep[] {
+  return [
+    { name: 'enqueueDueTasks', run: () => enqueueDueTasks(deps) },
+    { name: 'expireTasks', run: () => expireTasks(deps) },
+    { name: 'redeliverTasks', run: () => redeliverTasks(deps) },
+  ];
+}
+
+async function enqueueDueTasks({ tasks, queues, bus }: ReconcileTasksDeps): Promise<void> {
+  for (;;) {
+    const due = await tasks.queueDue(page);
+    for (const [pool, ofPool] of Map.groupBy(due, (task) => task.pool)) {
+      await queues.add('direct', pool, ofPool.map(toTaskJob));
+    }
+    if (due.length > 0) void bus.publish('events.committed', {});
+    if (due.length < page) return;
+  }
+}
+
+async function expireTasks({ tasks, bus }: ReconcileTasksDeps): Promise<void> {
+  for (;;) {
+    const late = await tasks.expireOverdue(page);
+    for (const taskId of late) {
+      void bus.publish('task.cancel', { taskId });
+      void bus.publish('task.ended', { taskId });
+    }
+    if (late.length > 0) void bus.publish('events.committed', {});
+    if (late.length < page) return;
+  }
+}
+
+async function redeliverTasks({ tasks, queues, log }: ReconcileTasksDeps): Promise<void> {
+  for (let after = ''; ;) {
+    const overdue = await tasks.listOverdue(overdueAfterS, after, page);
+    for (const [pool, ofPool] of Map.groupBy(overdue, (task) => task.pool)) {
+      const toJobId = ({ taskId, generation }: QueuedTask) => buildJobId('direct', { taskId, generation });
+      const lost = await findMissingJobs(ofPool, toJobId, (ids) => queues.findMissing('direct', pool, ids));
+      if (lost.length === 0) continue;
+      const requeued = await tasks.requeue(lost);
+      if (requeued.length === 0) continue; // They have changed since the check.
+      await queues.add('direct', pool, requeued.map(toTaskJob));
+      log.warn({ tasks: requeued.length, pool }, 'queued tasks again that were missing from the queue');
+    }
+    if (overdue.length < page) return;
+    after = overdue.at(-1)!.taskId;
+  }
+}
+
+const toTaskJob = ({ taskId, generation, priority }: QueuedTask) => ({
+  payload: { taskId, generation },
+  ...toQueuePriority(priority),
+});
