@@ -15,7 +15,7 @@ export type {
   UploadRow,
   WebhookEndpointRow,
 } from './entities/index.ts';
-export { AccessStore, type Caller } from './stores/access.store.ts';
+export { AccessStore, type ApiKeyOwner } from './stores/access.store.ts';
 export { BatchCompletionStore } from './stores/batch-completion.store.ts';
 export { BatchControlStore } from './stores/batch-control.store.ts';
 export { BatchStore, type NewBatch } from './stores/batch.store.ts';

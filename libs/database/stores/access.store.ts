@@ -4,7 +4,8 @@ import type { Database } from '../database.ts';
 import type { MembershipRow } from '../entities/index.ts';
 import { prepareStatement } from '../prepared-statement.ts';
 
-export interface Caller {
+/** The workspace and the user of an API key. The API builds its `Caller` from it. */
+export interface ApiKeyOwner {
   readonly workspaceId: string;
   readonly keyId: string;
   /** The user who created the key; null for a key without a creator. */
@@ -71,9 +72,9 @@ export class AccessStore {
   }
 
   /** @returns the key's owner; null if the key is unknown, expired or revoked, or its creator is disabled. */
-  async findByKeyHash(hash: Buffer): Promise<Caller | null> {
-    const [caller] = await this.database.prepared<Caller>(findByKeyHash, [hash]);
-    return caller ?? null;
+  async findByKeyHash(hash: Buffer): Promise<ApiKeyOwner | null> {
+    const [owner] = await this.database.prepared<ApiKeyOwner>(findByKeyHash, [hash]);
+    return owner ?? null;
   }
 
   /** Records when a key was used, at most once a minute: more would cost a write per request. */

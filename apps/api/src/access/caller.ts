@@ -6,6 +6,7 @@ import {
   type Permission,
   type Role,
 } from '@millrace/contracts';
+import type { ApiKeyOwner } from '#database';
 import { Forbidden } from '#domain';
 
 export interface Caller {
@@ -18,30 +19,14 @@ export interface Caller {
   readonly scopes: ReadonlySet<Permission>;
 }
 
-/** An API key as the database knows it. */
-export interface ApiKeyOwner {
-  readonly workspaceId: string;
-  readonly keyId: string;
-  readonly userId?: string | null;
-  readonly role?: Role | null;
-  /** Its workspace runs the instance. */
-  readonly operatesInstance: boolean;
-}
-
 const workspaceScopes: ReadonlySet<Permission> = new Set(
   permissionNames.filter((permission) => !isInstancePermission(permission)),
 );
 const instanceScopes: ReadonlySet<Permission> = new Set(permissionNames);
 
 /** An API key has every permission of its workspace, not only those of its creator. */
-export function toCaller({
-  workspaceId,
-  keyId,
-  userId = null,
-  role = null,
-  operatesInstance,
-}: ApiKeyOwner): Caller {
-  return { workspaceId, keyId, userId, role, scopes: operatesInstance ? instanceScopes : workspaceScopes };
+export function toCaller({ operatesInstance, ...owner }: ApiKeyOwner): Caller {
+  return { ...owner, scopes: operatesInstance ? instanceScopes : workspaceScopes };
 }
 
 export const hasPermission = ({ scopes }: Pick<Caller, 'scopes'>, permission: Permission): boolean =>

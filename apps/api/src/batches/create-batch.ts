@@ -1,9 +1,10 @@
 /** Creates a batch: finds its kind, stores inline requests as a file, validates on request, then submits it. */
 import { idSchema, createId, type CreateBatchBody } from '@millrace/contracts';
-import type { Caller, FileStore, NewFile } from '#database';
+import type { FileStore, NewFile } from '#database';
 import { NotFound } from '#domain';
 import type { Providers } from '#providers';
 import { storeLines } from '../files/store-lines.ts';
+import type { Caller } from '../access/caller.ts';
 import { parseIdempotencyKey } from '../http/idempotency.ts';
 import { buildSubjectWebhook } from '../webhooks/subject-webhook.ts';
 import type { WebhookTools } from '../webhooks/webhook-tools.ts';

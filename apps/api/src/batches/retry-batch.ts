@@ -4,9 +4,10 @@
  * longer than a request may.
  */
 import { createId, type BatchStatus, type ErrorCode, type RetryBatchBody } from '@millrace/contracts';
-import type { BatchRow, Caller, FileStore, NewWebhookEndpoint, WebhookEndpointRow } from '#database';
+import type { BatchRow, FileStore, NewWebhookEndpoint, WebhookEndpointRow } from '#database';
 import { Conflict, NotFound } from '#domain';
 import { batchFileExpiresInS } from '../files/store-lines.ts';
+import type { Caller } from '../access/caller.ts';
 import { parseIdempotencyKey } from '../http/idempotency.ts';
 import { buildSubjectWebhook, copySubjectWebhook } from '../webhooks/subject-webhook.ts';
 import type { WebhookTools } from '../webhooks/webhook-tools.ts';

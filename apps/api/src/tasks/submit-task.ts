@@ -4,13 +4,14 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { KindId } from '#catalogue';
-import type { Caller, FileStore, Idempotency, NewTask, TaskStore } from '#database';
+import type { FileStore, Idempotency, NewTask, TaskStore } from '#database';
 import { Unavailable } from '#domain';
 import type { Outbound } from '#outbound';
 import type { Providers } from '#providers';
 import { toQueuePriority, type Queues } from '#queues';
 import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
+import type { Caller } from '../access/caller.ts';
 import { prepareTask } from './prepare-task.ts';
 import type { TaskRequest } from './task-request.ts';
 import type { TaskWaiter, TaskWaiters } from './task-waiters.ts';
