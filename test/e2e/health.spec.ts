@@ -28,7 +28,7 @@ test('live and ready, without an API key', async () => {
   expect(await ready()).toEqual({
     status: 200,
     is: 'ok',
-    checks: { postgres: 'ok', queue: 'ok', store: 'ok', workers: 'ok' },
+    checks: { postgres: 'ok', queue: 'ok', objects: 'ok', workers: 'ok' },
   });
 });
 
@@ -39,13 +39,13 @@ test('the API is not ready while object storage cannot be written', async () => 
   ];
   await rename(present, moved);
   try {
-    await waitUntil(async () => (await ready()).checks['store'] === 'failing', {
+    await waitUntil(async () => (await ready()).checks['objects'] === 'failing', {
       what: 'the failing check',
     });
     expect(await ready()).toMatchObject({
       status: 503,
       is: 'failing',
-      checks: { postgres: 'ok', store: 'failing' },
+      checks: { postgres: 'ok', objects: 'failing' },
     });
     expect((await get('/health/live')).status).toBe(200);
   } finally {

@@ -13,6 +13,11 @@ export type HealthCheck = z.output<typeof healthCheck>;
 
 export const readiness = z.object({
   status: z.enum(['ok', 'failing']),
-  checks: z.record(z.string(), healthCheck),
+  checks: z.object({
+    postgres: healthCheck,
+    queue: healthCheck,
+    objects: healthCheck,
+    workers: healthCheck,
+  }),
 });
 export type Readiness = z.output<typeof readiness>;

@@ -1,4 +1,4 @@
-/** The reconcile steps of batches, in their order: work that waits first, objects that nobody waits for last. */
+/** The reconcile steps of batches, in their order: redeliver what waits, end batches, delete objects. */
 import type { ReconcileStep } from '../background/background-jobs.ts';
 import { deleteRetiredObjects, type DeleteRetiredObjectsDeps } from './delete-retired-objects.ts';
 import { expireBatches, finishBatches, type EndBatchesDeps } from './end-batches.ts';

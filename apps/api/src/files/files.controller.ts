@@ -4,22 +4,20 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { fileListQuery, toPage, type FileDeleted, type FileObject, type Page } from '@millrace/contracts';
 import { FileStore } from '#database';
-import { Conflict } from '#domain';
-import { readSegments, type ObjectStorage } from '#storage';
 import type { Caller } from '../access/caller.ts';
 import { CurrentCaller, Requires } from '../access/decorators.ts';
 import { resourceId } from '../http/resource-id.pipe.ts';
 import { sendContent } from '../http/send-content.ts';
-import { OBJECTS } from '../infrastructure/tokens.ts';
 import { DELETE_FILE, type DeleteFile } from './delete-file.ts';
 import { toFileObject } from './file-object.ts';
+import { READ_FILE_CONTENT, type ReadFileContent } from './read-file-content.ts';
 import { UPLOAD_FILE, type UploadFile } from './upload-file.ts';
 
 @Controller('v1/files')
 export class FilesController {
   constructor(
     @Inject(FileStore) private readonly files: FileStore,
-    @Inject(OBJECTS) private readonly objects: ObjectStorage,
+    @Inject(READ_FILE_CONTENT) private readonly readContent: ReadFileContent,
     @Inject(UPLOAD_FILE) private readonly uploadFile: UploadFile,
     @Inject(DELETE_FILE) private readonly deleteFile: DeleteFile,
   ) {}
@@ -58,19 +56,7 @@ export class FilesController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const file = await this.files.get(caller.workspaceId, id);
-    if (file.status !== 'processed') {
-      throw new Conflict(`This file is ${file.status}. Its content can be read once it is processed.`, {
-        code: 'file_not_processed',
-      });
-    }
-    const segments = await this.files.listSegments(caller.workspaceId, id);
-    await sendContent(request, reply, {
-      bytes: file.bytes,
-      contentType: contentTypeFor(file.filename),
-      filename: file.filename,
-      open: (range, signal) => readSegments(this.objects, segments, { ...range, signal }),
-    });
+    await sendContent(request, reply, await this.readContent(caller.workspaceId, id));
   }
 
   @Delete(':id')
@@ -82,10 +68,4 @@ export class FilesController {
     await this.deleteFile(caller.workspaceId, id);
     return { id, object: 'file', deleted: true };
   }
-}
-
-/** Only JSONL has a type of its own: a browser must save any other upload and never show it. */
-function contentTypeFor(filename: string): string {
-  if (/\.jsonl$/i.test(filename)) return 'application/jsonl';
-  return /\.jsonl\.gz$/i.test(filename) ? 'application/gzip' : 'application/octet-stream';
 }

@@ -10,6 +10,7 @@ import { OBJECTS } from '../infrastructure/tokens.ts';
 import { deleteAbandonedObjects } from './delete-abandoned-objects.ts';
 import { DELETE_FILE, deleteFileWith } from './delete-file.ts';
 import { FilesController } from './files.controller.ts';
+import { READ_FILE_CONTENT, readFileContentWith } from './read-file-content.ts';
 import { UPLOAD_FILE, uploadFileWith } from './upload-file.ts';
 
 const MAX_FILE_BYTES = Symbol('max file bytes');
@@ -25,6 +26,7 @@ const MAX_FILE_BYTES = Symbol('max file bytes');
       objects: OBJECTS,
       maxBytes: MAX_FILE_BYTES,
     }),
+    provideWith(READ_FILE_CONTENT, readFileContentWith, { files: FileStore, objects: OBJECTS }),
     provideWith(DELETE_FILE, deleteFileWith, { files: FileStore, objects: OBJECTS }),
   ],
 })

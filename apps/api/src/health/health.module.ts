@@ -1,13 +1,23 @@
 /** Health checks and metrics, without an API key. */
 import { Module } from '@nestjs/common';
-import { WorkerStore } from '#database';
+import { Database, WorkerStore } from '#database';
 import { InfrastructureModule } from '../infrastructure/infrastructure.module.ts';
-import { provideStores } from '../infrastructure/provide.ts';
+import { provideStores, provideWith } from '../infrastructure/provide.ts';
+import { OBJECTS, QUEUES } from '../infrastructure/tokens.ts';
+import { CHECK_READINESS, checkReadinessWith } from './check-readiness.ts';
 import { HealthController } from './health.controller.ts';
 
 @Module({
   imports: [InfrastructureModule],
   controllers: [HealthController],
-  providers: provideStores(WorkerStore),
+  providers: [
+    ...provideStores(WorkerStore),
+    provideWith(CHECK_READINESS, checkReadinessWith, {
+      database: Database,
+      workers: WorkerStore,
+      queues: QUEUES,
+      objects: OBJECTS,
+    }),
+  ],
 })
 export class HealthModule {}

@@ -6,16 +6,14 @@ import { FeedStore } from '#database';
 import type { Caller } from '../access/caller.ts';
 import { CurrentCaller, Requires } from '../access/decorators.ts';
 import { resourceId } from '../http/resource-id.pipe.ts';
-import { EventStreams, toEventMessage } from './event-streams.ts';
-import { LiveFeed } from './live-feed.ts';
 import { STREAM_SUBJECT, type StreamSubject } from './stream-subject.ts';
+import { STREAM_WORKSPACE, type StreamWorkspace } from './stream-workspace.ts';
 
 @Controller('v1')
 export class EventsController {
   constructor(
-    @Inject(LiveFeed) private readonly live: LiveFeed,
-    @Inject(EventStreams) private readonly streams: EventStreams,
     @Inject(FeedStore) private readonly feed: FeedStore,
+    @Inject(STREAM_WORKSPACE) private readonly streamWorkspace: StreamWorkspace,
     @Inject(STREAM_SUBJECT) private readonly streamSubject: StreamSubject,
   ) {}
 
@@ -29,20 +27,12 @@ export class EventsController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { workspaceId } = caller;
     if (!request.headers.accept?.includes('text/event-stream')) {
-      const events = await this.feed.listAfter(workspaceId, query.after ?? 0, query.limit + 1);
+      const events = await this.feed.listAfter(caller.workspaceId, query.after ?? 0, query.limit + 1);
       await reply.send(toPage(events, query.limit));
       return;
     }
-    const after = parseResumePosition(lastEventId, query);
-    // Checked before the stream starts: an EventSource does not reconnect after a response that is not a stream.
-    if (after !== null) await this.feed.assertNotExpired(workspaceId, after);
-    const stream = this.streams.open(request, reply, caller);
-    const following = await this.live.followEvents(workspaceId, after, (event) =>
-      stream.send(toEventMessage(event)),
-    );
-    stream.stopOnEnd(following);
+    await this.streamWorkspace(caller, parseResumePosition(lastEventId, query), request, reply);
   }
 
   @Get('batches/:id/events')

@@ -1,12 +1,14 @@
 /** What clients follow live, over sockets and event streams; the relay that publishes events, and their expiry. */
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
-import { BatchStore, FeedStore, LeaseStore, RetentionStore, TaskStore, WorkerStore } from '#database';
+import { BatchStore, FeedStore, LeaseStore, RetentionStore, WorkerStore } from '#database';
 import { AccessModule } from '../access/access.module.ts';
 import { BackgroundJobs, type RunningJob } from '../background/background-jobs.ts';
 import { BackgroundModule } from '../background/background.module.ts';
 import { InfrastructureModule } from '../infrastructure/infrastructure.module.ts';
 import { provideOptions, provideStores, provideWith } from '../infrastructure/provide.ts';
-import { BUS, LOGGER, OBJECTS } from '../infrastructure/tokens.ts';
+import { BUS, LOGGER } from '../infrastructure/tokens.ts';
+import { READ_TASK } from '../tasks/read-task.ts';
+import { TasksModule } from '../tasks/tasks.module.ts';
 import { deleteExpiredEvents } from './delete-expired-events.ts';
 import { EventStreams } from './event-streams.ts';
 import { EventsController } from './events.controller.ts';
@@ -15,6 +17,7 @@ import { LiveGateway } from './live.gateway.ts';
 import { READ_SUBJECT, readSubjectWith } from './read-subject.ts';
 import { READ_WORKERS, readWorkersWith } from './read-workers.ts';
 import { STREAM_SUBJECT, streamSubjectWith } from './stream-subject.ts';
+import { STREAM_WORKSPACE, streamWorkspaceWith } from './stream-workspace.ts';
 import { startRelay, type RelayOptions } from './relay.ts';
 
 const START_RELAY = Symbol('start relay');
@@ -28,6 +31,11 @@ export const liveParts = {
     LiveFeed,
     EventStreams,
     LiveGateway,
+    provideWith(STREAM_WORKSPACE, streamWorkspaceWith, {
+      live: LiveFeed,
+      streams: EventStreams,
+      feed: FeedStore,
+    }),
     provideWith(STREAM_SUBJECT, streamSubjectWith, {
       live: LiveFeed,
       streams: EventStreams,
@@ -38,10 +46,10 @@ export const liveParts = {
 };
 
 @Module({
-  imports: [InfrastructureModule, AccessModule, BackgroundModule],
+  imports: [InfrastructureModule, AccessModule, BackgroundModule, TasksModule],
   controllers: liveParts.controllers,
   providers: [
-    ...provideStores(BatchStore, FeedStore, LeaseStore, RetentionStore, TaskStore, WorkerStore),
+    ...provideStores(BatchStore, FeedStore, LeaseStore, RetentionStore, WorkerStore),
     provideOptions(EVENT_DAYS, (config) => config.FEED_DAYS),
     provideWith(START_RELAY, (options: RelayOptions) => () => startRelay(options), {
       feed: FeedStore,
@@ -49,7 +57,7 @@ export const liveParts = {
       bus: BUS,
       log: LOGGER,
     }),
-    provideWith(READ_SUBJECT, readSubjectWith, { batches: BatchStore, tasks: TaskStore, objects: OBJECTS }),
+    provideWith(READ_SUBJECT, readSubjectWith, { batches: BatchStore, readTask: READ_TASK }),
     { provide: READ_WORKERS, useFactory: readWorkersWith, inject: [WorkerStore] },
     ...liveParts.providers,
   ],

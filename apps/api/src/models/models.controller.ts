@@ -1,127 +1,45 @@
 /** `/v1/models`, as OpenAI's clients list them; and, beyond OpenAI, which workers have them loaded, load and unload. */
 import { Body, Controller, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
-import { kinds, type KindId } from '#catalogue';
 import { hostedModelBody, type ModelObject } from '@millrace/contracts';
-import { DesiredModelStore, WorkerStore, type DesiredModelRow, type AliveWorker } from '#database';
-import { InvalidInput, NotFound } from '#domain';
-import type { Provider, Providers } from '#providers';
-import type { Bus } from '#realtime';
 import { Requires } from '../access/decorators.ts';
-import { BUS, PROVIDERS } from '../infrastructure/tokens.ts';
-
-const seenWithinS = 10;
+import { LIST_MODELS, type ListModels } from './list-models.ts';
+import { READ_MODEL, type ReadModel } from './read-model.ts';
+import { SET_DESIRED_MODEL, type SetDesiredModel } from './set-desired-model.ts';
 
 @Controller('v1/models')
 export class ModelsController {
   constructor(
-    @Inject(WorkerStore) private readonly workers: WorkerStore,
-    @Inject(DesiredModelStore) private readonly desiredModels: DesiredModelStore,
-    @Inject(PROVIDERS) private readonly providers: Providers,
-    @Inject(BUS) private readonly bus: Bus,
+    @Inject(LIST_MODELS) private readonly listModels: ListModels,
+    @Inject(READ_MODEL) private readonly readModel: ReadModel,
+    @Inject(SET_DESIRED_MODEL) private readonly setDesiredModel: SetDesiredModel,
   ) {}
 
-  /** Models that providers list, that workers have loaded and that are desired. Other names of a provider work too. */
   @Get()
   @Requires('models:read')
   async list(): Promise<{ object: 'list'; data: ModelObject[] }> {
-    const [workers, desired, ...named] = await Promise.all([
-      this.workers.listAlive(seenWithinS),
-      this.desiredModels.list(),
-      ...this.providers.list.map(listModelNames),
-    ]);
-    const held = workers.flatMap(({ models }) => models.map(({ model }) => model));
-    const names = new Set([...named.flat(), ...held, ...desired.map(({ model }) => model)]);
-    return {
-      object: 'list',
-      data: [...names].sort().map((name) => toModel(name, this.findLocalProvider(name), workers, desired)),
-    };
+    return { object: 'list', data: await this.listModels() };
   }
 
-  /** A model's name contains slashes, sent as they are or as %2F. @throws NotFound */
+  /** A model's name contains slashes, sent as they are or as %2F. */
   @Get('*')
   @Requires('models:read')
-  async get(@Param('*') name: string): Promise<ModelObject> {
-    if (!this.isServed(name)) {
-      throw new NotFound('No provider serves this model. GET /v1/models lists what is known.', {
-        code: 'model_not_found',
-        param: 'model',
-      });
-    }
-    const [workers, desired] = await Promise.all([this.workers.listAlive(seenWithinS), this.desiredModels.list()]);
-    return toModel(name, this.findLocalProvider(name), workers, desired);
+  get(@Param('*') name: string): Promise<ModelObject> {
+    return this.readModel(name);
   }
 
   /** Loads it on every worker of its pool, now and whenever one starts. */
   @Post('load')
   @Requires('models:manage')
   @HttpCode(202)
-  load(@Body({ schema: hostedModelBody }) { model }: { model: string }) {
-    return this.setDesired(model, true);
+  load(@Body({ schema: hostedModelBody }) { model }: { model: string }): Promise<ModelObject> {
+    return this.setDesiredModel(model, true);
   }
 
   /** Frees its memory. A request that names it loads it again. */
   @Post('unload')
   @Requires('models:manage')
   @HttpCode(202)
-  unload(@Body({ schema: hostedModelBody }) { model }: { model: string }) {
-    return this.setDesired(model, false);
+  unload(@Body({ schema: hostedModelBody }) { model }: { model: string }): Promise<ModelObject> {
+    return this.setDesiredModel(model, false);
   }
-
-  private async setDesired(model: string, isWanted: boolean): Promise<ModelObject> {
-    if (!this.isServed(model) || !this.findLocalProvider(model)) {
-      throw new InvalidInput('No worker holds this model in its memory: it needs no loading.', {
-        code: 'model_not_held',
-        param: 'model',
-      });
-    }
-    await this.desiredModels.set(model, isWanted);
-    void this.bus.publish('desired_models.changed', {});
-    return this.get(model);
-  }
-
-  /** Whether some kind of task can be run with it. */
-  private isServed(model: string): boolean {
-    return (Object.keys(kinds) as KindId[]).some((kind) => {
-      try {
-        return Boolean(this.providers.route(model, kind, { workspaceId: null }));
-      } catch {
-        return false;
-      }
-    });
-  }
-
-  /** Its provider, where that keeps models in memory. */
-  private findLocalProvider(model: string): Provider | undefined {
-    return this.providers.list.find(({ id, models }) => models && model.startsWith(`${id}/`));
-  }
-}
-
-async function listModelNames(provider: Provider): Promise<string[]> {
-  return ((await provider.listModels?.()) ?? []).map((model) => `${provider.id}/${model}`);
-}
-
-function toModel(
-  id: string,
-  host: Provider | undefined,
-  seen: readonly AliveWorker[],
-  desired: readonly DesiredModelRow[],
-): ModelObject {
-  const workers = seen.flatMap((worker) =>
-    worker.models
-      .filter(({ model }) => model === id)
-      .map(({ model: _, ...held }) => ({ ...held, worker: worker.id })),
-  );
-  const is = (state: 'ready' | 'loading' | 'failed') => workers.some((held) => held.state === state) && state;
-  const desiredModel = desired.find(({ model }) => model === id);
-  return {
-    id,
-    object: 'model',
-    created: 0,
-    owned_by: id.slice(0, Math.max(0, id.indexOf('/'))),
-    millrace: {
-      status: is('ready') || is('loading') || is('failed') || (host ? 'unloaded' : 'available'),
-      is_desired: desiredModel?.isDesired ?? false,
-      workers,
-    },
-  };
 }

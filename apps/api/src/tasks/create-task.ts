@@ -1,18 +1,34 @@
-/** Creates a task from the body of `POST /v1/tasks`. */
+/** Creates a task from the body of `POST /v1/tasks`, and waits for its end if the client asks for it. */
 import type { CreateTaskBody } from '@millrace/contracts';
 import { buildTaskBody } from '#catalogue';
 import { parseIdempotencyKey } from '../http/idempotency.ts';
 import { buildSubjectWebhook } from '../webhooks/subject-webhook.ts';
 import type { WebhookTools } from '../webhooks/webhook-tools.ts';
-import type { SubmittedTask, SubmitTask, TaskOwner } from './submit-task.ts';
+import type { SubmitTask, TaskOwner } from './submit-task.ts';
 import type { TaskRunOptions } from './task-request.ts';
+
+export interface CreateTaskOptions {
+  readonly idempotencyKey: string | undefined;
+  /** 0: the client does not wait for the end of the task. */
+  readonly waitMs: number;
+  /** Ends the wait when the client disconnects. */
+  readonly signal: AbortSignal;
+}
+
+export interface CreatedTask {
+  readonly taskId: string;
+  /** Whether the task ended during the wait. */
+  readonly hasEnded: boolean;
+  /** Secret of the webhook endpoint that was created with the task. */
+  readonly webhookSecret?: string | undefined;
+}
 
 /** @throws InvalidInput, Conflict, OverLimit, Unavailable */
 export type CreateTask = (
   owner: TaskOwner,
   body: CreateTaskBody,
-  idempotencyKey: string | undefined,
-) => Promise<SubmittedTask>;
+  options: CreateTaskOptions,
+) => Promise<CreatedTask>;
 export const CREATE_TASK = Symbol('create task');
 
 export interface CreateTaskDeps {
@@ -21,7 +37,7 @@ export interface CreateTaskDeps {
 }
 
 export function createTaskWith({ submit, webhookTools }: CreateTaskDeps): CreateTask {
-  return (owner, body, idempotencyKey) => {
+  return async (owner, body, { idempotencyKey, waitMs, signal }) => {
     const { kind, webhook } = body;
     const request = {
       kind,
@@ -30,7 +46,11 @@ export function createTaskWith({ submit, webhookTools }: CreateTaskDeps): Create
       runOptions: buildRunOptions(body),
       buildWebhook: webhook ? (id: string) => buildSubjectWebhook(id, webhook, webhookTools) : null,
     };
-    return submit(owner, request, parseIdempotencyKey(idempotencyKey, body, 'POST /v1/tasks'));
+    const idempotency = parseIdempotencyKey(idempotencyKey, body, 'POST /v1/tasks');
+    const { taskId, webhookSecret, waiter } = await submit(owner, request, idempotency);
+    const end = waitMs > 0 ? await waiter.wait(waitMs, signal) : null;
+    waiter.cancel();
+    return { taskId, webhookSecret, hasEnded: end !== null };
   };
 }
 

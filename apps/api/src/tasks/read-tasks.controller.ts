@@ -43,7 +43,7 @@ export class ReadTasksController {
     @CurrentCaller() { workspaceId }: Caller,
     @Param('id', resourceId('task')) id: string,
   ): Promise<TaskObject> {
-    return this.readTask(workspaceId, id);
+    return (await this.readTask(workspaceId, id)).task;
   }
 
   /** Oldest first. */

@@ -15,7 +15,7 @@ export type RetryTask = (
   taskId: string,
   body: RetryTaskBody,
   idempotencyKey: string | undefined,
-) => Promise<SubmittedTask>;
+) => Promise<Omit<SubmittedTask, 'waiter'>>;
 export const RETRY_TASK = Symbol('retry task');
 
 export interface RetryTaskDeps {
@@ -42,7 +42,10 @@ export function retryTaskWith({ tasks, objects, submit, webhookTools }: RetryTas
       buildWebhook: chooseWebhook(retry, task.webhook, webhookTools),
     };
     const body = { retry: taskId, ...retry };
-    return submit(owner, request, parseIdempotencyKey(idempotencyKey, body, 'POST /v1/tasks'));
+    const idempotency = parseIdempotencyKey(idempotencyKey, body, 'POST /v1/tasks');
+    const { waiter, ...submitted } = await submit(owner, request, idempotency);
+    waiter.cancel();
+    return submitted;
   };
 }
 

@@ -43,14 +43,12 @@ export class TasksController {
     @Headers('idempotency-key') idempotencyKey?: string,
   ): Promise<TaskObject> {
     const { waitMs, appliedHeader } = parsePrefer(prefer, this.maxWaitSeconds);
-    const submitted = await this.createTask(caller, body, idempotencyKey);
-    if (appliedHeader) void reply.header('preference-applied', appliedHeader);
     extendSocketTimeout(request, waitMs);
-    const { waiter } = submitted;
-    const end = waitMs > 0 && (await waiter.wait(waitMs, createResponseAbortSignal(reply)));
-    waiter.cancel();
-    void reply.status(end ? 200 : 202);
-    return this.toResponse(caller, submitted, reply);
+    const signal = createResponseAbortSignal(reply);
+    const created = await this.createTask(caller, body, { idempotencyKey, waitMs, signal });
+    if (appliedHeader) void reply.header('preference-applied', appliedHeader);
+    void reply.status(created.hasEnded ? 200 : 202);
+    return this.toResponse(caller, created, reply);
   }
 
   @Requires('tasks:write')
@@ -64,7 +62,6 @@ export class TasksController {
     @Headers('idempotency-key') idempotencyKey?: string,
   ): Promise<TaskObject> {
     const submitted = await this.retryTask(caller, id, body, idempotencyKey);
-    submitted.waiter.cancel();
     return this.toResponse(caller, submitted, reply);
   }
 
@@ -76,15 +73,15 @@ export class TasksController {
     @Param('id', resourceId('task')) id: string,
   ): Promise<TaskObject> {
     await this.cancelTask(workspaceId, id);
-    return this.readTask(workspaceId, id);
+    return (await this.readTask(workspaceId, id)).task;
   }
 
-  private toResponse(
+  private async toResponse(
     { workspaceId }: Caller,
-    { taskId, webhookSecret }: SubmittedTask,
+    { taskId, webhookSecret }: Pick<SubmittedTask, 'taskId' | 'webhookSecret'>,
     reply: FastifyReply,
   ): Promise<TaskObject> {
     void reply.header('x-millrace-task-id', taskId).header('location', `/v1/tasks/${taskId}`);
-    return this.readTask(workspaceId, taskId, webhookSecret);
+    return (await this.readTask(workspaceId, taskId, webhookSecret)).task;
   }
 }

@@ -14,18 +14,17 @@ import {
   type ReplayObject,
 } from '@millrace/contracts';
 import { DeliveryLogStore } from '#database';
-import type { Bus } from '#realtime';
 import { CurrentCaller, Requires } from '../access/decorators.ts';
 import type { Caller } from '../access/caller.ts';
-import { BUS } from '../infrastructure/tokens.ts';
 import { resourceId } from '../http/resource-id.pipe.ts';
+import { REDELIVER, type Redeliver } from './redeliver.ts';
 import { toDeliveryObject, toDeliveryWithAttempts } from './webhook-objects.ts';
 
 @Controller('v1/webhook_endpoints/:id')
 export class WebhookDeliveriesController {
   constructor(
     @Inject(DeliveryLogStore) private readonly deliveries: DeliveryLogStore,
-    @Inject(BUS) private readonly bus: Bus,
+    @Inject(REDELIVER) private readonly redeliverDeliveries: Redeliver,
   ) {}
 
   @Get('deliveries')
@@ -58,9 +57,7 @@ export class WebhookDeliveriesController {
     @Param('id', resourceId('webhookEndpoint')) id: string,
     @Param('delivery', resourceId('delivery')) delivery: string,
   ): Promise<DeliveryObject> {
-    const redelivered = await this.deliveries.redeliver(workspaceId, id, delivery);
-    this.wakeSenders();
-    return toDeliveryObject(redelivered);
+    return toDeliveryObject(await this.redeliverDeliveries.one(workspaceId, id, delivery));
   }
 
   @Post('redeliver_failed')
@@ -71,8 +68,7 @@ export class WebhookDeliveriesController {
     @Param('id', resourceId('webhookEndpoint')) id: string,
     @Body({ schema: redeliverFailedBody }) body: RedeliverFailedBody,
   ) {
-    const count = await this.deliveries.redeliverFailed(workspaceId, id, body);
-    this.wakeSenders();
+    const count = await this.redeliverDeliveries.failed(workspaceId, id, body);
     return { object: 'webhook_endpoint.redelivery', count };
   }
 
@@ -84,8 +80,8 @@ export class WebhookDeliveriesController {
     @Param('id', resourceId('webhookEndpoint')) id: string,
     @Body({ schema: replayBody }) body: ReplayBody,
   ): Promise<ReplayObject> {
-    const { count, hasMore, lastEventId, isTruncated } = await this.deliveries.replay(workspaceId, id, body);
-    this.wakeSenders();
+    const replayed = await this.redeliverDeliveries.replay(workspaceId, id, body);
+    const { count, hasMore, lastEventId, isTruncated } = replayed;
     return {
       object: 'webhook_endpoint.replay',
       count,
@@ -93,9 +89,5 @@ export class WebhookDeliveriesController {
       last_event_id: lastEventId,
       is_truncated: isTruncated,
     };
-  }
-
-  private wakeSenders(): void {
-    void this.bus.publish('deliveries.due', {});
   }
 }

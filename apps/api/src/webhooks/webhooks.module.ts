@@ -8,6 +8,7 @@ import { provideOptions, provideStores, provideWith } from '../infrastructure/pr
 import { BUS, LOGGER, WEBHOOK_TOOLS } from '../infrastructure/tokens.ts';
 import { CREATE_WEBHOOK_ENDPOINT, createWebhookEndpointWith } from './create-webhook-endpoint.ts';
 import { deleteExpiredDeliveries } from './delete-expired-deliveries.ts';
+import { REDELIVER, redeliverWith } from './redeliver.ts';
 import { ROTATE_SECRET, rotateSecretWith } from './rotate-secret.ts';
 import { startWebhookSender, type WebhookSenderOptions } from './send-deliveries.ts';
 import { TEST_WEBHOOK_ENDPOINT, testWebhookEndpointWith } from './test-webhook-endpoint.ts';
@@ -39,6 +40,7 @@ const startWebhookSenderWith =
     provideWith(UPDATE_WEBHOOK_ENDPOINT, updateWebhookEndpointWith, endpointDeps),
     provideWith(ROTATE_SECRET, rotateSecretWith, endpointDeps),
     provideWith(TEST_WEBHOOK_ENDPOINT, testWebhookEndpointWith, endpointDeps),
+    provideWith(REDELIVER, redeliverWith, { deliveries: DeliveryLogStore, bus: BUS }),
     provideWith(START_WEBHOOK_SENDER, startWebhookSenderWith, {
       deliveries: DeliveryStore,
       tools: WEBHOOK_TOOLS,

@@ -24,29 +24,27 @@ import {
   type VideoObject,
 } from '@millrace/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { TaskStore, type TaskRow } from '#database';
-import { Conflict, NotFound } from '#domain';
-import { findEndpoint } from '#openai-endpoints';
+import { TaskStore } from '#database';
 import type { ObjectStorage } from '#storage';
 import type { Caller } from '../../access/caller.ts';
 import { CurrentCaller, Requires } from '../../access/decorators.ts';
 import { parseIdempotencyKey } from '../../http/idempotency.ts';
 import { resourceId } from '../../http/resource-id.pipe.ts';
 import { OBJECTS } from '../../infrastructure/tokens.ts';
-import { CANCEL_TASK, type CancelTask } from '../../tasks/cancel-task.ts';
 import { sendMedia } from '../../tasks/send-task-result.ts';
 import { SUBMIT_TASK, type SubmitTask } from '../../tasks/submit-task.ts';
 import { parseRequest } from '../parse-request.ts';
+import { END_VIDEO, type EndVideo } from './end-video.ts';
+import { FIND_VIDEO, findVideoContent, videoEndpoint, type FindVideo } from './find-video.ts';
 import { toVideoObject } from './video-object.ts';
-
-const endpoint = findEndpoint('/v1/videos')!;
 
 @Controller('v1/videos')
 export class VideosController {
   constructor(
     @Inject(TaskStore) private readonly tasks: TaskStore,
     @Inject(SUBMIT_TASK) private readonly submitTask: SubmitTask,
-    @Inject(CANCEL_TASK) private readonly cancelTask: CancelTask,
+    @Inject(FIND_VIDEO) private readonly findVideo: FindVideo,
+    @Inject(END_VIDEO) private readonly endVideo: EndVideo,
     @Inject(OBJECTS) private readonly objects: ObjectStorage,
   ) {}
 
@@ -61,8 +59,8 @@ export class VideosController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('idempotency-key') idempotencyKey?: string,
   ): Promise<VideoObject> {
-    const { body, task } = await parseRequest(endpoint, request, json);
-    const idempotency = parseIdempotencyKey(idempotencyKey, body, `POST ${endpoint.path}`);
+    const { body, task } = await parseRequest(videoEndpoint, request, json);
+    const idempotency = parseIdempotencyKey(idempotencyKey, body, `POST ${videoEndpoint.path}`);
     const { taskId, waiter } = await this.submitTask(caller, task, idempotency);
     waiter.cancel();
     void reply.header('x-millrace-task-id', taskId);
@@ -75,7 +73,7 @@ export class VideosController {
     @CurrentCaller() { workspaceId }: Caller,
     @Query({ schema: videoListQuery }) query: VideoListQuery,
   ): Promise<Page<VideoObject>> {
-    const rows = await this.tasks.listVideos(workspaceId, query, endpoint.kinds);
+    const rows = await this.tasks.listVideos(workspaceId, query, videoEndpoint.kinds);
     return toPage(rows.map(toVideoObject), query.limit);
   }
 
@@ -85,7 +83,7 @@ export class VideosController {
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId('task')) id: string,
   ): Promise<VideoObject> {
-    return toVideoObject(await this.getVideoTask(caller, id));
+    return toVideoObject(await this.findVideo(caller.workspaceId, id));
   }
 
   @Requires('tasks:read')
@@ -96,14 +94,8 @@ export class VideosController {
     @Query({ schema: videoContentQuery }) { variant }: VideoContentQuery,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { status, media } = await this.getVideoTask(caller, id);
-    if (status !== 'succeeded') {
-      throw new Conflict(`This video is ${status}.`, { code: 'video_not_ready' });
-    }
-    const type = variant === 'video' ? 'video/' : 'image/';
-    const stored = media?.find((each) => each.type.startsWith(type));
-    if (!stored) throw new NotFound(`This video has no ${variant}.`, { code: 'variant_not_found' });
-    await sendMedia(reply, stored, this.objects);
+    const task = await this.findVideo(caller.workspaceId, id);
+    await sendMedia(reply, findVideoContent(task, variant), this.objects);
   }
 
   @Requires('tasks:write')
@@ -113,8 +105,7 @@ export class VideosController {
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId('task')) id: string,
   ): Promise<VideoObject> {
-    await this.getVideoTask(caller, id);
-    return toVideoObject(await this.cancelTask(caller.workspaceId, id));
+    return toVideoObject(await this.endVideo.cancel(caller.workspaceId, id));
   }
 
   /** A video that is not finished is cancelled first. */
@@ -124,17 +115,7 @@ export class VideosController {
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId('task')) id: string,
   ): Promise<VideoDeleted> {
-    const { workspaceId } = caller;
-    const { status } = await this.getVideoTask(caller, id);
-    if (['scheduled', 'queued', 'running'].includes(status)) await this.cancelTask(workspaceId, id);
-    await this.tasks.delete(workspaceId, id);
+    await this.endVideo.delete(caller.workspaceId, id);
     return { id, object: 'video.deleted', deleted: true };
-  }
-
-  /** @throws NotFound, also for a task of another kind. */
-  private async getVideoTask({ workspaceId }: Caller, id: string): Promise<TaskRow> {
-    const task = await this.tasks.get(workspaceId, id);
-    if (endpoint.kinds.some((kind) => kind === task.kind)) return task;
-    throw new NotFound('No such video.', { code: 'video_not_found' });
   }
 }
