@@ -1,5 +1,6 @@
 /** The provider's threads, and the queue of micro-batches that wait for a free one, first in, first out. */
 import { availableParallelism } from 'node:os';
+import { onAbort } from '#async';
 import type { LocalOptions } from './options.ts';
 import type { Embedded, EmbedJob, MicroBatch, ModelPlan } from './thread-messages.ts';
 import { ThreadSlot } from './thread-slot.ts';
@@ -57,19 +58,17 @@ export class ThreadSlots {
    */
   embed(plan: ModelPlan, job: Omit<EmbedJob, 'type' | 'model'>, signal: AbortSignal): Promise<Embedded> {
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        const at = this.sharedQueue.indexOf(work);
-        if (at !== -1) this.sharedQueue.splice(at, 1);
-        reject(signal.reason as Error);
-      };
       const work = (slot: ThreadSlot) =>
         this.ensureLoaded(slot, plan)
           .then(() => slot.run({ type: 'embed', model: plan.model, ...job }))
           .then(resolve, reject)
-          .finally(() => signal.removeEventListener('abort', onAbort));
-      if (signal.aborted) return onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
+          .finally(() => removeListener());
       this.sharedQueue.push(work);
+      const removeListener = onAbort(signal, (reason) => {
+        const at = this.sharedQueue.indexOf(work);
+        if (at !== -1) this.sharedQueue.splice(at, 1);
+        reject(reason);
+      });
       this.startWork();
     });
   }

@@ -1,5 +1,6 @@
 /** From an API key to its caller, for HTTP requests and sockets. */
 import type { FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import type { AccessStore } from '#database';
 import { Unauthenticated } from '#domain';
 import { hashApiKey, isApiKey } from './api-key.ts';
@@ -35,12 +36,10 @@ const recordEveryMs = 30_000;
 const maxKeys = 10_000;
 
 function throttlePerKey(record: (keyId: string) => Promise<void>): (keyId: string) => void {
-  const recordedAt = new Map<string, number>();
+  const recorded = new LRUCache<string, true>({ max: maxKeys, ttl: recordEveryMs });
   return (keyId) => {
-    const now = performance.now();
-    if (now - (recordedAt.get(keyId) ?? -Infinity) < recordEveryMs) return;
-    if (recordedAt.size >= maxKeys) recordedAt.clear();
-    recordedAt.set(keyId, now);
-    void record(keyId).catch(() => recordedAt.delete(keyId));
+    if (recorded.has(keyId)) return;
+    recorded.set(keyId, true);
+    void record(keyId).catch(() => recorded.delete(keyId));
   };
 }

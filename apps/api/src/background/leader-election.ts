@@ -5,6 +5,7 @@
  * signal only saves it the errors.
  */
 import { randomUUID } from 'node:crypto';
+import { onAbort, raceAbort, sleepOrAbort, withTimeout } from '#async';
 import type { Lease, LeaseStore } from '#database';
 import type { Logger } from '#telemetry';
 
@@ -44,7 +45,8 @@ export function runElectedJob({
     while (!stopping.signal.aborted) {
       try {
         const requestedAt = performance.now();
-        const lease = await withTimeout(ttlMs, leases.acquire(name, holder, ttlMs));
+        // Over a connection whose packets are dropped no answer comes. A lease that is granted after the timeout expires.
+        const lease = await withTimeout(leases.acquire(name, holder, ttlMs), ttlMs);
         if (lease) await lead(lease, requestedAt);
         isFailing = false;
       } catch (error) {
@@ -52,7 +54,7 @@ export function runElectedJob({
           log.warn({ err: error, job: name }, 'could not ask for the lease of a background job');
         isFailing = true;
       }
-      await pause(renewMs, stopping.signal);
+      await sleepOrAbort(renewMs, stopping.signal);
     }
   }
 
@@ -60,13 +62,12 @@ export function runElectedJob({
     const tenure = createTenure(stopping.signal, ttlMs, requestedAt);
     held = lease;
     log.info({ job: name, epoch: lease.epoch }, 'elected');
-    const over = waitForAbort(tenure.signal);
     const work = Promise.resolve()
       .then(() => run(tenure.signal, lease))
       .catch((error: unknown) => log.error({ err: error, job: name }, 'an elected job failed'))
       .finally(tenure.end);
     while (!tenure.signal.aborted) {
-      await pause(renewMs, tenure.signal);
+      await sleepOrAbort(renewMs, tenure.signal);
       if (tenure.signal.aborted) break;
       const renewedAt = performance.now();
       const renewal = leases.renew(lease, ttlMs).then(
@@ -75,12 +76,12 @@ export function runElectedJob({
         () => {},
       );
       // A renewal without an answer must not hide the end of the tenure.
-      await Promise.race([renewal, over]);
+      await raceAbort(renewal, tenure.signal).catch(() => {});
     }
     await work;
     held = null;
     log.info({ job: name, epoch: lease.epoch }, 'no longer elected');
-    await withTimeout(ttlMs, leases.release(lease)).catch(() => {});
+    await withTimeout(leases.release(lease), ttlMs).catch(() => {});
   }
 
   const campaigning = campaign();
@@ -104,7 +105,7 @@ function createTenure(stopping: AbortSignal, ttlMs: number, requestedAt: number)
   const end = () => over.abort();
   const startTimer = (at: number) => setTimeout(end, at + ttlMs * 0.9 - performance.now());
   let timer = startTimer(requestedAt);
-  over.signal.addEventListener('abort', () => clearTimeout(timer));
+  onAbort(over.signal, () => clearTimeout(timer));
   if (stopping.aborted) end();
   return {
     signal: AbortSignal.any([over.signal, stopping]),
@@ -114,37 +115,4 @@ function createTenure(stopping: AbortSignal, ttlMs: number, requestedAt: number)
       if (!over.signal.aborted) timer = startTimer(renewedAt);
     },
   };
-}
-
-/** Without it, a database whose packets are dropped would be waited for without end. A lease granted later expires. */
-async function withTimeout<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function waitForAbort(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 /** Repeats a function until its signal aborts: at once when woken, else after a pause. A failure is logged and retried. */
+import { onAbort, sleepOrAbort } from '#async';
 import type { Logger } from '#telemetry';
 
 export interface Loop {
@@ -10,15 +11,15 @@ export interface Loop {
 /** @param name of the job, in the log. @param pauseMs between two runs that nothing wakes, and after a failed run. */
 export function createLoop(name: string, pauseMs: number, run: () => Promise<void>, log: Logger): Loop {
   let runAgain = false;
-  let endPause: (() => void) | null = null;
+  let pause = new AbortController();
   const wake = () => {
     runAgain = true;
-    endPause?.();
+    pause.abort();
   };
   return {
     wake,
     async run(signal) {
-      signal.addEventListener('abort', wake, { once: true });
+      const removeListener = onAbort(signal, wake);
       let failures = 0;
       while (!signal.aborted) {
         runAgain = false;
@@ -28,18 +29,15 @@ export function createLoop(name: string, pauseMs: number, run: () => Promise<voi
         } catch (error) {
           if (failures++ === 0) log.warn({ err: error, job: name }, 'a background job failed; it is retried');
         }
-        if (runAgain && failures === 0) continue;
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, pauseMs);
-          endPause = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-          // After a failure the loop waits for the whole pause, also when it is woken.
-          if (failures > 0 && !signal.aborted) endPause = null;
-        });
-        endPause = null;
+        if (failures > 0) {
+          // After a failure only the abort ends the pause.
+          await sleepOrAbort(pauseMs, signal);
+        } else if (!runAgain) {
+          pause = new AbortController();
+          await sleepOrAbort(pauseMs, pause.signal);
+        }
       }
+      removeListener();
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Checks whether everything that a request needs works: Postgres, the queue, the object storage and the workers. */
+import { withTimeout } from '#async';
 import type { HealthCheck, Readiness } from '@millrace/contracts';
 import type { Database, WorkerStore } from '#database';
 import type { Queues } from '#queues';
@@ -53,17 +54,11 @@ async function checkWorkers(workers: CheckReadinessDeps['workers']): Promise<Hea
 }
 
 async function runCheck(check: () => Promise<void>): Promise<HealthCheck> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${checkMs} ms`)), checkMs);
-  });
   try {
-    await Promise.race([check(), late]);
+    await withTimeout(check(), checkMs);
     return { status: 'ok' };
   } catch (error) {
     return { status: 'failing', message: (error as Error).message };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

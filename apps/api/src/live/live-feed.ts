@@ -4,6 +4,7 @@
  * position, so none is missed when a message on the bus is dropped.
  */
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { waitAtMost } from '#async';
 import { FeedStore } from '#database';
 import { Unauthenticated } from '#domain';
 import type { Bus, Unsubscribe } from '#realtime';
@@ -57,10 +58,7 @@ export class LiveFeed implements OnModuleDestroy {
     for (const connection of this.connections) connection.end();
     const ends = this.subscriptions.map(async (subscription) => (await subscription)());
     // While the bus is away a subscription has not started; closing the bus ends it.
-    await Promise.race([
-      Promise.allSettled(ends),
-      new Promise((resolve) => setTimeout(resolve, unsubscribeTimeoutMs)),
-    ]);
+    await waitAtMost(unsubscribeTimeoutMs, Promise.allSettled(ends));
   }
 
   /** Ends the connection when its key is revoked. @returns removes it; to be called when it has ended by itself. */

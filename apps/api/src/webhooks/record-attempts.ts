@@ -1,4 +1,5 @@
 /** Records webhook attempts in batches: those that end while a statement runs are written together by the next one. */
+import { sleep } from '#async';
 import type { DeliveryAttempt } from '#database';
 import type { Logger } from '#telemetry';
 
@@ -49,7 +50,7 @@ export function startAttemptRecorder<Attempt extends DeliveryAttempt>({
         if (failures++ === 0)
           log.warn({ err: error, attempts: attempts.length }, 'could not record webhook attempts');
         if (isStopping && failures > maxRetriesOnStop) return;
-        await new Promise((resolve) => setTimeout(resolve, retryMs));
+        await sleep(retryMs);
       }
     }
   }

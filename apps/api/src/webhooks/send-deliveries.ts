@@ -7,6 +7,7 @@
  * not delay another.
  */
 import { randomUUID } from 'node:crypto';
+import { sleep } from '#async';
 import type { DeliveryAttempt, DeliveryStore, LeasedDelivery } from '#database';
 import type { Outbound } from '#outbound';
 import type { Bus } from '#realtime';
@@ -125,8 +126,7 @@ export function startWebhookSender(deps: WebhookSenderOptions): WebhookSender {
       await running;
       void subscription.then((unsubscribe) => unsubscribe()).catch(() => {});
       const until = performance.now() + drainMs;
-      while (inFlight.size > 0 && performance.now() < until)
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      while (inFlight.size > 0 && performance.now() < until) await sleep(20);
       await recorder.stop();
       await deliveries.release(holder).catch(() => undefined);
     },

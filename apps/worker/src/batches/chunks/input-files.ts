@@ -1,10 +1,11 @@
 /** Caches the segment lists of the few input files whose chunks this worker runs. */
+import { LRUCache } from 'lru-cache';
 import type { FileStore, Segment } from '#database';
 
 const maxFiles = 64;
 
 export class InputFiles {
-  private readonly segments = new Map<string, Promise<Segment[]>>();
+  private readonly segments = new LRUCache<string, Promise<Segment[]>>({ max: maxFiles });
 
   constructor(private readonly files: FileStore) {}
 
@@ -15,7 +16,6 @@ export class InputFiles {
       segments = this.files.listSegments(workspaceId, fileId);
       segments.catch(() => this.segments.delete(fileId));
       this.segments.set(fileId, segments);
-      if (this.segments.size > maxFiles) this.segments.delete(this.segments.keys().next().value!);
     }
     return segments;
   }
