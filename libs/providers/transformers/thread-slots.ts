@@ -57,20 +57,20 @@ export class ThreadSlots {
    * free again when the thread has finished it.
    */
   embed(plan: ModelPlan, job: Omit<EmbedJob, 'type' | 'model'>, signal: AbortSignal): Promise<Embedded> {
-    return new Promise((resolve, reject) => {
-      const work = (slot: ThreadSlot) =>
-        this.ensureLoaded(slot, plan)
-          .then(() => slot.run({ type: 'embed', model: plan.model, ...job }))
-          .then(resolve, reject)
-          .finally(() => removeListener());
-      this.sharedQueue.push(work);
-      const removeListener = onAbort(signal, (reason) => {
-        const at = this.sharedQueue.indexOf(work);
-        if (at !== -1) this.sharedQueue.splice(at, 1);
-        reject(reason);
-      });
-      this.startWork();
+    const { promise, resolve, reject } = Promise.withResolvers<Embedded>();
+    const work = (slot: ThreadSlot) =>
+      this.ensureLoaded(slot, plan)
+        .then(() => slot.run({ type: 'embed', model: plan.model, ...job }))
+        .then(resolve, reject)
+        .finally(() => removeListener());
+    this.sharedQueue.push(work);
+    const removeListener = onAbort(signal, (reason) => {
+      const at = this.sharedQueue.indexOf(work);
+      if (at !== -1) this.sharedQueue.splice(at, 1);
+      reject(reason);
     });
+    this.startWork();
+    return promise;
   }
 
   async close(): Promise<void> {

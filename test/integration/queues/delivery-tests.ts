@@ -36,11 +36,17 @@ export function deliveryTests(getBackend: () => BackendUnderTest): void {
           { jobId: `${taskId}-1`, taskId, generation: 1 },
         ]),
       );
-      await eventually('all queues are empty', 30_000, async () => {
-        const counts = await queues.getCounts('batch', harness.pool);
-        return Object.values(counts).every((count) => count === 0);
+      // A job is removed after its handler has returned.
+      await eventually('each job is removed', 30_000, async () => {
+        const missing = await Promise.all([
+          queues.findMissing('plan', null, [`${batchId}-1`]),
+          queues.findMissing('batch', harness.pool, [`${batchId}-7-2`]),
+          queues.findMissing('direct', harness.pool, [`${taskId}-1`]),
+        ]);
+        return missing.every(({ length }) => length === 1);
       });
-      expect(await queues.findMissing('direct', harness.pool, [`${taskId}-1`])).toEqual([`${taskId}-1`]);
+      const counts = await queues.getCounts('batch', harness.pool);
+      expect(counts).toEqual({ waiting: 0, active: 0, delayed: 0, prioritized: 0 });
     });
 
     test('two hosts share 3,500 jobs of one call, and each job runs once', async () => {
