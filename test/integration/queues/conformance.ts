@@ -1,6 +1,7 @@
 /** Conformance suite of a queue backend. `redis.spec.ts` and `postgres.spec.ts` run it. */
 import type { BackendUnderTest } from './queue-harness.ts';
 import { deliveryTests } from './delivery-tests.ts';
+import { livenessTests } from './liveness-tests.ts';
 import { outageTests } from './outage-tests.ts';
 import { interruptionTests } from './interruption-tests.ts';
 
@@ -17,5 +18,6 @@ export function queueConformance(make: () => Promise<BackendUnderTest>): void {
 
   deliveryTests(getBackend);
   interruptionTests(getBackend);
+  livenessTests(getBackend);
   outageTests(getBackend);
 }

@@ -1,8 +1,11 @@
 /** Fixture of the queue tests: a backend that tests may break, and queues and worker hosts that are closed after each. */
 import { randomBytes } from 'node:crypto';
 import { pino, type Logger } from 'pino';
+import { createId } from '@millrace/contracts';
 import { waitForAbort } from '#async';
+import { Unavailable } from '#domain';
 import {
+  buildJobId,
   connectQueues,
   startWorkerHost,
   type BackendAddress,
@@ -93,6 +96,22 @@ export async function eventually(
   while (!(await condition())) {
     if (performance.now() > until) throw new Error(`not within ${ms} ms: ${name}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Checks that every call throws `Unavailable` in time. */
+export async function expectUnavailable(queues: Queues, pool: string): Promise<void> {
+  const payload = { batchId: createId('batch'), chunk: 0, generation: 1 };
+  const calls = [
+    () => queues.ping(),
+    () => queues.add('batch', pool, [{ payload }]),
+    () => queues.findMissing('batch', pool, [buildJobId('batch', payload)]),
+    () => queues.getCounts('batch', pool),
+  ];
+  for (const call of calls) {
+    const calledAt = performance.now();
+    await expect(call()).rejects.toThrow(Unavailable);
+    expect(performance.now() - calledAt).toBeLessThan(10_000);
   }
 }
 
