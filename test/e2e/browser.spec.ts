@@ -16,7 +16,7 @@ if (browser === null) {
 } else {
   let pages: Server;
   let platform: Platform;
-  let gate: Awaited<ReturnType<typeof startGate>>;
+  let balancer: Awaited<ReturnType<typeof startBalancer>>;
   let second: { readonly url: string };
 
   beforeAll(async () => {
@@ -27,17 +27,17 @@ if (browser === null) {
     await once(pages, 'listening');
     platform = await startPlatform({ env: { CORS_ORIGINS: origin() } });
     second = await platform.addApi();
-    gate = await startGate([platform.url, second.url]);
+    balancer = await startBalancer([platform.url, second.url]);
   });
   afterAll(async () => {
     await browser.close();
-    await gate?.close();
+    await balancer?.close();
     await platform?.stop();
     pages?.close();
   });
   const origin = () => `http://127.0.0.1:${(pages.address() as AddressInfo).port}`;
 
-  test('a page sees how far a video is, goes on after a kill -9 of its API, and sees the end', async () => {
+  test('a page shows the progress of a video, resumes after a kill -9 of its API process, and shows the end', async () => {
     const made = await platform.client.post<TaskObject>('/tasks', {
       body: {
         kind: 'text-to-video',
@@ -46,32 +46,31 @@ if (browser === null) {
         metadata: { sandbox: JSON.stringify({ delay_ms: 20_000 }) },
       },
     });
-    const shown = new URLSearchParams({ api: gate.url, key: platform.apiKey, task: made.id });
+    const shown = new URLSearchParams({ api: balancer.url, key: platform.apiKey, task: made.id });
     const tab = await browser.open(`${origin()}/#${shown.toString()}`);
-    const look = () =>
+    const readPage = () =>
       tab.evaluate<{ connects: number; errors: string[]; states: LiveState[] }>('window.seen');
-    const tasks = async () => ((await look())?.states ?? []).map(({ data }) => data as TaskObject);
+    const tasks = async () => ((await readPage())?.states ?? []).map(({ data }) => data as TaskObject);
     const percents = async () => (await tasks()).map(({ progress }) => progress?.percent ?? 0);
-    const sees = (what: string, holds: () => Promise<boolean>) =>
-      waitUntil(holds, { what, withinMs: 90_000 });
-    await sees('progress', async () => (await percents()).some((percent) => percent > 0));
+    const waitUntilPage = (what: string, holds: () => Promise<boolean>) =>
+      waitUntil(holds, { what: `the page ${what}`, withinMs: 90_000 });
+    await waitUntilPage('shows progress', async () => (await percents()).some((percent) => percent > 0));
 
     const killed = once(platform.api.child, 'exit');
     platform.api.child.kill('SIGKILL');
     await killed;
     const atKill = (await percents()).at(-1)!;
-    await sees('the page to be connected again', async () => (await look()).connects >= 2);
-    await sees('more progress', async () => (await percents()).at(-1)! > atKill);
-    await sees('the end', async () => (await tasks()).at(-1)?.status === 'succeeded');
+    await waitUntilPage('is connected again', async () => (await readPage()).connects >= 2);
+    await waitUntilPage('shows more progress', async () => (await percents()).at(-1)! > atKill);
+    await waitUntilPage('shows the end', async () => (await tasks()).at(-1)?.status === 'succeeded');
 
     const all = await percents();
     expect(all).toEqual([...all].sort((a, b) => a - b));
-    const sequences = (await look()).states.map(({ sequence }) => sequence);
+    const sequences = (await readPage()).states.map(({ sequence }) => sequence);
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
     expect(
-      (await look()).errors.filter((text) => !/websocket error|xhr poll error|timeout/.test(text)),
+      (await readPage()).errors.filter((text) => !/websocket error|xhr poll error|timeout/.test(text)),
     ).toEqual([]);
-    // The page shows what the API says.
     const { progress, status } = (await tasks()).at(-1)!;
     expect(progress).toMatchObject({ percent: 100 });
     expect(await tab.evaluate('document.body.innerText')).toContain(`${status} 100 %`);
@@ -105,28 +104,28 @@ const page = `<!doctype html><title>Progress</title><body><p id="state">waiting<
   });
 </script>`;
 
-/** What stands before several API processes: each connection goes to the first that takes it. */
-async function startGate(apis: readonly string[]) {
+/** A load balancer: each connection goes to the first API process that accepts it. */
+async function startBalancer(apis: readonly string[]) {
   const sockets = new Set<Socket>();
-  const keep = (socket: Socket) => {
+  const track = (socket: Socket) => {
     sockets.add(socket.on('close', () => sockets.delete(socket)));
     return socket;
   };
   const forward = (from: Socket, [api, ...others]: readonly string[]): void => {
     if (!api) return void from.destroy();
     const { hostname: host, port } = new URL(api);
-    const to = keep(connect({ host, port: Number(port) }));
-    const refused = () => forward(from, others);
-    to.once('error', refused);
+    const to = track(connect({ host, port: Number(port) }));
+    const tryNext = () => forward(from, others);
+    to.once('error', tryNext);
     to.once('connect', () => {
-      to.off('error', refused).on('error', () => from.destroy());
+      to.off('error', tryNext).on('error', () => from.destroy());
       to.on('close', () => from.destroy());
       from.on('close', () => to.destroy());
       from.pipe(to).pipe(from);
     });
   };
   const server = createTcpServer((from) => {
-    keep(from).on('error', () => undefined);
+    track(from).on('error', () => undefined);
     forward(from, apis);
   });
   server.listen(0, '127.0.0.1');

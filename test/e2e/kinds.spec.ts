@@ -50,7 +50,7 @@ describe.each(['postgres', 'redis'] as const)('on %s', (backend) => {
   const run = async (body: object) =>
     (await post('/v1/tasks', body, { prefer: 'wait=30' })).body as TaskObject & { output: Output };
 
-  test('every kind runs its example, and its media have the announced type and size', async () => {
+  test('every kind runs its example, and its media have the type and size of their objects', async () => {
     const { data } = await get<{ data: KindObject[] }>('/v1/kinds');
     expect(data).toHaveLength(31);
     for (const { id, examples } of data) {

@@ -1,4 +1,4 @@
-/** `millrace listen` as a developer runs it: the events of their workspace, signed, at a server of their own. */
+/** `millrace listen` forwards the signed events of a workspace to a local server. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const secret = `whsec_${Buffer.alloc(24, 'a').toString('base64')}`;
 let platform: Platform;
 let receiver: WebhookReceiver;
 let listener: ChildProcess;
-let said = '';
+let output = '';
 
 beforeAll(async () => {
   [platform, receiver] = await Promise.all([startPlatform(), startWebhookReceiver()]);
@@ -28,11 +28,11 @@ afterAll(async () => {
 });
 
 function millrace(...args: string[]): ChildProcess {
-  said = '';
+  output = '';
   const env = { ...process.env, MILLRACE_API_KEY: platform.apiKey };
   const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (text: Buffer) => (said += text.toString()));
+    stream.on('data', (text: Buffer) => (output += text.toString()));
   return child;
 }
 
@@ -47,7 +47,7 @@ const submit = (name: string) =>
     }),
   );
 
-test('what happened before, what happens now, and what the server at home said to it', async () => {
+test('forwards earlier and new events, and prints the status of each response', async () => {
   const before = await submit('before');
   await waitUntil(async () => (await platform.client.batches.retrieve(before)).status === 'completed', {
     what: 'a batch',
@@ -65,10 +65,10 @@ test('what happened before, what happens now, and what the server at home said t
     '--secret',
     secret,
   );
-  await waitUntil(() => receiver.requests.length === 1, { what: 'the event that was there' });
+  await waitUntil(() => receiver.requests.length === 1, { what: 'the earlier event' });
   receiver.respondWith(respondWithStatus(500));
   const now = await submit('now');
-  await waitUntil(() => receiver.requests.length === 2, { what: 'the event that came' });
+  await waitUntil(() => receiver.requests.length === 2, { what: 'the new event' });
   expect(
     receiver.requests.map(({ body, headers }) =>
       new Webhook(secret).verify(body, headers as Record<string, string>),
@@ -77,12 +77,12 @@ test('what happened before, what happens now, and what the server at home said t
     { type: 'batch.completed', data: { id: before } },
     { type: 'batch.completed', data: { id: now } },
   ]);
-  await waitUntil(() => said.includes(now), { what: 'its row' });
+  await waitUntil(() => output.includes(now), { what: 'its line of output' });
   listener.kill('SIGTERM');
   expect(await once(listener, 'exit')).toEqual([0, null]);
-  expect(said).toMatch(new RegExp(`batch.completed +${before} +200 `));
-  expect(said).toMatch(new RegExp(`batch.completed +${now} +500 `));
-  expect(said).toContain('1 succeeded, 1 failed.');
+  expect(output).toMatch(new RegExp(`batch.completed +${before} +200 `));
+  expect(output).toMatch(new RegExp(`batch.completed +${now} +500 `));
+  expect(output).toContain('1 succeeded, 1 failed.');
 });
 
 test.each([
@@ -91,8 +91,8 @@ test.each([
   [['listen', '--forwards'], 'Unknown option'],
   [['hear'], 'Usage'],
   [['listen', '--forward-to', 'http://127.0.0.1:9/', '--key', 'mr_wrong'], 'refuses'],
-])('%j says what to do', async (args, what) => {
+])('%j exits with a message that says what to do', async (args, message) => {
   listener = millrace(...args, ...(args.includes('--key') ? ['--url', platform.url] : []));
   expect(await once(listener, 'exit')).toEqual([2, null]);
-  expect(said).toContain(what);
+  expect(output).toContain(message);
 });

@@ -1,3 +1,4 @@
+/** Sockets of the running platform: a batch to its end, the workers, and refused keys. */
 import { io } from 'socket.io-client';
 import type { BatchObject, EventObject, LiveState, SubscribeAck, WorkersState } from '@millrace/contracts';
 import { startPlatform, submitBatch, waitUntil, type Platform } from '../support/platform.ts';
@@ -16,7 +17,7 @@ const line = (index: number) =>
     body: { model: 'sandbox/embeddings:slow', input: `sentence ${index}` },
   });
 
-test('a batch is followed to its end by states and events over a socket', async () => {
+test('a socket receives the states and events of a batch to its end', async () => {
   const id = await submitBatch(platform, Array.from({ length: 500 }, (_, index) => line(index)).join('\n'));
   const socket = io(platform.url, { auth: { apiKey: platform.apiKey }, transports: ['websocket'] });
   const states: LiveState[] = [];
@@ -27,9 +28,9 @@ test('a batch is followed to its end by states and events over a socket', async 
     const answer = (await socket.timeout(10_000).emitWithAck('subscribe', { batch: id })) as SubscribeAck;
     expect(answer).toMatchObject({ ok: true, state: { type: 'batch', subject: id, data: { id } } });
     await waitUntil(() => events.some(({ type }) => type === 'batch.completed'), {
-      what: 'the event of its end',
+      what: 'batch.completed',
     });
-    await waitUntil(() => states.at(-1)?.data.status === 'completed', { what: 'the state of its end' });
+    await waitUntil(() => states.at(-1)?.data.status === 'completed', { what: 'the completed state' });
     const done = states.map(({ data }) => (data as BatchObject).request_counts.completed);
     expect(done).toEqual([...done].sort((a, b) => a - b));
     expect(done.at(-1)).toBe(500);
@@ -42,7 +43,7 @@ test('a batch is followed to its end by states and events over a socket', async 
   }
 });
 
-test('the workers are followed: the same JSON as GET /v1/workers, and newer states', async () => {
+test('subscribing to workers returns the JSON of GET /v1/workers, and then newer states', async () => {
   const socket = io(platform.url, { auth: { apiKey: platform.apiKey }, transports: ['websocket'] });
   const states: WorkersState[] = [];
   socket.on('state', (state: WorkersState) => states.push(state));
@@ -51,11 +52,11 @@ test('the workers are followed: the same JSON as GET /v1/workers, and newer stat
       state: WorkersState;
     };
     const listed = await platform.client.get<WorkersState['data']>('/workers');
-    const still = ({ data, ...page }: WorkersState['data']) => ({
+    const withoutVolatile = ({ data, ...page }: WorkersState['data']) => ({
       ...page,
       data: data.map(({ seen_at: _, memory_bytes: __, ...worker }) => worker),
     });
-    expect(still(answer.state.data)).toEqual(still(listed));
+    expect(withoutVolatile(answer.state.data)).toEqual(withoutVolatile(listed));
     const isNewer = (state?: WorkersState) => state !== undefined && state.sequence > answer.state.sequence;
     await waitUntil(() => isNewer(states.at(-1)), { what: 'a newer state', withinMs: 60_000 });
     const added = await platform.addWorker();
@@ -64,7 +65,7 @@ test('the workers are followed: the same JSON as GET /v1/workers, and newer stat
     const { child } = added;
     child.kill('SIGTERM');
     await waitUntil(() => states.at(-1)?.data.data.length === 1, {
-      what: 'it to have left',
+      what: 'the second worker to leave',
       withinMs: 60_000,
     });
   } finally {
@@ -72,7 +73,7 @@ test('the workers are followed: the same JSON as GET /v1/workers, and newer stat
   }
 });
 
-test('a socket without a good key is refused', async () => {
+test('a socket with an invalid key is refused', async () => {
   const socket = io(platform.url, {
     auth: { apiKey: 'mr_wrong' },
     transports: ['websocket'],

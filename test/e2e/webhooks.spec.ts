@@ -1,4 +1,4 @@
-/** Webhooks as an integrator sets them up: through the stock `openai` client, over HTTP, into a receiver of their own. */
+/** Webhooks through the stock `openai` client and over HTTP, sent to a receiver of the test. */
 import OpenAI from 'openai';
 import type {
   BatchObject,
@@ -50,7 +50,7 @@ afterEach(async () => {
 });
 
 const line = (input: string) => ({ custom_id: input, body: { model: 'sandbox/embeddings', input } });
-const create = (over: object = {}) =>
+const createBatch = (over: object = {}) =>
   client.post<BatchObject>('/batches', {
     body: {
       endpoint: '/v1/embeddings',
@@ -59,13 +59,13 @@ const create = (over: object = {}) =>
       ...over,
     },
   });
-const arrived = (type: string, times = 1) =>
-  waitUntil(() => receiver.listEventTypes().filter((one) => one === type).length >= times, {
+const waitForEvent = (type: string, times = 1) =>
+  waitUntil(() => receiver.listEventTypes().filter((received) => received === type).length >= times, {
     what: `${type} to arrive`,
   });
 const retrieve = (id: string) => client.get<BatchObject>(`/batches/${id}`);
 
-test('create, list, get, update, rotate, test, delete: as the openai package has it', async () => {
+test('the openai client creates, lists, gets, updates, rotates, tests and deletes webhooks', async () => {
   const made = await client.webhooks.create({
     name: 'orders',
     url: receiver.url,
@@ -126,7 +126,7 @@ test('create, list, get, update, rotate, test, delete: as the openai package has
   });
 });
 
-test('pages of endpoints, newest first', async () => {
+test('endpoints are listed in pages, newest first', async () => {
   const made = [];
   for (const name of ['a', 'b', 'c']) {
     made.push(
@@ -156,13 +156,15 @@ test.each([
 ])('refuses %j', async (over, code) => {
   const body = { name: 'wrong', url: receiver.url, event_types: ['*'], ...over };
   await expect(client.post('/webhook_endpoints', { body })).rejects.toMatchObject({ status: 400, code });
-  await expect(create({ webhook: { url: 'https://10.0.0.1/', events: ['batch.*'] } })).rejects.toMatchObject({
+  await expect(
+    createBatch({ webhook: { url: 'https://10.0.0.1/', events: ['batch.*'] } }),
+  ).rejects.toMatchObject({
     status: 400,
     code: 'url_address_refused',
   });
 });
 
-test('a batch’s events arrive in order at an ordered endpoint, with its errors told apart', async () => {
+test('an ordered endpoint receives the events of a batch in order, and completed_with_errors for one with errors', async () => {
   const made = await client.post<WebhookEndpointObject>('/webhook_endpoints', {
     body: {
       name: 'all',
@@ -180,10 +182,10 @@ test('a batch’s events arrive in order at an ordered endpoint, with its errors
   });
   const bad = { custom_id: 'bad', body: { model: 'sandbox/embeddings:400', input: 'no' } };
   const [batch] = await Promise.all([
-    create({ metadata: { order: '17' }, requests: [bad, { ...bad, custom_id: 'worse' }] }),
-    create({ metadata: { order: '18' } }),
+    createBatch({ metadata: { order: '17' }, requests: [bad, { ...bad, custom_id: 'worse' }] }),
+    createBatch({ metadata: { order: '18' } }),
   ]);
-  await arrived('batch.completed');
+  await waitForEvent('batch.completed');
   const bodies = receiver.requests.map(
     ({ body }) => JSON.parse(body) as { type: string; data: { id: string } },
   );
@@ -197,12 +199,15 @@ test('a batch’s events arrive in order at an ordered endpoint, with its errors
   expect((await retrieve(batch.id)).status).toBe('completed');
 });
 
-test('a batch brings its own webhook: shown, signed, kept by its retry', async () => {
+test('a batch has its own webhook: it is returned, signed, and kept by a retry', async () => {
   const bad = { custom_id: 'bad', body: { model: 'sandbox/embeddings:400', input: 'no' } };
-  const made = await create({ requests: [bad], webhook: { url: receiver.url, events: ['batch.completed'] } });
+  const made = await createBatch({
+    requests: [bad],
+    webhook: { url: receiver.url, events: ['batch.completed'] },
+  });
   const { webhook } = made.millrace;
   expect(webhook).toMatchObject({ url: receiver.url, events: ['batch.completed'], status: 'enabled' });
-  await arrived('batch.completed');
+  await waitForEvent('batch.completed');
   const { body, headers } = receiver.requests[0]!;
   await client.webhooks.unwrap(body, headers, webhook!.signing_secret);
   expect((await retrieve(made.id)).millrace.webhook).toEqual({ ...webhook, signing_secret: undefined });
@@ -218,35 +223,35 @@ test('a batch brings its own webhook: shown, signed, kept by its retry', async (
     url: receiver.url,
     signing_secret_hint: webhook!.signing_secret_hint,
   });
-  await arrived('batch.completed', 2);
+  await waitForEvent('batch.completed', 2);
   const second = receiver.requests[1]!;
   await client.webhooks.unwrap(second.body, second.headers, webhook!.signing_secret);
 
   const none = await client.post<BatchObject>(`/batches/${made.id}/retry`, { body: { webhook: null } });
   expect(none.millrace.webhook).toBeNull();
   const secret = `whsec_${Buffer.alloc(24, 'k').toString('base64')}`;
-  const own = await create({ webhook: { url: receiver.url, secret } });
+  const own = await createBatch({ webhook: { url: receiver.url, secret } });
   expect(own.millrace.webhook!.signing_secret).toBeUndefined();
-  await arrived('batch.completed', 3);
+  await waitForEvent('batch.completed', 3);
   const third = receiver.requests[2]!;
   await client.webhooks.unwrap(third.body, third.headers, secret);
 });
 
-test('a batch’s own webhook tells, unless said otherwise, that it waits for its owner, and how it ends', async () => {
+test('the webhook of a batch sends by default that the batch is paused, and how it ends', async () => {
   upstream.script({ status: 402 });
   const body = { model: 'scripted/model', input: 'one' };
-  const made = await create({ requests: [{ custom_id: 'one', body }], webhook: { url: receiver.url } });
-  await arrived('batch.paused');
+  const made = await createBatch({ requests: [{ custom_id: 'one', body }], webhook: { url: receiver.url } });
+  await waitForEvent('batch.paused');
   expect(JSON.parse(receiver.requests[0]!.body)).toMatchObject({
     type: 'batch.paused',
     data: { id: made.id, reason: 'insufficient_quota' },
   });
   await client.batches.cancel(made.id);
-  await arrived('batch.cancelled');
+  await waitForEvent('batch.cancelled');
   expect(receiver.listEventTypes()).toEqual(['batch.paused', 'batch.cancelled']);
 });
 
-test('a task brings its own webhook: shown, signed, told how far it is, kept by its retry', async () => {
+test('a task has its own webhook: it is returned, signed, receives progress, and is kept by a retry', async () => {
   const sandbox = (options: object) => ({ sandbox: JSON.stringify(options) });
   const task = (over: object) =>
     client.post<TaskObject>('/tasks', {
@@ -267,8 +272,8 @@ test('a task brings its own webhook: shown, signed, told how far it is, kept by 
   });
   const { webhook } = made;
   expect(webhook).toMatchObject({ url: receiver.url, events: ['task.*'], status: 'enabled' });
-  await arrived('task.succeeded');
-  await arrived('task.progress');
+  await waitForEvent('task.succeeded');
+  await waitForEvent('task.progress');
   expect(new Set(receiver.listEventTypes())).toEqual(
     new Set(['task.queued', 'task.started', 'task.progress', 'task.succeeded']),
   );
@@ -284,16 +289,17 @@ test('a task brings its own webhook: shown, signed, told how far it is, kept by 
   const secret = `whsec_${Buffer.alloc(24, 'k').toString('base64')}`;
   const own = await task({ metadata: sandbox({ status: 400 }), webhook: { url: receiver.url, secret } });
   expect(own.webhook!.signing_secret).toBeUndefined();
-  await arrived('task.failed');
+  await waitForEvent('task.failed');
   const retry = await client.post<TaskObject>(`/tasks/${own.id}/retry`);
   expect(retry.webhook).toMatchObject({ url: receiver.url, events: own.webhook!.events });
-  await arrived('task.failed', 2);
-  for (const one of receiver.requests) await client.webhooks.unwrap(one.body, one.headers, secret);
+  await waitForEvent('task.failed', 2);
+  for (const request of receiver.requests)
+    await client.webhooks.unwrap(request.body, request.headers, secret);
   const none = await client.post<TaskObject>(`/tasks/${own.id}/retry`, { body: { webhook: null } });
   expect(none.webhook).toBeNull();
 });
 
-test('what failed is seen, and sent again: one, all since a time, or a range to a new endpoint', async () => {
+test('failed deliveries are listed and redelivered: one, all since a time, or as a replay to a new endpoint', async () => {
   const since = Math.floor(Date.now() / 1_000) - 1;
   receiver.respondWith(respondWithStatus(500));
   const { id } = await client.webhooks.create({
@@ -301,15 +307,15 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
     url: receiver.url,
     event_types: ['batch.completed'],
   });
-  const batch = await create();
-  await arrived('batch.completed');
+  const batch = await createBatch();
+  await waitForEvent('batch.completed');
   const path = `/webhook_endpoints/${id}/deliveries`;
-  const deliveries = () => client.get<Page<DeliveryObject>>(path);
-  const stateOf = async () => (await deliveries()).data[0]!;
-  await waitUntil(async () => (await stateOf()).attempt_count === 1, {
-    what: 'the failure to be written down',
+  const listDeliveries = () => client.get<Page<DeliveryObject>>(path);
+  const getNewest = async () => (await listDeliveries()).data[0]!;
+  await waitUntil(async () => (await getNewest()).attempt_count === 1, {
+    what: 'the failure to be recorded',
   });
-  const failed = await stateOf();
+  const failed = await getNewest();
   expect(failed).toMatchObject({ status: 'pending', event_type: 'batch.completed', subject: batch.id });
   expect(failed.next_attempt_at).toBeGreaterThanOrEqual(failed.created_at + 4);
   const log = await client.get<DeliveryWithAttempts>(`${path}/${failed.id}`);
@@ -324,8 +330,8 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
 
   receiver.respondWith(respondWithStatus(200));
   await client.post(`${path}/${failed.id}/redeliver`);
-  await waitUntil(async () => (await stateOf()).status === 'succeeded', { what: 'the redelivery' });
-  expect(await stateOf()).toMatchObject({ attempt_count: 2 });
+  await waitUntil(async () => (await getNewest()).status === 'succeeded', { what: 'the redelivery' });
+  expect(await getNewest()).toMatchObject({ attempt_count: 2 });
 
   receiver.respondWith(respondWithStatus(410));
   await client.post(`${path}/${failed.id}/redeliver`);
@@ -345,8 +351,8 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
   expect(await client.post(`/webhook_endpoints/${id}/redeliver_failed`, { body: { since } })).toMatchObject({
     count: 1,
   });
-  await waitUntil(async () => (await stateOf()).status === 'succeeded', {
-    what: 'the redelivery of all that failed',
+  await waitUntil(async () => (await getNewest()).status === 'succeeded', {
+    what: 'the redelivery of the failed ones',
   });
 
   const fresh = await client.webhooks.create({
@@ -360,10 +366,10 @@ test('what failed is seen, and sent again: one, all since a time, or a range to 
     what: 'the replay',
   });
   const ids = receiver.requests.map(({ headers }) => headers['webhook-id']);
-  expect(new Set(ids.filter((one) => one === failed.event_id)).size).toBe(1);
+  expect(new Set(ids.filter((eventId) => eventId === failed.event_id)).size).toBe(1);
 });
 
-test('another workspace sees, changes and replays nothing of it', async () => {
+test('another workspace cannot read, change or replay an endpoint', async () => {
   const { id } = await client.webhooks.create({
     name: 'mine',
     url: receiver.url,
@@ -372,23 +378,23 @@ test('another workspace sees, changes and replays nothing of it', async () => {
   const sql = await connectSql(platform.databaseUrl);
   const { apiKey } = await createWorkspace(sql);
   await sql.end();
-  const stranger = new OpenAI({ apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
-  const at = `/webhook_endpoints/${id}`;
-  const delivery = `${at}/deliveries/del_${'0'.repeat(32)}`;
-  const attempts = [
-    stranger.webhooks.retrieve(id),
-    stranger.webhooks.update(id, { name: 'theirs' }),
-    stranger.webhooks.rotateSecret(id),
-    stranger.webhooks.test(id, { event_type: 'batch.completed' }),
-    stranger.webhooks.delete(id),
-    stranger.get(`${at}/deliveries`),
-    stranger.get(delivery),
-    stranger.post(`${delivery}/redeliver`),
-    stranger.post(`${at}/redeliver_failed`, { body: { since: 0 } }),
-    stranger.post(`${at}/replay`, { body: { since: 0 } }),
+  const other = new OpenAI({ apiKey, baseURL: `${platform.url}/v1`, maxRetries: 0 });
+  const path = `/webhook_endpoints/${id}`;
+  const delivery = `${path}/deliveries/del_${'0'.repeat(32)}`;
+  const calls = [
+    other.webhooks.retrieve(id),
+    other.webhooks.update(id, { name: 'theirs' }),
+    other.webhooks.rotateSecret(id),
+    other.webhooks.test(id, { event_type: 'batch.completed' }),
+    other.webhooks.delete(id),
+    other.get(`${path}/deliveries`),
+    other.get(delivery),
+    other.post(`${delivery}/redeliver`),
+    other.post(`${path}/redeliver_failed`, { body: { since: 0 } }),
+    other.post(`${path}/replay`, { body: { since: 0 } }),
   ];
-  for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ status: 404 });
-  expect((await stranger.webhooks.list()).data).toEqual([]);
+  for (const call of calls) await expect(call).rejects.toMatchObject({ status: 404 });
+  expect((await other.webhooks.list()).data).toEqual([]);
   expect(receiver.requests).toEqual([]);
   expect(await client.webhooks.retrieve(id)).toMatchObject({ name: 'mine' });
 });

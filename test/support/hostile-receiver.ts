@@ -1,18 +1,18 @@
-/** Receivers that hurt whoever sends to them, on bare sockets: HTTP servers would be too polite. */
+/** Receivers that misbehave, on plain sockets: an HTTP server would not send such responses. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
 export interface HostileReceiver {
   readonly url: string;
   readonly port: number;
-  /** Requests that came. */
+  /** Number of requests received. */
   countRequests(): number;
-  /** The most that one request got of an answer. */
+  /** The most bytes that one response had when its connection closed. */
   getMaxBytesSent(): number;
   close(): Promise<void>;
 }
 
-/** @param serve is given the socket once a request has begun. */
+/** @param serve called with the socket when a request arrives. */
 export async function startHostileReceiver(serve: (socket: Socket) => void): Promise<HostileReceiver> {
   const sockets = new Set<Socket>();
   let [count, most] = [0, 0];
@@ -21,7 +21,7 @@ export async function startHostileReceiver(serve: (socket: Socket) => void): Pro
     socket.on('error', () => undefined);
     socket.on('close', () => {
       sockets.delete(socket);
-      // What still waits here has not left.
+      // Without the bytes that are still in the buffer.
       most = Math.max(most, socket.bytesWritten - socket.writableLength);
     });
     socket.once('data', () => {
@@ -46,7 +46,7 @@ export async function startHostileReceiver(serve: (socket: Socket) => void): Pro
   };
 }
 
-/** A byte a second. */
+/** Sends one byte per second. */
 export function sendSlowly(socket: Socket): void {
   let sent = 0;
   const text = 'HTTP/1.1 200 OK\r\nx-slow: yes\r\ncontent-length: 4\r\n\r\nslow';
@@ -59,7 +59,7 @@ export function sendSlowly(socket: Socket): void {
 
 export const hugeBytes = 100 * 2 ** 20;
 
-/** 100 MB, as fast as they are taken. */
+/** Sends 100 MB as fast as they are read. */
 export function sendHugeBody(socket: Socket): void {
   const chunk = Buffer.alloc(65_536, 'x');
   socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${hugeBytes}\r\n\r\n`);

@@ -1,4 +1,4 @@
-/** A webhook receiver of the test's: remembers what it was sent, and answers as it is told. */
+/** A webhook receiver for tests: stores its requests and responds as configured. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +7,7 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** performance.now() when the whole request was there. */
+  /** `performance.now()` when the request was complete. */
   readonly at: number;
 }
 
@@ -15,10 +15,10 @@ export interface WebhookReceiver {
   readonly url: string;
   readonly port: number;
   readonly requests: ReceivedRequest[];
-  /** Ids of the events that came, in the order in which they did. */
+  /** Ids of the events, in order of arrival. */
   listEventIds(): string[];
   listEventTypes(): string[];
-  respondWith(how: Responder): void;
+  respondWith(responder: Responder): void;
   close(): Promise<void>;
 }
 
@@ -34,15 +34,15 @@ export async function startWebhookReceiver(
   port = 0,
 ): Promise<WebhookReceiver> {
   const requests: ReceivedRequest[] = [];
-  let answering = first;
+  let responder = first;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const { url: path = '/', headers } = request;
-      const one = { path, headers, body: Buffer.concat(chunks).toString(), at: performance.now() };
-      requests.push(one);
-      answering(response, one, requests.length);
+      const received = { path, headers, body: Buffer.concat(chunks).toString(), at: performance.now() };
+      requests.push(received);
+      responder(response, received, requests.length);
     });
   });
   server.listen(port, '127.0.0.1');
@@ -54,7 +54,7 @@ export async function startWebhookReceiver(
     requests,
     listEventIds: () => requests.map(({ headers }) => headers['webhook-id'] as string),
     listEventTypes: () => requests.map(({ body }) => (JSON.parse(body) as { type: string }).type),
-    respondWith: (how) => void (answering = how),
+    respondWith: (next) => void (responder = next),
     async close() {
       server.closeAllConnections();
       server.close();

@@ -1,4 +1,4 @@
-/** The collection of garbage on the disk store, checked by listing the objects: what no row names goes, all else stays. */
+/** Garbage collection on disk storage, checked by listing the objects: those that no row refers to are deleted, all others stay. */
 import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,29 +60,29 @@ function lineCounts(bytes: Uint8Array) {
   return counter.end();
 }
 
-async function listed(): Promise<string[]> {
+async function listKeys(): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of objects.list('')) keys.push(key);
   return keys;
 }
 
-test('what void attempts and cut uploads left goes; what rows name and what is young stays', async () => {
+test('objects of superseded attempts and interrupted uploads are deleted; young objects and those of a row stay', async () => {
   const batchId = await fixture.createPlannedBatch(workspaceId, 3);
   const deliveries = (await fixture.chunkQueue.dispatch(1_000, 10_000)).filter(
     (out) => out.batchId === batchId,
   );
-  const [lost, frozen] = await Promise.all(
+  const [superseded, frozen] = await Promise.all(
     deliveries.slice(0, 2).map((delivery) => fixture.chunks.claim(delivery, 'worker-a')),
   );
-  const won = (await fixture.chunks.claim(deliveries[0]!, 'worker-b'))!;
-  const result = buildChunkResult(won, { failed: 2 });
-  await fixture.chunks.commit(won, result);
+  const current = (await fixture.chunks.claim(deliveries[0]!, 'worker-b'))!;
+  const result = buildChunkResult(current, { failed: 2 });
+  await fixture.chunks.commit(current, result);
   const prefix = `${workspaceId}/batches/${batchId}`;
   const input = `${workspaceId}/files/${await fixture.createFile(workspaceId)}.jsonl`;
 
   const upload = createId('upload');
-  const announced = { id: upload, filename: 'a.jsonl', mimeType: 'x', purpose: 'batch' as const, bytes: 8 };
-  await fixture.uploads.create(workspaceId, { ...announced, expiresAfterS: null, expiresInS: 60 });
+  const newUpload = { id: upload, filename: 'a.jsonl', mimeType: 'x', purpose: 'batch' as const, bytes: 8 };
+  await fixture.uploads.create(workspaceId, { ...newUpload, expiresAfterS: null, expiresInS: 60 });
   const part = {
     id: createId('part'),
     key: `${workspaceId}/uploads/${upload}/part`,
@@ -90,28 +90,28 @@ test('what void attempts and cut uploads left goes; what rows name and what is y
   };
   await fixture.uploads.addPart(workspaceId, upload, part, { parts: 1, bytes: 8 });
 
-  const stay = [
+  const kept = [
     await put(part.key),
     await put(result.output!.key),
     await put(result.errors!.key),
     await put(input),
-    // An attempt that still holds its chunk may commit what it has stored, however long it was frozen.
+    // An attempt that still holds its chunk may commit its objects, even after a long freeze.
     await put(`${prefix}/${frozen!.index}-${frozen!.attempt}.output.jsonl`),
     await put(`${prefix}/2-1.output.jsonl`, day - 600),
     await put(`${workspaceId}/files/file_young.jsonl`, 60),
     await put('ws_of-another-deployment/files/file_x.jsonl'),
   ];
-  await put(buildChunkResult(lost!).output!.key);
+  await put(buildChunkResult(superseded!).output!.key);
   await put(`${prefix}/${frozen!.index}-${frozen!.attempt + 1}0.output.jsonl`);
   await put(`${workspaceId}/files/file_cut-off.jsonl`);
   await put(`${workspaceId}/batches/batch_gone/0-1.output.jsonl`);
 
   expect(await collectGarbage(options())).toBe(4);
-  expect(await listed()).toEqual(stay.sort());
+  expect(await listKeys()).toEqual(kept.sort());
   expect(await collectGarbage(options())).toBe(0);
 });
 
-test('a finished batch keeps its files; a deleted file is left to its own sweep', async () => {
+test('the files of a finished batch stay; objects of a deleted file are left to the deletion of retired objects', async () => {
   const batchId = await fixture.createPlannedBatch(workspaceId, 1);
   const [delivery] = (await fixture.chunkQueue.dispatch(1_000, 10_000)).filter(
     (out) => out.batchId === batchId,
@@ -122,16 +122,16 @@ test('a finished batch keeps its files; a deleted file is left to its own sweep'
   await fixture.completion.finishBatch(batchId);
   await put(output!.key);
   await collectGarbage(options());
-  expect(await listed()).toEqual([output!.key]);
+  expect(await listKeys()).toEqual([output!.key]);
 
   const { outputFileId } = await fixture.getBatchRow(batchId);
   await fixture.files.delete(workspaceId, outputFileId!);
   await collectGarbage(options());
-  // Its segments still name it, until the sweep has deleted both.
-  expect(await listed()).toEqual([output!.key]);
+  // Its segments refer to the object until both are deleted as retired objects.
+  expect(await listKeys()).toEqual([output!.key]);
 });
 
-test('an upload that runs meanwhile loses nothing, though its row comes last', async () => {
+test('an upload that runs during a pass loses no object, although its row is written last', async () => {
   const slow = async function* () {
     for (let part = 0; part < 20; part++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -146,35 +146,35 @@ test('an upload that runs meanwhile loses nothing, though its row comes last', a
     return key;
   });
   await put(`${workspaceId}/files/file_old.jsonl`);
-  let going = true;
-  const uploaded = Promise.all(uploads).finally(() => (going = false));
+  let isUploading = true;
+  const uploaded = Promise.all(uploads).finally(() => (isUploading = false));
   let deleted = 0;
-  while (going) deleted += await collectGarbage(options());
+  while (isUploading) deleted += await collectGarbage(options());
   deleted += await collectGarbage(options());
-  expect(await listed()).toEqual((await uploaded).sort());
+  expect(await listKeys()).toEqual((await uploaded).sort());
   expect(deleted).toBe(1);
 });
 
-test('a pass goes in steps over all workspaces, and goes on where a process stopped', async () => {
+test('a pass covers all workspaces in steps, and another process resumes it', async () => {
   const workspaces = [workspaceId, await fixture.createWorkspace(), await fixture.createWorkspace()];
   for (const id of workspaces) {
     for (let at = 0; at < 7; at++) await put(`${id}/files/file_${at}.jsonl`);
   }
-  const asked: number[] = [];
+  const checked: number[] = [];
   const garbage = new GarbageCollectionStore(fixture.database);
   const counting = Object.assign(Object.create(garbage) as GarbageCollectionStore, {
     listUnreferenced: (...[objects, ageS]: Parameters<GarbageCollectionStore['listUnreferenced']>) => {
-      asked.push(objects.length);
+      checked.push(objects.length);
       return garbage.listUnreferenced(objects, ageS);
     },
   });
   const deleted: number[] = [];
-  // Each step stands for a process of its own: what is kept between them is in the database.
+  // Each step could be another process: the state between two steps is in the database.
   for (let step = 0; step < 8; step++)
     deleted.push(await collectGarbage(options({ garbage: counting, step: 4, everyS: 3_600 })));
-  expect(await listed()).toEqual([]);
+  expect(await listKeys()).toEqual([]);
   expect(deleted).toEqual([4, 7, 7, 3, 0, 0, 0, 0]);
-  expect(asked).toEqual([4, 3, 4, 3, 4, 3]);
+  expect(checked).toEqual([4, 3, 4, 3, 4, 3]);
   // The pass has ended; the next one is not due.
   await put(`${workspaceId}/files/file_later.jsonl`);
   expect(await collectGarbage(options({ everyS: 3_600 }))).toBe(0);

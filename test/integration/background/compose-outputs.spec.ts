@@ -1,4 +1,4 @@
-/** The composing of outputs on a real S3 server: what a reader sees, what a crash leaves, checked by listing the objects. */
+/** Composing of outputs on a real S3 server: what readers get, and what a crash leaves, checked by listing the objects. */
 import { buffer } from 'node:stream/consumers';
 import pino from 'pino';
 import { CompositionStore, GarbageCollectionStore } from '#database';
@@ -37,16 +37,19 @@ function onS3(deps: S3Server): void {
 
   type Compose = ComposeOptions['objects']['compose'];
   const compose: Compose = (...args) => objects.compose!(...args);
-  const options = (over: Partial<ComposeOptions> = {}, how: Compose = compose): ComposeOptions => ({
+  const options = (
+    over: Partial<ComposeOptions> = {},
+    composeObjects: Compose = compose,
+  ): ComposeOptions => ({
     compositions,
-    objects: { compose: how, delete: (keys) => objects.delete(keys) },
+    objects: { compose: composeObjects, delete: (keys) => objects.delete(keys) },
     graceS: 3_600,
     log,
     ...over,
   });
 
-  /** A batch of many chunks that has ended, its records in the bucket. */
-  async function ended() {
+  /** Creates a batch of many chunks that has ended, with its records in the bucket. */
+  async function createEndedBatch() {
     const workspaceId = await fixture.createWorkspace();
     const batchId = await fixture.createPlannedBatch(workspaceId, chunkCount);
     const deliveries = (await fixture.chunkQueue.dispatch(1_000, 10_000)).filter(
@@ -67,24 +70,26 @@ function onS3(deps: S3Server): void {
     const row = await fixture.getBatchRow(batchId);
     return { workspaceId, batchId, fileId: row.outputFileId!, errorFileId: row.errorFileId! };
   }
-  type Ended = Awaited<ReturnType<typeof ended>>;
+  type EndedBatch = Awaited<ReturnType<typeof createEndedBatch>>;
 
-  const segments = ({ workspaceId, fileId }: Ended) => fixture.files.listSegments(workspaceId, fileId);
-  const content = async (of: Ended) => String(await buffer(readSegments(objects, await segments(of))));
-  async function results({ workspaceId, batchId }: Ended): Promise<string> {
+  const listSegments = ({ workspaceId, fileId }: EndedBatch) =>
+    fixture.files.listSegments(workspaceId, fileId);
+  const readContent = async (batch: EndedBatch) =>
+    String(await buffer(readSegments(objects, await listSegments(batch))));
+  async function readResults({ workspaceId, batchId }: EndedBatch): Promise<string> {
     let text = '';
     for await (const page of fixture.results.listSegments(workspaceId, batchId, 5, 30))
       text += String(await buffer(readSegments(objects, page)));
     return text;
   }
-  const keysOf = async ({ batchId }: Ended) =>
+  const listKeys = async ({ batchId }: EndedBatch) =>
     (await bucket.listKeys()).filter((key) => key.includes(batchId));
-  async function swept(): Promise<void> {
+  async function deleteRetired(): Promise<void> {
     const keys = await fixture.checkpoints.listRetiredObjects(10_000);
     await objects.delete(keys);
     await fixture.checkpoints.deleteRetiredObjects(keys);
   }
-  const garbage = () =>
+  const runGarbageCollection = () =>
     collectGarbage({
       garbage: new GarbageCollectionStore(fixture.database),
       objects,
@@ -93,111 +98,114 @@ function onS3(deps: S3Server): void {
       log,
     });
 
-  test('one object in place of many, the same to every reader, also to one who has begun before', async () => {
-    const of = await ended();
-    const [before, inResults] = [await content(of), await results(of)];
-    const old = await segments(of);
+  test('one object replaces many; every reader gets the same content, also one that started before', async () => {
+    const batch = await createEndedBatch();
+    const [before, inResults] = [await readContent(batch), await readResults(batch)];
+    const old = await listSegments(batch);
     expect(old).toHaveLength(chunkCount);
-    const begun = readSegments(objects, old);
-    const first = (await begun[Symbol.asyncIterator]().next()).value as Buffer;
+    const startedReader = readSegments(objects, old);
+    const first = (await startedReader[Symbol.asyncIterator]().next()).value as Buffer;
 
     expect(await composeNextFile(options())).toBe(true);
     expect(await composeNextFile(options())).toBe(false);
-    const [one, ...more] = await segments(of);
-    expect([more, one!.bytes, one!.lines]).toEqual([[], before.length, 392]);
-    expect(await content(of)).toBe(before);
-    expect(await results(of)).toBe(inResults);
-    expect(String(await buffer(readSegments(objects, await segments(of), { start: 700, end: 2_000 })))).toBe(
-      before.slice(700, 2_001),
-    );
-    // The error file has four segments only, and is left as it is.
+    const [composed, ...others] = await listSegments(batch);
+    expect([others, composed!.bytes, composed!.lines]).toEqual([[], before.length, 392]);
+    expect(await readContent(batch)).toBe(before);
+    expect(await readResults(batch)).toBe(inResults);
+    expect(
+      String(await buffer(readSegments(objects, await listSegments(batch), { start: 700, end: 2_000 }))),
+    ).toBe(before.slice(700, 2_001));
+    // The error file has only four segments and is not composed.
     const errors: string[] = [];
-    for await (const chunk of fixture.results.listFailedChunks(of.workspaceId, of.batchId))
+    for await (const chunk of fixture.results.listFailedChunks(batch.workspaceId, batch.batchId))
       errors.push(String(await buffer(readSegments(objects, [chunk.errors]))));
     expect(errors).toEqual([3, 13, 23, 33].map((index) => `error of chunk ${index}\n`.repeat(2)));
-    // A reader of the old list comes to its end: nothing was deleted yet, nor does the garbage's collection.
-    await swept();
-    await garbage();
-    expect(String(first) + String(await buffer(begun))).toBe(before);
+    // A reader of the old list can finish: neither the deletion of retired objects nor garbage collection has deleted any.
+    await deleteRetired();
+    await runGarbageCollection();
+    expect(String(first) + String(await buffer(startedReader))).toBe(before);
     await fixture.database.rows('update retired_objects set due_at = now()');
-    await swept();
-    expect(await keysOf(of)).toHaveLength(1 + 4);
-    expect(await content(of)).toBe(before);
-    await garbage();
-    expect(await keysOf(of)).toHaveLength(1 + 4);
+    await deleteRetired();
+    expect(await listKeys(batch)).toHaveLength(1 + 4);
+    expect(await readContent(batch)).toBe(before);
+    await runGarbageCollection();
+    expect(await listKeys(batch)).toHaveLength(1 + 4);
   });
 
-  test('a crash after the composing: the next one begins anew, and the garbage’s collection has the first', async () => {
-    const of = await ended();
-    const before = await content(of);
-    const died = async (...args: Parameters<Compose>) => {
+  test('after a crash between composing and replacing, the next run composes again, and garbage collection deletes the first object', async () => {
+    const batch = await createEndedBatch();
+    const before = await readContent(batch);
+    const composeAndCrash = async (...args: Parameters<Compose>) => {
       await compose(...args);
-      throw new Error('dies');
+      throw new Error('crash');
     };
-    await expect(composeNextFile(options({}, died))).rejects.toThrow('dies');
-    expect(await segments(of)).toHaveLength(chunkCount);
-    expect(await keysOf(of)).toHaveLength(chunkCount + 4 + 1);
+    await expect(composeNextFile(options({}, composeAndCrash))).rejects.toThrow('crash');
+    expect(await listSegments(batch)).toHaveLength(chunkCount);
+    expect(await listKeys(batch)).toHaveLength(chunkCount + 4 + 1);
     expect(await composeNextFile(options({ graceS: 0 }))).toBe(true);
-    // A crash after the swap: the old objects are known, and go.
-    expect(await keysOf(of)).toHaveLength(chunkCount + 4 + 2);
-    await swept();
-    await garbage();
-    expect(await keysOf(of)).toHaveLength(1 + 4);
-    expect(await content(of)).toBe(before);
+    // After a crash between replacing and deleting, the old objects are recorded as retired and are deleted.
+    expect(await listKeys(batch)).toHaveLength(chunkCount + 4 + 2);
+    await deleteRetired();
+    await runGarbageCollection();
+    expect(await listKeys(batch)).toHaveLength(1 + 4);
+    expect(await readContent(batch)).toBe(before);
     expect(await bucket.listUnfinishedUploads()).toEqual([]);
   });
 
-  test('the file is deleted meanwhile: nothing of it is left', async () => {
-    const of = await ended();
-    const deleted = async (...args: Parameters<Compose>) => {
-      const made = await compose(...args);
-      await fixture.files.delete(of.workspaceId, of.fileId);
-      return made;
+  test('a file that is deleted while it is composed leaves no object', async () => {
+    const batch = await createEndedBatch();
+    const composeAndDelete = async (...args: Parameters<Compose>) => {
+      const composed = await compose(...args);
+      await fixture.files.delete(batch.workspaceId, batch.fileId);
+      return composed;
     };
-    expect(await composeNextFile(options({}, deleted))).toBe(true);
+    expect(await composeNextFile(options({}, composeAndDelete))).toBe(true);
     expect(await composeNextFile(options())).toBe(false);
-    expect((await keysOf(of)).filter((key) => key.includes('composed'))).toEqual([]);
-    // And one that is deleted after it takes its old segments with it, grace or not.
-    const after = await ended();
+    expect((await listKeys(batch)).filter((key) => key.includes('composed'))).toEqual([]);
+    // A file that is deleted after it was composed deletes its old segments too, without the grace period.
+    const later = await createEndedBatch();
     await composeNextFile(options());
-    await fixture.files.delete(after.workspaceId, after.fileId);
-    await swept();
-    expect((await keysOf(after)).filter((key) => key.includes('-1.output'))).toEqual([]);
+    await fixture.files.delete(later.workspaceId, later.fileId);
+    await deleteRetired();
+    expect((await listKeys(later)).filter((key) => key.includes('-1.output'))).toEqual([]);
   });
 
-  test('two at once: one object is the file’s, the other is gone', async () => {
-    const of = await ended();
-    const before = await content(of);
+  test('of two concurrent compositions one is used, and the object of the other is deleted', async () => {
+    const batch = await createEndedBatch();
+    const before = await readContent(batch);
     let waiting = 0;
-    let go!: () => void;
-    const both = new Promise<void>((resolve) => (go = resolve));
-    const together = async (...args: Parameters<Compose>) => {
-      const made = await compose(...args);
-      if (++waiting === 2) go();
+    let release!: () => void;
+    const both = new Promise<void>((resolve) => (release = resolve));
+    const composeTogether = async (...args: Parameters<Compose>) => {
+      const composed = await compose(...args);
+      if (++waiting === 2) release();
       await both;
-      return made;
+      return composed;
     };
-    await Promise.all([composeNextFile(options({}, together)), composeNextFile(options({}, together))]);
-    expect((await keysOf(of)).filter((key) => key.includes('composed'))).toHaveLength(1);
-    expect(await content(of)).toBe(before);
+    await Promise.all([
+      composeNextFile(options({}, composeTogether)),
+      composeNextFile(options({}, composeTogether)),
+    ]);
+    expect((await listKeys(batch)).filter((key) => key.includes('composed'))).toHaveLength(1);
+    expect(await readContent(batch)).toBe(before);
   });
 
-  test('a segment that is gone: the file waits, the others have their turn', async () => {
-    const of = await ended();
-    const [first] = await segments(of);
+  test('a file with a missing segment is deferred, and other files are composed', async () => {
+    const batch = await createEndedBatch();
+    const [first] = await listSegments(batch);
     await bucket.minioClient.removeObject(bucket.bucket, first!.key);
     expect(await composeNextFile(options())).toBe(true);
     expect(await composeNextFile(options())).toBe(false);
-    expect(await segments(of)).toHaveLength(chunkCount);
-    const other = await ended();
+    expect(await listSegments(batch)).toHaveLength(chunkCount);
+    const other = await createEndedBatch();
     await composeNextFile(options());
-    expect(await segments(other)).toHaveLength(1);
+    expect(await listSegments(other)).toHaveLength(1);
     expect(await bucket.listUnfinishedUploads()).toEqual([]);
   });
 }
 
 if (server === null) {
-  test('NOT RUN: the composing of outputs (no S3 server is named)', () => expect(findS3Server()).toBeNull());
+  test('NOT RUN: composing of outputs (no S3 server is configured)', () => expect(findS3Server()).toBeNull());
 } else {
   onS3(server);
 }

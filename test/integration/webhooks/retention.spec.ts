@@ -1,3 +1,4 @@
+/** Retention of deliveries, attempts and events, what a reader of an expired feed gets, and replays. */
 import { RetentionStore } from '#database';
 import { createLogger } from '#telemetry';
 import { deleteExpired } from '../../../apps/api/src/background/maintenance/delete-expired.ts';
@@ -12,18 +13,18 @@ import {
   type WebhookReceiver,
 } from '../../support/webhook-receiver.ts';
 
-let office: WebhookHarness;
+let harness: WebhookHarness;
 let receiver: WebhookReceiver;
 beforeEach(async () => {
-  [office, receiver] = await Promise.all([openWebhookHarness(), startWebhookReceiver()]);
+  [harness, receiver] = await Promise.all([openWebhookHarness(), startWebhookReceiver()]);
 });
 afterEach(async () => {
-  await office.close();
+  await harness.close();
   await receiver.close();
 });
 
 const sweep = () => {
-  const retention = new RetentionStore(office.database);
+  const retention = new RetentionStore(harness.database);
   return deleteExpired(
     [
       { rows: 'deliveries', run: () => deleteExpiredDeliveries(retention, 30) },
@@ -33,33 +34,34 @@ const sweep = () => {
     createLogger('test', 'silent'),
   );
 };
+
 const age = (days: number, where = 'true') =>
-  office.database.rows(
+  harness.database.rows(
     `with d as (update deliveries d set finished_at = finished_at - make_interval(days => $1), created_at = d.created_at - make_interval(days => $1)
        from events f where f.id = d.event_id and (${where}))
      update events f set created_at = created_at - make_interval(days => $1) where ${where}`,
     [days],
   );
 const counts = async () => {
-  const [row] = await office.database.rows<Record<string, number>>(
+  const [row] = await harness.database.rows<Record<string, number>>(
     `select (select count(*) from events) as events, (select count(*) from deliveries) as deliveries,
        (select count(*) from delivery_attempts) as attempts, (select count(*) from webhook_endpoints) as endpoints`,
   );
   return row;
 };
 
-async function deliver(facts: number, endpointId: string): Promise<void> {
-  office.startRelay();
-  office.startSender();
-  for (let n = 0; n < facts; n++) await office.fact();
-  await eventually('all are tried', async () => {
-    const all = await office.deliveriesOf(endpointId);
-    return all.length === facts && all.every(({ attemptCount }) => attemptCount > 0);
+async function deliver(events: number, endpointId: string): Promise<void> {
+  harness.startRelay();
+  harness.startSender();
+  for (let n = 0; n < events; n++) await harness.commitEvent();
+  await eventually('an attempt of each', async () => {
+    const deliveries = await harness.listDeliveries(endpointId);
+    return deliveries.length === events && deliveries.every(({ attemptCount }) => attemptCount > 0);
   });
 }
 
-test('deliveries go after their time, events after theirs, and what is under way stays', async () => {
-  const { id } = await office.endpoint(receiver.url);
+test('deliveries and events are deleted after their retention times; a pending delivery and its event stay', async () => {
+  const { id } = await harness.createEndpoint(receiver.url);
   await deliver(3, id);
   await sweep();
   expect(await counts()).toMatchObject({ events: 3, deliveries: 3, attempts: 3 });
@@ -70,26 +72,29 @@ test('deliveries go after their time, events after theirs, and what is under way
   await sweep();
   expect(await counts()).toMatchObject({ events: 1, deliveries: 1, attempts: 1 });
   receiver.respondWith(respondWithStatus(500));
-  await office.fact();
-  await eventually('it has failed once', async () => (await office.deliveriesOf(id))[1]?.attemptCount === 1);
+  await harness.commitEvent();
+  await eventually(
+    'the first attempt fails',
+    async () => (await harness.listDeliveries(id))[1]?.attemptCount === 1,
+  );
   await age(200);
   await sweep();
   expect(await counts()).toMatchObject({ events: 1, deliveries: 1 });
 });
 
-test('a reader from before what is kept is told so, and one from after reads on', async () => {
-  const { id } = await office.endpoint(receiver.url);
+test('reading from an expired position fails with feed_expired; reading from a retained one continues', async () => {
+  const { id } = await harness.createEndpoint(receiver.url);
   await deliver(5, id);
   await age(91, 'f.feed_position <= 3');
   await sweep();
-  const read = (after: number) => office.feed.listAfter(office.workspaceId, after, 10);
+  const read = (after: number) => harness.feed.listAfter(harness.workspaceId, after, 10);
   for (const after of [1, 2])
     await expect(read(after)).rejects.toMatchObject({ status: 410, code: 'feed_expired' });
   expect((await read(0)).map(({ position }) => position)).toEqual([4, 5]);
   expect((await read(3)).map(({ position }) => position)).toEqual([4, 5]);
   expect(await read(5)).toEqual([]);
   const replay = (since: Date) =>
-    office.deliveryLog.replay(office.workspaceId, id, {
+    harness.deliveryLog.replay(harness.workspaceId, id, {
       since: Math.floor(since.getTime() / 1_000),
       include: 'missing',
     });
@@ -105,18 +110,18 @@ test('a reader from before what is kept is told so, and one from after reads on'
 });
 
 test('the webhook of a batch goes with the batch’s end', async () => {
-  const { batchId } = office.subjects[0]!;
-  const { id } = await office.endpoint(receiver.url, { subject: batchId });
+  const { batchId } = harness.subjects[0]!;
+  const { id } = await harness.createEndpoint(receiver.url, { subject: batchId });
   await deliver(1, id);
   await age(91);
   await sweep();
   expect(await counts()).toMatchObject({ events: 0, endpoints: 1 });
-  await office.fact();
+  await harness.commitEvent();
   await eventually('the next arrives', () => receiver.requests.length === 2);
-  await office.database.rows('update events set terminal = true');
+  await harness.database.rows('update events set terminal = true');
   await eventually(
     'it is written down',
-    async () => (await office.deliveriesOf(id))[0]!.status === 'succeeded',
+    async () => (await harness.listDeliveries(id))[0]!.status === 'succeeded',
   );
   await age(91);
   await sweep();
@@ -124,23 +129,23 @@ test('the webhook of a batch goes with the batch’s end', async () => {
 });
 
 test('a replay goes in order, a page at a time, and sends nothing that is not asked for', async () => {
-  const { id } = await office.endpoint(receiver.url, { eventTypes: ['batch.completed'] });
-  office.startRelay();
-  for (let n = 0; n < 4; n++) await office.fact(n % 2);
-  await eventually('they are stamped', async () => (await office.feed.getPublishLagMs()) === 0);
-  const all = await office.feed.listAfter(office.workspaceId, 0, 10);
+  const { id } = await harness.createEndpoint(receiver.url, { eventTypes: ['batch.completed'] });
+  harness.startRelay();
+  for (let n = 0; n < 4; n++) await harness.commitEvent(n % 2);
+  await eventually('they are stamped', async () => (await harness.feed.getPublishLagMs()) === 0);
+  const all = await harness.feed.listAfter(harness.workspaceId, 0, 10);
   const replay = (over: object) =>
-    office.deliveryLog.replay(office.workspaceId, id, { since: 0, include: 'missing', ...over });
+    harness.deliveryLog.replay(harness.workspaceId, id, { since: 0, include: 'missing', ...over });
   expect(await replay({})).toMatchObject({ count: 0, lastEventId: all[3]!.id });
-  await office.endpoints.update(office.workspaceId, id, { eventTypes: ['batch.*'] });
+  await harness.endpoints.update(harness.workspaceId, id, { eventTypes: ['batch.*'] });
   expect(await replay({ event_types: ['batch.completed'] })).toMatchObject({ count: 0 });
   expect(await replay({ since: undefined, after: all[1]!.id })).toMatchObject({ count: 2, hasMore: false });
   expect(await replay({})).toMatchObject({ count: 2 });
   expect(await replay({})).toMatchObject({ count: 0 });
-  office.startSender();
+  harness.startSender();
   await eventually('all arrive', () => receiver.requests.length === 4);
   await eventually('all succeed', async () =>
-    (await office.deliveriesOf(id)).every(({ status }) => status === 'succeeded'),
+    (await harness.listDeliveries(id)).every(({ status }) => status === 'succeeded'),
   );
   expect(await replay({})).toMatchObject({ count: 0 });
   expect(await replay({ include: 'all', until: Math.floor(Date.now() / 1_000) + 5 })).toMatchObject({

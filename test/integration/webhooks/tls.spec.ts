@@ -1,4 +1,4 @@
-/** Deliveries over TLS: the address is pinned, and still the certificate has to be for the name. */
+/** Deliveries over TLS: the address is pinned, and the certificate is checked against the host name. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -8,28 +8,31 @@ import { createCertificate } from '../../support/certificate.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openWebhookHarness, type WebhookHarness } from './webhook-harness.ts';
 
-const trusted = getCACertificates('default');
-const [known, unknown] = [createCertificate('hook.example'), createCertificate('stranger.example')];
-const names = ['hook.example', 'other.example', 'stranger.example', '127.0.0.1'];
+const defaultCertificates = getCACertificates('default');
+const [trustedCertificate, unknownCertificate] = [
+  createCertificate('hook.example'),
+  createCertificate('unknown-issuer.example'),
+];
+const names = ['hook.example', 'other.example', 'unknown-issuer.example', '127.0.0.1'];
 
-let office: WebhookHarness;
+let harness: WebhookHarness;
 let server: Server;
 let outbound: Outbound;
-const asked: { name: string | false | null; host: string | undefined }[] = [];
+const requests: { name: string | false | null; host: string | undefined }[] = [];
 
 beforeAll(async () => {
-  setDefaultCACertificates([...trusted, known.cert]);
-  server = createServer(known, (request, response) => {
-    asked.push({
+  setDefaultCACertificates([...defaultCertificates, trustedCertificate.cert]);
+  server = createServer(trustedCertificate, (request, response) => {
+    requests.push({
       name: (request.socket as { servername?: string }).servername ?? null,
       host: request.headers.host,
     });
     response.end();
   });
-  server.addContext('stranger.example', unknown);
+  server.addContext('unknown-issuer.example', unknownCertificate);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  office = await openWebhookHarness();
+  harness = await openWebhookHarness();
   outbound = createOutbound({
     schemes: ['https'],
     ports: [443],
@@ -38,30 +41,34 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await office?.close();
+  await harness?.close();
   await outbound?.close();
   server?.close();
-  setDefaultCACertificates(trusted);
+  setDefaultCACertificates(defaultCertificates);
 });
 
-test('a certificate for the name is taken; one for another name, or of nobody’s, is refused', async () => {
+test('a certificate for the host name is accepted; one for another name or of an unknown issuer is refused', async () => {
   const { port } = server.address() as AddressInfo;
-  const endpoints = await Promise.all(names.map((name) => office.endpoint(`https://${name}:${port}/`)));
-  office.startRelay();
-  office.startSender({ outbound, timeoutMs: 15_000 });
-  await office.fact();
-  const firstOf = async (id: string) => {
-    const [delivery] = await office.deliveriesOf(id);
+  const endpoints = await Promise.all(
+    names.map((name) => harness.createEndpoint(`https://${name}:${port}/`)),
+  );
+  harness.startRelay();
+  harness.startSender({ outbound, timeoutMs: 15_000 });
+  await harness.commitEvent();
+  const getFirstAttempt = async (id: string) => {
+    const [delivery] = await harness.listDeliveries(id);
     if (!delivery || delivery.attemptCount === 0) return null;
-    return (await office.deliveryLog.get(office.workspaceId, id, delivery.id)).attempts[0]!;
+    return (await harness.deliveryLog.get(harness.workspaceId, id, delivery.id)).attempts[0]!;
   };
-  const tried = () => Promise.all(endpoints.map(({ id }) => firstOf(id)));
-  await eventually('all have been tried', async () => (await tried()).every((one) => one !== null));
-  expect((await tried()).map((one) => [one!.status, one!.errorCode])).toEqual([
+  const listFirstAttempts = () => Promise.all(endpoints.map(({ id }) => getFirstAttempt(id)));
+  await eventually('an attempt of each', async () =>
+    (await listFirstAttempts()).every((attempt) => attempt !== null),
+  );
+  expect((await listFirstAttempts()).map((attempt) => [attempt!.status, attempt!.errorCode])).toEqual([
     [200, null],
     [null, 'tls_failed'],
     [null, 'tls_failed'],
     [null, 'tls_failed'],
   ]);
-  expect(asked).toEqual([{ name: 'hook.example', host: `hook.example:${port}` }]);
+  expect(requests).toEqual([{ name: 'hook.example', host: `hook.example:${port}` }]);
 });

@@ -1,4 +1,4 @@
-/** Facts to receivers, all of it but HTTP's edge: a database, the relay, senders, and a clock in the test's hand. */
+/** Fixture of the webhook tests, without the HTTP API: a database, relays, senders, and a clock that tests set. */
 import { createId } from '@millrace/contracts';
 import {
   DeliveryLogStore,
@@ -26,7 +26,7 @@ import { getServerUrl } from '../../support/postgres.ts';
 
 export type WebhookHarness = Awaited<ReturnType<typeof openWebhookHarness>>;
 
-export const sealer = createSealer('a test’s own secret of 32 characters');
+export const sealer = createSealer('a secret of the tests, 32 characters');
 const log = createLogger('test', 'silent');
 
 export interface CreatedWebhookEndpoint {
@@ -57,12 +57,12 @@ export async function openWebhookHarness() {
   let subjects: Subject[] = await createSubjects(database, 1, 4);
   const { workspaceId } = subjects[0]!;
   const now = () => clock ?? new Date();
-  const stop = async (one: { stop(): Promise<void> }) => {
-    running.splice(running.indexOf(one), 1);
-    await one.stop();
+  const stop = async (part: { stop(): Promise<void> }) => {
+    running.splice(running.indexOf(part), 1);
+    await part.stop();
   };
 
-  const office = {
+  const harness = {
     ...fixture,
     bus,
     endpoints,
@@ -72,12 +72,12 @@ export async function openWebhookHarness() {
     get subjects() {
       return subjects;
     },
-    async otherWorkspace(): Promise<Subject> {
+    async createOtherWorkspace(): Promise<Subject> {
       const [other] = await createSubjects(database, 1, 1);
       subjects = [...subjects, other!];
       return other!;
     },
-    /** From now on it is this time, until the next call; null lets it run again. */
+    /** Stops the clock at a time; null makes it run again. */
     setClock: (time: Date | null) => void (clock = time),
     now,
 
@@ -104,7 +104,7 @@ export async function openWebhookHarness() {
       return { stop: () => stop(sender) };
     },
 
-    async endpoint(
+    async createEndpoint(
       url: string,
       {
         headers,
@@ -125,13 +125,13 @@ export async function openWebhookHarness() {
       return { id, secret, row };
     },
 
-    /** Commits a fact about the subject of that number. */
-    async fact(subject = 0): Promise<void> {
+    /** Commits an event of a subject, given by its index. */
+    async commitEvent(subject = 0): Promise<void> {
       await writeEvent(database, subjects[subject]!);
       void bus.publish('events.committed', {});
     },
 
-    async deliveriesOf(endpointId: string) {
+    async listDeliveries(endpointId: string) {
       return database.rows<{
         id: string;
         eventId: string;
@@ -149,11 +149,11 @@ export async function openWebhookHarness() {
     },
 
     async close() {
-      await Promise.all(running.splice(0).map((one) => one.stop()));
+      await Promise.all(running.splice(0).map((part) => part.stop()));
       await outbound.close();
       await bus.close();
       await fixture.close();
     },
   };
-  return office;
+  return harness;
 }

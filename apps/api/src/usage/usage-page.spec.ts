@@ -34,7 +34,7 @@ const sums = {
   },
 };
 
-test('times are of whole buckets, and the present one is the last', () => {
+test('the span covers whole buckets, up to the current one', () => {
   expect(getSpan(query({ start_time: now - 2 * day }), now)).toEqual({
     ...{ from: 998 * day, until: 1_001 * day, width: day, next: null },
   });
@@ -49,7 +49,7 @@ test('times are of whole buckets, and the present one is the last', () => {
   });
 });
 
-test('pages follow each other without a gap, to the end', () => {
+test('pages continue without a gap to the end', () => {
   const seen: number[] = [];
   let page: string | undefined;
   do {
@@ -62,7 +62,7 @@ test('pages follow each other without a gap, to the end', () => {
   expect(seen).toEqual([990, 991, 992, 993, 994, 995, 996, 997, 998, 999, 1_000]);
 });
 
-test('each bucket has its results, and the empty ones none; what is not grouped by is null', () => {
+test('each bucket has its results, an empty one has none, and fields that are not grouped by are null', () => {
   const span = getSpan(query({ start_time: 999 * day }), now);
   const rows: UsageRow[] = [
     { ...sums, start: 1_000 * day, model: 'a/b', apiKeyId: '' },
@@ -85,7 +85,7 @@ test('each bucket has its results, and the empty ones none; what is not grouped 
         errors: { provider_error: 1 },
       },
       ...{ images: 1, media_seconds: 1.5, input_bytes: 11, output_bytes: 13 },
-      // Nobody has said what it costs: that is not 0.
+      // No provider reported a cost: that is null, not 0.
       cost: { reported_usd: null, reported_requests: 0, estimated_usd: 0.000_002_5, estimated_requests: 1 },
       ...{ queue_ms: 17, upstream_ms: 19, store_ms: 23, first_token_ms: 15 },
     },
@@ -93,7 +93,7 @@ test('each bucket has its results, and the empty ones none; what is not grouped 
   expect(second).toMatchObject({ model: 'a/c', api_key_id: 'key_1', batch: true });
 });
 
-test('what is asked of the store', () => {
+test('builds the query of the store', () => {
   const given = query({ start_time: 0, bucket_width: '1h', group_by: 'model,model', models: 'a/b,a/c' });
   expect(buildUsageQuery(given, getSpan(given, now))).toMatchObject({
     ...{ from: 0, until: 24 * hour, unit: 'hour', groupBy: ['model'], models: ['a/b', 'a/c'] },
