@@ -1,4 +1,4 @@
-/** `/v1/usage` over the whole wire: what batches and tasks say of themselves, to the token, and at once. */
+/** `GET /v1/usage` on a running platform: it equals the usage of batches and tasks to the token, and without a delay. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,26 +44,26 @@ const get = async <T>(path: string, apiKey = platform.apiKey): Promise<T> =>
   JSON.parse((await sendRaw({ ...platform, apiKey }, { path })).text) as T;
 const task = async (body: object): Promise<TaskObject> => {
   const headers = { 'content-type': 'application/json', prefer: 'wait=60' };
-  const asked = { path: '/v1/tasks', method: 'POST', body: JSON.stringify(body), headers };
-  return JSON.parse((await sendRaw(platform, asked)).text) as TaskObject;
+  const request = { path: '/v1/tasks', method: 'POST', body: JSON.stringify(body), headers };
+  return JSON.parse((await sendRaw(platform, request)).text) as TaskObject;
 };
-/** Each waits for several things, one after the other. */
-const wideMs = 240_000;
+/** Each test waits for several events one after the other. */
+const timeoutMs = 240_000;
 const day = 86_400;
-/** Yesterday as well: a test that runs over midnight has used its part there. */
-const since = () => Math.floor(Date.now() / 1_000) - day;
-const results = async (query: string, apiKey?: string): Promise<UsageResult[]> => {
-  const page = await get<UsagePage>(`/v1/usage?start_time=${since()}&${query}`, apiKey);
+/** Includes yesterday, for a test that runs over midnight. */
+const getStartTime = () => Math.floor(Date.now() / 1_000) - day;
+const getResults = async (query: string, apiKey?: string): Promise<UsageResult[]> => {
+  const page = await get<UsagePage>(`/v1/usage?start_time=${getStartTime()}&${query}`, apiKey);
   return page.data.flatMap((bucket) => bucket.results);
 };
-const sumOf = (all: readonly UsageResult[], of: (one: UsageResult) => number) =>
-  all.reduce((sum, one) => sum + of(one), 0);
+const sum = (results: readonly UsageResult[], read: (result: UsageResult) => number) =>
+  results.reduce((total, result) => total + read(result), 0);
 
 const chat = (model: string, content: string, more: object = {}) =>
   task({ kind: 'chat-completion', model, input: { messages: [{ role: 'user', content }], ...more } });
 
 test(
-  'a batch and a task are in it as they say themselves, before and after they are summed by the hour',
+  'the usage of a batch and a task equals their own, before and after the hourly roll-up',
   async () => {
     const rejected = { input: 'a bad one', metadata: { sandbox: JSON.stringify({ reject: 'bad' }) } };
     const lines = Array.from({ length: 150 }, (_, at) =>
@@ -72,30 +72,30 @@ test(
     const batch = await runBatch(platform.client, toJsonl(lines));
     const { completed, failed } = batch.request_counts!;
     expect([completed, failed]).toEqual([147, 3]);
-    const one = await task({
+    const single = await task({
       kind: 'embeddings',
       model: 'sandbox/embeddings',
       input: { input: 'a single text' },
     });
-    expect(one.status).toBe('succeeded');
+    expect(single.status).toBe('succeeded');
 
     const compare = async () => {
-      const all = await results('group_by=model,provider,api_key,kind,batch&models=sandbox/embeddings');
+      const all = await getResults('group_by=model,provider,api_key,kind,batch&models=sandbox/embeddings');
       const ofBatch = all.filter((each) => each.batch);
       const ofTask = all.filter((each) => !each.batch);
-      expect(sumOf(ofBatch, (each) => each.num_model_requests)).toBe(completed + failed);
-      expect(sumOf(ofBatch, (each) => each.millrace.failed_requests)).toBe(failed);
-      expect(sumOf(ofBatch, (each) => each.input_tokens)).toBe(batch.usage!.input_tokens);
+      expect(sum(ofBatch, (each) => each.num_model_requests)).toBe(completed + failed);
+      expect(sum(ofBatch, (each) => each.millrace.failed_requests)).toBe(failed);
+      expect(sum(ofBatch, (each) => each.input_tokens)).toBe(batch.usage!.input_tokens);
       expect(
-        sumOf(ofBatch, (each) => Object.values(each.millrace.errors).reduce((sum, n) => sum + n, 0)),
+        sum(ofBatch, (each) => Object.values(each.millrace.errors).reduce((total, n) => total + n, 0)),
       ).toBe(failed);
-      expect(sumOf(ofBatch, (each) => each.millrace.input_bytes)).toBe(Buffer.byteLength(toJsonl(lines)));
-      // Billionths are whole: what each chunk was estimated at adds up.
-      expect(sumOf(ofBatch, (each) => Math.round(each.millrace.cost.estimated_usd! * 1e9))).toBe(
+      expect(sum(ofBatch, (each) => each.millrace.input_bytes)).toBe(Buffer.byteLength(toJsonl(lines)));
+      // Estimates are whole billionths of a dollar, so those of the chunks add up exactly.
+      expect(sum(ofBatch, (each) => Math.round(each.millrace.cost.estimated_usd! * 1e9))).toBe(
         batch.usage!.input_tokens * 2_000,
       );
-      expect(sumOf(ofTask, (each) => each.num_model_requests)).toBe(1);
-      expect(sumOf(ofTask, (each) => each.input_tokens)).toBe(one.usage!.input_tokens);
+      expect(sum(ofTask, (each) => each.num_model_requests)).toBe(1);
+      expect(sum(ofTask, (each) => each.input_tokens)).toBe(single.usage!.input_tokens);
       const [keys] = await sql.rows<{ id: string }>(`select id from api_keys order by created_at limit 1`);
       for (const each of all) {
         expect(each).toMatchObject({
@@ -105,22 +105,22 @@ test(
       }
     };
     await compare();
-    const waiting = async () =>
+    const countEntries = async () =>
       (await sql.rows<{ n: string }>('select count(*) as n from usage_entries'))[0]!.n;
-    await waitUntil(async () => (await waiting()) === '0', {
-      what: 'the sums to be made',
+    await waitUntil(async () => (await countEntries()) === '0', {
+      what: 'the roll-up',
       withinMs: 120_000,
     });
     await compare();
-    expect(await results('bucket_width=1h&limit=168&group_by=kind')).not.toEqual([]);
+    expect(await getResults('bucket_width=1h&limit=168&group_by=kind')).not.toEqual([]);
     const { apiKey } = await createWorkspace(sql);
-    expect(await results('group_by=model', apiKey)).toEqual([]);
+    expect(await getResults('group_by=model', apiKey)).toEqual([]);
   },
-  wideMs,
+  timeoutMs,
 );
 
 test(
-  'what the provider says that it charges, beside what the table of prices says; and what is left of the credit',
+  'costs that the provider reports, estimates by the price table, and the remaining credit',
   async () => {
     const billed = await chat('billed/gpt-billed', 'What turns?');
     const silent = await chat('billed/gpt-silent', 'What turns?', { stream: true });
@@ -139,7 +139,7 @@ test(
         first_token_ms: expect.any(Number),
       },
     });
-    const byModel = await results('group_by=model,token&providers=billed');
+    const byModel = await getResults('group_by=model,token&providers=billed');
     const token = byModel[0]!.millrace.token;
     expect(token).toMatch(/^[0-9a-f]{12}$/);
     expect(byModel.map(({ model, millrace }) => [model, millrace.cost.reported_usd])).toEqual([
@@ -150,7 +150,7 @@ test(
     const credit = {
       ...{ object: 'credit', provider: 'billed', token, active: true, requests: 2, free_credit_usd: 0.001 },
       cost: { reported_usd: billedUsd, reported_requests: 1, estimated_requests: 2 },
-      // One of two did not say what it has cost: only an estimate can tell what is left.
+      // One of the two calls has no reported cost, so the remaining credit is an estimate.
       ...{ remaining_usd: null, estimated_remaining_usd: expect.any(Number) },
     };
     expect(data).toMatchObject([credit]);
@@ -158,11 +158,11 @@ test(
     const refused = await sendRaw({ ...platform, apiKey }, { path: '/v1/usage/credit' });
     expect([refused.status, refused.error.code]).toEqual([403, 'operators_only']);
   },
-  wideMs,
+  timeoutMs,
 );
 
 test(
-  'pictures, by the piece',
+  'images are counted and priced by number',
   async () => {
     const made = await task({
       ...{ kind: 'text-to-image', model: 'sandbox/text-to-image' },
@@ -170,18 +170,18 @@ test(
       options: { size: '64x64' },
     });
     expect(made.status).toBe('succeeded');
-    const [picture] = await results('kinds=text-to-image');
-    expect(picture!.millrace).toMatchObject({ images: 2, cost: { estimated_usd: 0.08, reported_usd: null } });
-    expect(picture!.millrace.output_bytes).toBeGreaterThan(100);
+    const [result] = await getResults('kinds=text-to-image');
+    expect(result!.millrace).toMatchObject({ images: 2, cost: { estimated_usd: 0.08, reported_usd: null } });
+    expect(result!.millrace.output_bytes).toBeGreaterThan(100);
   },
-  wideMs,
+  timeoutMs,
 );
 
 test(
-  'a list in each of its forms, and a field that is wrong by its name',
+  'lists are accepted as repeated fields, and an invalid field is refused',
   async () => {
     const client = platform.client;
-    const query = { start_time: since(), bucket_width: '1d', group_by: ['model', 'kind'], limit: 1 };
+    const query = { start_time: getStartTime(), bucket_width: '1d', group_by: ['model', 'kind'], limit: 1 };
     const page = (await client.get('/usage', { query })) as UsagePage;
     expect(page).toMatchObject({ object: 'page', has_more: true, data: [{ object: 'bucket' }] });
     const next = (await client.get('/usage', { query: { ...query, page: page.next_page } })) as UsagePage;
@@ -196,5 +196,5 @@ test(
       expect([answer.status, answer.error.code]).toEqual([400, 'invalid_request']);
     }
   },
-  wideMs,
+  timeoutMs,
 );

@@ -1,4 +1,4 @@
-/** Certificates for names that a test makes up: self-signed, X.509 v1 in DER (RFC 5280 §4.1), good from 2000 to 2049. */
+/** Self-signed certificates for any name: X.509 v1 in DER (RFC 5280 §4.1), valid from 2000 to 2049. */
 import { generateKeyPairSync, sign } from 'node:crypto';
 
 export interface TestCertificate {
@@ -8,7 +8,7 @@ export interface TestCertificate {
 
 export function createCertificate(name: string): TestCertificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const called = encodeSequence(
+  const subject = encodeSequence(
     encodeTag(0x31, encodeSequence(commonName, encodeTag(0x0c, Buffer.from(name)))),
   );
   const validity = encodeSequence(encodeTime('000101000000Z'), encodeTime('491231235959Z'));
@@ -16,9 +16,9 @@ export function createCertificate(name: string): TestCertificate {
   const toSign = encodeSequence(
     encodeTag(0x02, Buffer.of(1)),
     ecdsaWithSha256,
-    called,
+    subject,
     validity,
-    called,
+    subject,
     spki,
   );
   const signature = encodeTag(0x03, Buffer.of(0), sign('sha256', toSign, privateKey));
@@ -26,7 +26,7 @@ export function createCertificate(name: string): TestCertificate {
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return {
     key,
-    // No line may be empty, which a text of whole lines would end with if each had its end after it.
+    // The lines between the markers must not be empty.
     cert: ['-----BEGIN CERTIFICATE-----', ...der.match(/.{1,64}/g)!, '-----END CERTIFICATE-----', ''].join(
       '\n',
     ),

@@ -1,6 +1,6 @@
 /**
- * A Redis of a suite's own: a `redis-server` on a free port, with its append-only file in a folder that goes
- * when the suite ends. Never the machine's Redis.
+ * A Redis for one suite: a `redis-server` on a free port, with its append-only file in a folder that is deleted when the
+ * suite ends. The machine's own Redis is never used.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,25 +16,25 @@ export interface TestRedis {
   readonly port: number;
   /** The data folder, for a second server on the same data. */
   readonly dir: string;
-  /** As an operator stops it: what was acknowledged is on disk when this resolves. */
+  /** SIGTERM. When it resolves, acknowledged writes are on disk. */
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
-  /** Again on the same port and data. Resolves when it answers. */
+  /** Starts it again on the same port and data. Resolves when it answers. */
   start(): Promise<void>;
   /** FLUSHALL. */
   flush(): Promise<void>;
-  /** SIGSTOP: connections stay open and nothing answers. */
+  /** SIGSTOP: connections stay open and get no answer. */
   pause(): void;
   resume(): void;
-  /** Stops it for good and removes the folder, where it was made here. */
+  /** Kills it, and removes the folder unless `dir` was given. */
   dispose(): Promise<void>;
 }
 
 export interface RedisOptions {
   /** @default a new temporary folder */
   readonly dir?: string;
-  /** @default a free one */
+  /** @default a free port */
   readonly port?: number;
   readonly password?: string;
 }
@@ -48,13 +48,13 @@ export function findRedisServer(): string | null {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not here.
+      // Try the next folder.
     }
   }
   return null;
 }
 
-/** @returns null, having said so loudly, where there is no `redis-server`; throws in CI, which must have one. */
+/** @returns null, after a visible warning, if there is no `redis-server`. @throws Error in CI, which must have one. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis | null> {
   const binary = findRedisServer();
   if (!binary) {
@@ -72,23 +72,23 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis 
   const killOnExit = (): void => void server?.kill('SIGKILL');
   process.on('exit', killOnExit);
 
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    const ending = server;
+  const terminate = async (signal: NodeJS.Signals): Promise<void> => {
+    const child = server;
     server = null;
-    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
-    const exited = once(ending, 'exit');
-    ending.kill('SIGCONT');
-    ending.kill(signal);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGCONT');
+    child.kill(signal);
     await exited;
   };
   const redis: TestRedis = {
     url,
     port,
     dir,
-    stop: () => end('SIGTERM'),
-    kill: () => end('SIGKILL'),
+    stop: () => terminate('SIGTERM'),
+    kill: () => terminate('SIGKILL'),
     async start() {
-      if (server) throw new Error('this Redis runs already');
+      if (server) throw new Error('this Redis is already running');
       server = spawn(binary, args, { stdio: 'ignore' });
       await waitUntilReady(url, server);
     },
@@ -96,7 +96,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis 
     pause: () => void server?.kill('SIGSTOP'),
     resume: () => void server?.kill('SIGCONT'),
     async dispose() {
-      await end('SIGKILL');
+      await terminate('SIGKILL');
       process.off('exit', killOnExit);
       if (!options.dir) await rm(dir, { recursive: true, force: true });
     },

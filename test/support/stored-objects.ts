@@ -1,6 +1,6 @@
 /**
- * The object store as it lies, seen and changed by another hand than ours: the file system's own calls on a disk,
- * minio's client on S3. What a test says of the store it says of what is really there.
+ * Reads and changes the stored objects without our storage library: with file system calls on a disk, with minio's client
+ * on S3. So tests check what is really stored.
  */
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -9,13 +9,13 @@ import { buffer } from 'node:stream/consumers';
 import type { TestBucket } from './s3.ts';
 
 export interface StoredObjects {
-  /** Key → bytes of everything, half-written objects on a disk among it. */
+  /** The size of every object by key, including partly written files on a disk. */
   listSizes(): Promise<Map<string, number>>;
   stream(key: string): Promise<AsyncIterable<Uint8Array>>;
   read(key: string): Promise<Buffer>;
   write(key: string, bytes: string | Uint8Array): Promise<void>;
   remove(key: string): Promise<void>;
-  /** What was begun and neither ended nor taken back: temporary files, uploads in parts. */
+  /** Uploads that were neither completed nor aborted: temporary files, multipart uploads. */
   listUnfinished(): Promise<string[]>;
 }
 
@@ -31,7 +31,7 @@ export function openDiskObjects(home: string): StoredObjects {
       const path = join(entry.parentPath, entry.name);
       const size = await stat(path).then(
         (file) => file.size,
-        () => null, // Gone since it was listed.
+        () => null, // It was deleted after the listing.
       );
       if (size !== null) found.set(relative(root, path), size);
     }
@@ -50,8 +50,8 @@ export function openDiskObjects(home: string): StoredObjects {
   };
 }
 
-export function openBucketObjects(inside: TestBucket): StoredObjects {
-  const { minioClient, bucket } = inside;
+export function openBucketObjects(testBucket: TestBucket): StoredObjects {
+  const { minioClient, bucket } = testBucket;
   return {
     async listSizes() {
       const found = new Map<string, number>();
@@ -64,6 +64,6 @@ export function openBucketObjects(inside: TestBucket): StoredObjects {
     read: async (key) => buffer(await minioClient.getObject(bucket, key)),
     write: async (key, bytes) => void (await minioClient.putObject(bucket, key, Buffer.from(bytes))),
     remove: (key) => minioClient.removeObject(bucket, key),
-    listUnfinished: () => inside.listUnfinishedUploads(),
+    listUnfinished: () => testBucket.listUnfinishedUploads(),
   };
 }

@@ -1,4 +1,4 @@
-/** A TCP proxy before a backend, to take the network away: refused, half-open, and back. */
+/** A TCP proxy in front of a backend, to simulate network failures: refused connections and dropped packets. */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
@@ -6,11 +6,11 @@ export interface TcpProxy {
   readonly port: number;
   /** Ends every connection and refuses new ones, as a stopped server does. */
   cut(): Promise<void>;
-  /** Takes connections again, on the same port. */
+  /** Accepts connections again, on the same port. */
   restore(): Promise<void>;
-  /** Packets vanish: connections stay open, old and new, and nothing passes. */
+  /** Drops all packets: old and new connections stay open, and nothing is forwarded. */
   dropPackets(): void;
-  /** New connections pass; the old ones stay silent for good. */
+  /** Forwards new connections. The old ones stay silent. */
   passNewConnections(): void;
   close(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export async function startTcpProxy(upstream: {
   let silent = false;
   let server: Server;
 
-  const keep = (socket: Socket): Socket => {
+  const track = (socket: Socket): Socket => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
@@ -31,12 +31,12 @@ export async function startTcpProxy(upstream: {
   };
   const listen = async (port: number): Promise<void> => {
     server = createServer((client) => {
-      keep(client);
+      track(client);
       if (silent) {
         client.pause();
         return;
       }
-      const target = keep(connect(upstream));
+      const target = track(connect(upstream));
       client.pipe(target);
       target.pipe(client);
       client.on('close', () => target.destroy());

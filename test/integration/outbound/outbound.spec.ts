@@ -124,7 +124,7 @@ test('an address in the URL is checked without a DNS look-up', async () => {
   }
 });
 
-test('without an response of the DNS a request fails, and the check at registration passes', async () => {
+test('when DNS does not answer, a request fails, and the check at registration passes', async () => {
   const client = outbound({
     resolve: () => Promise.reject(Object.assign(new Error('timeout'), { code: 'ETIMEOUT' })),
   });

@@ -115,7 +115,7 @@ test('@huggingface/inference: videos, polled in fal’s queue and awaited at Rep
   }
 });
 
-test('ollama: NDJSON and whole', async () => {
+test('ollama: streamed as NDJSON, and not streamed', async () => {
   const client = new Ollama({ host: upstream.url });
   const whole = await client.chat({ model, messages });
   expect(whole.message.content).toBe(said);

@@ -338,7 +338,7 @@ describe('milestones and rate', () => {
     };
     await setAge({ started: 10, measured: null });
     expect(await commitAndGetRate(0)).toBeCloseTo(1, 1);
-    // An idle hour, then a chunk in a second: the hour soon stops to count.
+    // After an idle hour, one chunk in a second raises the rate: the hour has little weight.
     await setAge({ started: 3_600, measured: 1 });
     expect(await commitAndGetRate(1)).toBeGreaterThan(1.2);
     await setAge({ started: 3_600, measured: 90 });

@@ -23,7 +23,7 @@ afterEach(async () => {
   await receiver.close();
 });
 
-const sweep = () => {
+const runRetention = () => {
   const retention = new RetentionStore(harness.database);
   return deleteExpired(
     [
@@ -42,7 +42,7 @@ const age = (days: number, where = 'true') =>
      update events f set created_at = created_at - make_interval(days => $1) where ${where}`,
     [days],
   );
-const counts = async () => {
+const countRows = async () => {
   const [row] = await harness.database.rows<Record<string, number>>(
     `select (select count(*) from events) as events, (select count(*) from deliveries) as deliveries,
        (select count(*) from delivery_attempts) as attempts, (select count(*) from webhook_endpoints) as endpoints`,
@@ -63,14 +63,14 @@ async function deliver(events: number, endpointId: string): Promise<void> {
 test('deliveries and events are deleted after their retention times; a pending delivery and its event stay', async () => {
   const { id } = await harness.createEndpoint(receiver.url);
   await deliver(3, id);
-  await sweep();
-  expect(await counts()).toMatchObject({ events: 3, deliveries: 3, attempts: 3 });
+  await runRetention();
+  expect(await countRows()).toMatchObject({ events: 3, deliveries: 3, attempts: 3 });
   await age(31, 'f.feed_position <= 2');
-  await sweep();
-  expect(await counts()).toMatchObject({ events: 3, deliveries: 1, attempts: 1 });
+  await runRetention();
+  expect(await countRows()).toMatchObject({ events: 3, deliveries: 1, attempts: 1 });
   await age(60, 'f.feed_position <= 2');
-  await sweep();
-  expect(await counts()).toMatchObject({ events: 1, deliveries: 1, attempts: 1 });
+  await runRetention();
+  expect(await countRows()).toMatchObject({ events: 1, deliveries: 1, attempts: 1 });
   receiver.respondWith(respondWithStatus(500));
   await harness.commitEvent();
   await eventually(
@@ -78,15 +78,15 @@ test('deliveries and events are deleted after their retention times; a pending d
     async () => (await harness.listDeliveries(id))[1]?.attemptCount === 1,
   );
   await age(200);
-  await sweep();
-  expect(await counts()).toMatchObject({ events: 1, deliveries: 1 });
+  await runRetention();
+  expect(await countRows()).toMatchObject({ events: 1, deliveries: 1 });
 });
 
 test('reading from an expired position fails with feed_expired; reading from a retained one continues', async () => {
   const { id } = await harness.createEndpoint(receiver.url);
   await deliver(5, id);
   await age(91, 'f.feed_position <= 3');
-  await sweep();
+  await runRetention();
   const read = (after: number) => harness.feed.listAfter(harness.workspaceId, after, 10);
   for (const after of [1, 2])
     await expect(read(after)).rejects.toMatchObject({ status: 410, code: 'feed_expired' });
@@ -104,35 +104,35 @@ test('reading from an expired position fails with feed_expired; reading from a r
   });
   expect(await replay(new Date(Date.now() - 3_600_000))).toMatchObject({ isTruncated: false });
   await age(91);
-  await sweep();
+  await runRetention();
   await expect(read(3)).rejects.toMatchObject({ code: 'feed_expired' });
   expect(await read(5)).toEqual([]);
 });
 
-test('the webhook of a batch goes with the batch’s end', async () => {
+test('the webhook of a batch is deleted together with the terminal event of the batch', async () => {
   const { batchId } = harness.subjects[0]!;
   const { id } = await harness.createEndpoint(receiver.url, { subject: batchId });
   await deliver(1, id);
   await age(91);
-  await sweep();
-  expect(await counts()).toMatchObject({ events: 0, endpoints: 1 });
+  await runRetention();
+  expect(await countRows()).toMatchObject({ events: 0, endpoints: 1 });
   await harness.commitEvent();
-  await eventually('the next arrives', () => receiver.requests.length === 2);
+  await eventually('the next request', () => receiver.requests.length === 2);
   await harness.database.rows('update events set terminal = true');
   await eventually(
-    'it is written down',
+    'the recorded attempt',
     async () => (await harness.listDeliveries(id))[0]!.status === 'succeeded',
   );
   await age(91);
-  await sweep();
-  expect(await counts()).toMatchObject({ events: 0, endpoints: 0 });
+  await runRetention();
+  expect(await countRows()).toMatchObject({ events: 0, endpoints: 0 });
 });
 
-test('a replay goes in order, a page at a time, and sends nothing that is not asked for', async () => {
+test('a replay is in order and in pages, and sends the requested events only', async () => {
   const { id } = await harness.createEndpoint(receiver.url, { eventTypes: ['batch.completed'] });
   harness.startRelay();
   for (let n = 0; n < 4; n++) await harness.commitEvent(n % 2);
-  await eventually('they are stamped', async () => (await harness.feed.getPublishLagMs()) === 0);
+  await eventually('the events are published', async () => (await harness.feed.getPublishLagMs()) === 0);
   const all = await harness.feed.listAfter(harness.workspaceId, 0, 10);
   const replay = (over: object) =>
     harness.deliveryLog.replay(harness.workspaceId, id, { since: 0, include: 'missing', ...over });
@@ -143,7 +143,7 @@ test('a replay goes in order, a page at a time, and sends nothing that is not as
   expect(await replay({})).toMatchObject({ count: 2 });
   expect(await replay({})).toMatchObject({ count: 0 });
   harness.startSender();
-  await eventually('all arrive', () => receiver.requests.length === 4);
+  await eventually('all requests', () => receiver.requests.length === 4);
   await eventually('all succeed', async () =>
     (await harness.listDeliveries(id)).every(({ status }) => status === 'succeeded'),
   );
@@ -151,7 +151,7 @@ test('a replay goes in order, a page at a time, and sends nothing that is not as
   expect(await replay({ include: 'all', until: Math.floor(Date.now() / 1_000) + 5 })).toMatchObject({
     count: 4,
   });
-  await eventually('all arrive again', () => receiver.requests.length === 8);
+  await eventually('all requests again', () => receiver.requests.length === 8);
   expect(new Set(receiver.listEventIds()).size).toBe(4);
   await expect(replay({ since: undefined, after: `evt_${'0'.repeat(32)}` })).rejects.toMatchObject({
     code: 'event_not_found',

@@ -1,4 +1,4 @@
-/** Generation that takes a while at the upstream: queued, then running for a number of polls, then done, unless it is cancelled. */
+/** Jobs of the upstream that are polled: queued, then running for a number of polls, then done, unless they are cancelled. */
 
 export interface RenderJob {
   readonly id: string;
@@ -16,31 +16,31 @@ export interface RenderStatus {
 export class RenderJobs {
   readonly all = new Map<string, RenderJob>();
 
-  /** @param pollsUntilDone how often one is looked at until it is done; the first finds it queued. */
+  /** @param pollsUntilDone number of polls until a job is done. The first poll returns `queued`. */
   constructor(
     private readonly prefix: string,
     public pollsUntilDone = 4,
   ) {}
 
   start(input: Readonly<Record<string, unknown>>): RenderJob {
-    const rendering = { id: `${this.prefix}${this.all.size + 1}`, input, polls: 0, isCanceled: false };
-    this.all.set(rendering.id, rendering);
-    return rendering;
+    const job = { id: `${this.prefix}${this.all.size + 1}`, input, polls: 0, isCanceled: false };
+    this.all.set(job.id, job);
+    return job;
   }
 
   poll(id: string): RenderStatus | undefined {
-    const rendering = this.all.get(id);
-    if (!rendering) return undefined;
-    if (rendering.isCanceled) return { state: 'canceled', percent: 0 };
-    const percent = Math.min(100, Math.round((rendering.polls++ / this.pollsUntilDone) * 100));
+    const job = this.all.get(id);
+    if (!job) return undefined;
+    if (job.isCanceled) return { state: 'canceled', percent: 0 };
+    const percent = Math.min(100, Math.round((job.polls++ / this.pollsUntilDone) * 100));
     if (percent >= 100) return { state: 'done', percent: 100 };
     return { state: percent === 0 ? 'queued' : 'running', percent };
   }
 
   cancel(id: string): boolean {
-    const rendering = this.all.get(id);
-    if (!rendering) return false;
-    rendering.isCanceled = true;
+    const job = this.all.get(id);
+    if (!job) return false;
+    job.isCanceled = true;
     return true;
   }
 }
