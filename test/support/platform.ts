@@ -110,16 +110,21 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     });
     return api;
   };
+  const workers: ManagedProcess[] = [];
   const addWorker = async () => {
     const worker = start(`worker-${all.length}`, 'worker/src/main.js', options.workerNodeArgs);
     await waitUntil(() => worker.output().includes('worker ready'), {
       what: 'a worker to be ready',
       alive: worker,
     });
-    platform.workers.push(worker);
+    workers.push(worker);
     return worker;
   };
-  const api = await startApi(options.apiNodeArgs);
+  // The API and the workers start side by side: each takes seconds of one core.
+  const [api] = await Promise.all([
+    startApi(options.apiNodeArgs),
+    ...Array.from({ length: options.workers ?? 1 }, addWorker),
+  ]);
   const { apiKey } = JSON.parse(await readFile(join(home, 'credentials.json'), 'utf8')) as { apiKey: string };
   const platform: Platform = {
     url,
@@ -128,7 +133,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     databaseUrl,
     client: new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 2 }),
     objects: options.bucket ? openBucketObjects(options.bucket) : openDiskObjects(home),
-    workers: [],
+    workers,
     api,
     addWorker,
     async addApi(nodeArgs) {
@@ -156,7 +161,6 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
       await responses?.assertNoMismatch();
     },
   };
-  await Promise.all(Array.from({ length: options.workers ?? 1 }, addWorker));
   return platform;
 }
 
