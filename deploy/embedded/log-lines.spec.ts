@@ -3,7 +3,7 @@ import { forEachLine, prefixLines, formatLogLine } from './log-lines.ts';
 
 const time = new Date(2026, 0, 2, 3, 4, 5, 6).getTime();
 
-test('a line of pino’s becomes readable', () => {
+test('a JSON line of pino is formatted', () => {
   const line = JSON.stringify({
     level: 'info',
     time,
@@ -17,7 +17,7 @@ test('a line of pino’s becomes readable', () => {
   expect(formatLogLine(line, true)).toContain('\x1b[32mINFO');
 });
 
-test('an error’s stack stands below, each line prefixed', () => {
+test('the stack of an error follows its line, each line with the prefix', () => {
   const line = JSON.stringify({
     level: 'error',
     time,
@@ -29,11 +29,11 @@ test('an error’s stack stands below, each line prefixed', () => {
   );
 });
 
-test.each(['plain', '{not json', '{"a":1}', ''])('another line stays as it is: %j', (line) => {
+test.each(['plain', '{not json', '{"a":1}', ''])('any other line is unchanged: %j', (line) => {
   expect(formatLogLine(line, false)).toBe(line);
 });
 
-test('lines are put together from pieces, and one without an end is cut', async () => {
+test('lines are assembled from pieces, and an endless line is truncated', async () => {
   const stream = new PassThrough();
   const lines: string[] = [];
   forEachLine(stream, (line) => lines.push(line));

@@ -7,6 +7,6 @@ test('the first restart is at once, later ones wait longer, up to 10 s', () => {
   expect(delays).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000]);
 });
 
-test('one that came up and died later is started at once', () => {
+test('a process that crashes after a long run is restarted at once', () => {
   expect(getRestartDelay(10_000, 60_000)).toBe(100);
 });

@@ -83,7 +83,7 @@ test('the problems contain no values, because some are secret', () => {
   expect(text).not.toContain('mysql');
 });
 
-test.each(Object.keys(wrong))('a wrong %s alone is found', (name) => {
+test.each(Object.keys(wrong))('a wrong %s alone is reported', (name) => {
   expect(listProblems({ [name]: wrong[name]! })[0]).toMatch(new RegExp(`^${name}[.:]`));
 });
 

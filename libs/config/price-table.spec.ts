@@ -39,6 +39,6 @@ test.each([
   expect(() => loadTable(text)).toThrow(ConfigError);
 });
 
-test('the error of a missing file says so', () => {
+test('the error of a missing file contains ENOENT', () => {
   expect(() => loadPriceTable({ PRICES: join(folder, 'nothing') })).toThrow(/can't be read \(ENOENT\)/);
 });

@@ -199,9 +199,12 @@ describe('hosts that the operator allows', () => {
     'http://a:b@127.0.0.1/',
   ])('not %s', (url) => expect(code(url, allowing)).not.toBeNull());
 
-  test.each(['', 'http://x', 'a b', 'x@y', 'host/path', '[::1'])('%j is no entry of the list', (entry) => {
-    expect(() => parseAllowedHosts([entry])).toThrow(RangeError);
-  });
+  test.each(['', 'http://x', 'a b', 'x@y', 'host/path', '[::1'])(
+    '%j is not a valid entry of the list',
+    (entry) => {
+      expect(() => parseAllowedHosts([entry])).toThrow(RangeError);
+    },
+  );
 
   test('a name is not allowed because it resolves to an allowed address', async () => {
     const resolved = resolveAllowedAddresses('https://evil.example/', {
@@ -224,10 +227,10 @@ describe('the addresses of a name', () => {
     ['93.184.216.34', '127.0.0.1'],
     ['93.184.216.34', '::ffff:10.0.0.1'],
     ['fe80::1'],
-  ])('not %j %j', async (...addresses) => {
+  ])('refuses %j %j', async (...addresses) => {
     await expect(resolveTo(...addresses)).rejects.toMatchObject({ code: 'url_address_refused' });
   });
-  test('none', async () => {
+  test('fails without addresses', async () => {
     await expect(resolveTo()).rejects.toMatchObject({ code: 'url_host_not_found' });
   });
 });
@@ -240,7 +243,7 @@ test('a refusal never contains the URL', () => {
   }
 });
 
-test('what is no address is not public', () => {
+test('text that is not an address is not public', () => {
   expect(findNonPublicReason('example.com')).toBe('invalid');
   expect(findNonPublicReason('fe80::1%eth0')).not.toBeNull();
   expect(() => assertPublic(['8.8.8.8', 'nonsense'])).toThrow(RefusedUrl);

@@ -11,7 +11,7 @@ test.each([
   expect(parsed(given).group_by).toEqual(['model', 'provider', 'api_key_id', 'kind']);
 });
 
-test("pages are as long as OpenAI's", () => {
+test("page sizes equal OpenAI's", () => {
   expect(parsed({})).toMatchObject({ bucket_width: '1d', limit: 7 });
   expect(parsed({ bucket_width: '1h' })).toMatchObject({ limit: 24 });
   expect(parsed({ bucket_width: '1h', limit: '168', batch: 'true' })).toMatchObject({

@@ -32,7 +32,7 @@ function buildPage(): string {
 }
 
 /** Write the page again by deleting it and running this test. */
-test('docs/reference/errors.md is what the table says', () => {
+test('docs/reference/errors.md equals the generated table', () => {
   let text: string | null = null;
   try {
     text = readFileSync(page, 'utf8');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hashApiKey, isApiKey, mintApiKey } from './api-key.ts';
 
-test('a minted key is one, its prefix and hash are its own, and no two are the same', () => {
+test('a new key is valid, with its own prefix and hash, and unique', () => {
   const keys = Array.from({ length: 200 }, mintApiKey);
   for (const { key, prefix, hash } of keys) {
     expect(isApiKey(key)).toBe(true);
@@ -22,13 +22,13 @@ test('a key with one changed character is recognized as invalid', () => {
 });
 
 test.each(['', 'mr_', 'mr_x_y', 'sk-123', 'mr_00000000_' + '0'.repeat(38), '\u0000', 'é'.repeat(50)])(
-  '%j is no key',
+  '%j is not a key',
   (text) => {
     expect(isApiKey(text)).toBe(false);
   },
 );
 
-test('neither a shorter nor a longer text, nor one with space around it', () => {
+test('a key that is cut, extended or surrounded by spaces is not valid', () => {
   const { key } = mintApiKey();
   for (const text of [key.slice(0, -1), `${key}0`, ` ${key}`, `${key}\n`]) expect(isApiKey(text)).toBe(false);
 });

@@ -50,7 +50,7 @@ describe('the Range header', () => {
     'xbytes=0-1',
     '0-1',
   ];
-  test.each(ignored)('%p is ignored: the whole is served', (header) => {
+  test.each(ignored)('%p is ignored: the whole file is served', (header) => {
     expect(parseRange(header, 10)).toBeNull();
   });
 
@@ -64,13 +64,13 @@ describe('the Range header', () => {
     ['bytes=-0', 10],
     ['bytes=-0', 0],
   ];
-  test.each(refused)('%p of %i bytes can not be satisfied', (header, totalBytes) => {
+  test.each(refused)('%p of %i bytes is not satisfiable', (header, totalBytes) => {
     expect(() => parseRange(header, totalBytes)).toThrow(
       expect.objectContaining({ name: 'InvalidInput', code: 'range_not_satisfiable', param: 'range' }),
     );
   });
 
-  test('the last bytes of nothing are the whole of it', () => {
+  test('the last bytes of an empty file are the whole file', () => {
     expect(parseRange('bytes=-5', 0)).toBeNull();
   });
 });

@@ -3,7 +3,7 @@ import { parseIdempotencyKey } from './idempotency.ts';
 
 const hash = (body: unknown) => parseIdempotencyKey('key', body)!.requestHash;
 
-test('no key is no idempotency', () => {
+test('a request without an Idempotency-Key is not idempotent', () => {
   expect(parseIdempotencyKey(undefined, {})).toBeNull();
 });
 
@@ -17,6 +17,6 @@ test('a request without a body has a hash', () => {
   expect(hash(undefined)).toEqual(hash(null));
 });
 
-test.each(['', 'x'.repeat(256)])('a key of %j is refused', (key) => {
+test.each(['', 'x'.repeat(256)])('the key %j is refused', (key) => {
   expect(() => parseIdempotencyKey(key, {})).toThrow(InvalidInput);
 });

@@ -10,6 +10,6 @@ test('a burst may wait; a client that does not catch up within 5 s is dropped', 
   expect(client.isTooSlow(2 * mb, 11_001)).toBe(true);
 });
 
-test('more than 16 MiB at once is too much', () => {
+test('a client with more than 16 MiB of waiting data is too slow', () => {
   expect(new SlowClientDetector().isTooSlow(17 * mb, 0)).toBe(true);
 });

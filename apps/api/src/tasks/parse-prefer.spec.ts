@@ -14,7 +14,7 @@ test.each([
 });
 
 test.each([undefined, '', 'respond-async', 'wait=-1', 'wait=soon', 'wait=1e9', 'waiting=4'])(
-  '%j asks for no wait',
+  '%j requests no wait',
   (header) => {
     expect(parsePrefer(header, 30)).toEqual({ waitMs: 0, appliedHeader: null });
   },

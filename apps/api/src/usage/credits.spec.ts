@@ -19,7 +19,7 @@ const used = (over: Partial<TokenUsage>): TokenUsage => ({ ...sums, provider: 'h
 const providers = [{ id: 'hf', token: 'aaa' }, { id: 'sandbox' }];
 const free = new Map([['hf', 0.1]]);
 
-test('a month begins at its first midnight, by UTC', () => {
+test('a month begins at midnight UTC of its first day', () => {
   expect(since.toISOString()).toBe('2026-11-01T00:00:00.000Z');
 });
 
@@ -34,12 +34,12 @@ test('a token that was not used has its whole credit', () => {
   ]);
 });
 
-test('what is left is said by what was reported where all was, and by the table of prices where that has all', () => {
+test('the remaining credit uses reported costs if all calls have one, and else estimates if all calls have a price', () => {
   const [all] = buildCredits(
     [used({ requests: 3, failedRequests: 1, reportedCost: 25e6, reportedRequests: 2 })],
     ...([providers, free, since] as const),
   );
-  // The one that failed has cost nothing.
+  // The failed request cost nothing.
   expect(all).toMatchObject({ remaining_usd: 0.075, estimated_remaining_usd: null });
   const [some] = buildCredits(
     [
@@ -56,7 +56,7 @@ test('what is left is said by what was reported where all was, and by the table 
   expect(some).toMatchObject({ remaining_usd: null, estimated_remaining_usd: -0.2 });
 });
 
-test('a token that was replaced is shown beside the one in use, and none has credit that the settings do not name', () => {
+test('a replaced token is listed beside the current one; without a setting no token has free credit', () => {
   const credits = buildCredits([used({ token: 'old', requests: 1 })], providers, new Map(), since);
   expect(credits.map(({ token, active, remaining_usd: left }) => [token, active, left])).toEqual([
     ['aaa', true, null],
