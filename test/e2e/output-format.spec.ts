@@ -21,8 +21,8 @@ const lines = Array.from({ length: 600 }, (_, at) =>
     metadata: { sandbox: JSON.stringify({ reject: 'boom', item_ms: 1 }) },
   }),
 );
-const wrong = lines.filter(({ body }) => (body as { input?: string }).input === 'boom');
-const parsed = (text: string) =>
+const failingLines = lines.filter(({ body }) => (body as { input?: string }).input === 'boom');
+const parseLines = (text: string) =>
   text
     .split('\n')
     .slice(0, -1)
@@ -43,7 +43,8 @@ describe.each(objectStorages)('on %s', (_, start) => {
     await platform?.stop();
   });
 
-  const gzip = (content: string) => createBatch(client, content, { output_format: 'jsonl.gz' } as object);
+  const createGzipBatch = (content: string) =>
+    createBatch(client, content, { output_format: 'jsonl.gz' } as object);
   const read = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
     const answer = await fetch(`${platform.url}/v1${path}`, {
       method,
@@ -52,8 +53,8 @@ describe.each(objectStorages)('on %s', (_, start) => {
     return { answer, bytes: Buffer.from(await answer.arrayBuffer()) };
   };
 
-  test('a gzip file of many members is read whole and by ranges; results and retry read its lines', async () => {
-    const { id, millrace } = await gzip(toJsonl(lines));
+  test('a gzip file of many members can be read whole and by range; results and a retry read its lines', async () => {
+    const { id, millrace } = await createGzipBatch(toJsonl(lines));
     expect(millrace).toMatchObject({ output_format: 'jsonl.gz' });
     // While the batch runs and after it: /results always sends plain lines.
     const received: ResultLine[] = [];
@@ -64,7 +65,7 @@ describe.each(objectStorages)('on %s', (_, start) => {
       more = answer.headers.get('x-incomplete') === 'true';
       after = answer.headers.get('x-next-after')!;
       if (bytes.length > 0) responsesWithLines++;
-      received.push(...parsed(bytes.toString()));
+      received.push(...parseLines(bytes.toString()));
       if (more) await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(responsesWithLines).toBeGreaterThan(1);
@@ -73,8 +74,8 @@ describe.each(objectStorages)('on %s', (_, start) => {
     const batch = await waitForBatch(client, id);
     expect(batch.request_counts).toEqual({
       total: lines.length,
-      completed: lines.length - wrong.length,
-      failed: wrong.length,
+      completed: lines.length - failingLines.length,
+      failed: failingLines.length,
     });
     const files = { output: batch.output_file_id!, error: batch.error_file_id! };
     const records: ResultLine[] = [];
@@ -93,7 +94,7 @@ describe.each(objectStorages)('on %s', (_, start) => {
         )
       )[0]!;
       expect(chunks).toBeGreaterThan(1);
-      records.push(...parsed(gunzipSync(bytes).toString()));
+      records.push(...parseLines(gunzipSync(bytes).toString()));
       const middle = bytes.length >> 1;
       const range = await read(`/files/${fileId}/content`, { range: `bytes=${middle - 9}-${middle}` });
       expect(range.answer.headers.get('content-range')).toBe(`bytes ${middle - 9}-${middle}/${bytes.length}`);
@@ -109,11 +110,11 @@ describe.each(objectStorages)('on %s', (_, start) => {
     expect(retry.millrace).toMatchObject({ retry_of: id, output_format: 'jsonl.gz' });
     const again = await waitForBatch(client, retry.id);
     expect(again).toMatchObject({ status: 'completed', output_file_id: null });
-    expect(again.request_counts).toMatchObject({ total: wrong.length, failed: wrong.length });
+    expect(again.request_counts).toMatchObject({ total: failingLines.length, failed: failingLines.length });
     expect((await client.files.waitForProcessing(retry.input_file_id)).status).toBe('processed');
-    expect(await (await client.files.content(retry.input_file_id)).text()).toBe(toJsonl(wrong));
+    expect(await (await client.files.content(retry.input_file_id)).text()).toBe(toJsonl(failingLines));
     const { bytes } = await read(`/files/${again.error_file_id}/content`);
-    expect(listIds(parsed(gunzipSync(bytes).toString()))).toEqual(listIds(wrong));
+    expect(listIds(parseLines(gunzipSync(bytes).toString()))).toEqual(listIds(failingLines));
 
     for (const each of [batch, again]) {
       for (const fileId of [each.input_file_id, each.output_file_id, each.error_file_id]) {
@@ -126,7 +127,7 @@ describe.each(objectStorages)('on %s', (_, start) => {
   });
 
   test('the files of a cancelled batch have all its lines', async () => {
-    const { id } = await gzip(toJsonl(lines));
+    const { id } = await createGzipBatch(toJsonl(lines));
     await waitUntil(async () => (await client.batches.retrieve(id)).request_counts!.completed > 0, {
       what: 'the first chunk',
     });
@@ -135,7 +136,7 @@ describe.each(objectStorages)('on %s', (_, start) => {
     const found: ResultLine[] = [];
     for (const fileId of [batch.output_file_id, batch.error_file_id]) {
       const { bytes } = await read(`/files/${fileId}/content`);
-      found.push(...parsed(gunzipSync(bytes).toString()));
+      found.push(...parseLines(gunzipSync(bytes).toString()));
     }
     expect(listIds(found)).toEqual(listIds(lines));
   });
@@ -147,8 +148,8 @@ describe.each(objectStorages)('on %s', (_, start) => {
     expect(await client.files.retrieve(batch.output_file_id!)).toMatchObject({
       filename: `${plain.id}_output.jsonl`,
     });
-    const asked = createBatch(client, toJsonl([buildLine('a')]), { output_format: 'zip' } as object);
-    expect(await catchError(asked)).toMatchObject({ status: 400, param: 'output_format' });
+    const refused = createBatch(client, toJsonl([buildLine('a')]), { output_format: 'zip' } as object);
+    expect(await catchError(refused)).toMatchObject({ status: 400, param: 'output_format' });
   });
 
   describe('a retry', () => {
@@ -158,7 +159,7 @@ describe.each(objectStorages)('on %s', (_, start) => {
       await waitUntil(() => worker!.child.signalCode !== null, { what: 'the worker to exit' });
     };
 
-    test('is created before its input is written, and reading that input says so', async () => {
+    test('is created before its input is written; until then its input cannot be read or used', async () => {
       const source = await waitForBatch(client, (await createBatch(client, toJsonl(lines))).id);
       await stopWorkers();
       const retry = await client.post<Batch>(`/batches/${source.id}/retry`);
@@ -189,14 +190,14 @@ describe.each(objectStorages)('on %s', (_, start) => {
       await platform.addWorker();
       expect(await waitForBatch(client, retry.id)).toMatchObject({
         status: 'completed',
-        request_counts: { total: wrong.length },
+        request_counts: { total: failingLines.length },
       });
       const file = await client.files.retrieve(retry.input_file_id);
-      expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(toJsonl(wrong)) });
+      expect(file).toMatchObject({ status: 'processed', bytes: Buffer.byteLength(toJsonl(failingLines)) });
     });
 
     test('fails with input_file_missing if its source is deleted before it is read', async () => {
-      const source = await waitForBatch(client, (await createBatch(client, toJsonl(wrong))).id);
+      const source = await waitForBatch(client, (await createBatch(client, toJsonl(failingLines))).id);
       await stopWorkers();
       const { id, input_file_id } = await client.post<Batch>(`/batches/${source.id}/retry`);
       await client.files.delete(source.error_file_id!);
