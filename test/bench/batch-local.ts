@@ -12,13 +12,13 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runBatch, uploadFile } from './batch-run.ts';
 import type { BareModelCommand, BareModelRun } from './bare-model-process.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
 import { localModel, withLocalModel } from './local-model.ts';
-import { proseOf } from './prose.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { buildSampleText } from './sample-texts.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualLines = 2_000;
+const defaultLines = 2_000;
 const sizes = [1, 2, 4, 8, 16, 32];
 /** Lines on which a loop's batch size is chosen. */
 const trialLines = 64;
@@ -26,15 +26,15 @@ const trialLines = 64;
 const sampleEvery = 97;
 const tolerance = 1e-5;
 /** A run takes minutes. */
-const lookEveryMs = 500;
+const pollEveryMs = 500;
 const bareProgram = fileURLToPath(new URL('./bare-model-process.js', import.meta.url));
 
-export const batchLocal: Scenario = {
+export const batchLocal: Benchmark = {
   name: 'batch-local',
   title: `a batch of embeddings on a local model of MiniLM's size`,
   run: (options) =>
     withLocalModel((folder, env) =>
-      onGrounds({ ...options, env: { ...env, LOCAL_CPU_THREADS: '1' } }, (deps) =>
+      withDeployment({ ...options, env: { ...env, LOCAL_CPU_THREADS: '1' } }, (deps) =>
         withBare(folder, (bare) => compare(deps, bare, options)),
       ),
     ),
@@ -73,11 +73,11 @@ const loops = {
 } as const;
 type Loop = keyof typeof loops;
 
-async function compare(deps: Grounds, bare: Bare, options: BenchOptions): Promise<Figures> {
-  const { say } = options;
-  const lines = options.lines ?? usualLines;
-  const texts = Array.from({ length: lines }, (_, at) => proseOf(at + 1));
-  const sizeOf = await bestSizes(bare, texts.slice(0, trialLines), say);
+async function compare(deps: Deployment, bare: Bare, options: BenchOptions): Promise<Figures> {
+  const { print } = options;
+  const lines = options.lines ?? defaultLines;
+  const texts = Array.from({ length: lines }, (_, at) => buildSampleText(at + 1));
+  const sizeOf = await bestSizes(bare, texts.slice(0, trialLines), print);
   const sample = texts.flatMap((_, at) => (at % sampleEvery === 0 ? [at] : []));
   const path = join(deps.folder, 'prose.jsonl');
   // The first loads the model, and tells the planner its speed.
@@ -107,13 +107,13 @@ async function compare(deps: Grounds, bare: Bare, options: BenchOptions): Promis
   note('batch', run.seconds, run.processes.find(({ name }) => name.startsWith('worker'))!.cpuSeconds);
   await loop('sorted by length');
   await compareVectors(deps, run.outputFileId, expected);
-  printTable(['', 's', 'lines/s', 'lines/CPU s'], rows, say);
+  printTable(['', 's', 'lines/s', 'lines/CPU s'], rows, print);
   const rate = (name: Loop | 'batch', of: 'seconds' | 'cpuSeconds') => lines / spent.get(name)![of];
   const ratio = (of: 'seconds' | 'cpuSeconds', against: Loop) =>
     rounded(rate('batch', of) / rate(against, of), 3);
-  say(`\n${cpus().length} cores, Node ${process.version}; ${sample.length} vectors compared`);
+  print(`\n${cpus().length} cores, Node ${process.version}; ${sample.length} vectors compared`);
   const others = run.processes.map(({ name, cpuSeconds }) => `${name} ${rounded(cpuSeconds, 1)}`);
-  say(`CPU seconds while the batch ran: ${others.join(', ')}`);
+  print(`CPU seconds while the batch ran: ${others.join(', ')}`);
   return {
     lines,
     lines_per_second: rounded(rate('batch', 'seconds'), 1),
@@ -130,7 +130,7 @@ async function compare(deps: Grounds, bare: Bare, options: BenchOptions): Promis
 async function bestSizes(
   bare: Bare,
   texts: readonly string[],
-  say: BenchOptions['say'],
+  print: BenchOptions['print'],
 ): Promise<Record<Loop, number>> {
   await bare({ texts: texts.slice(0, 16), size: 4, sample: [] });
   const best = { 'as they come': 1, 'sorted by length': 1 };
@@ -144,20 +144,20 @@ async function bestSizes(
       rows[row]!.push(rounded(texts.length / cpuSeconds, 1));
     }
   }
-  printTable(['lines/CPU s of the bare loop', ...Object.keys(loops)], rows, say);
+  printTable(['lines/CPU s of the bare loop', ...Object.keys(loops)], rows, print);
   return best;
 }
 
-async function batchOf(deps: Grounds, path: string, texts: readonly string[]) {
-  const lineOf = (input: string, at: number) =>
+async function batchOf(deps: Deployment, path: string, texts: readonly string[]) {
+  const buildLine = (input: string, at: number) =>
     JSON.stringify({
       custom_id: String(at),
       method: 'POST',
       url: '/v1/embeddings',
       body: { model: `local/${localModel}`, input },
     });
-  writeFileSync(path, texts.map(lineOf).join('\n'));
-  return runBatch(deps, await uploadFile(deps, path), texts.length, lookEveryMs);
+  writeFileSync(path, texts.map(buildLine).join('\n'));
+  return runBatch(deps, await uploadFile(deps, path), texts.length, pollEveryMs);
 }
 
 interface OutputRecord {
@@ -169,7 +169,7 @@ interface OutputRecord {
 
 /** @throws Error when a line is missing or its vector is another than the bare loop's. */
 async function compareVectors(
-  { client }: Grounds,
+  { client }: Deployment,
   fileId: string,
   expected: ReadonlyMap<number, readonly number[]>,
 ): Promise<void> {

@@ -2,8 +2,8 @@
 import { openAsBlob } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { terminalStatuses } from '../support/platform.ts';
-import type { Grounds } from './grounds.ts';
-import { cpuSeconds, forgetPeak, peakRss, rss } from './processes.ts';
+import type { Deployment } from './deployment.ts';
+import { cpuSeconds, resetPeakRss, peakRss, rss } from './process-usage.ts';
 
 export interface ProcessCost {
   readonly name: string;
@@ -26,26 +26,26 @@ export interface BatchRun {
   readonly processes: readonly ProcessCost[];
 }
 
-const usualLookMs = 100;
+const defaultPollMs = 100;
 
-export async function uploadFile({ client }: Grounds, path: string): Promise<string> {
+export async function uploadFile({ client }: Deployment, path: string): Promise<string> {
   const file = new File([await openAsBlob(path)], 'input.jsonl');
   const { id } = await client.files.create({ file, purpose: 'batch' });
   return id;
 }
 
-/** @param lookEveryMs the time is known to that; each look is a request that the measured processes serve. */
+/** @param pollEveryMs the time is known to that; each look is a request that the measured processes serve. */
 export async function runBatch(
-  deps: Grounds,
+  deps: Deployment,
   fileId: string,
   lines: number,
-  lookEveryMs = usualLookMs,
+  pollEveryMs = defaultPollMs,
 ): Promise<BatchRun> {
   const { client } = deps;
   // Postgres is a family of processes that share memory.
   const processes = deps.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));
   const before = processes.map(({ pid, family }) => cpuSeconds(pid, family));
-  for (const { pid, family } of processes) if (!family) forgetPeak(pid);
+  for (const { pid, family } of processes) if (!family) resetPeakRss(pid);
   const curves = processes.map(() => new Curve(lines));
   const began = performance.now();
   let plannedAt = 0;
@@ -79,7 +79,7 @@ export async function runBatch(
     if (terminalStatuses.includes(batch.status)) {
       throw new Error(`the batch ended as ${batch.status}: ${JSON.stringify(batch.errors)}`);
     }
-    await sleep(lookEveryMs);
+    await sleep(pollEveryMs);
   }
 }
 

@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { runBatch, uploadFile, type BatchRun } from './batch-run.ts';
 import { checkOutput } from './check-output.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { writeLines } from './lines.ts';
-import { canMeasure } from './processes.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { writeLines } from './batch-lines.ts';
+import { canMeasure } from './process-usage.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualLines = 1_000_000;
+const defaultLines = 1_000_000;
 /** The smaller run has a tenth of the lines: what a line costs there is what it may cost in the large one. */
 const share = 10;
 const bareLoop = fileURLToPath(new URL('./bare-loop-process.js', import.meta.url));
@@ -23,12 +23,12 @@ interface BareRun {
   readonly cpuSeconds: number;
 }
 
-export const batchSandbox: Scenario = {
+export const batchSandbox: Benchmark = {
   name: 'batch-sandbox',
   title: 'a batch of embeddings on the sandbox, from create to completed',
   run(options) {
-    const lines = options.lines ?? usualLines;
-    return onGrounds(options, async (deps) => {
+    const lines = options.lines ?? defaultLines;
+    return withDeployment(options, async (deps) => {
       const small = await measured(deps, Math.ceil(lines / share), options);
       const large = await measured(deps, lines, options);
       return report(small.run, large.run, large.bare, options);
@@ -36,14 +36,16 @@ export const batchSandbox: Scenario = {
   },
 };
 
-async function measured(deps: Grounds, lines: number, { say }: BenchOptions) {
+async function measured(deps: Deployment, lines: number, { print }: BenchOptions) {
   const path = join(deps.folder, `${lines}.jsonl`);
   const bytes = await writeLines(path, lines);
-  say(`${lines.toLocaleString('en')} lines of ${rounded(bytes / lines)} bytes: uploading …`);
+  print(`${lines.toLocaleString('en')} lines of ${rounded(bytes / lines)} bytes: uploading …`);
   const fileId = await uploadFile(deps, path);
   const run = await runBatch(deps, fileId, lines);
   const sampled = await checkOutput(deps, run.outputFileId, lines);
-  say(`completed in ${rounded(run.seconds, 1)} s; every line has its record, ${sampled} were computed again`);
+  print(
+    `completed in ${rounded(run.seconds, 1)} s; every line has its record, ${sampled} were computed again`,
+  );
   const bare = await bareRun(path, join(deps.folder, 'bare.jsonl'), run.batchId);
   return { run, bare };
 }
@@ -56,7 +58,7 @@ async function bareRun(input: string, output: string, batchId: string): Promise<
 const cpuOf = ({ processes }: BatchRun) => processes.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
 const microseconds = (seconds: number, { lines }: { lines: number }) => rounded((seconds / lines) * 1e6, 2);
 
-function report(small: BatchRun, large: BatchRun, bare: BareRun, { say }: BenchOptions): Figures {
+function report(small: BatchRun, large: BatchRun, bare: BareRun, { print }: BenchOptions): Figures {
   const runs = [small, large].map((run) => [
     `${run.lines.toLocaleString('en')} lines`,
     rounded(run.seconds, 2),
@@ -73,19 +75,19 @@ function report(small: BatchRun, large: BatchRun, bare: BareRun, { say }: BenchO
     microseconds(bare.seconds, bare),
     microseconds(bare.cpuSeconds, bare),
   ];
-  printTable(['', 's', 'of it plan', 'lines/s', 'µs/line', 'CPU µs/line'], [...runs, ofBare], say);
+  printTable(['', 's', 'of it plan', 'lines/s', 'µs/line', 'CPU µs/line'], [...runs, ofBare], print);
   const rows = large.processes.map(({ name, cpuSeconds, peakRssMb, slopeMbPerMillion }) => [
     name,
     microseconds(cpuSeconds, large),
     peakRssMb && rounded(peakRssMb),
     slopeMbPerMillion && rounded(slopeMbPerMillion, 1),
   ]);
-  printTable(['process', 'CPU µs/line', 'peak RSS MB', 'slope MB/1M lines'], rows, say);
+  printTable(['process', 'CPU µs/line', 'peak RSS MB', 'slope MB/1M lines'], rows, print);
   const curves = large.processes.filter(({ rssMb }) => rssMb.length > 0);
   const tenths = Array.from({ length: 10 }, (_, tenth) => `${(tenth + 1) * 10} %`);
   const held = curves.map(({ name, rssMb }) => [name, ...rssMb.map((mb) => mb && rounded(mb))]);
-  if (canMeasure) printTable(['RSS MB by lines done', ...tenths], held, say);
-  say(`\n${cpus().length} cores, Node ${process.version}`);
+  if (canMeasure) printTable(['RSS MB by lines done', ...tenths], held, print);
+  print(`\n${cpus().length} cores, Node ${process.version}`);
   return figuresOf(small, large, bare);
 }
 

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { embed } from '../../libs/providers/sandbox/embed.ts';
-import type { Grounds } from './grounds.ts';
-import { customIdOf, textOf } from './lines.ts';
+import type { Deployment } from './deployment.ts';
+import { buildCustomId, buildLineText } from './batch-lines.ts';
 
 /** One record in so many is computed again. */
 const sampleEvery = 97;
@@ -23,7 +23,7 @@ interface OutputRecord {
 
 /** @returns how many records were computed again. @throws Error naming the first record that is not what it should be. */
 export async function checkOutput(
-  { url, apiKey }: Pick<Grounds, 'url' | 'apiKey'>,
+  { url, apiKey }: Pick<Deployment, 'url' | 'apiKey'>,
   fileId: string,
   lines: number,
   dimensions?: number,
@@ -51,12 +51,12 @@ export async function checkOutput(
 
 function assertAnswers(record: OutputRecord, line: number, dimensions?: number): void {
   const { custom_id, error, response } = record;
-  const [expected] = embed({ inputs: [textOf(line)], dimensions }).vectors;
+  const [expected] = embed({ inputs: [buildLineText(line)], dimensions }).vectors;
   const [found] = response.body.data;
   const numbers = found?.embedding ?? [];
   const isRight =
     error === null &&
-    custom_id === customIdOf(line) &&
+    custom_id === buildCustomId(line) &&
     response.status_code === 200 &&
     response.body.data.length === 1 &&
     numbers.length === expected!.length &&

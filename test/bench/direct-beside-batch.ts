@@ -7,25 +7,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../support/platform.ts';
 import { connectSql, type SqlClient } from '../support/sql.ts';
 import { uploadFile } from './batch-run.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { writeLines } from './lines.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { writeLines } from './batch-lines.ts';
 import { localModel, withLocalModel } from './local-model.ts';
-import { percentile, requester } from './requests.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { percentile, requester } from './timed-requests.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualLines = 1_000_000;
+const defaultLines = 1_000_000;
 const warmUpLines = 3_000;
 const aloneS = 30;
 const besideS = 60;
 const everyMs = 500;
 
-export const directBesideBatch: Scenario = {
+export const directBesideBatch: Benchmark = {
   name: 'direct-beside-batch',
   title: 'one slot, a large batch running, direct embeddings of the same model at 2 a second',
   run: (options) =>
     withLocalModel((_, env) =>
-      onGrounds({ ...options, env: { ...env, WORKER_SLOTS: '1' } }, async (deps) => {
+      withDeployment({ ...options, env: { ...env, WORKER_SLOTS: '1' } }, async (deps) => {
         const sql = await connectSql(deps.databaseUrl);
         try {
           return await measure(deps, sql, options);
@@ -36,8 +36,8 @@ export const directBesideBatch: Scenario = {
     ),
 };
 
-async function measure(deps: Grounds, sql: SqlClient, options: BenchOptions): Promise<Figures> {
-  const { say, lines } = options;
+async function measure(deps: Deployment, sql: SqlClient, options: BenchOptions): Promise<Figures> {
+  const { print, lines } = options;
   const model = options.model ?? `local/${localModel}`;
   const to = requester(deps, 8);
   const bodyOf = (nth: number) => JSON.stringify({ model, input: `The mill turns ${nth}.` });
@@ -48,7 +48,7 @@ async function measure(deps: Grounds, sql: SqlClient, options: BenchOptions): Pr
     const first = await submit(deps, warmUpLines, model);
     const isOver = async () => (await deps.client.batches.retrieve(first.id)).status === 'completed';
     await waitUntil(isOver, { what: 'the warm-up to end', withinMs: 300_000 });
-    const batch = await submit(deps, lines ?? usualLines, model);
+    const batch = await submit(deps, lines ?? defaultLines, model);
     const chunks = async () => (await commits(sql, batch.id, 0, Infinity)).length;
     await waitUntil(async () => (await chunks()) >= 2, { what: 'the batch to run', withinMs: 300_000 });
     const before = await during(sql, batch.id, () => sleep(aloneS * 1_000));
@@ -75,10 +75,10 @@ async function measure(deps: Grounds, sql: SqlClient, options: BenchOptions): Pr
         ],
         ['beside the batch', waits.length, rounded(p50, 1), rounded(p99, 1), rounded(p99 / callMs, 2)],
       ],
-      say,
+      print,
     );
-    say(`\none micro-batch takes ${rounded(callMs, 1)} ms`);
-    say(
+    print(`\none micro-batch takes ${rounded(callMs, 1)} ms`);
+    print(
       `the batch: ${rounded(before)} lines/s before, ${rounded(beside)} beside, ${rounded(after)} after: a loss of ${rounded(lossPercent, 1)} %`,
     );
     return {
@@ -96,7 +96,7 @@ async function measure(deps: Grounds, sql: SqlClient, options: BenchOptions): Pr
   }
 }
 
-async function submit(deps: Grounds, lines: number, model: string) {
+async function submit(deps: Deployment, lines: number, model: string) {
   const path = join(deps.folder, `${lines}.jsonl`);
   await writeLines(path, lines, null, model);
   return deps.client.batches.create({

@@ -1,30 +1,30 @@
 /** What API, queue and worker add to a direct request: the sandbox that answers takes no time, so it is all of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { percentile, requester, type Requester } from './requests.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { percentile, requester, type Requester } from './timed-requests.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualRequests = 1_000;
+const defaultRequests = 1_000;
 const warmUp = 300;
 /** Requests under way at once that saturate it. */
 const saturating = 64;
 const saturatedS = 10;
 const steadyS = 20;
 
-export const direct: Scenario = {
+export const direct: Benchmark = {
   name: 'direct',
   title: '/v1/embeddings on the zero-latency sandbox: one connection, a tenth of capacity, saturation',
-  run: (options) => onGrounds(options, (deps) => measure(deps, options)),
+  run: (options) => withDeployment(options, (deps) => measure(deps, options)),
 };
 
-async function measure(deps: Grounds, { lines, say }: BenchOptions): Promise<Figures> {
+async function measure(deps: Deployment, { lines, print }: BenchOptions): Promise<Figures> {
   const many = requester(deps, saturating);
   const one = requester(deps, 1);
   try {
     await inTurn(many, warmUp, 8);
-    const bare = await inTurn(one, usualRequests, 1, '/health/live');
-    const alone = await inTurn(one, lines ?? usualRequests, 1);
+    const bare = await inTurn(one, defaultRequests, 1, '/health/live');
+    const alone = await inTurn(one, lines ?? defaultRequests, 1);
     const capacity = await saturate(many);
     const steady = await paced(many, capacity.perSecond / 10);
     const row = (name: string, times: readonly number[]) => [
@@ -40,9 +40,9 @@ async function measure(deps: Grounds, { lines, say }: BenchOptions): Promise<Fig
         row(`a tenth of capacity, ${Math.round(capacity.perSecond / 10)}/s`, steady),
         row(`saturated, ${saturating} at once`, capacity.times),
       ],
-      say,
+      print,
     );
-    say(`\ncapacity: ${Math.round(capacity.perSecond)} requests a second`);
+    print(`\ncapacity: ${Math.round(capacity.perSecond)} requests a second`);
     return {
       bare_http_p50_ms: rounded(percentile(bare, 0.5), 2),
       one_connection_p50_ms: rounded(percentile(alone, 0.5), 2),

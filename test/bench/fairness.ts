@@ -5,23 +5,23 @@ import { waitUntil } from '../support/platform.ts';
 import { connectSql, type SqlClient } from '../support/sql.ts';
 import { createWorkspace } from '../support/workspaces.ts';
 import { uploadFile } from './batch-run.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { writeLines } from './lines.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { writeLines } from './batch-lines.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualLines = 1_000_000;
+const defaultLines = 1_000_000;
 /** Run before: a model that was never tried gets small chunks. */
 const warmUpLines = 40_000;
 const newcomers = [...'BCDEFGHIJK'];
 const batchesEach = 5;
 const linesEach = 200;
 
-export const fairness: Scenario = {
+export const fairness: Benchmark = {
   name: 'fairness',
   title: 'one slot, a large batch of workspace A running, 50 small batches of B to K arrive at once',
   run: (options) =>
-    onGrounds({ ...options, env: { WORKER_SLOTS: '1' } }, async (deps) => {
+    withDeployment({ ...options, env: { WORKER_SLOTS: '1' } }, async (deps) => {
       const sql = await connectSql(deps.databaseUrl);
       try {
         return await arrive(deps, sql, options);
@@ -41,8 +41,8 @@ interface Wait extends Record<string, unknown> {
   readonly waited: number;
 }
 
-async function arrive(deps: Grounds, sql: SqlClient, options: BenchOptions): Promise<Figures> {
-  const lines = options.lines ?? usualLines;
+async function arrive(deps: Deployment, sql: SqlClient, options: BenchOptions): Promise<Figures> {
+  const lines = options.lines ?? defaultLines;
   const large = join(deps.folder, 'large.jsonl');
   const small = join(deps.folder, 'small.jsonl');
   const warmUp = join(deps.folder, 'warm-up.jsonl');
@@ -89,7 +89,7 @@ async function arrive(deps: Grounds, sql: SqlClient, options: BenchOptions): Pro
   );
 }
 
-async function newcomer(name: string, deps: Grounds, sql: SqlClient, path: string) {
+async function newcomer(name: string, deps: Deployment, sql: SqlClient, path: string) {
   const { apiKey } = await createWorkspace(sql);
   const client = new OpenAI({ apiKey, baseURL: `${deps.url}/v1`, maxRetries: 0 });
   return { name, client, fileId: await uploadFile({ ...deps, client }, path) };
@@ -152,7 +152,7 @@ function report(
   names: ReadonlyMap<string, string>,
   { chunk, ranMs, idleMs }: { chunk: number; ranMs: number; idleMs: number },
   lines: number,
-  { say }: BenchOptions,
+  { print }: BenchOptions,
 ): Figures {
   const rows = all.map(({ batch, planned, started, finished, waited }) => [
     names.get(batch)!,
@@ -164,13 +164,13 @@ function report(
   printTable(
     ['batch', 's to plan', 's to start', 's to finish', 'chunk times from plan to start'],
     rows,
-    say,
+    print,
   );
   const sorted = (of: (wait: Wait) => number) => all.map(of).sort((a, b) => a - b);
   const most = (of: (wait: Wait) => number) => rounded(sorted(of).at(-1)!, 3);
   const median = (of: (wait: Wait) => number) => rounded(sorted(of)[all.length >> 1]!, 3);
-  say(`\none chunk of the large batch takes ${rounded(chunk, 3)} s`);
-  say(
+  print(`\none chunk of the large batch takes ${rounded(chunk, 3)} s`);
+  print(
     `a small one takes ${rounded(ranMs, 1)} ms; the next is claimed ${rounded(idleMs, 1)} ms after its commit`,
   );
   return {

@@ -8,14 +8,14 @@ import { batchSandbox } from './batch-sandbox.ts';
 import { direct } from './direct.ts';
 import { fairness } from './fairness.ts';
 import { directBesideBatch } from './direct-beside-batch.ts';
-import { backends, type BackendName, type BenchOptions, type Scenario } from './scenario.ts';
+import { backends, type BackendName, type BenchOptions, type Benchmark } from './benchmark.ts';
 import { microBatch } from './micro-batch.ts';
 import { sockets } from './sockets.ts';
 import { stream } from './stream.ts';
 import { vectors } from './vectors.ts';
 import { webhooks } from './webhooks.ts';
 
-const scenarios: readonly Scenario[] = [
+const benchmarks: readonly Benchmark[] = [
   batchSandbox,
   batchLocal,
   vectors,
@@ -44,30 +44,30 @@ async function main(): Promise<number> {
     console.error(chosen);
     return 2;
   }
-  const { scenario, options } = chosen;
-  options.say(`${scenario.name} on ${options.backend}: ${scenario.title}`);
-  const figures = await scenario.run(options);
-  console.log(JSON.stringify({ scenario: scenario.name, backend: options.backend, figures }));
+  const { benchmark, options } = chosen;
+  options.print(`${benchmark.name} on ${options.backend}: ${benchmark.title}`);
+  const figures = await benchmark.run(options);
+  console.log(JSON.stringify({ benchmark: benchmark.name, backend: options.backend, figures }));
   return 0;
 }
 
-function choose(): { scenario: Scenario; options: BenchOptions } | string {
-  const scenario = scenarios.find(({ name }) => name === positionals[0]);
+function choose(): { benchmark: Benchmark; options: BenchOptions } | string {
+  const benchmark = benchmarks.find(({ name }) => name === positionals[0]);
   const { backend = 'embedded', lines, model, profile } = values;
-  if (!scenario || positionals.length !== 1) {
-    return `Name a benchmark: ${scenarios.map(({ name }) => name).join(', ')}.`;
+  if (!benchmark || positionals.length !== 1) {
+    return `Name a benchmark: ${benchmarks.map(({ name }) => name).join(', ')}.`;
   }
   if (!backends.includes(backend as BackendName)) return `--backend is one of ${backends.join(', ')}.`;
   if (lines !== undefined && !/^[1-9]\d{0,7}$/.test(lines))
     return '--lines is a whole number up to 99999999.';
   return {
-    scenario,
+    benchmark,
     options: {
       backend: backend as BackendName,
       lines: lines === undefined ? null : Number(lines),
       model: model ?? null,
       profile: profile ?? null,
-      say: (line) => console.log(line),
+      print: (line) => console.log(line),
     },
   };
 }

@@ -9,19 +9,19 @@ import OpenAI from 'openai';
 import { kinds, getPacking } from '#catalogue';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
 import { runBatch, uploadFile } from './batch-run.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { customIdOf, textOf } from './lines.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { buildCustomId, buildLineText } from './batch-lines.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualLines = 20_000;
+const defaultLines = 20_000;
 /** Sixteen at once would be 57,000 lines a second: what is measured then is the speed of one thread. */
 const concurrency = 4;
 const timing = { callMs: 20, itemMs: 0.2, pieceMs: 0 };
 /** Lines of the run with a call each, which would take minutes with all of them. */
 const aloneShare = 10;
 
-export const microBatch: Scenario = {
+export const microBatch: Benchmark = {
   name: 'micro-batch',
   title: `embeddings at ${timing.callMs} ms a call and ${timing.itemMs} ms an input, ${concurrency} calls at once`,
   async run(options) {
@@ -33,7 +33,7 @@ export const microBatch: Scenario = {
       WORKER_SLOTS: '2',
     };
     try {
-      return await onGrounds({ ...options, env }, (deps) => measure(deps, upstream, options));
+      return await withDeployment({ ...options, env }, (deps) => measure(deps, upstream, options));
     } finally {
       await upstream.close();
     }
@@ -41,11 +41,11 @@ export const microBatch: Scenario = {
 };
 
 async function measure(
-  deps: Grounds,
+  deps: Deployment,
   upstream: ScriptedUpstream,
-  { lines: asked, say }: BenchOptions,
+  { lines: asked, print }: BenchOptions,
 ): Promise<Figures> {
-  const lines = asked ?? usualLines;
+  const lines = asked ?? defaultLines;
   const full = getPacking(kinds.embeddings).maxItems;
   // The first batch teaches the planner the model's speed, and the processes their code.
   await timed(deps, upstream, lines, full, false);
@@ -64,7 +64,7 @@ async function measure(
   ];
   const heads = ['', 'lines', 'calls', 'lines/call', 's', 'lines/s', 'perfect s', 'of perfect'];
   const rows = [row('packed', packed), row('full calls of a bare client', bare), row('a call a line', alone)];
-  printTable(heads, rows, say);
+  printTable(heads, rows, print);
   return {
     lines,
     calls: packed.calls,
@@ -90,7 +90,7 @@ interface Timed {
 }
 
 async function timed(
-  deps: Grounds,
+  deps: Deployment,
   upstream: ScriptedUpstream,
   lines: number,
   full: number,
@@ -108,7 +108,9 @@ async function bareLoop(upstream: ScriptedUpstream, lines: number, full: number)
   let next = 1;
   const lane = async () => {
     while (next <= lines) {
-      const input = Array.from({ length: Math.min(full, lines - next + 1) }, (_, nth) => textOf(next + nth));
+      const input = Array.from({ length: Math.min(full, lines - next + 1) }, (_, nth) =>
+        buildLineText(next + nth),
+      );
       next += input.length;
       await client.embeddings.create({ model: 'embedder', input, dimensions: 8, encoding_format: 'base64' });
     }
@@ -142,8 +144,8 @@ async function write(path: string, lines: number, isAlone: boolean): Promise<voi
   const file = createWriteStream(path);
   for (let line = 1; line <= lines; line++) {
     const metadata = isAlone ? { metadata: { line: String(line) } } : {};
-    const body = { model: 'scripted/embedder', input: textOf(line), dimensions: 8, ...metadata };
-    const record = { custom_id: customIdOf(line), method: 'POST', url: '/v1/embeddings', body };
+    const body = { model: 'scripted/embedder', input: buildLineText(line), dimensions: 8, ...metadata };
+    const record = { custom_id: buildCustomId(line), method: 'POST', url: '/v1/embeddings', body };
     if (!file.write(`${JSON.stringify(record)}\n`)) await once(file, 'drain');
   }
   file.end();

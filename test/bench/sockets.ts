@@ -16,12 +16,12 @@ import {
 import { Database, TaskRunStore, TaskStore, WorkerStore, type ClaimedTask } from '#database';
 import { connectBus, type Bus } from '#realtime';
 import { createLogger } from '#telemetry';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { cpuSeconds, forgetPeak, peakRss, rss } from './processes.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { cpuSeconds, resetPeakRss, peakRss, rss } from './process-usage.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
-const usualSockets = 2_000;
+const defaultSockets = 2_000;
 const tasks = 200;
 const perSecond = 2;
 const seconds = 60;
@@ -30,11 +30,11 @@ const stalled = 20;
 const connectAtOnce = 50;
 const worker = { id: 'bench-sockets', pools: [], slots: 0, host: 'bench', pid: 0, version: 'bench' };
 
-export const sockets: Scenario = {
+export const sockets: Benchmark = {
   name: 'sockets',
-  title: `${usualSockets} sockets on one API process, ${tasks} tasks with ${perSecond} progress signals a second each`,
+  title: `${defaultSockets} sockets on one API process, ${tasks} tasks with ${perSecond} progress signals a second each`,
   run: (options) =>
-    onGrounds(options, async (deps) => {
+    withDeployment(options, async (deps) => {
       const stage = await setStage(deps);
       try {
         return await measure(deps, stage, options);
@@ -55,9 +55,9 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions): Promise<Figures> {
+async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOptions): Promise<Figures> {
   const { clients, running } = stage;
-  const count = lines ?? usualSockets;
+  const count = lines ?? defaultSockets;
   const api = deps.processes.find(({ name }) => name === 'api')!.pid;
   const postgres = deps.processes.find(({ name }) => name === 'postgres')?.pid;
   const emptyMiB = rss(api);
@@ -76,7 +76,7 @@ async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions
   watch.clear();
   const [openMiB, apiCpu, ownCpu] = [rss(api), cpuSeconds(api), process.cpuUsage()];
   const postgresCpu = postgres === undefined ? 0 : cpuSeconds(postgres, true);
-  forgetPeak(api);
+  resetPeakRss(api);
   const began = performance.now();
   await moveAll(stage, watch, seconds, 5 * perSecond);
   await sleep(1_000);
@@ -92,16 +92,16 @@ async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions
   printTable(
     ['signal to state at a socket, ms', 'steps', 'p50', 'p99', 'most'],
     [[`${listening} sockets that read`, delays.length, at(0.5), at(0.99), at(1)]],
-    say,
+    print,
   );
-  say(`\n${expected} steps were to be seen; ${watch.overtaken} were seen only by a newer state`);
-  say(
+  print(`\n${expected} steps were to be seen; ${watch.overtaken} were seen only by a newer state`);
+  print(
     `${count} sockets in ${rounded(connectS, 1)} s; ${connected} connected at the end, ${stalled} read nothing`,
   );
-  say(
+  print(
     `CPU in cores: API ${cores(cpuSeconds(api) - apiCpu)}, Postgres ${cores(postgresCpu === 0 ? 0 : cpuSeconds(postgres!, true) - postgresCpu)}, this process ${cores((own.user + own.system) / 1e6)}`,
   );
-  say(
+  print(
     `the API’s memory in MiB: ${rounded(memory.emptyMiB)} without sockets, ${rounded(memory.openMiB)} with them, ${rounded(memory.peakMiB)} at most, ${rounded(memory.endMiB)} at the end`,
   );
   return {
@@ -150,7 +150,7 @@ class Watch {
   }
 }
 
-async function follow(deps: Grounds, taskId: string, watch: Watch): Promise<Client> {
+async function follow(deps: Deployment, taskId: string, watch: Watch): Promise<Client> {
   const options = {
     auth: { apiKey: deps.apiKey },
     transports: ['websocket'],
@@ -200,7 +200,7 @@ async function moveAll(stage: Stage, watch: Watch, forS: number, from: number): 
   await Promise.all(writing);
 }
 
-async function setStage({ databaseUrl, redisUrl }: Grounds): Promise<Stage> {
+async function setStage({ databaseUrl, redisUrl }: Deployment): Promise<Stage> {
   const database = await Database.connect({ url: databaseUrl, poolMax: 4, applicationName: 'bench' });
   const [store, runs, workers] = [
     new TaskStore(database),

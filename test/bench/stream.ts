@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { buildReply, splitWords } from '../support/upstream/model-outputs.ts';
 import type { UpstreamCall } from '../support/upstream/call.ts';
 import { ScriptedUpstream } from '../support/upstream/server.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { percentile } from './requests.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { percentile } from './timed-requests.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
 const streams = 50;
 /** Between the tokens of one stream: 25 a second, about what a hosted model of 70B says. */
@@ -17,7 +17,7 @@ const pieceMs = 40;
 const warmUpTokens = 50;
 const usualTokens = 400;
 
-export const stream: Scenario = {
+export const stream: Benchmark = {
   name: 'stream',
   title: `${streams} chats at once, a token every ${pieceMs} ms each, from the upstream to the client's event`,
   async run(options) {
@@ -28,7 +28,7 @@ export const stream: Scenario = {
       WORKER_DIRECT_SLOTS: String(streams),
     };
     try {
-      return await onGrounds({ ...options, env }, (deps) => measure(deps, upstream, options));
+      return await withDeployment({ ...options, env }, (deps) => measure(deps, upstream, options));
     } finally {
       await upstream.close();
     }
@@ -36,9 +36,9 @@ export const stream: Scenario = {
 };
 
 async function measure(
-  deps: Grounds,
+  deps: Deployment,
   upstream: ScriptedUpstream,
-  { lines, say }: BenchOptions,
+  { lines, print }: BenchOptions,
 ): Promise<Figures> {
   upstream.timing = { callMs: 0, itemMs: 0, pieceMs };
   await chats(deps, upstream, warmUpTokens);
@@ -53,9 +53,9 @@ async function measure(
   printTable(
     ['token, upstream to event', 'tokens', 'p50 ms', 'p95 ms', 'p99 ms', 'longest ms', 'first event p50 ms'],
     [row('one stream', alone), row(`${streams} streams at once`, all)],
-    say,
+    print,
   );
-  say(
+  print(
     `\n${rounded(all.told.length / all.seconds)} tokens a second; lost or out of order: ${all.wrong}; told late: ${all.late}`,
   );
   if (all.wrong > 0) throw new Error(`${all.wrong} streams did not say what the upstream said`);
@@ -87,7 +87,7 @@ interface Chats {
 
 /** Streams that begin one after the other, so that their tokens do not come in step. */
 async function chats(
-  deps: Grounds,
+  deps: Deployment,
   upstream: ScriptedUpstream,
   tokens: number,
   count = streams,
@@ -130,7 +130,7 @@ interface Heard {
   readonly firstMs: number;
 }
 
-async function hear({ client }: Grounds, prompt: string): Promise<Heard> {
+async function hear({ client }: Deployment, prompt: string): Promise<Heard> {
   const began = performance.now();
   const events: { text: string; at: number }[] = [];
   const chunks = await client.chat.completions.create({

@@ -7,18 +7,18 @@ import { formatFloat32Json } from '#domain';
 import { embed } from '../../libs/providers/sandbox/embed.ts';
 import { runBatch, uploadFile } from './batch-run.ts';
 import { checkOutput } from './check-output.ts';
-import { onGrounds } from './grounds.ts';
-import { textOf, writeLines } from './lines.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment } from './deployment.ts';
+import { buildLineText, writeLines } from './batch-lines.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
 const dimensions = 384;
-const usualLines = 50_000;
+const defaultLines = 50_000;
 const sampleVectors = 2_000;
 /** The two take turns, so that what else the machine does meets both. */
 const rounds = 20;
 
-export const vectors: Scenario = {
+export const vectors: Benchmark = {
   name: 'vectors',
   title: `vectors of ${dimensions} numbers as JSON`,
   async run(options) {
@@ -27,8 +27,8 @@ export const vectors: Scenario = {
   },
 };
 
-function compareWriters({ say }: BenchOptions): Figures {
-  const texts = Array.from({ length: sampleVectors }, (_, at) => textOf(at + 1));
+function compareWriters({ print }: BenchOptions): Figures {
+  const texts = Array.from({ length: sampleVectors }, (_, at) => buildLineText(at + 1));
   const floats = embed({ inputs: texts, dimensions }).vectors;
   const doubles = floats.map((vector) => [...vector]);
   const numbers = new Clock(() => floats.reduce((sum, vector) => sum + formatFloat32Json(vector).length, 0));
@@ -46,7 +46,7 @@ function compareWriters({ say }: BenchOptions): Figures {
     rounded(1e9 / clock.rate / dimensions, 1),
     rounded(clock.bytes / sampleVectors),
   ]);
-  printTable([`${dimensions} numbers`, 'lines/s', 'ns/number', 'bytes/line'], rows, say);
+  printTable([`${dimensions} numbers`, 'lines/s', 'ns/number', 'bytes/line'], rows, print);
   return {
     json_lines_per_second: rounded(numbers.rate),
     stringify_lines_per_second: rounded(stringify.rate),
@@ -88,13 +88,13 @@ function assertEqual(vectors: readonly Float32Array[]): void {
 }
 
 async function batch(options: BenchOptions): Promise<Figures> {
-  const lines = options.lines ?? usualLines;
-  return onGrounds(options, async (deps) => {
+  const lines = options.lines ?? defaultLines;
+  return withDeployment(options, async (deps) => {
     const path = join(deps.folder, 'vectors.jsonl');
     await writeLines(path, lines, dimensions);
     const run = await runBatch(deps, await uploadFile(deps, path), lines);
     const sampled = await checkOutput(deps, run.outputFileId, lines, dimensions);
-    options.say(
+    options.print(
       `\na batch of ${lines.toLocaleString('en')} such lines: ${rounded(run.seconds, 1)} s, ${sampled} computed again`,
     );
     return {

@@ -1,5 +1,5 @@
 /**
- * Twenty endpoints, a hundred facts a second, each for one of them: how long from the commit to the receiver, with all of
+ * Twenty endpoints, a hundred events a second, each for one of them: how long from the commit to the receiver, with all of
  * them sound, and with two that hang and one that answers 500. The two take turns in one run, so that what else the
  * machine does meets both; how far the turns of one kind differ among themselves says what a difference between the
  * kinds is worth. Then a burst that is drained. The receivers are in this process: one clock measures both ends.
@@ -15,10 +15,10 @@ import {
   respondWithStatus,
   type WebhookReceiver,
 } from '../support/webhook-receiver.ts';
-import { onGrounds, type Grounds } from './grounds.ts';
-import { cpuSeconds } from './processes.ts';
-import { rounded, type BenchOptions, type Figures, type Scenario } from './scenario.ts';
-import { printTable } from './table.ts';
+import { withDeployment, type Deployment } from './deployment.ts';
+import { cpuSeconds } from './process-usage.ts';
+import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
+import { printTable } from './print-table.ts';
 
 const endpoints = 20;
 const [hanging, failing] = [2, 1];
@@ -26,24 +26,24 @@ const perSecond = 100;
 /** Turns of each kind, and the seconds of one: a try that hangs ends within it. */
 const turns = 6;
 const turnS = 20;
-const usualBurst = 10_000;
+const defaultBurst = 10_000;
 
-export const webhooks: Scenario = {
+export const webhooks: Benchmark = {
   name: 'webhooks',
-  title: `${perSecond} facts a second to ${endpoints} endpoints, without and with ${hanging} that hang and ${failing} that fails; then a burst`,
+  title: `${perSecond} events a second to ${endpoints} endpoints, without and with ${hanging} that hang and ${failing} that fails; then a burst`,
   run: (options) =>
-    onGrounds({ ...options, env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }, async (deps) => {
+    withDeployment({ ...options, env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }, async (deps) => {
       const receivers = await Promise.all([
         startWebhookReceiver(),
         startWebhookReceiver(),
         startWebhookReceiver(),
       ]);
       const [receiver, other, broken] = receivers;
-      const facts = await openFacts(deps);
+      const events = await openEventWriter(deps);
       try {
-        return await measure(deps, { receiver, other, broken, facts }, options);
+        return await measure(deps, { receiver, other, broken, events }, options);
       } finally {
-        await facts.close();
+        await events.close();
         await Promise.all(receivers.map((one) => one.close()));
       }
     }),
@@ -53,14 +53,14 @@ interface Stage {
   readonly receiver: WebhookReceiver;
   readonly other: WebhookReceiver;
   readonly broken: WebhookReceiver;
-  readonly facts: Facts;
+  readonly events: EventWriter;
 }
 
-async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions): Promise<Figures> {
-  const { receiver, other, broken, facts } = stage;
+async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOptions): Promise<Figures> {
+  const { receiver, other, broken, events } = stage;
   const sound = endpoints - hanging - failing;
   const bind = (to: WebhookReceiver, count: number) =>
-    Promise.all(Array.from({ length: count }, (_, nth) => bindEndpoint(deps, facts, `${to.url}/${nth}`)));
+    Promise.all(Array.from({ length: count }, (_, nth) => bindEndpoint(deps, events, `${to.url}/${nth}`)));
   const subjects = await bind(receiver, sound);
   // What goes to the bad ones in their turns goes to sound ones in the others, where nothing is measured either.
   const [spare, bad] = [await bind(other, hanging + failing), await bind(broken, hanging + failing)];
@@ -72,19 +72,21 @@ async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions
   const [without, beside]: [number[][], number[][]] = [[], []];
   for (let turn = 0; turn < turns; turn++) {
     without.push(await steady(stage, subjects, spare, turnS));
-    await facts.rows('update webhook_endpoints set paused_until = null where subject = any($1)', [bad]);
+    await events.rows('update webhook_endpoints set paused_until = null where subject = any($1)', [bad]);
     beside.push(await steady(stage, subjects, bad, turnS));
-    await facts.rows(`update webhook_endpoints set paused_until = 'infinity' where subject = any($1)`, [bad]);
-    say(
+    await events.rows(`update webhook_endpoints set paused_until = 'infinity' where subject = any($1)`, [
+      bad,
+    ]);
+    print(
       `turn ${turn + 1} of ${turns}: p99 ${rounded(quantile(without.at(-1)!, 0.99), 1)} ms sound, ${rounded(quantile(beside.at(-1)!, 0.99), 1)} ms beside the bad ones`,
     );
   }
 
-  const burst = lines ?? usualBurst;
+  const burst = lines ?? defaultBurst;
   receiver.requests.length = 0;
   const cpu = cpuSeconds(api);
   const began = performance.now();
-  await facts.write(Array.from({ length: burst }, (_, nth) => subjects[nth % sound]!));
+  await events.write(Array.from({ length: burst }, (_, nth) => subjects[nth % sound]!));
   const committed = performance.now();
   await waitUntil(() => receiver.requests.length >= burst, {
     what: 'the burst to arrive',
@@ -113,18 +115,18 @@ async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions
   ]);
   const columns = [
     'fact to arrival at the sound ones, ms',
-    'facts',
+    'events',
     'p50',
     'p99',
     'p99 of the turns',
     'most',
   ];
-  printTable(columns, rows, say);
+  printTable(columns, rows, print);
   const each = burst / drained;
-  say(
-    `\nburst: ${burst} facts, committed in ${rounded((committed - began) / 1_000, 2)} s, arrived in ${rounded(drained, 2)} s`,
+  print(
+    `\nburst: ${burst} events, committed in ${rounded((committed - began) / 1_000, 2)} s, arrived in ${rounded(drained, 2)} s`,
   );
-  say(
+  print(
     `${rounded(each)} deliveries/s, ${rounded(((cpuSeconds(api) - cpu) / burst) * 1e6)} µs of the API’s CPU each`,
   );
   return {
@@ -142,7 +144,7 @@ async function measure(deps: Grounds, stage: Stage, { say, lines }: BenchOptions
 
 /** @param measured those of the sound endpoints. @returns the times from commit to arrival there, in ms. */
 async function steady(
-  { receiver, facts }: Stage,
+  { receiver, events }: Stage,
   measured: readonly string[],
   others: readonly string[],
   forS: number,
@@ -157,14 +159,14 @@ async function steady(
     const subject = subjects[nth % endpoints]!;
     const at = performance.now();
     writing.push(
-      facts.write([subject]).then(([id]) => {
+      events.write([subject]).then(([id]) => {
         if (sound.has(subject)) sentAt.set(id!, at);
       }),
     );
   }
   await Promise.all(writing);
   const isThere = () => receiver.requests.length >= sentAt.size;
-  await waitUntil(isThere, { what: 'the last facts to arrive', withinMs: 30_000 });
+  await waitUntil(isThere, { what: 'the last events to arrive', withinMs: 30_000 });
   const arrivals = new Map(receiver.requests.map(({ headers, at }) => [headers['webhook-id'] as string, at]));
   return [...sentAt].map(([id, at]) => arrivals.get(id)! - at);
 }
@@ -175,23 +177,23 @@ const quantile = (times: readonly number[], share: number): number => {
 };
 
 /** An endpoint for one subject of the bench's own. */
-async function bindEndpoint(deps: Grounds, facts: Facts, url: string): Promise<string> {
+async function bindEndpoint(deps: Deployment, events: EventWriter, url: string): Promise<string> {
   const { id } = await deps.client.post<WebhookEndpointObject>('/webhook_endpoints', {
     body: { name: 'bench', url, event_types: ['*'] },
   });
   const subject = createId('batch');
-  await facts.rows('update webhook_endpoints set subject = $2 where id = $1', [id, subject]);
+  await events.rows('update webhook_endpoints set subject = $2 where id = $1', [id, subject]);
   return subject;
 }
 
-interface Facts {
+interface EventWriter {
   /** Commits one fact for each of these subjects, in one statement, and says so. @returns their ids. */
   write(subjects: readonly string[]): Promise<string[]>;
   rows(sql: string, parameters?: unknown[]): Promise<unknown[]>;
   close(): Promise<void>;
 }
 
-async function openFacts({ databaseUrl, redisUrl }: Grounds): Promise<Facts> {
+async function openEventWriter({ databaseUrl, redisUrl }: Deployment): Promise<EventWriter> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 });
   const log = createLogger('bench', 'warn');
   const at = redisUrl

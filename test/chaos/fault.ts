@@ -1,5 +1,5 @@
 /** What a fault run is given and what it hands back; each file in faults/ is one. */
-import type { Random } from './random.ts';
+import type { Random } from './seeded-random.ts';
 
 export const backends = ['embedded', 'redis'] as const;
 export type BackendName = (typeof backends)[number];
@@ -18,7 +18,7 @@ export interface FaultOptions {
   readonly lines: number | null;
   /** Takes the fence out of every commit: the checker must find what that breaks. */
   readonly withoutFence: boolean;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 /** One thing that must hold, and what was found. */

@@ -16,9 +16,9 @@ import {
   type StoreName,
 } from './fault.ts';
 import { faults } from './faults/index.ts';
-import { seeded } from './random.ts';
-import { printResult, verdictOf, type Verdict } from './report.ts';
-import { NoServer } from './scene.ts';
+import { seeded } from './seeded-random.ts';
+import { printResult, buildReport, type FaultReport } from './report.ts';
+import { MissingServerError } from './deployment.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const say = (line: string): void => console.log(line);
+const print = (line: string): void => console.log(line);
 
 interface Chosen {
   readonly fault: Fault;
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     console.error(chosen);
     return 2;
   }
-  const verdicts: Verdict[] = [];
+  const reports: FaultReport[] = [];
   const skips: Skip[] = [];
   const waiting = chosen.values();
   const jobs = Math.min(Math.max(1, Number(values.jobs)), chosen.length);
@@ -63,14 +63,14 @@ async function main(): Promise<number> {
     for (const { fault, backend, store } of waiting) {
       // What runs beside another prints when it is over.
       const lines: string[] = [];
-      const tell = jobs > 1 ? (line: string) => void lines.push(line) : say;
+      const tell = jobs > 1 ? (line: string) => void lines.push(line) : print;
       try {
-        verdicts.push(await runOne({ fault, backend, store }, tell));
+        reports.push(await runOne({ fault, backend, store }, tell));
       } catch (error) {
-        if (!(error instanceof NoServer)) throw error;
+        if (!(error instanceof MissingServerError)) throw error;
         skips.push({ fault: fault.name, backend, store, why: error.message });
       }
-      lines.forEach(say);
+      lines.forEach(print);
     }
   };
   await globalSetup();
@@ -79,13 +79,13 @@ async function main(): Promise<number> {
   } finally {
     await globalTeardown();
   }
-  const passed = verdicts.filter((verdict) => verdict.passed).length;
-  const counts = { passed, failed: verdicts.length - passed, skipped: skips.length };
-  if (values.report) writeFileSync(values.report, JSON.stringify({ ...counts, verdicts, skips }));
-  if (chosen.length > 1) summarise(verdicts, skips, counts);
+  const passed = reports.filter((report) => report.passed).length;
+  const counts = { passed, failed: reports.length - passed, skipped: skips.length };
+  if (values.report) writeFileSync(values.report, JSON.stringify({ ...counts, reports, skips }));
+  if (chosen.length > 1) summarise(reports, skips, counts);
   else if (skips[0])
-    say(`SKIPPED ${skips[0].fault} on ${skips[0].backend} and ${skips[0].store}: ${skips[0].why}`);
-  return verdicts.length > 0 && verdicts.every(({ passed }) => passed) ? 0 : 1;
+    print(`SKIPPED ${skips[0].fault} on ${skips[0].backend} and ${skips[0].store}: ${skips[0].why}`);
+  return reports.length > 0 && reports.every(({ passed }) => passed) ? 0 : 1;
 }
 
 function choose(): Chosen[] | string {
@@ -120,7 +120,10 @@ function storeOf(at: number, backend: BackendName): StoreName {
   return stores[(at + backends.indexOf(backend)) % stores.length]!;
 }
 
-async function runOne({ fault, backend, store }: Chosen, say: (line: string) => void): Promise<Verdict> {
+async function runOne(
+  { fault, backend, store }: Chosen,
+  print: (line: string) => void,
+): Promise<FaultReport> {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
   const began = performance.now();
   const options: FaultOptions = {
@@ -131,39 +134,39 @@ async function runOne({ fault, backend, store }: Chosen, say: (line: string) => 
     short: values.short,
     lines: values.lines === undefined ? null : Number(values.lines),
     withoutFence: values['without-fence'],
-    say: (line) => say(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`),
+    print: (line) => print(`${((performance.now() - began) / 1_000).toFixed(1).padStart(6)} s  ${line}`),
   };
   const form = `--store ${store} --seed ${seed}${values.short ? ' --short' : ''}${values['without-fence'] ? ' --without-fence' : ''}`;
-  say(`\n═══ ${fault.name} on ${backend}: ${fault.title} (${form})`);
+  print(`\n═══ ${fault.name} on ${backend}: ${fault.title} (${form})`);
   const outcome = await fault.run(options).catch((error: unknown) => {
-    if (error instanceof NoServer) throw error;
+    if (error instanceof MissingServerError) throw error;
     return error instanceof Error ? error : new Error(String(error));
   });
-  const verdict = verdictOf(fault.name, options, (performance.now() - began) / 1_000, outcome);
-  if (outcome instanceof Error) say(`\nThe run broke off: ${outcome.message}\n${outcome.stack ?? ''}`);
-  else printResult(outcome, say);
-  say(
-    `\n${verdict.passed ? 'PASS' : 'FAIL'} ${fault.name} on ${backend} and ${store} in ${verdict.seconds} s`,
+  const report = buildReport(fault.name, options, (performance.now() - began) / 1_000, outcome);
+  if (outcome instanceof Error) print(`\nThe run broke off: ${outcome.message}\n${outcome.stack ?? ''}`);
+  else printResult(outcome, print);
+  print(
+    `\n${report.passed ? 'PASS' : 'FAIL'} ${fault.name} on ${backend} and ${store} in ${report.seconds} s`,
   );
-  say(JSON.stringify(verdict));
-  return verdict;
+  print(JSON.stringify(report));
+  return report;
 }
 
 function summarise(
-  verdicts: readonly Verdict[],
+  reports: readonly FaultReport[],
   skips: readonly Skip[],
   counts: Readonly<Record<'passed' | 'failed' | 'skipped', number>>,
 ): void {
-  say('\n═══ All runs');
-  for (const { fault, backend, store, passed, seconds, seed } of verdicts) {
-    say(
+  print('\n═══ All runs');
+  for (const { fault, backend, store, passed, seconds, seed } of reports) {
+    print(
       `  ${passed ? 'PASS' : 'FAIL'}  ${fault.padEnd(16)} ${backend.padEnd(9)} ${store.padEnd(5)} ${seconds} s  --seed ${seed}`,
     );
   }
   for (const { fault, backend, store, why } of skips) {
-    say(`  SKIP  ${fault.padEnd(16)} ${backend.padEnd(9)} ${store.padEnd(5)} ${why}`);
+    print(`  SKIP  ${fault.padEnd(16)} ${backend.padEnd(9)} ${store.padEnd(5)} ${why}`);
   }
-  say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 }
 
 // Ends what it has started by its exit, not by default, which would leave them running.

@@ -1,7 +1,7 @@
 /** How a fault run tells what it found: tables for people, one JSON object for machines. */
 import type { Check, FaultOptions, FaultResult, Table } from './fault.ts';
 
-export interface Verdict {
+export interface FaultReport {
   readonly fault: string;
   readonly backend: string;
   readonly store: string;
@@ -15,12 +15,12 @@ export interface Verdict {
   readonly error: string | null;
 }
 
-export function verdictOf(
+export function buildReport(
   fault: string,
   { backend, store, seed, short, withoutFence }: FaultOptions,
   seconds: number,
   outcome: FaultResult | Error,
-): Verdict {
+): FaultReport {
   const failed = outcome instanceof Error;
   const checks = failed ? [] : outcome.checks;
   return {
@@ -38,22 +38,22 @@ export function verdictOf(
   };
 }
 
-export function printResult({ checks, tables, figures }: FaultResult, say: (line: string) => void): void {
-  for (const table of tables) printTable(table, say);
+export function printResult({ checks, tables, figures }: FaultResult, print: (line: string) => void): void {
+  for (const table of tables) printTable(table, print);
   const rows = checks.map(({ name, holds, found }) => [holds ? 'holds' : 'BROKEN', name, found]);
-  printTable({ title: 'Checked', columns: ['', 'what must hold', 'found'], rows }, say);
+  printTable({ title: 'Checked', columns: ['', 'what must hold', 'found'], rows }, print);
   const measured = Object.entries(figures).map(([name, value]) => [name, value ?? '–']);
-  printTable({ title: 'Measured', columns: ['what', 'value'], rows: measured }, say);
+  printTable({ title: 'Measured', columns: ['what', 'value'], rows: measured }, print);
 }
 
-function printTable({ title, columns, rows }: Table, say: (line: string) => void): void {
+function printTable({ title, columns, rows }: Table, print: (line: string) => void): void {
   const all = [columns, ...rows].map((row) => row.map(String));
   const widths = columns.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));
   const line = (row: readonly string[]) =>
     `  ${row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at]!))).join('  ')}`.trimEnd();
-  say(`\n${title}`);
-  if (rows.length === 0) return say('  (none)');
-  say(line(all[0]!));
-  say(`  ${widths.map((width) => '─'.repeat(Math.min(width, 60))).join('  ')}`);
-  for (const row of all.slice(1)) say(line(row));
+  print(`\n${title}`);
+  if (rows.length === 0) return print('  (none)');
+  print(line(all[0]!));
+  print(`  ${widths.map((width) => '─'.repeat(Math.min(width, 60))).join('  ')}`);
+  for (const row of all.slice(1)) print(line(row));
 }

@@ -1,7 +1,7 @@
-/** Invariant 2: the counters of the batch, of its chunks and of their attempts say what the records say. */
-import type { Submitted } from '../scene.ts';
-import type { Evidence } from './evidence.ts';
-import { Finding } from './finding.ts';
+/** Invariant 2: the counters of the batch, of its chunks and of their attempts say what the records print. */
+import type { Submitted } from '../deployment.ts';
+import type { CheckContext } from './check-context.ts';
+import { ProblemList } from './problem-list.ts';
 import type { Tally } from './records.ts';
 
 interface Sums extends Tally {
@@ -11,37 +11,37 @@ interface Sums extends Tally {
 const parts = ['completed', 'failed', 'canceled', 'expired'] as const;
 
 export class Counters {
-  readonly finding = new Finding('2 the counters say the same as the records, and add up to the total');
-  readonly commits = new Finding('2 each chunk was committed once, by the attempt that held it last');
+  readonly problems = new ProblemList('2 the counters say the same as the records, and add up to the total');
+  readonly commits = new ProblemList('2 each chunk was committed once, by the attempt that held it last');
   batches = 0;
   chunks = 0;
 
-  constructor(private readonly evidence: Evidence) {}
+  constructor(private readonly context: CheckContext) {}
 
   async compare(batch: Submitted, tally: Tally): Promise<void> {
-    const { truth, url, apiKey, ends } = this.evidence;
-    const row = await truth.one<Sums & { status: string; chunkCount: number; chunksDone: number }>(
+    const { database, url, apiKey, ends } = this.context;
+    const row = await database.one<Sums & { status: string; chunkCount: number; chunksDone: number }>(
       `select status, total, completed, failed, canceled, expired, chunk_count as "chunkCount", chunks_done as "chunksDone"
        from batches where id = $1`,
       [batch.id],
     );
     const end = ends?.[batch.id] ?? 'completed';
-    if (row.status !== end) this.finding.problem(`${batch.id} is ${row.status} and not ${end}`);
+    if (row.status !== end) this.problems.add(`${batch.id} is ${row.status} and not ${end}`);
     const sums = await this.ofChunks(batch.id);
     for (const part of parts) {
       if (row[part] !== tally[part] || sums[part] !== tally[part]) {
-        this.finding.problem(
+        this.problems.add(
           `${part} of ${batch.id}: ${tally[part]} records, ${row[part]} in the batch, ${sums[part]} in its chunks`,
         );
       }
     }
     if (parts.reduce((sum, part) => sum + row[part], 0) !== row.total || sums.total !== row.total) {
-      this.finding.problem(
+      this.problems.add(
         `${batch.id}: its counters or its chunks' lines do not add up to its total, ${row.total}`,
       );
     }
     if (row.chunksDone !== row.chunkCount || sums.chunks !== row.chunkCount) {
-      this.finding.problem(
+      this.problems.add(
         `${batch.id}: ${row.chunksDone} chunks counted as done, ${sums.chunks} rows, ${row.chunkCount} planned`,
       );
     }
@@ -54,7 +54,7 @@ export class Counters {
       counts['completed'] !== row.completed ||
       counts['failed'] !== row.failed
     ) {
-      this.finding.problem(`the API counts ${JSON.stringify(counts)} for ${batch.id}`);
+      this.problems.add(`the API counts ${JSON.stringify(counts)} for ${batch.id}`);
     }
     await this.attempts(batch.id);
     this.batches++;
@@ -62,7 +62,7 @@ export class Counters {
   }
 
   private ofChunks(id: string): Promise<Sums & { chunks: number }> {
-    return this.evidence.truth.one(
+    return this.context.database.one(
       `select coalesce(sum(lines), 0)::bigint as total, coalesce(sum(completed), 0)::bigint as completed,
          coalesce(sum(failed), 0)::bigint as failed, coalesce(sum(canceled), 0)::bigint as canceled,
          coalesce(sum(expired), 0)::bigint as expired, count(*) as chunks
@@ -73,7 +73,7 @@ export class Counters {
 
   /** One attempt of a chunk succeeded, it is the newest, and its objects are the ones that are shown. */
   private async attempts(id: string): Promise<void> {
-    const wrong = await this.evidence.truth.rows<{ chunk: number; why: string }>(
+    const wrong = await this.context.database.rows<{ chunk: number; why: string }>(
       `select c.index as chunk, problem as why
        from chunks c
        cross join lateral (
@@ -97,6 +97,6 @@ export class Counters {
        order by c.index`,
       [id],
     );
-    for (const { chunk, why } of wrong) this.commits.problem(`chunk ${chunk} of ${id} ${why}`);
+    for (const { chunk, why } of wrong) this.commits.add(`chunk ${chunk} of ${id} ${why}`);
   }
 }

@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { referencedObjects, retiredObjects } from '../../support/compare-stored-objects.ts';
 import type { Check } from '../fault.ts';
-import type { Evidence } from './evidence.ts';
-import { Finding } from './finding.ts';
+import type { CheckContext } from './check-context.ts';
+import { ProblemList } from './problem-list.ts';
 
 const ofChunk = /^[^/]+\/batches\/([^/]+)\/(\d+)-(\d+)\.(?:output|error|checkpoint-\d+)\.jsonl(?:\.gz)?$/;
 const ofUpload = /^[^/]+\/(?:files|uploads\/[^/]+)\/[^/]+$/;
@@ -17,28 +17,26 @@ interface Unreferenced {
   readonly ofLostUploads: string[];
 }
 
-export async function checkObjects(evidence: Evidence): Promise<Check[]> {
-  const there = new Finding('4 every object that a row refers to is there, with its size');
-  const garbage = new Finding('4 objects that nothing refers to come from lost attempts only');
-  await checkpointsGone(evidence, garbage);
-  const wanted = await references(evidence);
+export async function checkObjects(context: CheckContext): Promise<Check[]> {
+  const there = new ProblemList('4 every object that a row refers to is there, with its size');
+  const garbage = new ProblemList('4 objects that nothing refers to come from lost attempts only');
+  await checkpointsGone(context, garbage);
+  const wanted = await references(context);
   const unreferenced: Unreferenced = { ofVoidAttempts: [], ofLostUploads: [] };
-  const halves = await evidence.objects.listUnfinished();
-  const stored = await evidence.objects.listSizes();
+  const halves = await context.objects.listUnfinished();
+  const stored = await context.objects.listSizes();
   for (const half of halves) stored.delete(half);
-  for (const { key } of await evidence.truth.rows<{ key: string }>(retiredObjects)) stored.delete(key);
+  for (const { key } of await context.database.rows<{ key: string }>(retiredObjects)) stored.delete(key);
   for (const [key, bytes] of stored) {
     const due = wanted.get(key);
     wanted.delete(key);
-    if (due === undefined) await attribute(key, evidence, unreferenced, garbage);
-    else if (due !== bytes) there.problem(`${key} has ${bytes} bytes, its row says ${due}`);
+    if (due === undefined) await attribute(key, context, unreferenced, garbage);
+    else if (due !== bytes) there.add(`${key} has ${bytes} bytes, its row says ${due}`);
   }
-  for (const key of wanted.keys()) there.problem(`${key} is missing`);
+  for (const key of wanted.keys()) there.add(`${key} is missing`);
   const { ofVoidAttempts, ofLostUploads } = unreferenced;
-  if (ofLostUploads.length > (evidence.lostUploads ?? 0)) {
-    garbage.problem(
-      `${ofLostUploads.length} uploads without a row, ${evidence.lostUploads ?? 0} were cut off`,
-    );
+  if (ofLostUploads.length > (context.lostUploads ?? 0)) {
+    garbage.add(`${ofLostUploads.length} uploads without a row, ${context.lostUploads ?? 0} were cut off`);
   }
   return [
     there.toCheck(`${stored.size - ofVoidAttempts.length - ofLostUploads.length} objects`),
@@ -52,39 +50,39 @@ export async function checkObjects(evidence: Evidence): Promise<Check[]> {
 /** How long the sweep may take to delete what was kept of chunks that are done. */
 const sweptWithinMs = 15_000;
 
-async function checkpointsGone({ truth }: Evidence, garbage: Finding): Promise<void> {
+async function checkpointsGone({ database }: CheckContext, garbage: ProblemList): Promise<void> {
   const deadline = Date.now() + sweptWithinMs;
   for (;;) {
-    const { count } = await truth.one<{ count: number }>(
+    const { count } = await database.one<{ count: number }>(
       `select (select count(*) from checkpoints) +
          (select count(*) from retired_objects where due_at <= clock_timestamp()) as count`,
     );
     if (count === 0) return;
-    if (Date.now() > deadline) return garbage.problem(`${count} checkpoints are not swept`);
+    if (Date.now() > deadline) return garbage.add(`${count} checkpoints are not swept`);
     await sleep(250);
   }
 }
 
 /** Key → bytes of what files list and what chunks have committed. */
-async function references({ truth }: Evidence): Promise<Map<string, number>> {
-  const rows = await truth.rows<{ key: string; bytes: number }>(referencedObjects);
+async function references({ database }: CheckContext): Promise<Map<string, number>> {
+  const rows = await database.rows<{ key: string; bytes: number }>(referencedObjects);
   return new Map(rows.map(({ key, bytes }) => [key, Number(bytes)]));
 }
 
 async function attribute(
   key: string,
-  { truth }: Evidence,
+  { database }: CheckContext,
   into: Unreferenced,
-  garbage: Finding,
+  garbage: ProblemList,
 ): Promise<void> {
   if (ofUpload.test(key)) return void into.ofLostUploads.push(key);
   const [, batchId, chunk, attempt] = ofChunk.exec(key) ?? [];
-  if (!batchId) return garbage.problem(`${key} is nobody’s`);
-  const [row] = await truth.rows<{ outcome: string | null }>(
+  if (!batchId) return garbage.add(`${key} is nobody’s`);
+  const [row] = await database.rows<{ outcome: string | null }>(
     'select outcome from attempts where batch_id = $1 and chunk = $2 and number = $3',
     [batchId, Number(chunk), Number(attempt)],
   );
   if (row?.outcome === 'lost' || row?.outcome === 'released' || row?.outcome === 'failed')
     into.ofVoidAttempts.push(key);
-  else garbage.problem(`${key} belongs to an attempt that is ${row?.outcome ?? 'unknown'}`);
+  else garbage.add(`${key} belongs to an attempt that is ${row?.outcome ?? 'unknown'}`);
 }

@@ -1,38 +1,41 @@
 /** The queue as it lies in its backend, read without BullMQ: how many jobs, and every text that is kept. */
 import { Redis } from 'ioredis';
-import type { Truth } from '../truth.ts';
+import type { DatabaseReader } from '../database-reader.ts';
 
 export type QueueAddress =
-  { readonly kind: 'redis'; readonly url: string } | { readonly kind: 'postgres'; readonly truth: Truth };
+  | { readonly kind: 'redis'; readonly url: string }
+  | { readonly kind: 'postgres'; readonly database: DatabaseReader };
 
-export interface QueueLook {
+export interface QueueSnapshot {
   /** Payloads, as text. */
   readonly payloads: readonly string[];
   /** All else that the backend keeps for the queue, as text. */
   readonly rest: readonly string[];
 }
 
-export function lookIntoQueue(address: QueueAddress): Promise<QueueLook> {
-  return address.kind === 'redis' ? lookIntoRedis(address.url) : lookIntoPostgres(address.truth);
+export function readQueue(address: QueueAddress): Promise<QueueSnapshot> {
+  return address.kind === 'redis' ? readRedisQueue(address.url) : readPostgresQueue(address.database);
 }
 
-async function lookIntoPostgres(truth: Truth): Promise<QueueLook> {
-  const jobs = await truth.rows<{ data: string; row: string }>(
+async function readPostgresQueue(database: DatabaseReader): Promise<QueueSnapshot> {
+  const jobs = await database.rows<{ data: string; row: string }>(
     'select data::text as data, j::text as row from bullmq.job j',
   );
   const rest = jobs.map(({ row }) => row);
-  const tables = await truth.rows<{ name: string }>(
+  const tables = await database.rows<{ name: string }>(
     `select quote_ident(table_name) as name from information_schema.tables
      where table_schema = 'bullmq' and table_type = 'BASE TABLE' and table_name <> 'job'`,
   );
   for (const { name } of tables) {
-    const rows = await truth.rows<{ row: string }>(`select t::text as row from bullmq.${name} t limit 20000`);
+    const rows = await database.rows<{ row: string }>(
+      `select t::text as row from bullmq.${name} t limit 20000`,
+    );
     rest.push(...rows.map(({ row }) => row));
   }
   return { payloads: jobs.map(({ data }) => data), rest };
 }
 
-async function lookIntoRedis(url: string): Promise<QueueLook> {
+async function readRedisQueue(url: string): Promise<QueueSnapshot> {
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
   redis.on('error', () => undefined);
   const payloads: string[] = [];

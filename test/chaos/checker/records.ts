@@ -1,8 +1,8 @@
 /** Invariants 1 and 3: each line has one record, in the right file, with its own answer in it. */
-import type { Submitted } from '../scene.ts';
-import { contentOfSegments, contentOverHttp, readContent } from './content.ts';
-import type { Evidence } from './evidence.ts';
-import { Finding } from './finding.ts';
+import type { Submitted } from '../deployment.ts';
+import { contentOfSegments, contentOverHttp, readContent } from './file-content.ts';
+import type { CheckContext } from './check-context.ts';
+import { ProblemList } from './problem-list.ts';
 
 /** Lines of a batch by how they ended, counted from the records themselves. */
 export interface Tally {
@@ -20,20 +20,22 @@ interface LineRecord {
 }
 
 export class Records {
-  readonly onePerLine = new Finding('1 each accepted line has exactly one record');
-  readonly answers = new Finding('1 each record is its own line’s answer');
-  readonly ids = new Finding('3 no custom_id twice, the set of them is the input’s');
-  readonly files = new Finding('3 output + error lines = total, read from the API and from the store alike');
+  readonly onePerLine = new ProblemList('1 each accepted line has exactly one record');
+  readonly answers = new ProblemList('1 each record is its own line’s answer');
+  readonly ids = new ProblemList('3 no custom_id twice, the set of them is the input’s');
+  readonly files = new ProblemList(
+    '3 output + error lines = total, read from the API and from the store alike',
+  );
   lines = 0;
   vectors = 0;
 
-  constructor(private readonly evidence: Evidence) {}
+  constructor(private readonly context: CheckContext) {}
 
   /** Reads both files of a batch. @returns what their records add up to. */
   async read(batch: Submitted): Promise<Tally> {
     const tally: Tally = { completed: 0, failed: 0, canceled: 0, expired: 0 };
     const seen = new Uint8Array(batch.input.lines + 1);
-    const row = await this.evidence.truth.one<{
+    const row = await this.context.database.one<{
       output: string | null;
       error: string | null;
       total: number;
@@ -54,28 +56,26 @@ export class Records {
           this.record(JSON.parse(line) as LineRecord, which, batch, seen, tally),
         );
       } catch (error) {
-        this.files.problem(`the ${which} file of ${batch.id}: ${(error as Error).message}`);
+        this.files.add(`the ${which} file of ${batch.id}: ${(error as Error).message}`);
       }
     }
     if (lines !== row.total || lines !== due) {
-      this.files.problem(
-        `${batch.id}: ${lines} lines in its files, ${row.total} in its total, ${due} accepted`,
-      );
+      this.files.add(`${batch.id}: ${lines} lines in its files, ${row.total} in its total, ${due} accepted`);
     }
     for (let line = 1; line <= due; line++) {
-      if (seen[line] !== 1) this.onePerLine.problem(`line ${line} of ${batch.id} has ${seen[line]} records`);
+      if (seen[line] !== 1) this.onePerLine.add(`line ${line} of ${batch.id} has ${seen[line]} records`);
     }
     this.lines += lines;
     return tally;
   }
 
   private async readFile(fileId: string, onLine: (line: string) => Promise<void>): Promise<number> {
-    const served = await readContent(contentOverHttp(this.evidence, fileId), onLine);
-    const stored = await readContent(contentOfSegments(this.evidence, fileId));
+    const served = await readContent(contentOverHttp(this.context, fileId), onLine);
+    const stored = await readContent(contentOfSegments(this.context, fileId));
     if (served.sha256 !== stored.sha256 || served.lines !== stored.lines) {
       throw new Error(`the API serves ${served.bytes} bytes, its segments are ${stored.bytes} others`);
     }
-    const row = await this.evidence.truth.one<{ bytes: number; lines: number }>(
+    const row = await this.context.database.one<{ bytes: number; lines: number }>(
       'select bytes, lines from files where id = $1',
       [fileId],
     );
@@ -94,27 +94,27 @@ export class Records {
     seen: Uint8Array,
     tally: Tally,
   ): Promise<void> {
-    const line = input.lineOf(record.custom_id);
-    if (line === null) return this.ids.problem(`${record.custom_id} is no line of ${id}`);
-    if (seen[line]! > 0) this.ids.problem(`${record.custom_id} stands twice in the files of ${id}`);
+    const line = input.parseLineNumber(record.custom_id);
+    if (line === null) return this.ids.add(`${record.custom_id} is no line of ${id}`);
+    if (seen[line]! > 0) this.ids.add(`${record.custom_id} stands twice in the files of ${id}`);
     if (seen[line]! < 255) seen[line]!++;
     const end = endOf(record);
     tally[end]++;
     if ((end === 'completed') !== (which === 'output')) {
-      this.answers.problem(`${record.custom_id}, ${end}, stands in the ${which} file`);
+      this.answers.add(`${record.custom_id}, ${end}, stands in the ${which} file`);
     }
     if (end === 'completed') await this.vector(record, line, input);
     // A line that was cancelled or expired may be a good or a bad one.
     else if (end === 'failed' && !input.isBad(line))
-      this.answers.problem(`${record.custom_id} is good and failed`);
+      this.answers.add(`${record.custom_id} is good and failed`);
   }
 
   private async vector(record: LineRecord, line: number, input: Submitted['input']): Promise<void> {
-    if (input.isBad(line)) return this.answers.problem(`${record.custom_id} is bad and succeeded`);
+    if (input.isBad(line)) return this.answers.add(`${record.custom_id} is bad and succeeded`);
     const given = record.response?.body.data?.[0]?.embedding;
     const due = await input.vector(line);
     if (given?.length !== due.length || !due.every((value, at) => value === Math.fround(given[at]!))) {
-      this.answers.problem(`the vector of ${record.custom_id} is not its text’s`);
+      this.answers.add(`the vector of ${record.custom_id} is not its text’s`);
     }
     this.vectors++;
   }

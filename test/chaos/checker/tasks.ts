@@ -1,12 +1,12 @@
 /** Invariants 1 and 5 for tasks: each has ended, told so once, and none of its attempts was left open. */
 import type { Check } from '../fault.ts';
-import type { Evidence } from './evidence.ts';
-import { Finding } from './finding.ts';
+import type { CheckContext } from './check-context.ts';
+import { ProblemList } from './problem-list.ts';
 
-export async function checkTasks({ truth }: Evidence): Promise<Check[]> {
-  const ends = new Finding('1, 5 every task has ended, with one terminal event that says how');
-  const attempts = new Finding('1 the attempt that counts is the last, and no other was left open');
-  const tasks = await truth.rows<{
+export async function checkTasks({ database }: CheckContext): Promise<Check[]> {
+  const ends = new ProblemList('1, 5 every task has ended, with one terminal event that says how');
+  const attempts = new ProblemList('1 the attempt that counts is the last, and no other was left open');
+  const tasks = await database.rows<{
     id: string;
     status: string;
     sequence: number;
@@ -19,15 +19,15 @@ export async function checkTasks({ truth }: Evidence): Promise<Check[]> {
   );
   for (const { id, status, sequence, ends: types, facts } of tasks) {
     if (types.length !== 1 || types[0] !== `task.${status}`)
-      ends.problem(`${id} is ${status} and ended with ${types.join(', ') || 'no event'}`);
-    if (facts !== sequence) ends.problem(`${id} is at ${sequence} and has ${facts} events`);
+      ends.add(`${id} is ${status} and ended with ${types.join(', ') || 'no event'}`);
+    if (facts !== sequence) ends.add(`${id} is at ${sequence} and has ${facts} events`);
   }
-  const open = await truth.rows<{ id: string; number: number; outcome: string | null; status: string }>(
+  const open = await database.rows<{ id: string; number: number; outcome: string | null; status: string }>(
     `select t.id, a.number, a.outcome, t.status from attempts a join tasks t on t.id = a.task_id
      where a.outcome is null or (t.status = 'succeeded') <> (a.number = t.attempt and a.outcome = 'succeeded')
        and a.number = t.attempt`,
   );
   for (const { id, number, outcome, status } of open)
-    attempts.problem(`${id} is ${status}, its attempt ${number} ${outcome ?? 'open'}`);
+    attempts.add(`${id} is ${status}, its attempt ${number} ${outcome ?? 'open'}`);
   return [ends.toCheck(`${tasks.length} tasks`), attempts.toCheck(`${tasks.length} tasks`)];
 }

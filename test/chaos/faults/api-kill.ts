@@ -4,16 +4,16 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from '../../support/platform.ts';
-import { uploadSlowly, type UploadEnd } from '../cut-upload.ts';
+import { uploadSlowly, type UploadResult } from '../slow-upload.ts';
 import type { Check, Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { Input } from '../input.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
+import { measureThroughput } from '../throughput.ts';
+import { BatchInput } from '../batch-input.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
 
-const dieAfterCommit = [
+const dieAfterCommitArgs = [
   '--import',
-  fileURLToPath(new URL('../preload/die-after-commit.js', import.meta.url)),
+  fileURLToPath(new URL('../preload/die-after-batch-commit.js', import.meta.url)),
 ];
 
 /** A plan that the queue never got is suspect after 10 s and found by the next sweep. */
@@ -23,30 +23,31 @@ export const apiKill: Fault = {
   name: 'api-kill',
   title: 'kill -9 the API: mid-upload, between commit and queue, mid-batch',
   backends: ['embedded', 'redis'],
-  run: (options) => Scene.play(options, { workers: 2 }, (scene) => act(scene, options)),
+  run: (options) => Deployment.use(options, { workers: 2 }, (deployment) => runFault(deployment, options)),
 };
 
-async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
+async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, random } = options;
-  const uploads: CutUpload[] = [];
-  for (let stroke = 1; stroke <= (short ? 2 : 8); stroke++) uploads.push(await cutUpload(scene, stroke));
-  const unheard = await killBeforeQueue(scene);
+  const uploads: InterruptedUpload[] = [];
+  for (let round = 1; round <= (short ? 2 : 8); round++)
+    uploads.push(await interruptUpload(deployment, round));
+  const undelivered = await killBeforeQueue(deployment);
   // Begun while the sweep lets the other batch wait, so that the run is as short as it can be.
-  await scene.submit(pacedInput(options.lines ?? (short ? 800 : 30_000), short ? 3.5 : 5));
-  await scene.running();
-  await scene.look();
-  const commit = await delivered(scene, unheard);
+  await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 800 : 30_000), short ? 3.5 : 5));
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  const commit = await delivered(deployment, undelivered);
   const restarts: number[] = [];
-  for (let stroke = 1; stroke <= (short ? 1 : 5); stroke++) {
+  for (let round = 1; round <= (short ? 1 : 5); round++) {
     await sleep(random.between(500, 2_000));
-    restarts.push(await killAndRestart(scene, random.between(0, 1_500)));
+    restarts.push(await killAndRestart(deployment, random.between(0, 1_500)));
   }
-  await scene.ended(120_000);
+  await deployment.waitUntilEnded(120_000);
 
   const lostUploads = uploads.filter(({ fileId }) => fileId === null).length;
   const checks = [
-    ...(await scene.verdict({ lostUploads })),
-    ...(await uploadChecks(scene, uploads)),
+    ...(await deployment.runChecker({ lostUploads })),
+    ...(await uploadChecks(deployment, uploads)),
     ...commit.checks,
   ];
   const figures = {
@@ -54,22 +55,22 @@ async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
     apiKills: uploads.length + 1 + restarts.length,
     slowestApiStartMs: Math.round(Math.max(...restarts)),
     resumeAfterCommitKillMs: commit.resumedAfterMs,
-    ...(await speed(scene)),
+    ...(await measureThroughput(deployment)),
   };
   return { checks, tables: [uploadTable(uploads)], figures };
 }
 
-interface CutUpload extends UploadEnd {
-  readonly stroke: number;
+interface InterruptedUpload extends UploadResult {
+  readonly round: number;
   readonly share: number;
-  readonly input: Input;
+  readonly input: BatchInput;
 }
 
 /** Every other one dies when all of the file is sent, between the store and the row; the others with a part of it. */
-async function cutUpload(scene: Scene, stroke: number): Promise<CutUpload> {
-  const { platform, options } = scene;
-  const input = new Input({ lines: 20_000, tag: `s${options.seed}u${stroke}` });
-  const share = stroke % 2 === 0 ? 1 : options.random.between(1, 19) / 20;
+async function interruptUpload(deployment: Deployment, round: number): Promise<InterruptedUpload> {
+  const { platform, options } = deployment;
+  const input = new BatchInput({ lines: 20_000, tag: `s${options.seed}u${round}` });
+  const share = round % 2 === 0 ? 1 : options.random.between(1, 19) / 20;
   const waitMs = share === 1 ? options.random.between(0, 12) : 0;
   const { child } = platform.api;
   const exited = once(child, 'exit');
@@ -78,14 +79,17 @@ async function cutUpload(scene: Scene, stroke: number): Promise<CutUpload> {
   });
   await exited;
   await platform.restartApi();
-  options.say(
-    `upload ${stroke}: killed at ${Math.round(share * 100)} %; the client saw ${end.fileId ?? end.error}`,
+  options.print(
+    `upload ${round}: killed at ${Math.round(share * 100)} %; the client saw ${end.fileId ?? end.error}`,
   );
-  return { ...end, stroke, share, input };
+  return { ...end, round, share, input };
 }
 
-async function uploadChecks({ truth, platform }: Scene, uploads: readonly CutUpload[]): Promise<Check[]> {
-  const files = await truth.rows<{ id: string; bytes: number; lines: number }>(
+async function uploadChecks(
+  { database, platform }: Deployment,
+  uploads: readonly InterruptedUpload[],
+): Promise<Check[]> {
+  const files = await database.rows<{ id: string; bytes: number; lines: number }>(
     `select id, bytes, lines from files where filename = 'cut.jsonl'`,
   );
   const sizes = new Set(uploads.map(({ input }) => Buffer.byteLength([...input.chunks()].join(''))));
@@ -111,18 +115,18 @@ async function uploadChecks({ truth, platform }: Scene, uploads: readonly CutUpl
   ];
 }
 
-interface Unheard {
+interface UndeliveredBatch {
   readonly id: string;
   readonly killedAt: number;
   readonly check: Check;
 }
 
 /** The API dies between a batch's commit and its way into the queue; the caller tries again with the same key. */
-async function killBeforeQueue(scene: Scene): Promise<Unheard> {
-  const { platform, truth, options } = scene;
-  await killApi(scene);
-  await platform.restartApi(dieAfterCommit);
-  const input = new Input({ lines: 500, tag: `s${options.seed}k` });
+async function killBeforeQueue(deployment: Deployment): Promise<UndeliveredBatch> {
+  const { platform, database, options } = deployment;
+  await killApi(deployment);
+  await platform.restartApi(dieAfterCommitArgs);
+  const input = new BatchInput({ lines: 500, tag: `s${options.seed}k` });
   const file = await platform.client.files.create({ file: input.file(), purpose: 'batch' });
   const key = randomUUID();
   const create = () =>
@@ -131,7 +135,7 @@ async function killBeforeQueue(scene: Scene): Promise<Unheard> {
       { headers: { 'Idempotency-Key': key }, maxRetries: 0 },
     );
   const batches = () =>
-    truth.rows<{ id: string; status: string }>('select id, status from batches where input_file_id = $1', [
+    database.rows<{ id: string; status: string }>('select id, status from batches where input_file_id = $1', [
       file.id,
     ]);
   const exited = once(platform.api.child, 'exit');
@@ -144,9 +148,9 @@ async function killBeforeQueue(scene: Scene): Promise<Unheard> {
   const before = await batches();
   await platform.restartApi();
   const again = await create();
-  scene.add({ id: again.id, fileId: file.id, input });
+  deployment.add({ id: again.id, fileId: file.id, input });
   const after = await batches();
-  options.say(`killed between commit and queue: the client saw "${seen}"`);
+  options.print(`killed between commit and queue: the client saw "${seen}"`);
   const check = {
     name: 'killed between commit and queue: one batch, and the retry is given the same',
     holds: signal === 'SIGKILL' && before.length === 1 && after.length === 1 && before[0]!.id === again.id,
@@ -156,16 +160,16 @@ async function killBeforeQueue(scene: Scene): Promise<Unheard> {
 }
 
 /** Waits until the sweep has delivered what no queue had heard of. */
-async function delivered({ truth, options }: Scene, { id, killedAt, check }: Unheard) {
-  await waitUntil(async () => (await truth.batch(id)).status !== 'validating', {
+async function delivered({ database, options }: Deployment, { id, killedAt, check }: UndeliveredBatch) {
+  await waitUntil(async () => (await database.getBatchState(id)).status !== 'validating', {
     what: 'the batch that never reached the queue to be planned',
     withinMs: 30_000,
   });
-  const { at } = await truth.one<{ at: Date }>('select in_progress_at as at from batches where id = $1', [
+  const { at } = await database.one<{ at: Date }>('select in_progress_at as at from batches where id = $1', [
     id,
   ]);
   const resumedAfterMs = at.getTime() - killedAt;
-  options.say(`it was planned ${resumedAfterMs} ms after the kill`);
+  options.print(`it was planned ${resumedAfterMs} ms after the kill`);
   const inTime = {
     name: `the sweep delivers it within ${resumeWithinMs / 1_000} s of the kill`,
     holds: resumedAfterMs <= resumeWithinMs,
@@ -174,28 +178,28 @@ async function delivered({ truth, options }: Scene, { id, killedAt, check }: Unh
   return { checks: [check, inTime], resumedAfterMs };
 }
 
-async function killApi({ platform: { api } }: Scene): Promise<void> {
+async function killApi({ platform: { api } }: Deployment): Promise<void> {
   const exited = once(api.child, 'exit');
   api.child.kill('SIGKILL');
   await exited;
 }
 
 /** @returns how long the API took to answer again, in ms. */
-async function killAndRestart(scene: Scene, downMs: number): Promise<number> {
-  await killApi(scene);
+async function killAndRestart(deployment: Deployment, downMs: number): Promise<number> {
+  await killApi(deployment);
   await sleep(downMs);
   const began = performance.now();
-  await scene.platform.restartApi();
-  scene.options.say(`killed the API and started it ${downMs} ms later`);
+  await deployment.platform.restartApi();
+  deployment.options.print(`killed the API and started it ${downMs} ms later`);
   return performance.now() - began;
 }
 
-function uploadTable(uploads: readonly CutUpload[]): Table {
+function uploadTable(uploads: readonly InterruptedUpload[]): Table {
   return {
     title: 'Uploads during which the API was killed',
-    columns: ['stroke', 'sent', 'the client saw'],
-    rows: uploads.map(({ stroke, share, fileId, error }) => [
-      stroke,
+    columns: ['round', 'sent', 'the client saw'],
+    rows: uploads.map(({ round, share, fileId, error }) => [
+      round,
       `${Math.round(share * 100)} %`,
       fileId ?? error ?? '',
     ]),

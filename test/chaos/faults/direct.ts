@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { waitUntil } from '../../support/platform.ts';
 import { DirectCaller, send, type DirectAnswer } from '../direct-caller.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { OwnPostgres } from '../own-postgres.ts';
-import { Scene } from '../scene.ts';
+import { DedicatedPostgres } from '../dedicated-postgres.ts';
+import { Deployment } from '../deployment.ts';
 
-const dieAfterCommit = [
+const dieAfterCommitArgs = [
   '--import',
   fileURLToPath(new URL('../preload/die-after-task-commit.js', import.meta.url)),
 ];
@@ -24,17 +24,23 @@ export const direct: Fault = {
   title: 'direct requests: kill -9 their worker, the API between commit and queue; their queue gone',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    OwnPostgres.use(options.say, (server) =>
-      Scene.play(options, { workers: 2, databaseUrl: server.url }, (scene) => act(scene, server, options)),
+    DedicatedPostgres.use(options.print, (server) =>
+      Deployment.use(options, { workers: 2, databaseUrl: server.url }, (deployment) =>
+        runFault(deployment, server, options),
+      ),
     ),
 };
 
-async function act(scene: Scene, server: OwnPostgres, options: FaultOptions): Promise<FaultResult> {
-  const kills: Resumed[] = [];
-  for (let stroke = 1; stroke <= (options.short ? 1 : 4); stroke++)
-    kills.push(await killWorker(scene, stroke));
-  const unheard = await killApi(scene);
-  const outage = await stopBackend(scene, server, options);
+async function runFault(
+  deployment: Deployment,
+  server: DedicatedPostgres,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const kills: ResumeTimes[] = [];
+  for (let round = 1; round <= (options.short ? 1 : 4); round++)
+    kills.push(await killWorker(deployment, round));
+  const undelivered = await killApi(deployment);
+  const outage = await stopBackend(deployment, server, options);
   const slowest = Math.max(...kills.map(({ resumedMs }) => resumedMs));
   const checks: Check[] = [
     {
@@ -42,32 +48,32 @@ async function act(scene: Scene, server: OwnPostgres, options: FaultOptions): Pr
       holds: kills.every(({ status, resumedMs }) => status === 200 && resumedMs <= resumeWithinMs),
       found: kills.map(({ status, resumedMs }) => `${status} after ${resumedMs} ms`).join(', '),
     },
-    ...unheard.checks,
+    ...undelivered.checks,
     ...outage.checks,
-    ...(await scene.verdict()),
+    ...(await deployment.runChecker()),
   ];
   const figures = {
     workerKills: kills.length,
     slowestResumeMs: slowest,
-    deliveredAfterApiKillMs: unheard.deliveredMs,
+    deliveredAfterApiKillMs: undelivered.deliveredMs,
     answeredAfterOutageMs: outage.answeredMs,
     requests: outage.requests,
   };
   return { checks, tables: [], figures };
 }
 
-interface Resumed {
+interface ResumeTimes {
   readonly status: number;
   readonly resumedMs: number;
 }
 
-async function killWorker(scene: Scene, stroke: number): Promise<Resumed> {
-  const { truth, platform, options } = scene;
+async function killWorker(deployment: Deployment, round: number): Promise<ResumeTimes> {
+  const { database, platform, options } = deployment;
   const key = randomUUID();
   const answer = send(platform, { key, delayMs: 2_500 });
   const running = async () =>
     (
-      await truth.rows<{ id: string; pid: number }>(
+      await database.rows<{ id: string; pid: number }>(
         `select t.id, w.pid from tasks t join workers w on w.id = t.worker_id
          join idempotency_keys k on k.resource_id = t.id where k.key = $1 and t.status = 'running'`,
         [key],
@@ -75,28 +81,28 @@ async function killWorker(scene: Scene, stroke: number): Promise<Resumed> {
     )[0];
   await waitUntil(async () => Boolean(await running()), { what: 'the request to run', everyMs: 10 });
   const { id, pid } = (await running())!;
-  await scene.look();
+  await deployment.snapshotQueue();
   await sleep(options.random.between(0, 1_500));
   process.kill(pid, 'SIGKILL');
   const killedAt = Date.now();
   const { status } = await answer;
-  const { at } = await truth.one<{ at: Date }>(
+  const { at } = await database.one<{ at: Date }>(
     'select started_at as at from attempts where task_id = $1 order by number desc limit 1',
     [id],
   );
   const resumedMs = at.getTime() - killedAt;
-  options.say(
-    `stroke ${stroke}: killed the worker of ${id}; it ran again after ${resumedMs} ms, answer ${status}`,
+  options.print(
+    `round ${round}: killed the worker of ${id}; it ran again after ${resumedMs} ms, answer ${status}`,
   );
   return { status, resumedMs };
 }
 
 /** The caller sends it again with the same key, and is given the answer of the one that was committed. */
-async function killApi({ platform, truth, options }: Scene) {
+async function killApi({ platform, database, options }: Deployment) {
   const gone = once(platform.api.child, 'exit');
   platform.api.child.kill('SIGKILL');
   await gone;
-  await platform.restartApi(dieAfterCommit);
+  await platform.restartApi(dieAfterCommitArgs);
   const died = once(platform.api.child, 'exit');
   const key = randomUUID();
   const first = await send(platform, { key, delayMs: 0 });
@@ -105,8 +111,8 @@ async function killApi({ platform, truth, options }: Scene) {
   await platform.restartApi();
   const again = await send(platform, { key, delayMs: 0 });
   const deliveredMs = Date.now() - diedAt;
-  options.say(`the API died between commit and queue; answered ${again.status} after ${deliveredMs} ms`);
-  const made = await truth.rows<{ attempt: number }>(
+  options.print(`the API died between commit and queue; answered ${again.status} after ${deliveredMs} ms`);
+  const made = await database.rows<{ attempt: number }>(
     'select t.attempt from tasks t join idempotency_keys k on k.resource_id = t.id where k.key = $1',
     [key],
   );
@@ -125,8 +131,12 @@ async function killApi({ platform, truth, options }: Scene) {
   return { checks, deliveredMs };
 }
 
-async function stopBackend(scene: Scene, server: OwnPostgres, { short, say }: FaultOptions) {
-  const { redis, platform } = scene;
+async function stopBackend(
+  deployment: Deployment,
+  server: DedicatedPostgres,
+  { short, print }: FaultOptions,
+) {
+  const { redis, platform } = deployment;
   const caller = new DirectCaller(platform, 50);
   await sleep(2_000);
   if (redis) await redis.kill();
@@ -139,7 +149,7 @@ async function stopBackend(scene: Scene, server: OwnPostgres, { short, say }: Fa
   await caller.stop();
   const answeredMs = Date.now() - upAt;
   const statuses = tally(caller.attempts);
-  say(`${redis ? 'Redis' : 'Postgres'} was away; ${caller.ended.length} requests, tries: ${statuses}`);
+  print(`${redis ? 'Redis' : 'Postgres'} was away; ${caller.ended.length} requests, tries: ${statuses}`);
   const strange = caller.attempts.filter(({ status }) => ![0, 200, 503].includes(status));
   const wrong = caller.ended.filter(({ status }) => status !== 200);
   const checks: Check[] = [

@@ -1,13 +1,19 @@
 /** Workers are killed in the middle of chunks whose lines cost money: what was finished is not paid for again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../../support/platform.ts';
-import { countCalls, readBill, type Bill } from '../bill.ts';
+import { recordCallsArgs, readUpstreamCalls, type UpstreamCalls } from '../upstream-calls.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { isAlive } from '../keeper.ts';
-import { followUp, longestMs, lossTable, resumedInTime, type Loss } from '../losses.ts';
-import { Scene } from '../scene.ts';
-import { strike } from '../strike.ts';
+import { measureThroughput } from '../throughput.ts';
+import { isAlive } from '../worker-restarter.ts';
+import {
+  recordResumeTimes,
+  getSlowestResumeMs,
+  buildInterruptedTable,
+  checkResumedInTime,
+  type InterruptedChunk,
+} from '../interrupted-chunks.ts';
+import { Deployment } from '../deployment.ts';
+import { injectFault } from '../inject-fault.ts';
 
 const workers = 2;
 const slots = 2;
@@ -22,50 +28,50 @@ export const paidLines: Fault = {
   title: 'kill -9 workers in the middle of chunks whose lines cost money',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    Scene.play(
+    Deployment.use(
       options,
-      { workers, workerNodeArgs: countCalls, env: { WORKER_SLOTS: String(slots) } },
-      (scene) => act(scene, options),
+      { workers, workerNodeArgs: recordCallsArgs, env: { WORKER_SLOTS: String(slots) } },
+      (deployment) => runFault(deployment, options),
     ),
 };
 
-async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
+async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, random } = options;
   const lines = options.lines ?? (short ? 1_000 : 4_000);
   const kills = short ? 2 : 6;
-  await scene.submit({ lines, delayMs: 400, paid: { linesPerCall } });
-  await scene.running();
-  await scene.look();
-  const losses: Loss[] = [];
-  const meanwhile = () => followUp(losses, scene);
-  for (let stroke = 1; stroke <= kills; stroke++) {
+  await deployment.submit({ lines, delayMs: 400, paid: { linesPerCall } });
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  const interrupted: InterruptedChunk[] = [];
+  const meanwhile = () => recordResumeTimes(interrupted, deployment);
+  for (let round = 1; round <= kills; round++) {
     await sleep(random.between(800, 2_000));
-    const struck = await strike(scene, stroke, 'killed', async (worker) => {
+    const struck = await injectFault(deployment, round, 'killed', async (worker) => {
       worker.child.kill('SIGKILL');
       await waitUntil(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
     });
-    losses.push(...struck.losses);
+    interrupted.push(...struck.interrupted);
     await meanwhile();
   }
-  await scene.ended(180_000, meanwhile);
-  const bill = await readBill(scene.platform.home);
+  await deployment.waitUntilEnded(180_000, meanwhile);
+  const calls = await readUpstreamCalls(deployment.platform.home);
   const checks = [
-    ...(await scene.verdict()),
-    resumedInTime(losses),
-    ...billChecks(bill, lines - scene.submitted[0]!.input.badLines, kills),
+    ...(await deployment.runChecker()),
+    checkResumedInTime(interrupted),
+    ...checkUpstreamCalls(calls, lines - deployment.submitted[0]!.input.badLines, kills),
   ];
   const figures = {
     lines,
     kills,
-    linesPaidTwice: bill.twice,
-    slowestResumeMs: longestMs(losses),
-    ...(await speed(scene)),
+    linesPaidTwice: calls.twice,
+    slowestResumeMs: getSlowestResumeMs(interrupted),
+    ...(await measureThroughput(deployment)),
   };
-  return { checks, tables: [lossTable(losses)], figures };
+  return { checks, tables: [buildInterruptedTable(interrupted)], figures };
 }
 
-function billChecks(
-  { sent, lines, twice, twiceThoughKept, kept }: Bill,
+function checkUpstreamCalls(
+  { sent, lines, twice, resentAfterCheckpoint, kept }: UpstreamCalls,
   due: number,
   kills: number,
 ): Check[] {
@@ -73,8 +79,8 @@ function billChecks(
   return [
     {
       name: 'no line that was kept is paid for again',
-      holds: twiceThoughKept === 0 && kept >= due,
-      found: `${twiceThoughKept} of ${kept} lines that were kept`,
+      holds: resentAfterCheckpoint === 0 && kept >= due,
+      found: `${resentAfterCheckpoint} of ${kept} lines that were kept`,
     },
     {
       name: 'every good line was sent upstream, and again only what was in flight',

@@ -1,11 +1,11 @@
 /** FLUSHALL mid-batch: the queue is built again from Postgres, every piece of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { inSeconds, resumed } from '../in-flight.ts';
-import type { Keeper } from '../keeper.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
+import { measureThroughput } from '../throughput.ts';
+import { formatSeconds, waitUntilResumed } from '../resume-times.ts';
+import type { WorkerRestarter } from '../worker-restarter.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
 
 const rebuiltWithinMs = 120_000;
 
@@ -13,48 +13,60 @@ export const redisFlush: Fault = {
   name: 'redis-flush',
   title: 'Redis emptied mid-batch',
   backends: ['redis'],
-  run: (options) => Scene.play(options, { workers: 2 }, (scene, keeper) => act(scene, keeper, options)),
+  run: (options) =>
+    Deployment.use(options, { workers: 2 }, (deployment, restarter) =>
+      runFault(deployment, restarter, options),
+    ),
 };
 
-async function act(scene: Scene, keeper: Keeper, options: FaultOptions): Promise<FaultResult> {
-  const { short, random, say } = options;
+async function runFault(
+  deployment: Deployment,
+  restarter: WorkerRestarter,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const { short, random, print } = options;
   const lines = options.lines ?? (short ? 600 : 30_000);
-  const slow = pacedInput(lines, short ? 2 : 6);
-  await scene.submit(slow);
-  await scene.submit(slow);
-  await scene.running();
-  await scene.look();
+  const slow = inputWithChunkSeconds(lines, short ? 2 : 6);
+  await deployment.submit(slow);
+  await deployment.submit(slow);
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
   let slowest = 0;
   let lost = 0;
   const flushes = short ? 1 : 2;
-  for (let stroke = 1; stroke <= flushes; stroke++) {
+  for (let round = 1; round <= flushes; round++) {
     await sleep(random.between(500, 2_000));
     // Planned work, queued work, running work, and a plan that is still in the queue.
-    const fresh = await scene.submit({ lines: 60 });
-    const before = await scene.truth.inFlight();
+    const fresh = await deployment.submit({ lines: 60 });
+    const before = await deployment.database.listPendingWork();
     const at = Date.now();
-    await scene.redis!.flush();
-    say(
-      `stroke ${stroke}: emptied Redis with ${before.length} pieces of work on their way, ${fresh.id} just created`,
+    await deployment.redis!.flush();
+    print(
+      `round ${round}: emptied Redis with ${before.length} pieces of work on their way, ${fresh.id} just created`,
     );
-    const { lastMs } = await resumed(scene, before, at, rebuiltWithinMs);
+    const { lastMs } = await waitUntilResumed(deployment, before, at, rebuiltWithinMs);
     slowest = Math.max(slowest, lastMs);
     lost += before.length;
   }
-  await scene.ended(180_000);
+  await deployment.waitUntilEnded(180_000);
   const checks = [
-    ...(await scene.verdict()),
+    ...(await deployment.runChecker()),
     {
       name: `all that was on its way is delivered anew within ${rebuiltWithinMs / 1_000} s`,
       holds: slowest <= rebuiltWithinMs,
-      found: `${lost} pieces in ${flushes} flushes, the last after ${inSeconds(slowest)}`,
+      found: `${lost} pieces in ${flushes} flushes, the last after ${formatSeconds(slowest)}`,
     },
     {
       name: 'no worker died of it',
-      holds: keeper.restarts.length === 0,
-      found: `${keeper.restarts.length} workers died`,
+      holds: restarter.restarts.length === 0,
+      found: `${restarter.restarts.length} workers died`,
     },
   ];
-  const figures = { flushes, onTheirWay: lost, slowestResumeMs: slowest, ...(await speed(scene)) };
+  const figures = {
+    flushes,
+    onTheirWay: lost,
+    slowestResumeMs: slowest,
+    ...(await measureThroughput(deployment)),
+  };
   return { checks, tables: [], figures };
 }

@@ -2,46 +2,46 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { isAlive } from '../keeper.ts';
-import { pacedInput } from '../pace.ts';
-import { OwnPostgres } from '../own-postgres.ts';
-import { Scene } from '../scene.ts';
+import { measureThroughput } from '../throughput.ts';
+import { isAlive } from '../worker-restarter.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { DedicatedPostgres } from '../dedicated-postgres.ts';
+import { Deployment } from '../deployment.ts';
 
 const workers = 3;
 
-interface Stroke {
+interface Round {
   readonly name: string;
   readonly needsRedis?: boolean;
-  readonly act: (scene: Scene, server: OwnPostgres) => Promise<void>;
+  readonly act: (deployment: Deployment, server: DedicatedPostgres) => Promise<void>;
 }
 
-const strokes: readonly Stroke[] = [
+const rounds: readonly Round[] = [
   {
     name: 'kill -9 a worker',
-    act: async (scene) => void pickWorker(scene)?.child.kill('SIGKILL'),
+    act: async (deployment) => void pickWorker(deployment)?.child.kill('SIGKILL'),
   },
   {
     name: 'SIGTERM a worker',
-    act: async (scene) => void pickWorker(scene)?.child.kill('SIGTERM'),
+    act: async (deployment) => void pickWorker(deployment)?.child.kill('SIGTERM'),
   },
   {
     name: 'freeze a worker',
-    act: async (scene) => {
-      const worker = pickWorker(scene);
+    act: async (deployment) => {
+      const worker = pickWorker(deployment);
       worker?.child.kill('SIGSTOP');
-      await sleep(scene.options.random.between(1_000, 12_000));
+      await sleep(deployment.options.random.between(1_000, 12_000));
       worker?.child.kill('SIGCONT');
     },
   },
   {
     name: 'kill -9 the API',
-    act: async (scene) => {
-      const { child } = scene.platform.api;
+    act: async (deployment) => {
+      const { child } = deployment.platform.api;
       const exited = once(child, 'exit');
       child.kill('SIGKILL');
       await exited;
-      await scene.platform.restartApi();
+      await deployment.platform.restartApi();
     },
   },
   {
@@ -69,48 +69,58 @@ export const storm: Fault = {
   title: 'every fault in a random order, while batches are created and cancelled',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    OwnPostgres.use(options.say, (server) =>
-      Scene.play(options, { workers, databaseUrl: server.url }, (scene) => act(scene, server, options)),
+    DedicatedPostgres.use(options.print, (server) =>
+      Deployment.use(options, { workers, databaseUrl: server.url }, (deployment) =>
+        runFault(deployment, server, options),
+      ),
     ),
 };
 
-async function act(scene: Scene, server: OwnPostgres, options: FaultOptions): Promise<FaultResult> {
-  const { short, random, say } = options;
+async function runFault(
+  deployment: Deployment,
+  server: DedicatedPostgres,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const { short, random, print } = options;
   const until = Date.now() + (short ? 12_000 : 120_000);
   const lines = options.lines ?? 600;
-  await submitSome(scene, lines);
-  await scene.running();
-  await scene.look();
+  await submitSome(deployment, lines);
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
   const struck: string[] = [];
   const ends: Record<string, string> = {};
   while (Date.now() < until) {
-    const stroke = random.pick(strokes.filter(({ needsRedis }) => !needsRedis || scene.redis));
-    struck.push(stroke.name);
-    say(stroke.name);
-    await stroke.act(scene, server);
+    const round = random.pick(rounds.filter(({ needsRedis }) => !needsRedis || deployment.redis));
+    struck.push(round.name);
+    print(round.name);
+    await round.act(deployment, server);
     await sleep(random.between(100, 2_500));
-    if (random.next() < 0.5) await submitSome(scene, lines);
-    if (random.next() < 0.3) await cancelOne(scene, ends);
+    if (random.next() < 0.5) await submitSome(deployment, lines);
+    if (random.next() < 0.3) await cancelOne(deployment, ends);
   }
-  say(`${struck.length} strokes are over; ${scene.submitted.length} batches`);
-  await scene.ended(180_000);
+  print(`${struck.length} rounds are over; ${deployment.submitted.length} batches`);
+  await deployment.waitUntilEnded(180_000);
   // One that was asked to end may have run to its end before.
-  for (const id of Object.keys(ends)) ends[id] = (await scene.truth.batch(id)).status;
-  const checks = await scene.verdict({ ends, lostUploads: struck.length });
-  const figures = { strokes: struck.length, batches: scene.submitted.length, ...(await speed(scene)) };
-  return { checks, tables: [strokeTable(struck)], figures };
+  for (const id of Object.keys(ends)) ends[id] = (await deployment.database.getBatchState(id)).status;
+  const checks = await deployment.runChecker({ ends, lostUploads: struck.length });
+  const figures = {
+    rounds: struck.length,
+    batches: deployment.submitted.length,
+    ...(await measureThroughput(deployment)),
+  };
+  return { checks, tables: [buildRoundTable(struck)], figures };
 }
 
-function pickWorker({ platform, options }: Scene) {
+function pickWorker({ platform, options }: Deployment) {
   const alive = platform.workers.filter(isAlive);
   return alive.length > 0 ? options.random.pick(alive) : null;
 }
 
 /** Creates a batch as a caller does who does not give up: both requests again until they are acknowledged. */
-async function submitSome(scene: Scene, lines: number): Promise<void> {
-  const key = `storm-${scene.options.seed}-${scene.submitted.length}`;
-  const uploaded = await untilTaken(() => scene.upload(pacedInput(lines, 1.5)));
-  await untilTaken(() => scene.create(uploaded, key));
+async function submitSome(deployment: Deployment, lines: number): Promise<void> {
+  const key = `storm-${deployment.options.seed}-${deployment.submitted.length}`;
+  const uploaded = await untilTaken(() => deployment.upload(inputWithChunkSeconds(lines, 1.5)));
+  await untilTaken(() => deployment.create(uploaded, key));
 }
 
 async function untilTaken<T>(ask: () => Promise<T>): Promise<T> {
@@ -124,19 +134,19 @@ async function untilTaken<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-async function cancelOne(scene: Scene, ends: Record<string, string>): Promise<void> {
-  const { id } = scene.options.random.pick(scene.submitted);
+async function cancelOne(deployment: Deployment, ends: Record<string, string>): Promise<void> {
+  const { id } = deployment.options.random.pick(deployment.submitted);
   try {
-    await scene.platform.client.batches.cancel(id);
+    await deployment.platform.client.batches.cancel(id);
     ends[id] = 'cancelled';
-    scene.options.say(`cancelled ${id}`);
+    deployment.options.print(`cancelled ${id}`);
   } catch {
     // It had ended, or the request met a fault.
     ends[id] = 'unknown';
   }
 }
 
-function strokeTable(struck: readonly string[]): Table {
+function buildRoundTable(struck: readonly string[]): Table {
   const counts = Map.groupBy(struck, (name) => name);
   return {
     title: 'What was done',

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning, type ProcessRef } from '../../../deploy/embedded/process-ref.ts';
 import type { Check, Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { inSeconds, resumed } from '../in-flight.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
-import { Supervised, supervisedWorkers } from '../supervised.ts';
+import { measureThroughput } from '../throughput.ts';
+import { formatSeconds, waitUntilResumed } from '../resume-times.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
+import { SupervisedPlatform, supervisedWorkerCount } from '../supervised-platform.ts';
 
 const resumeWithinMs = 25_000;
 const endWithinMs = 45_000;
 
-interface Stroke {
-  readonly stroke: number;
+interface Round {
+  readonly round: number;
   readonly what: string;
   readonly onTheirWay: number;
   /** Until it said again that it runs, and until the last chunk that ran was claimed again, both from its start. */
@@ -30,82 +30,99 @@ export const supervisorKill: Fault = {
   title: 'kill -9 the supervisor mid-batch, and start it again',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    Scene.playOn(
+    Deployment.useWith(
       options,
-      (servers) => Supervised.open(servers),
-      (scene) => act(scene, options),
+      (servers) => SupervisedPlatform.open(servers),
+      (deployment) => runFault(deployment, options),
     ),
 };
 
-async function act(scene: Scene<Supervised>, options: FaultOptions): Promise<FaultResult> {
-  const { short, random, say } = options;
+async function runFault(
+  deployment: Deployment<SupervisedPlatform>,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const { short, random, print } = options;
   const lines = options.lines ?? (short ? 700 : 30_000);
-  const batch = await scene.submit(pacedInput(lines, short ? 2.5 : 8));
-  say(`${lines} lines as ${batch.id} under one supervisor with ${supervisedWorkers} workers`);
-  await scene.running();
-  await scene.look();
-  const strokes: Stroke[] = [];
-  for (let stroke = 1; stroke <= (short ? 2 : 4); stroke++) {
+  const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 2.5 : 8));
+  print(`${lines} lines as ${batch.id} under one supervisor with ${supervisedWorkerCount} workers`);
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  const rounds: Round[] = [];
+  for (let round = 1; round <= (short ? 2 : 4); round++) {
     await sleep(random.between(500, 2_500));
     // Every other time all that it had started dies with it, the database too.
-    strokes.push(await killAndStart(scene, stroke, stroke % 2 === 0));
+    rounds.push(await killAndStart(deployment, round, round % 2 === 0));
   }
-  await scene.ended(240_000);
-  const running = await scene.platform.processes();
-  const verdict = await scene.verdict({ secrets: scene.platform.secrets });
+  await deployment.waitUntilEnded(240_000);
+  const running = await deployment.platform.processes();
+  const invariants = await deployment.runChecker({ secrets: deployment.platform.secrets });
   const figures = {
-    kills: strokes.length,
-    slowestStartMs: Math.round(Math.max(...strokes.map(({ runsAfterMs }) => runsAfterMs))),
-    slowestResumeMs: Math.max(...strokes.map(({ resumedAfterMs }) => resumedAfterMs)),
-    ...(await speed(scene)),
+    kills: rounds.length,
+    slowestStartMs: Math.round(Math.max(...rounds.map(({ runsAfterMs }) => runsAfterMs))),
+    slowestResumeMs: Math.max(...rounds.map(({ resumedAfterMs }) => resumedAfterMs)),
+    ...(await measureThroughput(deployment)),
   };
-  const checks = [...verdict, ...strokeChecks(strokes), oneOfEach(running), await leavesNothing(scene)];
-  return { checks, tables: [strokeTable(strokes)], figures };
+  const checks = [
+    ...invariants,
+    ...checkRounds(rounds),
+    checkProcesses(running),
+    await checkNothingLeft(deployment),
+  ];
+  return { checks, tables: [buildRoundTable(rounds)], figures };
 }
 
-async function killAndStart(scene: Scene<Supervised>, stroke: number, all: boolean): Promise<Stroke> {
-  const { platform, truth, options } = scene;
+async function killAndStart(
+  deployment: Deployment<SupervisedPlatform>,
+  round: number,
+  all: boolean,
+): Promise<Round> {
+  const { platform, database, options } = deployment;
   const before = await platform.children();
-  const pieces = await truth.inFlight();
+  const pieces = await database.listPendingWork();
   await platform.kill(all);
   await sleep(options.random.between(0, 1_500));
   const startedAt = Date.now();
   const runsAfterMs = await platform.start();
-  const left = await stillRunning(before);
+  const left = await listStillRunning(before);
   const adopted = left.some(({ name }) => name === 'postgres');
-  const { interruptedMs: resumedAfterMs } = await resumed(scene, pieces, startedAt, 4 * resumeWithinMs);
+  const { interruptedMs: resumedAfterMs } = await waitUntilResumed(
+    deployment,
+    pieces,
+    startedAt,
+    4 * resumeWithinMs,
+  );
   const what = all ? 'the supervisor and all under it' : 'the supervisor';
-  options.say(
-    `stroke ${stroke}: killed ${what}; its chunks went on within ${inSeconds(resumedAfterMs)} of its start`,
+  options.print(
+    `round ${round}: killed ${what}; its chunks went on within ${formatSeconds(resumedAfterMs)} of its start`,
   );
   const orphans = left.filter(({ name }) => name !== 'postgres').length;
-  return { stroke, what, onTheirWay: pieces.length, runsAfterMs, resumedAfterMs, orphans, adopted };
+  return { round, what, onTheirWay: pieces.length, runsAfterMs, resumedAfterMs, orphans, adopted };
 }
 
-async function stillRunning<T extends ProcessRef>(refs: readonly T[]): Promise<T[]> {
+async function listStillRunning<T extends ProcessRef>(refs: readonly T[]): Promise<T[]> {
   const running = await Promise.all(refs.map((ref) => isRunning(ref)));
   return refs.filter((_, at) => running[at]);
 }
 
-function strokeChecks(strokes: readonly Stroke[]): Check[] {
-  const slowest = Math.max(...strokes.map(({ resumedAfterMs }) => resumedAfterMs));
-  const orphans = strokes.reduce((sum, stroke) => sum + stroke.orphans, 0);
+function checkRounds(rounds: readonly Round[]): Check[] {
+  const slowest = Math.max(...rounds.map(({ resumedAfterMs }) => resumedAfterMs));
+  const orphans = rounds.reduce((sum, round) => sum + round.orphans, 0);
   return [
     {
       name: `the chunks that ran go on within ${resumeWithinMs / 1_000} s of the start`,
       holds: slowest <= resumeWithinMs,
-      found: `the last after ${inSeconds(slowest)}`,
+      found: `the last after ${formatSeconds(slowest)}`,
     },
     {
       name: 'once it runs again nothing runs that its predecessor had started, but for the database',
       holds: orphans === 0,
-      found: `${orphans} orphans; ${strokes.filter(({ adopted }) => adopted).length} databases adopted`,
+      found: `${orphans} orphans; ${rounds.filter(({ adopted }) => adopted).length} databases adopted`,
     },
   ];
 }
 
 /** By the command lines of all processes that know the data folder. */
-function oneOfEach(running: readonly string[]): Check {
+function checkProcesses(running: readonly string[]): Check {
   const count = (pattern: RegExp) => running.filter((line) => pattern.test(line)).length;
   const found = {
     supervisor: count(/embedded\/start\.js/),
@@ -113,7 +130,7 @@ function oneOfEach(running: readonly string[]): Check {
     worker: count(/worker\/src\/main\.js/),
     postgres: count(/postgres(\.exe)? -D/),
   };
-  const due = { supervisor: 1, api: 1, worker: supervisedWorkers, postgres: 1 };
+  const due = { supervisor: 1, api: 1, worker: supervisedWorkerCount, postgres: 1 };
   return {
     name: 'in the end one supervisor, one API, one database and its workers run',
     holds: process.platform !== 'linux' || JSON.stringify(found) === JSON.stringify(due),
@@ -121,7 +138,7 @@ function oneOfEach(running: readonly string[]): Check {
   };
 }
 
-async function leavesNothing({ platform }: Scene<Supervised>): Promise<Check> {
+async function checkNothingLeft({ platform }: Deployment<SupervisedPlatform>): Promise<Check> {
   const { code, ms } = await platform.end(endWithinMs);
   const left = await platform.processes();
   const records = await platform.children();
@@ -136,12 +153,12 @@ async function leavesNothing({ platform }: Scene<Supervised>): Promise<Check> {
   };
 }
 
-function strokeTable(strokes: readonly Stroke[]): Table {
+function buildRoundTable(rounds: readonly Round[]): Table {
   return {
     title: 'Kills of the supervisor',
-    columns: ['stroke', 'killed', 'on their way', 'runs again after', 'its chunks went on after', 'database'],
-    rows: strokes.map(({ stroke, what, onTheirWay, runsAfterMs, resumedAfterMs, adopted }) => [
-      stroke,
+    columns: ['round', 'killed', 'on their way', 'runs again after', 'its chunks went on after', 'database'],
+    rows: rounds.map(({ round, what, onTheirWay, runsAfterMs, resumedAfterMs, adopted }) => [
+      round,
       what,
       onTheirWay,
       `${(runsAfterMs / 1_000).toFixed(1)} s`,

@@ -5,13 +5,13 @@
 import { mp4 } from '../../support/upstream/model-outputs.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { Film, filmWays, wentBack, type FilmWay } from '../film.ts';
-import { resumeWithinMs } from '../losses.ts';
-import { Scene } from '../scene.ts';
+import { VideoTask, videoProviders, findDecreases, type VideoProvider } from '../video-task.ts';
+import { resumeWithinMs } from '../interrupted-chunks.ts';
+import { Deployment } from '../deployment.ts';
 
 const tokens = { openai: 'sk-chaoschaoschaoschaos', huggingFace: 'hf_chaoschaoschaoschaos' };
 /** How soon a film is taken up again, and a cancel told upstream: by its worker, or by another in a dead one's place. */
-const limits = { resumed: resumeWithinMs, byItsWorker: 2_000, inItsPlace: resumeWithinMs };
+const limits = { waitUntilResumed: resumeWithinMs, byItsWorker: 2_000, inItsPlace: resumeWithinMs };
 /** Looks until a film is done: they come a quarter of a second after a worker took it up, then ever more rarely. */
 const looksOf = (kills: number) => 6 + 6 * kills;
 
@@ -29,7 +29,9 @@ export const videoKill: Fault = {
       HF_TOKEN: tokens.huggingFace,
     };
     try {
-      return await Scene.play(options, { workers: 2, env }, (scene) => act(scene, upstream, options));
+      return await Deployment.use(options, { workers: 2, env }, (deployment) =>
+        runFault(deployment, upstream, options),
+      );
     } finally {
       await upstream.close();
     }
@@ -37,7 +39,7 @@ export const videoKill: Fault = {
 };
 
 interface Cancelled {
-  readonly way: FilmWay;
+  readonly way: VideoProvider;
   /** Its worker had been killed. */
   readonly isOrphan: boolean;
   readonly toldMs: number | null;
@@ -61,24 +63,28 @@ const toldCheck = (
 });
 
 interface Made {
-  readonly film: Film;
+  readonly film: VideoTask;
   readonly begun: number;
   readonly resumedMs: readonly number[];
   readonly isWhole: boolean;
   readonly backwards: readonly string[];
 }
 
-async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptions): Promise<FaultResult> {
+async function runFault(
+  deployment: Deployment,
+  upstream: ScriptedUpstream,
+  options: FaultOptions,
+): Promise<FaultResult> {
   const kills = options.short ? 1 : 3;
   const films: Made[] = [];
   const cancels: Cancelled[] = [];
   upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = looksOf(kills);
-  for (const way of filmWays) {
+  for (const way of videoProviders) {
     // The second has the first one's time to be estimated by.
     for (let film = 0; film < (options.short ? 1 : 2); film++)
-      films.push(await makeFilm(scene, upstream, way, kills));
+      films.push(await makeVideo(deployment, upstream, way, kills));
     for (const isOrphan of [false, true])
-      cancels.push({ way, isOrphan, toldMs: await cancelFilm(scene, upstream, way, isOrphan) });
+      cancels.push({ way, isOrphan, toldMs: await cancelVideo(deployment, upstream, way, isOrphan) });
   }
   const resumes = films.flatMap(({ resumedMs }) => resumedMs);
   const slowest = Math.max(...resumes);
@@ -100,13 +106,13 @@ async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptio
       found: films.flatMap(({ backwards }) => backwards).join(', ') || `seen ${shown} times`,
     },
     {
-      name: `every film is taken up again within ${limits.resumed / 1_000} s`,
-      holds: slowest <= limits.resumed,
+      name: `every film is taken up again within ${limits.waitUntilResumed / 1_000} s`,
+      holds: slowest <= limits.waitUntilResumed,
       found: resumes.map((ms) => `${ms} ms`).join(', '),
     },
     toldCheck('a cancel reaches the upstream', cancels, false, limits.byItsWorker),
     toldCheck('a cancel of a film whose worker is dead reaches it', cancels, true, limits.inItsPlace),
-    ...(await scene.verdict({ secrets: Object.values(tokens) })),
+    ...(await deployment.runChecker({ secrets: Object.values(tokens) })),
   ];
   const figures = {
     films: films.length,
@@ -118,42 +124,42 @@ async function act(scene: Scene, upstream: ScriptedUpstream, options: FaultOptio
   return { checks, tables: [], figures };
 }
 
-async function makeFilm(
-  scene: Scene,
+async function makeVideo(
+  deployment: Deployment,
   upstream: ScriptedUpstream,
-  way: FilmWay,
+  way: VideoProvider,
   kills: number,
 ): Promise<Made> {
-  const { platform, truth, options } = scene;
-  const film = await Film.begin(way, { platform, truth, upstream });
+  const { platform, database, options } = deployment;
+  const film = await VideoTask.begin(way, { platform, database, upstream });
   const resumedMs: number[] = [];
-  for (let stroke = 1; stroke <= kills; stroke++) {
-    const seen = stroke === 1 ? 0 : upstream.findCalls(way.looks, 'GET').length;
+  for (let round = 1; round <= kills; round++) {
+    const seen = round === 1 ? 0 : upstream.findCalls(way.queueSnapshots, 'GET').length;
     await film.rendering(seen + options.random.between(2, 4));
-    await scene.look();
+    await deployment.snapshotQueue();
     const killed = await film.killWorker();
     const after = await film.resumedAfter(killed);
     resumedMs.push(after);
-    options.say(`${way.name}: killed the worker of ${film.id}; taken up again after ${after} ms`);
+    options.print(`${way.name}: killed the worker of ${film.id}; taken up again after ${after} ms`);
   }
   await film.ended();
   const isWhole = film.end === 'succeeded' && (await film.content()).equals(mp4);
-  options.say(`${way.name}: ${film.end}, begun ${film.begun} × upstream`);
-  return { film, begun: film.begun, resumedMs, isWhole, backwards: wentBack(film.shown) };
+  options.print(`${way.name}: ${film.end}, begun ${film.begun} × upstream`);
+  return { film, begun: film.begun, resumedMs, isWhole, backwards: findDecreases(film.shown) };
 }
 
-async function cancelFilm(
-  { platform, truth, options }: Scene,
+async function cancelVideo(
+  { platform, database, options }: Deployment,
   upstream: ScriptedUpstream,
-  way: FilmWay,
+  way: VideoProvider,
   isOrphan: boolean,
 ): Promise<number | null> {
-  const film = await Film.begin(way, { platform, truth, upstream });
+  const film = await VideoTask.begin(way, { platform, database, upstream });
   await film.rendering(2);
   if (isOrphan) await film.killWorker();
   const toldMs = await film.cancel(90_000);
   const after = toldMs === null ? 'never told' : `told after ${toldMs} ms`;
-  options.say(
+  options.print(
     `${way.name}: cancelled ${film.id}${isOrphan ? ' of a dead worker' : ''}; the upstream was ${after}`,
   );
   return toldMs;

@@ -3,34 +3,40 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ManagedProcess } from '../../support/platform.ts';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
-import { WebhookWatch } from '../webhook-watch.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
+import { WebhookMonitor } from '../webhook-monitor.ts';
 
 export const webhookApiKill: Fault = {
   name: 'webhook-api-kill',
   title: 'kill -9 of one of two API processes while webhooks are sent',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    WebhookWatch.during((watch) =>
-      Scene.play(options, { workers: 2, env: watch.env }, (scene) => act(scene, watch, options)),
+    WebhookMonitor.during((watch) =>
+      Deployment.use(options, { workers: 2, env: watch.env }, (deployment) =>
+        runFault(deployment, watch, options),
+      ),
     ),
 };
 
-async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Promise<FaultResult> {
-  const { short, random, say } = options;
-  const { platform } = scene;
+async function runFault(
+  deployment: Deployment,
+  watch: WebhookMonitor,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const { short, random, print } = options;
+  const { platform } = deployment;
   await watch.register(platform.client);
   let second: ManagedProcess = await platform.addApi();
-  await scene.submit(pacedInput(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
-  await scene.running();
-  await scene.look();
-  const strokes = short ? 4 : 12;
-  for (let stroke = 1; stroke <= strokes; stroke++) {
-    for (let n = 0; n < 4; n++) await scene.submit({ lines: random.between(1, 60) });
+  await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  const rounds = short ? 4 : 12;
+  for (let round = 1; round <= rounds; round++) {
+    for (let n = 0; n < 4; n++) await deployment.submit({ lines: random.between(1, 60) });
     await sleep(random.between(0, 400));
     // The first of them holds the relay; whoever is killed, the other one goes on.
-    if (stroke % 2 === 1) {
+    if (round % 2 === 1) {
       await kill(platform.api);
       await sleep(random.between(200, 3_000));
       await platform.restartApi();
@@ -39,14 +45,14 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
       await sleep(random.between(200, 1_000));
       second = await platform.addApi();
     }
-    say(
-      `stroke ${stroke}: ${stroke % 2 === 1 ? 'first' : 'second'} API killed; ${watch.count} requests so far`,
+    print(
+      `round ${round}: ${round % 2 === 1 ? 'first' : 'second'} API killed; ${watch.count} requests so far`,
     );
   }
-  await scene.ended(180_000);
-  const { checks, figures } = await watch.checks(scene.truth, strokes);
-  const verdict = await scene.verdict({ secrets: watch.signingSecrets });
-  return { checks: [...verdict, ...checks], tables: [], figures: { apiKills: strokes, ...figures } };
+  await deployment.waitUntilEnded(180_000);
+  const { checks, figures } = await watch.checks(deployment.database, rounds);
+  const invariants = await deployment.runChecker({ secrets: watch.signingSecrets });
+  return { checks: [...invariants, ...checks], tables: [], figures: { apiKills: rounds, ...figures } };
 }
 
 async function kill({ child }: ManagedProcess): Promise<void> {

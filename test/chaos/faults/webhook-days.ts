@@ -5,11 +5,11 @@
 import { once } from 'node:events';
 import { respondWithStatus } from '../../support/webhook-receiver.ts';
 import { waitUntil } from '../../support/platform.ts';
-import { Finding } from '../checker/finding.ts';
+import { ProblemList } from '../checker/problem-list.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { Scene } from '../scene.ts';
-import type { Truth } from '../truth.ts';
-import { WebhookWatch } from '../webhook-watch.ts';
+import { Deployment } from '../deployment.ts';
+import type { DatabaseReader } from '../database-reader.ts';
+import { WebhookMonitor } from '../webhook-monitor.ts';
 
 const hourS = 3_600;
 const downS = 72 * hourS;
@@ -21,32 +21,38 @@ export const webhookDays: Fault = {
   title: 'a receiver down for three days, and its API killed meanwhile',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    WebhookWatch.during((watch) =>
-      Scene.play(options, { workers: 1, env: watch.env }, (scene) => act(scene, watch, options)),
+    WebhookMonitor.during((watch) =>
+      Deployment.use(options, { workers: 1, env: watch.env }, (deployment) =>
+        runFault(deployment, watch, options),
+      ),
     ),
 };
 
-async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Promise<FaultResult> {
-  const { short, random, say } = options;
-  const { platform, truth } = scene;
+async function runFault(
+  deployment: Deployment,
+  watch: WebhookMonitor,
+  options: FaultOptions,
+): Promise<FaultResult> {
+  const { short, random, print } = options;
+  const { platform, database } = deployment;
   await watch.register(platform.client);
   watch.hookAnswers(respondWithStatus(503));
-  await scene.submit({ lines: 3, delayMs: 1_500 });
-  await scene.running();
-  await scene.look();
-  for (let n = 1; n < (short ? 1 : 6); n++) await scene.submit({ lines: random.between(1, 60) });
-  await scene.ended(120_000);
+  await deployment.submit({ lines: 3, delayMs: 1_500 });
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  for (let n = 1; n < (short ? 1 : 6); n++) await deployment.submit({ lines: random.between(1, 60) });
+  await deployment.waitUntilEnded(120_000);
   const kills = short ? 1 : 4;
   // The schedule's waits grow: half of its tries are over after eight hours.
   const killAt = Array.from({ length: kills }, () => random.between(1, 8 * hourS)).sort((a, b) => a - b);
   let [passedS, steps] = [0, 0];
   const pass = async (waitS: number) => {
-    await makeOlder(truth, waitS);
+    await makeOlder(database, waitS);
     passedS += waitS;
     steps++;
   };
   for (;;) {
-    const waitS = await untilNext(truth, watch.hookId);
+    const waitS = await untilNext(database, watch.hookId);
     if (passedS + waitS > downS) break;
     await pass(waitS);
     if (killAt[0]! > passedS || killAt.length === 0) continue;
@@ -56,27 +62,27 @@ async function act(scene: Scene, watch: WebhookWatch, options: FaultOptions): Pr
     await exited;
     await platform.restartApi();
   }
-  const tries = await listAttemptCounts(truth, watch.hookId);
+  const tries = await listAttemptCounts(database, watch.hookId);
   const whileDown = downCheck(tries, watch.accepted);
   watch.hookAnswers(respondWithStatus(200));
-  while ((await pending(truth, watch.hookId)) > 0) await pass(await untilNext(truth, watch.hookId));
-  say(`${(passedS / hourS).toFixed(1)} h passed in ${steps} steps; ${watch.count} requests`);
-  const { checks, figures } = await watch.checks(truth, kills);
-  const again = await replayed(scene, watch);
-  const verdict = await scene.verdict({ secrets: watch.signingSecrets });
+  while ((await pending(database, watch.hookId)) > 0) await pass(await untilNext(database, watch.hookId));
+  print(`${(passedS / hourS).toFixed(1)} h passed in ${steps} steps; ${watch.count} requests`);
+  const { checks, figures } = await watch.checks(database, kills);
+  const again = await replayed(deployment, watch);
+  const invariants = await deployment.runChecker({ secrets: watch.signingSecrets });
   const hours = Math.round(passedS / hourS);
   return {
-    checks: [...verdict, ...checks, whileDown, again],
+    checks: [...invariants, ...checks, whileDown, again],
     tables: [],
     figures: { ...figures, hours, steps, kills },
   };
 }
 
 /** Waits until nothing is under way. @returns seconds until the endpoint may be tried next; 0: it has all. */
-async function untilNext(truth: Truth, endpointId: string): Promise<number> {
+async function untilNext(database: DatabaseReader, endpointId: string): Promise<number> {
   let waitS = 0;
   const isQuiet = async () => {
-    const next = await truth.one<{ busy: number; wait: number | null; left: number }>(
+    const next = await database.one<{ busy: number; wait: number | null; left: number }>(
       `select count(*) filter (where leased_until > now()) as busy, count(*) as left,
          extract(epoch from greatest(min(next_attempt_at), max(e.paused_until)) - now())::float8 as wait
        from deliveries d join webhook_endpoints e on e.id = d.endpoint_id
@@ -91,44 +97,44 @@ async function untilNext(truth: Truth, endpointId: string): Promise<number> {
   return waitS;
 }
 
-async function makeOlder(truth: Truth, seconds: number): Promise<void> {
+async function makeOlder(database: DatabaseReader, seconds: number): Promise<void> {
   const older = (...columns: string[]) =>
     columns.map((column) => `${column} = ${column} - make_interval(secs => $1)`).join(', ');
-  await truth.rows(
+  await database.rows(
     `update deliveries set ${older('next_attempt_at', 'created_at', 'finished_at')} where status = 'pending'`,
     [seconds],
   );
-  await truth.rows(
+  await database.rows(
     `update webhook_endpoints set ${older('failing_since', 'last_failed_at', 'paused_until', 'rate_updated_at')}`,
     [seconds],
   );
 }
 
-const listAttemptCounts = (truth: Truth, endpointId: string) =>
-  truth.rows<{ attempts: number; status: string }>(
+const listAttemptCounts = (database: DatabaseReader, endpointId: string) =>
+  database.rows<{ attempts: number; status: string }>(
     'select attempt_count as attempts, status from deliveries where endpoint_id = $1',
     [endpointId],
   );
 
-async function pending(truth: Truth, endpointId: string): Promise<number> {
-  return (await listAttemptCounts(truth, endpointId)).filter(({ status }) => status === 'pending').length;
+async function pending(database: DatabaseReader, endpointId: string): Promise<number> {
+  return (await listAttemptCounts(database, endpointId)).filter(({ status }) => status === 'pending').length;
 }
 
 function downCheck(deliveries: readonly { attempts: number; status: string }[], accepted: number): Check {
-  const finding = new Finding('after three days every delivery is still on its way');
-  if (accepted > 0) finding.problem(`${accepted} were accepted by a receiver that was down`);
+  const problems = new ProblemList('after three days every delivery is still on its way');
+  if (accepted > 0) problems.add(`${accepted} were accepted by a receiver that was down`);
   for (const { attempts, status } of deliveries)
-    if (status !== 'pending') finding.problem(`one is ${status} after ${attempts} attempts`);
+    if (status !== 'pending') problems.add(`one is ${status} after ${attempts} attempts`);
   const most = Math.max(0, ...deliveries.map(({ attempts }) => attempts));
-  if (most < triesByThen) finding.problem(`none was tried more than ${most} times`);
-  return finding.toCheck(`${deliveries.length} deliveries, ${most} attempts at most`);
+  if (most < triesByThen) problems.add(`none was tried more than ${most} times`);
+  return problems.toCheck(`${deliveries.length} deliveries, ${most} attempts at most`);
 }
 
 /** One by its id, then all of them as a range: each under the id that it had. */
-async function replayed({ platform, truth }: Scene, watch: WebhookWatch): Promise<Check> {
-  const finding = new Finding('what is asked for again comes again under its first id');
+async function replayed({ platform, database }: Deployment, watch: WebhookMonitor): Promise<Check> {
+  const problems = new ProblemList('what is asked for again comes again under its first id');
   const before = new Set(watch.ids);
-  const deliveries = await truth.rows<{ id: string }>('select id from deliveries where endpoint_id = $1', [
+  const deliveries = await database.rows<{ id: string }>('select id from deliveries where endpoint_id = $1', [
     watch.hookId,
   ]);
   const at = `/webhook_endpoints/${watch.hookId}`;
@@ -136,11 +142,11 @@ async function replayed({ platform, truth }: Scene, watch: WebhookWatch): Promis
   await platform.client.post(`${at}/deliveries/${deliveries[0]!.id}/redeliver`);
   const arrived = (more: number) =>
     waitUntil(() => watch.accepted >= count + more, { what: 'it to come again', withinMs: 60_000 }).catch(
-      (error: Error) => finding.problem(error.message),
+      (error: Error) => problems.add(error.message),
     );
   await arrived(1);
   await platform.client.post(`${at}/replay`, { body: { since: 0, include: 'all' } });
   await arrived(1 + deliveries.length);
-  for (const id of watch.ids) if (!before.has(id)) finding.problem(`${id} is new`);
-  return finding.toCheck(`1 by its id and ${deliveries.length} as a range`);
+  for (const id of watch.ids) if (!before.has(id)) problems.add(`${id} is new`);
+  return problems.toCheck(`1 by its id and ${deliveries.length} as a range`);
 }

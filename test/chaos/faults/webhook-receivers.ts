@@ -10,15 +10,15 @@ import {
   type HostileReceiver,
 } from '../../support/hostile-receiver.ts';
 import { waitUntil } from '../../support/platform.ts';
-import { Finding } from '../checker/finding.ts';
+import { ProblemList } from '../checker/problem-list.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
-import type { Truth } from '../truth.ts';
-import { listenInside, turningHost } from '../turning-name.ts';
-import { WebhookWatch } from '../webhook-watch.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
+import type { DatabaseReader } from '../database-reader.ts';
+import { listenOnInternalAddress, rebindingHost } from '../dns-rebinding.ts';
+import { WebhookMonitor } from '../webhook-monitor.ts';
 
-const turningDns = ['--import', fileURLToPath(new URL('../preload/turning-dns.js', import.meta.url))];
+const rebindingDnsArgs = ['--import', fileURLToPath(new URL('../preload/rebinding-dns.js', import.meta.url))];
 /** What each try comes to, by the endpoint's name. */
 const expected: Readonly<Record<string, string>> = {
   drip: 'timeout',
@@ -38,18 +38,20 @@ export const webhookReceivers: Fault = {
   title: 'receivers that drip, flood, reset, redirect inwards, or whose name turns inwards',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    WebhookWatch.during(async (watch) => {
+    WebhookMonitor.during(async (watch) => {
       const hostile = {
         drip: await startHostileReceiver(sendSlowly),
         flood: await startHostileReceiver(sendHugeBody),
         reset: await startHostileReceiver(resetConnection),
       };
-      const inside = await listenInside();
+      const inside = await listenOnInternalAddress();
       const ports = Object.values(hostile).map(({ port }) => `127.0.0.1:${port}`);
       const env = { MILLRACE_WEBHOOK_ALLOW_HOSTS: [watch.allowed, ...ports].join() };
       try {
-        return await Scene.play(options, { workers: 1, env, apiNodeArgs: turningDns }, (scene) =>
-          act(scene, watch, { ...hostile, inside }, options),
+        return await Deployment.use(
+          options,
+          { workers: 1, env, apiNodeArgs: rebindingDnsArgs },
+          (deployment) => runFault(deployment, watch, { ...hostile, inside }, options),
         );
       } finally {
         for (const one of [...Object.values(hostile), inside]) await one.close();
@@ -61,45 +63,45 @@ interface Hostile {
   readonly drip: HostileReceiver;
   readonly flood: HostileReceiver;
   readonly reset: HostileReceiver;
-  readonly inside: Awaited<ReturnType<typeof listenInside>>;
+  readonly inside: Awaited<ReturnType<typeof listenOnInternalAddress>>;
 }
 
-async function act(
-  scene: Scene,
-  watch: WebhookWatch,
+async function runFault(
+  deployment: Deployment,
+  watch: WebhookMonitor,
   hostile: Hostile,
   options: FaultOptions,
 ): Promise<FaultResult> {
-  const { short, random, say } = options;
-  const { platform, truth } = scene;
+  const { short, random, print } = options;
+  const { platform, database } = deployment;
   await watch.register(platform.client);
   const { drip, flood, reset } = hostile;
-  const urls = { drip: drip.url, flood: flood.url, reset: reset.url, turning: `https://${turningHost}/` };
+  const urls = { drip: drip.url, flood: flood.url, reset: reset.url, turning: `https://${rebindingHost}/` };
   const secrets: string[] = [];
   for (const [name, url] of Object.entries(urls)) {
     const body = { name, url, event_types: ['batch.*'] };
     const made = await platform.client.post<WebhookEndpointObject>('/webhook_endpoints', { body });
     secrets.push(made.signing_secret!);
   }
-  await scene.submit(pacedInput(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
-  await scene.running();
-  await scene.look();
-  for (let n = 0; n < (short ? 6 : 40); n++) await scene.submit({ lines: random.between(1, 60) });
-  await scene.ended(180_000);
-  const { checks, figures } = await watch.checks(truth, 0);
-  const allTried = async () => (await outcomes(truth)).length >= Object.keys(expected).length;
+  await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  for (let n = 0; n < (short ? 6 : 40); n++) await deployment.submit({ lines: random.between(1, 60) });
+  await deployment.waitUntilEnded(180_000);
+  const { checks, figures } = await watch.checks(database, 0);
+  const allTried = async () => (await outcomes(database)).length >= Object.keys(expected).length;
   await waitUntil(allTried, { what: 'a try at each receiver', withinMs: 60_000 }).catch(() => undefined);
-  const tries = await outcomes(truth);
-  say(tries.map(({ name, outcome, count }) => `${name} ${outcome} ×${count}`).join(', '));
-  const slowestMs = await watch.slowestMs(truth);
-  const verdict = await scene.verdict({ secrets: [...watch.signingSecrets, ...secrets] });
+  const tries = await outcomes(database);
+  print(tries.map(({ name, outcome, count }) => `${name} ${outcome} ×${count}`).join(', '));
+  const slowestMs = await watch.slowestMs(database);
+  const invariants = await deployment.runChecker({ secrets: [...watch.signingSecrets, ...secrets] });
   const own = [
     eachAsExpected(tries),
     sparedOf(flood),
     noneInside(hostile.inside.count()),
     notHeldUp(slowestMs),
   ];
-  return { checks: [...verdict, ...checks, ...own], tables: [], figures: { ...figures, slowestMs } };
+  return { checks: [...invariants, ...checks, ...own], tables: [], figures: { ...figures, slowestMs } };
 }
 
 interface Outcome {
@@ -108,21 +110,20 @@ interface Outcome {
   readonly count: number;
 }
 
-const outcomes = (truth: Truth): Promise<Outcome[]> =>
-  truth.rows<Outcome>(
+const outcomes = (database: DatabaseReader): Promise<Outcome[]> =>
+  database.rows<Outcome>(
     `select e.name, coalesce(a.error_code, a.status::text) as outcome, count(*) as count
      from delivery_attempts a join deliveries d on d.id = a.delivery_id join webhook_endpoints e on e.id = d.endpoint_id
      group by 1, 2 order by 1, 2`,
   );
 
 function eachAsExpected(tries: readonly Outcome[]): Check {
-  const finding = new Finding('each try is judged for what it came to');
+  const problems = new ProblemList('each try is judged for what it came to');
   for (const [name, outcome] of Object.entries(expected)) {
     const found = tries.filter((one) => one.name === name).map((one) => one.outcome);
-    if (found.join() !== outcome)
-      finding.problem(`${name}: ${found.join() || 'no try'} instead of ${outcome}`);
+    if (found.join() !== outcome) problems.add(`${name}: ${found.join() || 'no try'} instead of ${outcome}`);
   }
-  return finding.toCheck(
+  return problems.toCheck(
     `${tries.reduce((sum, { count }) => sum + count, 0)} tries at ${tries.length} receivers`,
   );
 }

@@ -1,13 +1,20 @@
 /** A worker is stopped (SIGSTOP) while it runs chunks and continued when others have taken them over: it comes too late. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { LateCommits } from '../late-commit.ts';
-import { followUp, longestMs, lossTable, oneChunkPerSlot, resumedInTime, type Loss } from '../losses.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
-import { strike } from '../strike.ts';
-import { takeFenceOut } from '../unfenced.ts';
+import { measureThroughput } from '../throughput.ts';
+import { LateCommits } from '../late-commits.ts';
+import {
+  recordResumeTimes,
+  getSlowestResumeMs,
+  buildInterruptedTable,
+  checkOneChunkPerSlot,
+  checkResumedInTime,
+  type InterruptedChunk,
+} from '../interrupted-chunks.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
+import { injectFault } from '../inject-fault.ts';
+import { removeFenceArgs } from '../remove-fence.ts';
 
 const workers = 3;
 const slots = 2;
@@ -18,60 +25,69 @@ export const workerFreeze: Fault = {
   backends: ['embedded', 'redis'],
   canLoseFence: true,
   run(options) {
-    const workerNodeArgs = options.withoutFence ? takeFenceOut : [];
+    const workerNodeArgs = options.withoutFence ? removeFenceArgs : [];
     const settings = { workers, workerNodeArgs, env: { WORKER_SLOTS: String(slots) } };
-    return Scene.play(options, settings, (scene) => act(scene, options));
+    return Deployment.use(options, settings, (deployment) => runFault(deployment, options));
   },
 };
 
-async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
-  const { short, say } = options;
+async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
+  const { short, print } = options;
   const frozenMs = short ? 13_000 : 30_000;
   // A chunk is one call: a worker that thaws has its answer at once, and wants to commit it.
   const lines = options.lines ?? 5_000;
-  const batch = await scene.submit(pacedInput(lines, short ? 4 : 9));
-  say(`${lines} lines as ${batch.id} on ${workers} workers of ${slots} slots`);
-  await scene.running();
-  await scene.look();
+  const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 4 : 9));
+  print(`${lines} lines as ${batch.id} on ${workers} workers of ${slots} slots`);
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
   await sleep(options.random.between(200, 1_500));
-  const { worker, losses } = await strike(scene, 1, 'stopped', ({ child }) => void child.kill('SIGSTOP'));
+  const { worker, interrupted } = await injectFault(
+    deployment,
+    1,
+    'stopped',
+    ({ child }) => void child.kill('SIGSTOP'),
+  );
   await sleep(frozenMs);
-  await followUp(losses, scene);
+  await recordResumeTimes(interrupted, deployment);
   const thawedAt = Date.now();
   worker.child.kill('SIGCONT');
-  say(`continued it after ${frozenMs / 1_000} s`);
+  print(`continued it after ${frozenMs / 1_000} s`);
 
-  const late = await LateCommits.open(scene);
+  const late = await LateCommits.open(deployment);
   const meanwhile = async () => {
-    await followUp(losses, scene);
-    await late.send(losses);
+    await recordResumeTimes(interrupted, deployment);
+    await late.send(interrupted);
   };
   try {
-    await scene.ended(180_000, meanwhile);
+    await deployment.waitUntilEnded(180_000, meanwhile);
     const checks = [
-      ...(await scene.verdict()),
-      resumedInTime(losses),
-      oneChunkPerSlot(losses, 1, slots),
+      ...(await deployment.runChecker()),
+      checkResumedInTime(interrupted),
+      checkOneChunkPerSlot(interrupted, 1, slots),
       late.toCheck(),
-      await worksAgain(scene, losses, thawedAt),
+      await worksAgain(deployment, interrupted, thawedAt),
     ];
     const own = worker.output().match(/another attempt has claimed this chunk|job interrupted/g)?.length ?? 0;
     const lost = {
-      chunksLost: losses.length,
-      slowestResumeMs: longestMs(losses),
+      chunksLost: interrupted.length,
+      slowestResumeMs: getSlowestResumeMs(interrupted),
       lateResultsDroppedByTheWorker: own,
     };
-    const figures = { lines, frozenMs, ...lost, ...(await speed(scene)) };
-    return { checks, tables: [lossTable(losses)], figures };
+    const figures = { lines, frozenMs, ...lost, ...(await measureThroughput(deployment)) };
+    return { checks, tables: [buildInterruptedTable(interrupted)], figures };
   } finally {
     await late.close();
   }
 }
 
-async function worksAgain({ truth }: Scene, losses: readonly Loss[], thawedAt: number): Promise<Check> {
-  const { chunks, first } = await truth.one<{ chunks: number; first: Date | null }>(
+async function worksAgain(
+  { database }: Deployment,
+  interrupted: readonly InterruptedChunk[],
+  thawedAt: number,
+): Promise<Check> {
+  const { chunks, first } = await database.one<{ chunks: number; first: Date | null }>(
     'select count(*) as chunks, min(started_at) as first from attempts where worker_id = $1 and started_at > $2',
-    [losses[0]!.workerId, new Date(thawedAt)],
+    [interrupted[0]!.workerId, new Date(thawedAt)],
   );
   return {
     name: 'the worker takes work again once it is continued',

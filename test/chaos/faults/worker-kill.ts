@@ -2,14 +2,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../../support/platform.ts';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
-import { speed } from '../figures.ts';
-import { isAlive } from '../keeper.ts';
-import { LateCommits } from '../late-commit.ts';
-import { followUp, longestMs, lossTable, oneChunkPerSlot, resumedInTime, type Loss } from '../losses.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
-import { strike } from '../strike.ts';
-import { takeFenceOut } from '../unfenced.ts';
+import { measureThroughput } from '../throughput.ts';
+import { isAlive } from '../worker-restarter.ts';
+import { LateCommits } from '../late-commits.ts';
+import {
+  recordResumeTimes,
+  getSlowestResumeMs,
+  buildInterruptedTable,
+  checkOneChunkPerSlot,
+  checkResumedInTime,
+  type InterruptedChunk,
+} from '../interrupted-chunks.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
+import { injectFault } from '../inject-fault.ts';
+import { removeFenceArgs } from '../remove-fence.ts';
 
 const workers = 3;
 const slots = 2;
@@ -20,48 +27,48 @@ export const workerKill: Fault = {
   backends: ['embedded', 'redis'],
   canLoseFence: true,
   run(options) {
-    const workerNodeArgs = options.withoutFence ? takeFenceOut : [];
+    const workerNodeArgs = options.withoutFence ? removeFenceArgs : [];
     const settings = { workers, workerNodeArgs, env: { WORKER_SLOTS: String(slots) } };
-    return Scene.play(options, settings, (scene) => act(scene, options));
+    return Deployment.use(options, settings, (deployment) => runFault(deployment, options));
   },
 };
 
-async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
-  const { short, say, random } = options;
+async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
+  const { short, print, random } = options;
   const lines = options.lines ?? (short ? 10_000 : 50_000);
   const kills = short ? 2 : 5;
-  const batch = await scene.submit(pacedInput(lines, short ? 3 : 8));
-  say(`${lines} lines as ${batch.id} on ${workers} workers of ${slots} slots`);
-  await scene.running();
-  await scene.look();
-  const late = await LateCommits.open(scene);
-  const losses: Loss[] = [];
+  const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 3 : 8));
+  print(`${lines} lines as ${batch.id} on ${workers} workers of ${slots} slots`);
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  const late = await LateCommits.open(deployment);
+  const interrupted: InterruptedChunk[] = [];
   const meanwhile = async () => {
-    await followUp(losses, scene);
-    await late.send(losses);
+    await recordResumeTimes(interrupted, deployment);
+    await late.send(interrupted);
   };
   try {
-    for (let stroke = 1; stroke <= kills; stroke++) {
+    for (let round = 1; round <= kills; round++) {
       await sleep(random.between(500, short ? 1_500 : 4_000));
-      const struck = await strike(scene, stroke, 'killed', async (worker) => {
+      const struck = await injectFault(deployment, round, 'killed', async (worker) => {
         worker.child.kill('SIGKILL');
         await waitUntil(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
       });
-      losses.push(...struck.losses);
+      interrupted.push(...struck.interrupted);
       await meanwhile();
     }
-    await scene.ended(240_000, meanwhile);
+    await deployment.waitUntilEnded(240_000, meanwhile);
     const checks = [
-      ...(await scene.verdict()),
-      resumedInTime(losses),
-      oneChunkPerSlot(losses, kills, slots),
+      ...(await deployment.runChecker()),
+      checkResumedInTime(interrupted),
+      checkOneChunkPerSlot(interrupted, kills, slots),
       late.toCheck(),
     ];
-    const lost = { chunksLost: losses.length, slowestResumeMs: longestMs(losses) };
+    const lost = { chunksLost: interrupted.length, slowestResumeMs: getSlowestResumeMs(interrupted) };
     return {
       checks,
-      tables: [lossTable(losses)],
-      figures: { lines, kills, ...lost, ...(await speed(scene)) },
+      tables: [buildInterruptedTable(interrupted)],
+      figures: { lines, kills, ...lost, ...(await measureThroughput(deployment)) },
     };
   } finally {
     await late.close();

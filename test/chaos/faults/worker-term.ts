@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check, Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
-import { speed } from '../figures.ts';
-import type { Loss } from '../losses.ts';
-import { pacedInput } from '../pace.ts';
-import { Scene } from '../scene.ts';
-import { strike } from '../strike.ts';
+import { measureThroughput } from '../throughput.ts';
+import type { InterruptedChunk } from '../interrupted-chunks.ts';
+import { inputWithChunkSeconds } from '../chunk-duration.ts';
+import { Deployment } from '../deployment.ts';
+import { injectFault } from '../inject-fault.ts';
 
 const workers = 2;
 /** A worker's own deadline, the two seconds that it leaves its jobs to hand back, and two to close. */
@@ -14,8 +14,8 @@ const deadlineMs = 25_000;
 const handedBackMs = deadlineMs + 2_000;
 const exitMs = deadlineMs + 4_500;
 
-interface Farewell {
-  readonly stroke: number;
+interface Termination {
+  readonly round: number;
   readonly exitedAfterMs: number;
   readonly code: number | null;
   readonly chunks: readonly { readonly chunk: number; readonly outcome: string; readonly afterMs: number }[];
@@ -25,68 +25,72 @@ export const workerTerm: Fault = {
   name: 'worker-term',
   title: 'SIGTERM to workers that hold a running chunk',
   backends: ['embedded', 'redis'],
-  run: (options) => Scene.play(options, { workers }, (scene) => act(scene, options)),
+  run: (options) => Deployment.use(options, { workers }, (deployment) => runFault(deployment, options)),
 };
 
-async function act(scene: Scene, options: FaultOptions): Promise<FaultResult> {
+async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, random } = options;
-  const farewells: Farewell[] = [];
+  const terminations: Termination[] = [];
   // Chunks that end before the deadline: they are drained.
-  await scene.submit(pacedInput(options.lines ?? (short ? 500 : 20_000), short ? 2.5 : 6));
-  await scene.running();
-  await scene.look();
-  for (let stroke = 1; stroke <= 2; stroke++) {
+  await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 500 : 20_000), short ? 2.5 : 6));
+  await deployment.waitUntilChunkRuns();
+  await deployment.snapshotQueue();
+  for (let round = 1; round <= 2; round++) {
     await sleep(random.between(300, 1_200));
-    farewells.push(await terminate(scene, stroke));
+    terminations.push(await terminate(deployment, round));
   }
-  await scene.ended(120_000);
+  await deployment.waitUntilEnded(120_000);
   if (!short) {
     // One that takes longer: it is handed back.
-    await scene.submit(pacedInput(100, 32));
-    await scene.running();
+    await deployment.submit(inputWithChunkSeconds(100, 32));
+    await deployment.waitUntilChunkRuns();
     await sleep(random.between(300, 1_200));
-    farewells.push(await terminate(scene, 3));
-    await scene.ended(120_000);
+    terminations.push(await terminate(deployment, 3));
+    await deployment.waitUntilEnded(120_000);
   }
-  const checks = [...(await scene.verdict()), ...farewellChecks(farewells, short), await noStall(scene)];
-  const slowest = Math.max(...farewells.map(({ exitedAfterMs }) => exitedAfterMs));
+  const checks = [
+    ...(await deployment.runChecker()),
+    ...checkTerminations(terminations, short),
+    await noStall(deployment),
+  ];
+  const slowest = Math.max(...terminations.map(({ exitedAfterMs }) => exitedAfterMs));
   const figures = {
-    terminated: farewells.length,
+    terminated: terminations.length,
     slowestExitMs: Math.round(slowest),
-    ...(await speed(scene)),
+    ...(await measureThroughput(deployment)),
   };
-  return { checks, tables: [farewellTable(farewells)], figures };
+  return { checks, tables: [buildTerminationTable(terminations)], figures };
 }
 
-async function terminate(scene: Scene, stroke: number): Promise<Farewell> {
+async function terminate(deployment: Deployment, round: number): Promise<Termination> {
   let exited: Promise<unknown[]> = Promise.resolve([]);
-  const { worker, losses } = await strike(scene, stroke, 'ended', ({ child }) => {
+  const { worker, interrupted } = await injectFault(deployment, round, 'ended', ({ child }) => {
     exited = once(child, 'exit');
     child.kill('SIGTERM');
   });
-  const at = losses[0]!.at;
+  const at = interrupted[0]!.at;
   const timer = setTimeout(() => worker.child.kill('SIGKILL'), exitMs + 10_000);
   const [code] = (await exited) as [number | null];
   clearTimeout(timer);
   const exitedAfterMs = Date.now() - at;
   return {
-    stroke,
+    round,
     exitedAfterMs,
     code,
-    chunks: await Promise.all(losses.map((loss) => outcomeOf(scene, loss))),
+    chunks: await Promise.all(interrupted.map((chunk) => outcomeOf(deployment, chunk))),
   };
 }
 
-async function outcomeOf({ truth }: Scene, { batchId, chunk, attempt, at }: Loss) {
-  const row = await truth.one<{ outcome: string | null; finished: Date | null }>(
+async function outcomeOf({ database }: Deployment, { batchId, chunk, attempt, at }: InterruptedChunk) {
+  const row = await database.one<{ outcome: string | null; finished: Date | null }>(
     'select outcome, finished_at as finished from attempts where batch_id = $1 and chunk = $2 and number = $3',
     [batchId, chunk, attempt],
   );
   return { chunk, outcome: row.outcome ?? 'open', afterMs: (row.finished?.getTime() ?? Infinity) - at };
 }
 
-function farewellChecks(farewells: readonly Farewell[], short: boolean): Check[] {
-  const chunks = farewells.flatMap((farewell) => farewell.chunks);
+function checkTerminations(terminations: readonly Termination[], short: boolean): Check[] {
+  const chunks = terminations.flatMap((termination) => termination.chunks);
   const of = (outcome: string) => chunks.filter((chunk) => chunk.outcome === outcome);
   const drained = of('succeeded');
   const handedBack = of('released');
@@ -104,16 +108,16 @@ function farewellChecks(farewells: readonly Farewell[], short: boolean): Check[]
     },
     {
       name: 'the worker leaves by itself, with 0',
-      holds: farewells.every(({ code, exitedAfterMs }) => code === 0 && exitedAfterMs <= exitMs),
-      found: farewells
+      holds: terminations.every(({ code, exitedAfterMs }) => code === 0 && exitedAfterMs <= exitMs),
+      found: terminations
         .map(({ code, exitedAfterMs }) => `${code} after ${(exitedAfterMs / 1_000).toFixed(1)} s`)
         .join(', '),
     },
   ];
 }
 
-async function noStall({ truth, platform }: Scene): Promise<Check> {
-  const { lost } = await truth.one<{ lost: number }>(
+async function noStall({ database, platform }: Deployment): Promise<Check> {
+  const { lost } = await database.one<{ lost: number }>(
     `select count(*) as lost from attempts where outcome = 'lost'`,
   );
   const stalls = platform.output().match(/a stalled job is redelivered/g)?.length ?? 0;
@@ -124,13 +128,13 @@ async function noStall({ truth, platform }: Scene): Promise<Check> {
   };
 }
 
-function farewellTable(farewells: readonly Farewell[]): Table {
+function buildTerminationTable(terminations: readonly Termination[]): Table {
   return {
     title: 'Workers that were told to end',
-    columns: ['stroke', 'chunk', 'became', 'after', 'worker gone after'],
-    rows: farewells.flatMap(({ stroke, exitedAfterMs, chunks }) =>
+    columns: ['round', 'chunk', 'became', 'after', 'worker gone after'],
+    rows: terminations.flatMap(({ round, exitedAfterMs, chunks }) =>
       chunks.map(({ chunk, outcome, afterMs }) => [
-        stroke,
+        round,
         chunk,
         outcome,
         `${(afterMs / 1_000).toFixed(1)} s`,

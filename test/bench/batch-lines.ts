@@ -1,0 +1,64 @@
+/** The benchmark's lines, each made from its number alone: whoever checks a record makes its line again. */
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+
+/** Words of five letters: sixteen make a line of about 230 bytes. */
+const words = (
+  'mills grind wheat water turns stone flour river gates flows under wheel every night morning sacks ' +
+  'carts bring grain again later quiet black green paths cross field after storm'
+)
+  .split(' ')
+  .filter((word) => word.length === 5);
+const wordsInText = 16;
+
+/** The text of a line, from 1. */
+export function buildLineText(line: number): string {
+  let state = Math.imul(line, 0x9e3779b1);
+  let text = `${line}:`;
+  for (let at = 0; at < wordsInText; at++) {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + at;
+    text += ` ${words[(state >>> 8) % words.length]}`;
+  }
+  return text;
+}
+
+export const buildCustomId = (line: number): string => `row-${String(line).padStart(9, '0')}`;
+
+/**
+ * Length of the vectors, which the lines ask for: a model's own is guessed at, and chunks are cut so that a thousand
+ * numbers would do no harm.
+ */
+const defaultDimensions = 8;
+
+/** @param dimensions null: the model's own. */
+export function buildLine(
+  line: number,
+  dimensions: number | null = defaultDimensions,
+  model = 'sandbox/embeddings',
+): string {
+  const asked = dimensions === null ? '' : `,"dimensions":${dimensions}`;
+  return (
+    `{"custom_id":"${buildCustomId(line)}","method":"POST","url":"/v1/embeddings",` +
+    `"body":{"model":"${model}","input":"${buildLineText(line)}"${asked}}}\n`
+  );
+}
+
+/** Writes an input file. @returns its size in bytes. */
+export async function writeLines(
+  path: string,
+  lines: number,
+  dimensions?: number | null,
+  model?: string,
+): Promise<number> {
+  const file = createWriteStream(path);
+  let text = '';
+  for (let line = 1; line <= lines; line++) {
+    text += buildLine(line, dimensions, model);
+    if (text.length < 1 << 18 && line < lines) continue;
+    if (!file.write(text)) await once(file, 'drain');
+    text = '';
+  }
+  file.end();
+  await once(file, 'close');
+  return file.bytesWritten;
+}

@@ -1,0 +1,20 @@
+/** Texts as long as real ones are: paragraphs of 10 to 250 words, most of them short. Each made from its number alone. */
+import { createRandom } from '../../tools/demo-model/random.ts';
+
+const words = (
+  'the mill turns and water falls over an old wheel while nobody in the village watches it any more but a heron who ' +
+  'stands in the shallow river every morning before the first baker opens his door to sell warm bread to farmers that ' +
+  'bring their wheat from distant fields after harvest when roads are dry and evenings grow cold'
+).split(' ');
+
+/** Words of a text: a few long ones among many short, 70 in the mean. */
+const shortest = 10;
+const spread = 240;
+
+/** @param line from 1 */
+export function buildSampleText(line: number): string {
+  const next = createRandom(line);
+  const between = () => (next() + 1) / 2;
+  const count = shortest + Math.floor(between() ** 3 * spread);
+  return Array.from({ length: count }, () => words[Math.floor(between() * words.length)]).join(' ');
+}

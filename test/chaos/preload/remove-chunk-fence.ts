@@ -1,0 +1,14 @@
+/** Preloaded into workers: every commit of a chunk goes to the server without its fence. */
+import pg from 'pg';
+import { removeFence } from '../remove-fence.ts';
+
+const client = pg.Client.prototype as unknown as { query: (config: unknown, ...rest: unknown[]) => unknown };
+const { query } = client;
+
+client.query = function (this: unknown, config: unknown, ...rest: unknown[]) {
+  // A prepared statement comes as an object with its text.
+  const { text } = config as { text?: unknown };
+  if (typeof text === 'string')
+    return query.call(this, { ...(config as object), text: removeFence(text) }, ...rest);
+  return query.call(this, typeof config === 'string' ? removeFence(config) : config, ...rest);
+};

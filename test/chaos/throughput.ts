@@ -1,0 +1,24 @@
+/** Figures that every fault run gives. */
+import type { Deployment } from './deployment.ts';
+
+/** How fast the batches went, from the first one's plan to the last one's end, the fault included. */
+export async function measureThroughput({
+  database,
+}: Pick<Deployment, 'database'>): Promise<Record<string, number | null>> {
+  const { seconds, chunks, lines } = await database.one<{
+    seconds: number | null;
+    chunks: number;
+    lines: number;
+  }>(
+    `select extract(epoch from max(finalizing_at) - min(in_progress_at))::float8 as seconds,
+       sum(chunk_count)::int as chunks, sum(total)::int as lines from batches`,
+  );
+  if (!seconds) return { batchSeconds: null };
+  return {
+    batchSeconds: tenth(seconds),
+    chunksPerSecond: tenth(chunks / seconds),
+    linesPerSecond: Math.round(lines / seconds),
+  };
+}
+
+const tenth = (value: number): number => Math.round(value * 10) / 10;
