@@ -1,15 +1,15 @@
 /**
- * A caller who goes on creating batches while a server is away: each with an Idempotency-Key, each request sent
- * again until it is acknowledged, and what was seen meanwhile kept.
+ * Creates batches while a server is away: each has an Idempotency-Key and is retried until it is acknowledged. All answers
+ * are kept.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deployment, Submitted } from './deployment.ts';
 
 export interface Answer {
-  /** When it came, in ms since the epoch, and how long it took. */
+  /** When it arrived, in ms since the epoch, and how long the request took. */
   readonly at: number;
   readonly ms: number;
-  /** 0: the connection failed. */
+  /** 0 if the connection failed. */
   readonly status: number;
   readonly retryAfter: string | null;
 }
@@ -17,26 +17,26 @@ export interface Answer {
 export class BatchCaller {
   readonly answers: Answer[] = [];
   readonly acknowledged: string[] = [];
-  private calling = true;
-  private readonly working: Promise<void>;
+  private running = true;
+  private readonly loop: Promise<void>;
 
-  /** @param everyMs pause between two requests. @param file an uploaded input that all of its batches read. */
+  /** @param everyMs pause between two requests. @param file the uploaded input of all its batches. */
   constructor(
     private readonly deployment: Deployment,
     private readonly file: Submitted,
     private readonly everyMs: number,
   ) {
-    this.working = this.call();
+    this.loop = this.createBatches();
   }
 
-  /** Ends once the request under way is acknowledged. */
+  /** Resolves when the current request is acknowledged. */
   async stop(): Promise<void> {
-    this.calling = false;
-    await this.working;
+    this.running = false;
+    await this.loop;
   }
 
-  private async call(): Promise<void> {
-    for (let number = 1; this.calling; number++) {
+  private async createBatches(): Promise<void> {
+    for (let number = 1; this.running; number++) {
       const key = `caller-${this.deployment.options.seed}-${number}`;
       while (!(await this.create(key))) await sleep(this.everyMs);
       await sleep(this.everyMs);
@@ -71,8 +71,8 @@ export class BatchCaller {
   }
 }
 
-/** Counts answers by status, for a report. */
-export function countStatuses(answers: readonly Answer[]): string {
+/** @returns the number of answers for each status, as text. */
+export function countStatuses(answers: readonly { readonly status: number }[]): string {
   const counts = Map.groupBy(answers, ({ status }) => status);
   return [...counts].map(([status, of]) => `${of.length} × ${status || 'no connection'}`).join(', ');
 }

@@ -1,24 +1,24 @@
 /**
- * The lines that a fault run submits, made from their number alone: whoever checks a record makes its line again
- * and knows what should stand there, so that nothing has to be remembered but one bit a line.
+ * The lines that a fault run submits, generated from the line number, so that the checker can generate the expected answer
+ * of a line again and the run does not need to store it.
  */
 import { createProviders, createSilentRun } from '#providers';
 import type { EmbeddingsInput } from '#catalogue';
 
-/** A word that no log line may hold: it comes from a caller's input. */
+/** A word of every input text. No log line may contain it. */
 export const inputWord = 'millstone-grist';
 
-/** One line in so many has a body that its kind refuses: the error file is never empty. */
+/** One line in 101 has an invalid body, so that the error file is never empty. */
 const badEvery = 101;
 
 export interface InputOptions {
   readonly lines: number;
-  /** Tells the lines of one batch from another's. */
+  /** Distinguishes the lines of different batches. */
   readonly tag: string;
-  /** Time of a call on top of nothing, and of each line in it, in ms: how the sandbox is slowed. */
+  /** Sandbox time of each call, and of each line in it, in ms. */
   readonly delayMs?: number;
   readonly itemMs?: number;
-  /** Lines that cost money, so many of them in a call. */
+  /** Use the billed model, with this many lines per call. */
   readonly paid?: { readonly linesPerCall: number };
 }
 
@@ -35,12 +35,12 @@ export class BatchInput {
     this.sandbox = JSON.stringify({ delay_ms: delayMs, item_ms: itemMs });
   }
 
-  /** @param line from 1. */
+  /** @param line 1-based. */
   customId(line: number): string {
     return `${this.tag}-${line}`;
   }
 
-  /** The line's number, or null when no line of this input has such an id. */
+  /** @returns the 1-based line number, or null if no line of this input has this `custom_id`. */
   parseLineNumber(customId: string): number | null {
     const line = Number(customId.slice(this.tag.length + 1));
     return Number.isInteger(line) && line >= 1 && line <= this.lines && this.customId(line) === customId
@@ -60,7 +60,7 @@ export class BatchInput {
     return `${inputWord} ${this.tag} ${line}`;
   }
 
-  /** The vector that the sandbox has for a line: asked of the provider itself, which is deterministic. */
+  /** The expected vector of a line, from the sandbox provider, which is deterministic. */
   async vector(line: number): Promise<Float32Array> {
     const input: EmbeddingsInput = { inputs: [this.text(line)] };
     const { provider, ...access } = createProviders().route('sandbox/embeddings', 'embeddings', {
@@ -71,7 +71,7 @@ export class BatchInput {
     return output.vectors[0]!;
   }
 
-  /** The JSONL, some thousand lines at a time. */
+  /** The JSONL, in parts of about 64 KiB. */
   *chunks(): Generator<string> {
     let text = '';
     for (let line = 1; line <= this.lines; line++) {
@@ -84,13 +84,13 @@ export class BatchInput {
     if (text) yield text;
   }
 
-  /** As a file that the stock client uploads. */
+  /** A `File` for the OpenAI client. */
   file(name = 'input.jsonl'): File {
     return new File([...this.chunks()], name);
   }
 
   private json(line: number): string {
-    // Lines whose metadata differ do not share a call.
+    // Lines with different metadata do not share a call.
     const call = this.paid && { call: String(Math.floor((line - 1) / this.paid.linesPerCall)) };
     const body = {
       model: this.paid ? 'sandbox/embeddings:paid' : 'sandbox/embeddings',

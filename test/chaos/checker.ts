@@ -1,6 +1,6 @@
 /**
- * The checker: the invariants of a fault run, each read from where it must hold (Postgres, the queue, the store,
- * the API), never from what the run believes. Files stream; of a batch it remembers one byte a line.
+ * The checker: reads the invariants of a fault run where they must hold (Postgres, queue, object storage, API), not from
+ * what the run recorded. Files are streamed; it keeps one byte per line of a batch in memory.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check } from './fault.ts';
@@ -16,17 +16,17 @@ import { checkTasks } from './checker/tasks.ts';
 
 export type { CheckContext };
 
-/** Jobs that were delivered twice go when a worker has found them stale. */
+/** A job that was delivered twice stays in the queue until a worker finds it stale. */
 const emptyWithinMs = 20_000;
 
-/** To be called when every batch has ended. Fails by its checks alone, never by an exception of what it reads. */
+/** Call it when every batch has ended. A violated invariant is a failed check, not an exception. */
 export async function check(context: CheckContext): Promise<Check[]> {
   const records = new Records(context);
   const counters = new Counters(context);
   for (const batch of context.batches) await counters.compare(batch, await records.read(batch));
   return [
     records.onePerLine.toCheck(`${records.lines} lines in ${context.batches.length} batches`),
-    records.answers.toCheck(`${records.vectors} vectors computed again`),
+    records.answers.toCheck(`${records.vectors} vectors recomputed`),
     counters.problems.toCheck(`${counters.batches} batches`),
     counters.commits.toCheck(`${counters.chunks} chunks`),
     records.ids.toCheck(`${records.lines} ids`),
@@ -35,14 +35,14 @@ export async function check(context: CheckContext): Promise<Check[]> {
     ...(await checkEvents(context)),
     ...(await checkTasks(context)),
     ...(await checkSecrets(context)),
-    await nothingWaits(context),
-    await nothingUnknown(context),
+    await checkQueueIsEmpty(context),
+    await checkNoUnknownBatch(context),
   ];
 }
 
-/** Work that is over leaves no job behind. */
-async function nothingWaits({ queue }: CheckContext): Promise<Check> {
-  const problems = new ProblemList('the queue is empty once all work is done');
+/** No job may remain when all work has ended. */
+async function checkQueueIsEmpty({ queue }: CheckContext): Promise<Check> {
+  const problems = new ProblemList('the queue is empty after all work has ended');
   const deadline = Date.now() + emptyWithinMs;
   let { payloads } = await readQueue(queue);
   while (payloads.length > 0 && Date.now() < deadline) {
@@ -53,9 +53,9 @@ async function nothingWaits({ queue }: CheckContext): Promise<Check> {
   return problems.toCheck('no job');
 }
 
-/** Every batch in the database is one that the run knows of: a retried request made no second one. */
-async function nothingUnknown({ database, batches }: CheckContext): Promise<Check> {
-  const problems = new ProblemList('no batch but those that were submitted');
+/** Every batch in the database was submitted by the run: a retried request did not create a second one. */
+async function checkNoUnknownBatch({ database, batches }: CheckContext): Promise<Check> {
+  const problems = new ProblemList('no batch exists that was not submitted');
   const known = batches.map(({ id }) => id);
   const rows = await database.rows<{ id: string; status: string }>(
     'select id, status from batches where not id = any($1)',

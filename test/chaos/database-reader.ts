@@ -1,4 +1,4 @@
-/** What Postgres says while a fault runs: who holds which chunk, what became of an attempt, how far a batch is. */
+/** Reads the state of batches, chunks and attempts from Postgres while a fault runs. */
 import pg from 'pg';
 
 const int8 = 20;
@@ -7,7 +7,7 @@ const types = {
     oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format),
 };
 
-/** A chunk in a worker's hands, and the process that is that worker. */
+/** A running chunk, with the process id of its worker. */
 export interface RunningChunk {
   readonly batchId: string;
   readonly chunk: number;
@@ -24,7 +24,7 @@ export interface BatchState {
   readonly chunksDone: number;
 }
 
-/** A piece of work that the queue should know of: a chunk, or with -1 for it a batch's plan. */
+/** Work for which the queue should have a job: a chunk, or the plan of a batch (`chunk` is -1). */
 export interface PendingWork {
   readonly batchId: string;
   readonly chunk: number;
@@ -42,7 +42,7 @@ export class DatabaseReader {
       connectionTimeoutMillis: 5_000,
       application_name: 'millrace-chaos',
     });
-    // A fault may take the server away; the statement that needs it says so.
+    // A fault may stop the server; the next query reports it.
     this.pool.on('error', () => undefined);
   }
 
@@ -56,7 +56,7 @@ export class DatabaseReader {
     return row;
   }
 
-  /** Chunks that run now. */
+  /** Running chunks. */
   listRunningChunks(): Promise<RunningChunk[]> {
     return this.rows<RunningChunk>(
       `select c.batch_id as "batchId", c.index as chunk, c.attempt, c.worker_id as "workerId", w.pid
@@ -74,7 +74,7 @@ export class DatabaseReader {
     );
   }
 
-  /** When the first attempt after `attempt` began, in ms since the epoch; null while there is none. */
+  /** @returns when the first attempt after `attempt` started, in ms since the epoch; null if there is none. */
   async nextAttemptAt({
     batchId,
     chunk,
@@ -95,7 +95,7 @@ export class DatabaseReader {
     );
   }
 
-  /** When each piece was next claimed, ended or delivered anew, in ms since the epoch; null while none of it was since `moment`. */
+  /** Finds when each piece was claimed, completed or requeued after `moment`, in ms since the epoch; null if it was not. */
   async findResumeTimes(
     pieces: readonly PendingWork[],
     moment: number,

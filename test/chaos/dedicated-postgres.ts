@@ -1,4 +1,4 @@
-/** A Postgres of a fault run's own, to be stopped as if the power failed and started again on the same data and port. */
+/** A Postgres for one fault run, which can stop it in immediate mode and start it again on the same data and port. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,13 +14,13 @@ export class DedicatedPostgres {
     private server: EmbeddedPostgres,
   ) {}
 
-  /** Runs `work` with one, and removes it after. */
+  /** Starts one, runs `work` with it, and removes it. */
   static async use<T>(
     print: (line: string) => void,
     work: (server: DedicatedPostgres) => Promise<T>,
   ): Promise<T> {
     const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-postgres-'));
-    await chmod(folder, 0o711); // as root, the server's account passes through it
+    await chmod(folder, 0o711); // when started by root, the server's account must enter it
     const settings: PostgresOptions = {
       home: join(folder, 'home'),
       log: print,
@@ -28,11 +28,11 @@ export class DedicatedPostgres {
       settings: { shared_buffers: '64MB' },
       fallbackFolders: [join(folder, 'outside')],
     };
-    const own = new DedicatedPostgres(settings, await startPostgres(settings));
+    const postgres = new DedicatedPostgres(settings, await startPostgres(settings));
     try {
-      return await work(own);
+      return await work(postgres);
     } finally {
-      await own.stop();
+      await postgres.stop();
       await rm(folder, { recursive: true, force: true });
     }
   }
@@ -41,7 +41,7 @@ export class DedicatedPostgres {
     return this.server.url;
   }
 
-  /** Immediate mode: what was not committed is gone, what was is on disk. */
+  /** Immediate mode, as after a power failure: only committed changes remain. */
   stop(): Promise<void> {
     return this.server.stop('immediate');
   }

@@ -1,6 +1,6 @@
 /**
- * Where a fault run plays: the built platform on a database, a queue and a data folder of its own, its workers
- * kept alive, and what the run has submitted, until the checker has looked at all of it.
+ * The platform under test: the built API and workers with their own database, queue and data folder, and the batches that
+ * the fault run has submitted. Workers that exit are restarted. The checker runs on it at the end.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPlatform, waitUntil, type Platform, type PlatformOptions } from '../support/platform.ts';
@@ -21,24 +21,24 @@ export interface Submitted {
 
 export type DeploymentOptions = Omit<PlatformOptions, 'redisUrl' | 'bucket'>;
 
-/** What every deployment stands on, whoever started it. */
+/** What a deployment needs from a running platform. */
 export type PlatformAccess = Pick<
   Platform,
   'url' | 'apiKey' | 'home' | 'databaseUrl' | 'client' | 'objects' | 'output' | 'stop'
 >;
 
-/** What the queue and the objects of a deployment lie on; unset, on Postgres and on disk. */
+/** Servers of the queue and the object storage. Unset: Postgres, and the data folder. */
 export interface Servers {
   readonly redisUrl?: string;
   readonly bucket?: TestBucket | undefined;
 }
 
-/** This machine lacks a server that the run needs. */
+/** This machine does not have a server that the run needs: the run is skipped. */
 export class MissingServerError extends Error {}
 
 export class Deployment<G extends PlatformAccess = Platform> {
   readonly submitted: Submitted[] = [];
-  /** What the queue held whenever it was looked into. */
+  /** Contents of the queue at several moments of the run, for the checker. */
   readonly queueSnapshots: QueueSnapshot[] = [];
   private tags = 0;
 
@@ -50,7 +50,7 @@ export class Deployment<G extends PlatformAccess = Platform> {
     private readonly bucket: TestBucket | undefined,
   ) {}
 
-  /** Plays on the platform as a test starts it, with its workers kept alive. */
+  /** Starts the API and the workers, runs the fault, and removes everything. Workers that exit are restarted. */
   static use<T>(
     options: FaultOptions,
     settings: DeploymentOptions,
@@ -67,7 +67,7 @@ export class Deployment<G extends PlatformAccess = Platform> {
     });
   }
 
-  /** Opens a deployment, plays in it and clears it away, whatever happens. What goes wrong is thrown with the logs' end. */
+  /** Starts a platform with `open`, runs the fault, and removes everything. An error is thrown with the last log lines. */
   static async useWith<G extends PlatformAccess, T>(
     options: FaultOptions,
     open: (servers: Servers) => Promise<G>,
@@ -95,7 +95,7 @@ export class Deployment<G extends PlatformAccess = Platform> {
     }
   }
 
-  /** Uploads lines and creates a batch of them. */
+  /** Uploads lines and creates a batch. */
   async submit(options: Omit<InputOptions, 'tag'>): Promise<Submitted> {
     return this.create(await this.upload(options));
   }
@@ -114,7 +114,7 @@ export class Deployment<G extends PlatformAccess = Platform> {
     return this.add({ id: batch.id, fileId, input });
   }
 
-  /** Gives a batch that was created some other way to the checker. */
+  /** Adds a batch that was created by other means to those that are checked. */
   add(submitted: Submitted): Submitted {
     this.submitted.push(submitted);
     return submitted;
@@ -128,12 +128,23 @@ export class Deployment<G extends PlatformAccess = Platform> {
     });
   }
 
-  /** Looks into the queue now, while it holds something. */
+  /**
+   * Stores the contents of the queue for the checker. It reads the queue until it holds a job: the chunk that was found
+   * running may have completed, and the next job may not be queued yet.
+   */
   async snapshotQueue(): Promise<void> {
-    this.queueSnapshots.push(await readQueue(this.queueAddress));
+    await waitUntil(
+      async () => {
+        const snapshot = await readQueue(this.queueAddress);
+        if (snapshot.payloads.length === 0) return false;
+        this.queueSnapshots.push(snapshot);
+        return true;
+      },
+      { what: 'the queue to hold a job', withinMs: 30_000 },
+    );
   }
 
-  /** Waits for the end of every batch, doing `meanwhile` again and again. @throws Error when time is up. */
+  /** Waits until every batch has ended and calls `meanwhile` after each poll. @throws Error after `withinMs` */
   async waitUntilEnded(withinMs: number, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
     const deadline = Date.now() + withinMs;
     for (;;) {
@@ -145,14 +156,14 @@ export class Deployment<G extends PlatformAccess = Platform> {
           .map((state, at) => `${this.submitted[at]!.id} ${JSON.stringify(state)}`)
           .join('\n');
         throw new Error(
-          `the batches did not end within ${withinMs / 1_000} s:\n${shown}\n${await this.stuck()}`,
+          `the batches did not end within ${withinMs / 1_000} s:\n${shown}\n${await this.describeOpenChunks()}`,
         );
       }
       await sleep(200);
     }
   }
 
-  /** The checker's verdict on everything that this deployment holds. */
+  /** Runs the checker on everything that was submitted. */
   async runChecker(
     more: Partial<Pick<CheckContext, 'lostUploads' | 'ends' | 'secrets'>> = {},
   ): Promise<Check[]> {
@@ -178,8 +189,8 @@ export class Deployment<G extends PlatformAccess = Platform> {
       : ({ kind: 'postgres', database: this.database } as const);
   }
 
-  /** Chunks that have not ended, for the message of a run that waits in vain. */
-  private async stuck(): Promise<string> {
+  /** @returns chunks that are not done, for an error message. */
+  private async describeOpenChunks(): Promise<string> {
     const rows = await this.database.rows(
       `select batch_id, index, status, attempt, generation, worker_id, queued_at, started_at from chunks
        where status <> 'done' order by batch_id, index limit 12`,
@@ -191,7 +202,7 @@ export class Deployment<G extends PlatformAccess = Platform> {
 async function bucketFor({ store }: FaultOptions): Promise<TestBucket | undefined> {
   if (store === 'disk') return undefined;
   const server = findS3Server();
-  if (!server) throw new MissingServerError('no S3 server is named by S3_TEST_ENDPOINT and its credentials');
+  if (!server) throw new MissingServerError('S3_TEST_ENDPOINT and its credentials are not set');
   return createBucket(server);
 }
 
@@ -211,9 +222,9 @@ function withLogs(error: unknown, platform: PlatformAccess): Error {
       const last = lines.slice(1).slice(-shownLines);
       return `── ${lines[0]}\n${last.map((line) => line.slice(0, shownCharacters)).join('\n')}`;
     });
-  const told = new Error(`${message}\n\nThe end of each process's log:\n${tails.join('\n')}`, {
+  const withTails = new Error(`${message}\n\nLast log lines of each process:\n${tails.join('\n')}`, {
     cause: error,
   });
-  if (stack) told.stack = stack;
-  return told;
+  if (stack) withTails.stack = stack;
+  return withTails;
 }

@@ -1,10 +1,10 @@
-/** Who sends direct requests while things break: each with a key, sent again until it is answered for good. */
+/** Sends direct requests during a fault: each has an idempotency key and is retried until its final answer. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Platform } from '../support/platform.ts';
 
 export interface DirectAnswer {
-  /** 0: the connection failed. */
+  /** 0 if the connection failed. */
   readonly status: number;
 }
 
@@ -28,36 +28,36 @@ export async function send(
 }
 
 export class DirectCaller {
-  /** Every try, and each request's last. */
+  /** The answers to all attempts, and the final answer of each request. */
   readonly attempts: DirectAnswer[] = [];
   readonly ended: DirectAnswer[] = [];
-  private calling = true;
-  private readonly working: Promise<void>;
+  private running = true;
+  private readonly loop: Promise<void>;
   private readonly sent: Promise<void>[] = [];
 
-  /** @param everyMs from one request to the next, whatever becomes of those before. */
+  /** @param everyMs interval between new requests; it does not wait for earlier answers. */
   constructor(
     private readonly platform: Platform,
     private readonly everyMs: number,
   ) {
-    this.working = this.call();
+    this.loop = this.sendRequests();
   }
 
-  /** Ends once every request is answered. */
+  /** Resolves when every request is answered. */
   async stop(): Promise<void> {
-    this.calling = false;
-    await this.working;
+    this.running = false;
+    await this.loop;
     await Promise.all(this.sent);
   }
 
-  private async call(): Promise<void> {
-    while (this.calling) {
-      this.sent.push(this.persist());
+  private async sendRequests(): Promise<void> {
+    while (this.running) {
+      this.sent.push(this.sendUntilAnswered());
       await sleep(this.everyMs);
     }
   }
 
-  private async persist(): Promise<void> {
+  private async sendUntilAnswered(): Promise<void> {
     const key = randomUUID();
     for (;;) {
       const answer = await send(this.platform, { key, delayMs: 20 });

@@ -1,11 +1,11 @@
-/** A name whose owner points it inwards once it was judged, and the internal address that must never hear of it. */
+/** The name and address of a DNS rebinding test: the name resolves to a public address first and to an internal one later. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 export const rebindingHost = 'turning.example';
 export const internalAddress = '127.0.0.77';
 
-/** Listens where the name leads to, if this machine lets it have the port. @returns counts connections. */
+/** Listens on port 443 of the internal address, if the system permits it. @returns a counter of connections. */
 export async function listenOnInternalAddress(): Promise<{ count(): number | null; close(): Promise<void> }> {
   let count = 0;
   const server = createServer((socket) => {
@@ -13,14 +13,14 @@ export async function listenOnInternalAddress(): Promise<{ count(): number | nul
     socket.destroy();
   });
   server.listen(443, internalAddress);
-  const hears = await once(server, 'listening').then(
+  const isListening = await once(server, 'listening').then(
     () => true,
     () => false,
   );
   return {
-    count: () => (hears ? count : null),
+    count: () => (isListening ? count : null),
     async close() {
-      if (!hears) return;
+      if (!isListening) return;
       const closed = once(server, 'close');
       server.close();
       await closed;

@@ -1,4 +1,4 @@
-/** What a fault run is given and what it hands back; each file in faults/ is one. */
+/** The options and the result of a fault run. Each file in faults/ is one fault. */
 import type { Random } from './seeded-random.ts';
 
 export const backends = ['embedded', 'redis'] as const;
@@ -12,16 +12,16 @@ export interface FaultOptions {
   readonly store: StoreName;
   readonly seed: number;
   readonly random: Random;
-  /** The form for CI: fewer lines, shorter outages, the same checks. */
+  /** For CI: fewer lines, shorter outages, the same checks. */
   readonly short: boolean;
-  /** Lines of the main batch, where the command line names a number. */
+  /** Lines of the main batch; null for the default of the fault. */
   readonly lines: number | null;
-  /** Takes the fence out of every commit: the checker must find what that breaks. */
+  /** Removes the attempt fence from every chunk commit: the checker must find the violations. */
   readonly withoutFence: boolean;
   readonly print: (line: string) => void;
 }
 
-/** One thing that must hold, and what was found. */
+/** One condition that must hold, and what was found. */
 export interface Check {
   readonly name: string;
   readonly holds: boolean;
@@ -37,7 +37,7 @@ export interface Table {
 export interface FaultResult {
   readonly checks: readonly Check[];
   readonly tables: readonly Table[];
-  /** Measured values, in the unit that their name ends with. */
+  /** Measured values; the name ends with the unit. */
   readonly figures: Readonly<Record<string, number | string | null>>;
 }
 
@@ -45,7 +45,7 @@ export interface Fault {
   readonly name: string;
   readonly title: string;
   readonly backends: readonly BackendName[];
-  /** Whether `--without-fence` means anything to it. */
+  /** Whether the fault supports `--without-fence`. */
   readonly canLoseFence?: boolean;
   readonly run: (options: FaultOptions) => Promise<FaultResult>;
 }

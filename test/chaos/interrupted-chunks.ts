@@ -1,21 +1,21 @@
-/** What a fault took from its workers, chunk by chunk, and when each was taken up again. */
+/** The running chunks that a fault interrupted, and when each was resumed. */
 import type { Check, Table } from './fault.ts';
 import type { Deployment } from './deployment.ts';
 import type { RunningChunk } from './database-reader.ts';
 
 export interface InterruptedChunk extends RunningChunk {
-  /** Which round of the run took it, from 1. */
+  /** 1-based number of the injection that interrupted it. */
   readonly round: number;
-  /** When, in ms since the epoch. */
+  /** Time of the injection, in ms since the epoch. */
   readonly at: number;
-  /** From then until the chunk's next attempt began, its worker's restart included; null if it never did. */
+  /** Time until the chunk's next attempt started, including the worker's restart; null if none has. */
   resumedAfterMs: number | null;
 }
 
-/** The promise of RELIABILITY.md: stalled work is waitUntilResumed within this time of its worker's death. */
+/** The documented bound: interrupted work is resumed within this time after its worker died. */
 export const resumeWithinMs = 15_000;
 
-/** Fills in when each was taken up again, as far as that has happened. */
+/** Sets `resumedAfterMs` of the chunks that have a newer attempt. */
 export async function recordResumeTimes(
   interrupted: readonly InterruptedChunk[],
   { database }: Pick<Deployment, 'database'>,
@@ -34,8 +34,8 @@ export const getSlowestResumeMs = (interrupted: readonly InterruptedChunk[]): nu
 
 export function buildInterruptedTable(interrupted: readonly InterruptedChunk[]): Table {
   return {
-    title: 'Chunks taken from their workers',
-    columns: ['round', 'pid', 'batch', 'chunk', 'attempt', 'taken up again after'],
+    title: 'Interrupted chunks',
+    columns: ['round', 'pid', 'batch', 'chunk', 'attempt', 'resumed after'],
     rows: interrupted.map(({ round, pid, batchId, chunk, attempt, resumedAfterMs }) => [
       round,
       pid,
@@ -56,13 +56,13 @@ export function checkResumedInTime(
   );
   const longest = getSlowestResumeMs(interrupted);
   return {
-    name: `every chunk was taken up again within ${withinMs / 1_000} s`,
+    name: `every interrupted chunk was resumed within ${withinMs / 1_000} s`,
     holds: interrupted.length > 0 && late.length === 0,
     found: `${interrupted.length} chunks, the slowest after ${longest === null ? '–' : (longest / 1_000).toFixed(1)} s`,
   };
 }
 
-/** At most one chunk for each slot of the worker that was struck. */
+/** One injection interrupts at most one chunk for each slot of its worker. */
 export function checkOneChunkPerSlot(
   interrupted: readonly InterruptedChunk[],
   rounds: number,
@@ -71,8 +71,8 @@ export function checkOneChunkPerSlot(
   const perStroke = Map.groupBy(interrupted, ({ round }) => round);
   const most = Math.max(0, ...[...perStroke.values()].map((taken) => taken.length));
   return {
-    name: 'each round cost at most one chunk per slot',
+    name: 'each round interrupted at most one chunk per slot',
     holds: most <= slots,
-    found: `${interrupted.length} chunks in ${rounds} rounds, at most ${most} by one; ${slots} slots a worker`,
+    found: `${interrupted.length} chunks in ${rounds} rounds, at most ${most} in one; ${slots} slots per worker`,
   };
 }

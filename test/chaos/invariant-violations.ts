@@ -1,25 +1,25 @@
-/** Ways to break each invariant by hand, one at a time and undone after, so that the checker can be seen to notice. */
+/** Violates each invariant once, and undoes it, to show that the checker finds it. */
 import type { Deployment } from './deployment.ts';
 
 type Undo = () => Promise<void>;
 
 export interface Violation {
-  readonly what: string;
-  /** How the name of the check begins that must find it. */
-  readonly breaks: string;
-  readonly act: (deployment: Deployment) => Promise<Undo>;
+  readonly description: string;
+  /** Beginning of the name of the check that must fail. */
+  readonly expectedCheck: string;
+  readonly introduce: (deployment: Deployment) => Promise<Undo>;
 }
 
-/** A statement and the one that takes it back. */
+/** A statement and the statement that undoes it. */
 const sql =
-  (act: string, undo: string) =>
+  (change: string, undo: string) =>
   async ({ database, submitted }: Deployment): Promise<Undo> => {
     const bound = (text: string) => (text.includes('$1') ? [submitted[0]!.id] : []);
-    await database.rows(act, bound(act));
+    await database.rows(change, bound(change));
     return async () => void (await database.rows(undo, bound(undo)));
   };
 
-/** Rewrites the first segment of the output file, its rows told of the new size. */
+/** Rewrites the first segment of the output file and sets the new size in its rows. */
 const rewrite =
   (change: (lines: string[]) => string[]) =>
   async ({ database, submitted, platform: { objects } }: Deployment): Promise<Undo> => {
@@ -48,7 +48,7 @@ const rewrite =
     return () => put(before);
   };
 
-/** Adds an object, or with null takes the first one of the output away. */
+/** Adds an object with the given name; with null, removes the first segment of the output. */
 const object =
   (nameOf: ((key: string) => string) | null) =>
   async ({ database, submitted, platform: { objects } }: Deployment): Promise<Undo> => {
@@ -58,7 +58,7 @@ const object =
       [submitted[0]!.id],
     );
     if (nameOf) {
-      await objects.write(nameOf(key), 'nobody refers to this\n');
+      await objects.write(nameOf(key), 'no row refers to this\n');
       return () => objects.remove(nameOf(key));
     }
     const before = await objects.read(key);
@@ -68,36 +68,40 @@ const object =
 
 export const violations: readonly Violation[] = [
   {
-    what: 'a task ended and nobody was told',
-    breaks: '1, 5 every task',
-    act: sql(
+    description: 'a task ended without a terminal event',
+    expectedCheck: '1, 5 every task',
+    introduce: sql(
       `update events set terminal = false where subject like 'task_%' and terminal`,
       `update events set terminal = true where type = 'task.succeeded'`,
     ),
   },
   {
-    what: 'an attempt at a task was left open',
-    breaks: '1 the attempt that counts',
-    act: sql(
+    description: 'an attempt at a task has no outcome',
+    expectedCheck: '1 the last attempt of a task',
+    introduce: sql(
       `update attempts set outcome = null where task_id is not null`,
       `update attempts set outcome = 'succeeded' where task_id is not null`,
     ),
   },
   {
-    what: 'a record stands twice',
-    breaks: '3 no custom_id twice',
-    act: rewrite((lines) => [...lines, lines[0]!]),
-  },
-  { what: 'a record is gone', breaks: '1 each accepted line', act: rewrite((lines) => lines.slice(1)) },
-  {
-    what: 'a record is another line’s answer',
-    breaks: '1 each record is its own',
-    act: rewrite(([first, second, ...rest]) => [swapped(first!, second!), second!, ...rest]),
+    description: 'a record occurs twice',
+    expectedCheck: '3 no custom_id occurs twice',
+    introduce: rewrite((lines) => [...lines, lines[0]!]),
   },
   {
-    what: 'an object is cut short',
-    breaks: '3 output + error lines',
-    act: async ({ database, submitted, platform: { objects } }) => {
+    description: 'a record is missing',
+    expectedCheck: '1 each accepted line',
+    introduce: rewrite((lines) => lines.slice(1)),
+  },
+  {
+    description: 'a record has the answer of another line',
+    expectedCheck: '1 each record has its own',
+    introduce: rewrite(([first, second, ...rest]) => [swapped(first!, second!), second!, ...rest]),
+  },
+  {
+    description: 'an object is truncated',
+    expectedCheck: '3 output and error lines',
+    introduce: async ({ database, submitted, platform: { objects } }) => {
       const { key } = await database.one<{ key: string }>(
         'select output_key as key from chunks where batch_id = $1 limit 1',
         [submitted[0]!.id],
@@ -108,62 +112,62 @@ export const violations: readonly Violation[] = [
     },
   },
   {
-    what: 'a counter is one too high',
-    breaks: '2 the counters',
-    act: sql(
+    description: 'a counter is one too high',
+    expectedCheck: '2 the counters',
+    introduce: sql(
       'update batches set completed = completed + 1 where id = $1',
       'update batches set completed = completed - 1 where id = $1',
     ),
   },
   {
-    what: 'a chunk was committed twice',
-    breaks: '2 each chunk was committed once',
-    act: sql(
+    description: 'a chunk was committed twice',
+    expectedCheck: '2 each chunk was committed once',
+    introduce: sql(
       `insert into attempts (workspace_id, batch_id, chunk, number, worker_id, provider, model, outcome, lines)
        select workspace_id, batch_id, chunk, 0, worker_id, provider, model, 'succeeded', lines
        from attempts where batch_id = $1 and chunk = 0 and number = 1`,
       'delete from attempts where number = 0 and batch_id = $1',
     ),
   },
-  { what: 'an object is missing', breaks: '4 every object', act: object(null) },
+  { description: 'an object is missing', expectedCheck: '4 every object', introduce: object(null) },
   {
-    what: 'an object of a winning attempt that no row refers to',
-    breaks: '4 objects that nothing refers to',
-    act: object((key) => key.replace('.output.', '.error.')),
+    description: 'an unreferenced object of a successful attempt',
+    expectedCheck: '4 unreferenced objects',
+    introduce: object((key) => key.replace('.output.', '.error.')),
   },
   {
-    what: 'an object of nobody’s',
-    breaks: '4 objects that nothing refers to',
-    act: object((key) => `${key}.copy`),
+    description: 'an unreferenced object of no attempt',
+    expectedCheck: '4 unreferenced objects',
+    introduce: object((key) => `${key}.copy`),
   },
   {
-    what: 'the end was told under another name',
-    breaks: '5 one terminal event',
-    act: sql(
+    description: 'the terminal event has the wrong type',
+    expectedCheck: '5 one terminal event',
+    introduce: sql(
       `update events set type = 'batch.expired' where subject = $1 and terminal`,
       `update events set type = 'batch.completed' where subject = $1 and terminal`,
     ),
   },
   {
-    what: 'a fact is missing from its subject’s sequence',
-    breaks: '5 the sequence',
-    act: sql(
+    description: 'the sequence of a subject has a gap',
+    expectedCheck: '5 the sequence',
+    introduce: sql(
       'update events set sequence = sequence + 1 where subject = $1 and terminal',
       'update events set sequence = sequence - 1 where subject = $1 and terminal',
     ),
   },
   {
-    what: 'a position of the feed was skipped',
-    breaks: '5 the feed',
-    act: sql(
+    description: 'the positions of a feed have a gap',
+    expectedCheck: '5 the positions of each feed',
+    introduce: sql(
       'update events set feed_position = feed_position + 1 where subject = $1 and terminal',
       'update events set feed_position = feed_position - 1 where subject = $1 and terminal',
     ),
   },
   {
-    what: 'the API key lies in the queue',
-    breaks: '6 the queue carries ids only',
-    act: async ({ database, platform }) => {
+    description: 'the API key is in the queue',
+    expectedCheck: '6 the queue holds ids only',
+    introduce: async ({ database, platform }) => {
       await database.rows(`insert into bullmq.meta (queue, field, value) values ('plan', 'chaos', $1)`, [
         platform.apiKey,
       ]);
@@ -171,9 +175,9 @@ export const violations: readonly Violation[] = [
     },
   },
   {
-    what: 'the API key lies in a table',
-    breaks: '6 no table',
-    act: async ({ database, platform }) => {
+    description: 'the API key is in a table',
+    expectedCheck: '6 no table',
+    introduce: async ({ database, platform }) => {
       await database.rows(`update batches set metadata = jsonb_build_object('note', $1::text)`, [
         platform.apiKey,
       ]);
@@ -181,9 +185,9 @@ export const violations: readonly Violation[] = [
     },
   },
   {
-    what: 'a batch that nobody submitted',
-    breaks: 'no batch but those',
-    act: sql(
+    description: 'a batch that was not submitted',
+    expectedCheck: 'no batch exists',
+    introduce: sql(
       `insert into batches (id, workspace_id, input_file_id, endpoint, kind, completion_window, status, expires_at)
        select 'batch_unknown', workspace_id, input_file_id, endpoint, kind, completion_window, 'failed', expires_at
        from batches where id = $1`,
@@ -192,7 +196,7 @@ export const violations: readonly Violation[] = [
   },
 ];
 
-/** The first record with the second one's answer. */
+/** @returns the first record with the answer of the second. */
 function swapped(first: string, second: string): string {
   const [to, from] = [JSON.parse(first), JSON.parse(second)] as { response: unknown }[];
   return JSON.stringify({ ...to, response: from!.response });

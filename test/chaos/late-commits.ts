@@ -1,6 +1,6 @@
 /**
- * The commit that a dead worker had on the wire when it died: sent on its behalf once another attempt holds the
- * chunk, through the product's own statement, with records that are in the store already. It must change nothing.
+ * Sends the commit of an attempt that lost its chunk, as if the killed worker had sent it just before it died. It uses the
+ * product's own statement, with stored records, after another attempt has claimed the chunk. It must change nothing.
  */
 import { Database, ChunkStore, type ChunkResult } from '#database';
 import type { Check } from './fault.ts';
@@ -10,9 +10,9 @@ import { removeFence } from './remove-fence.ts';
 
 export class LateCommits {
   sent = 0;
-  /** Those that changed a row. */
-  taken = 0;
-  private readonly done = new Set<InterruptedChunk>();
+  /** Commits that changed a row. */
+  accepted = 0;
+  private readonly handled = new Set<InterruptedChunk>();
 
   private constructor(
     private readonly deployment: Deployment,
@@ -25,22 +25,22 @@ export class LateCommits {
     return new LateCommits(deployment, database);
   }
 
-  /** Sends those whose chunk another attempt has claimed, each once. */
+  /** Sends one commit for each chunk that another attempt has claimed since. */
   async send(interrupted: readonly InterruptedChunk[]): Promise<void> {
     for (const chunk of interrupted) {
-      if (this.done.has(chunk) || chunk.resumedAfterMs === null) continue;
-      this.done.add(chunk);
+      if (this.handled.has(chunk) || chunk.resumedAfterMs === null) continue;
+      this.handled.add(chunk);
       const { batchId, chunk: index, attempt } = chunk;
       this.sent++;
-      if (await this.chunks().commit({ batchId, index, attempt }, await this.records(chunk))) this.taken++;
+      if (await this.chunks().commit({ batchId, index, attempt }, await this.records(chunk))) this.accepted++;
     }
   }
 
   toCheck(): Check {
     return {
       name: 'a late commit of a lost attempt changes nothing',
-      holds: this.sent > 0 && this.taken === 0,
-      found: `${this.sent} sent, ${this.taken} taken`,
+      holds: this.sent > 0 && this.accepted === 0,
+      found: `${this.sent} sent, ${this.accepted} accepted`,
     };
   }
 
@@ -56,7 +56,7 @@ export class LateCommits {
     return new ChunkStore({ prepared } as unknown as Database);
   }
 
-  /** What the dead worker would have stored: a record for each of the chunk's lines. */
+  /** The records that the lost attempt would have stored: one for each line of the chunk. */
   private async records({ batchId, chunk, attempt }: InterruptedChunk): Promise<ChunkResult> {
     const { lines, firstLine, workspaceId } = await this.deployment.database.one<{
       lines: number;

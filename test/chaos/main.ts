@@ -1,7 +1,7 @@
 /**
  * `npm run chaos -- NAME [--backend embedded|redis] [--store disk|s3|spread] [--seed N] [--lines N] [--short] [--without-fence]
- * [--jobs N] [--report FILE]`: runs a
- * fault, or `all` of them, against the built platform, and lets the checker judge. Ends with 1 when anything failed.
+ * [--jobs N] [--report FILE]` runs one fault, or `all`, against the built platform and then runs the checker. `--list` lists
+ * the faults. Exit code: 0 if all checks hold, 1 if one fails, 2 for wrong arguments.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -28,6 +28,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string' },
     lines: { type: 'string' },
     jobs: { type: 'string', default: '1' },
+    list: { type: 'boolean', default: false },
     report: { type: 'string' },
     short: { type: 'boolean', default: false },
     'without-fence': { type: 'boolean', default: false },
@@ -36,59 +37,65 @@ const { values, positionals } = parseArgs({
 
 const print = (line: string): void => console.log(line);
 
-interface Chosen {
+interface FaultRun {
   readonly fault: Fault;
   readonly backend: BackendName;
   readonly store: StoreName;
 }
 
-interface Skip {
+interface SkippedRun {
   readonly fault: string;
   readonly backend: BackendName;
   readonly store: StoreName;
-  readonly why: string;
+  readonly reason: string;
 }
 
 async function main(): Promise<number> {
-  const chosen = choose();
-  if (typeof chosen === 'string') {
-    console.error(chosen);
+  if (values.list) {
+    const width = Math.max(...faults.map(({ name }) => name.length));
+    for (const { name, title } of faults) print(`${name.padEnd(width)}  ${title}`);
+    return 0;
+  }
+  const runs = selectRuns();
+  if (typeof runs === 'string') {
+    console.error(runs);
     return 2;
   }
   const reports: FaultReport[] = [];
-  const skips: Skip[] = [];
-  const waiting = chosen.values();
-  const jobs = Math.min(Math.max(1, Number(values.jobs)), chosen.length);
-  const lane = async () => {
-    for (const { fault, backend, store } of waiting) {
-      // What runs beside another prints when it is over.
+  const skips: SkippedRun[] = [];
+  const queue = runs.values();
+  const jobs = Math.min(Math.max(1, Number(values.jobs)), runs.length);
+  const runQueued = async () => {
+    for (const { fault, backend, store } of queue) {
+      // With several jobs the output of a run is printed when it ends.
       const lines: string[] = [];
-      const tell = jobs > 1 ? (line: string) => void lines.push(line) : print;
+      const printLine = jobs > 1 ? (line: string) => void lines.push(line) : print;
       try {
-        reports.push(await runOne({ fault, backend, store }, tell));
+        reports.push(await runOne({ fault, backend, store }, printLine));
       } catch (error) {
         if (!(error instanceof MissingServerError)) throw error;
-        skips.push({ fault: fault.name, backend, store, why: error.message });
+        skips.push({ fault: fault.name, backend, store, reason: error.message });
       }
       lines.forEach(print);
     }
   };
   await globalSetup();
   try {
-    await Promise.all(Array.from({ length: jobs }, lane));
+    await Promise.all(Array.from({ length: jobs }, runQueued));
   } finally {
     await globalTeardown();
   }
   const passed = reports.filter((report) => report.passed).length;
   const counts = { passed, failed: reports.length - passed, skipped: skips.length };
   if (values.report) writeFileSync(values.report, JSON.stringify({ ...counts, reports, skips }));
-  if (chosen.length > 1) summarise(reports, skips, counts);
+  if (runs.length > 1) printSummary(reports, skips, counts);
   else if (skips[0])
-    print(`SKIPPED ${skips[0].fault} on ${skips[0].backend} and ${skips[0].store}: ${skips[0].why}`);
+    print(`SKIPPED ${skips[0].fault} on ${skips[0].backend} and ${skips[0].store}: ${skips[0].reason}`);
   return reports.length > 0 && reports.every(({ passed }) => passed) ? 0 : 1;
 }
 
-function choose(): Chosen[] | string {
+/** @returns the runs that the arguments select, or a message that says what is wrong with them. */
+function selectRuns(): FaultRun[] | string {
   const [name] = positionals;
   const backend = values.backend as BackendName | undefined;
   const wanted = name === 'all' ? faults : faults.filter((fault) => fault.name === name);
@@ -109,19 +116,19 @@ function choose(): Chosen[] | string {
   const runs = wanted.flatMap((fault, at) =>
     fault.backends
       .filter((on) => !backend || on === backend)
-      .map((on) => ({ fault, backend: on, store: storeOf(at, on) })),
+      .map((on) => ({ fault, backend: on, store: selectStore(at, on) })),
   );
   return runs.length > 0 ? runs : `${name} does not apply to ${backend}.`;
 }
 
-/** `spread`: every fault on both stores, and every store on both backends, in no more runs than on one store. */
-function storeOf(at: number, backend: BackendName): StoreName {
+/** `spread` runs every fault on both stores and every store on both backends, in as many runs as one store takes. */
+function selectStore(at: number, backend: BackendName): StoreName {
   if (values.store !== 'spread') return values.store as StoreName;
   return stores[(at + backends.indexOf(backend)) % stores.length]!;
 }
 
 async function runOne(
-  { fault, backend, store }: Chosen,
+  { fault, backend, store }: FaultRun,
   print: (line: string) => void,
 ): Promise<FaultReport> {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
@@ -143,7 +150,7 @@ async function runOne(
     return error instanceof Error ? error : new Error(String(error));
   });
   const report = buildReport(fault.name, options, (performance.now() - began) / 1_000, outcome);
-  if (outcome instanceof Error) print(`\nThe run broke off: ${outcome.message}\n${outcome.stack ?? ''}`);
+  if (outcome instanceof Error) print(`\nThe run failed: ${outcome.message}\n${outcome.stack ?? ''}`);
   else printResult(outcome, print);
   print(
     `\n${report.passed ? 'PASS' : 'FAIL'} ${fault.name} on ${backend} and ${store} in ${report.seconds} s`,
@@ -152,25 +159,26 @@ async function runOne(
   return report;
 }
 
-function summarise(
+function printSummary(
   reports: readonly FaultReport[],
-  skips: readonly Skip[],
+  skips: readonly SkippedRun[],
   counts: Readonly<Record<'passed' | 'failed' | 'skipped', number>>,
 ): void {
+  const width = Math.max(...faults.map(({ name }) => name.length));
   print('\n═══ All runs');
   for (const { fault, backend, store, passed, seconds, seed } of reports) {
     print(
-      `  ${passed ? 'PASS' : 'FAIL'}  ${fault.padEnd(16)} ${backend.padEnd(9)} ${store.padEnd(5)} ${seconds} s  --seed ${seed}`,
+      `  ${passed ? 'PASS' : 'FAIL'}  ${fault.padEnd(width)}  ${backend.padEnd(8)}  ${store.padEnd(4)}  ${seconds.toFixed(1).padStart(5)} s  --seed ${seed}`,
     );
   }
-  for (const { fault, backend, store, why } of skips) {
-    print(`  SKIP  ${fault.padEnd(16)} ${backend.padEnd(9)} ${store.padEnd(5)} ${why}`);
+  for (const { fault, backend, store, reason } of skips) {
+    print(`  SKIP  ${fault.padEnd(width)}  ${backend.padEnd(8)}  ${store.padEnd(4)}  ${reason}`);
   }
   print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 }
 
-// Ends what it has started by its exit, not by default, which would leave them running.
+// The default action would leave the child processes running; the exit handlers kill them.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
-// What a run that broke off has left open keeps nobody waiting.
+// Do not wait for what a failed run has left open.
 process.exit(await main());

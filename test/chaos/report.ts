@@ -1,4 +1,4 @@
-/** How a fault run tells what it found: tables for people, one JSON object for machines. */
+/** Prints the result of a fault run as tables, and builds the JSON report. */
 import type { Check, FaultOptions, FaultResult, Table } from './fault.ts';
 
 export interface FaultReport {
@@ -40,10 +40,10 @@ export function buildReport(
 
 export function printResult({ checks, tables, figures }: FaultResult, print: (line: string) => void): void {
   for (const table of tables) printTable(table, print);
-  const rows = checks.map(({ name, holds, found }) => [holds ? 'holds' : 'BROKEN', name, found]);
-  printTable({ title: 'Checked', columns: ['', 'what must hold', 'found'], rows }, print);
+  const rows = checks.map(({ name, holds, found }) => [holds ? 'holds' : 'FAILED', name, found]);
+  printTable({ title: 'Checks', columns: ['', 'check', 'found'], rows }, print);
   const measured = Object.entries(figures).map(([name, value]) => [name, value ?? '–']);
-  printTable({ title: 'Measured', columns: ['what', 'value'], rows: measured }, print);
+  printTable({ title: 'Figures', columns: ['name', 'value'], rows: measured }, print);
 }
 
 function printTable({ title, columns, rows }: Table, print: (line: string) => void): void {

@@ -1,20 +1,20 @@
-/** Work that was on its way when something broke, and when each piece of it went on. */
+/** Measures when each piece of pending work was resumed after a fault. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deployment } from './deployment.ts';
 import type { PendingWork } from './database-reader.ts';
 
 export interface ResumeTimes {
   readonly pieces: number;
-  /** Until the first, and until the last of them went on, in ms. The last may only have waited for its turn. */
+  /** Time to the first and to the last resumed piece, in ms. The last may only have waited for a free slot. */
   readonly firstMs: number;
   readonly lastMs: number;
-  /** The last of those that were in a worker's hands, or being planned: what was really interrupted. */
+  /** Time to the last piece that was running or being planned, and so was interrupted by the fault. */
   readonly interruptedMs: number;
 }
 
 /**
- * Waits until each piece has been claimed, ended or delivered anew since `moment`.
- * @throws Error naming some that have not in time.
+ * Waits until each piece was claimed, completed or requeued after `moment`.
+ * @throws Error that lists some that were not, after `withinMs`
  */
 export async function waitUntilResumed(
   { database }: Pick<Deployment, 'database'>,
@@ -38,7 +38,7 @@ export async function waitUntilResumed(
     if (Date.now() - moment > withinMs) {
       const shown = waiting.slice(0, 5).map((piece) => JSON.stringify(piece));
       throw new Error(
-        `${waiting.length} of ${pieces.length} pieces of work have not gone on after ${withinMs / 1_000} s:\n${shown.join('\n')}`,
+        `${waiting.length} of ${pieces.length} pieces of work were not resumed after ${withinMs / 1_000} s:\n${shown.join('\n')}`,
       );
     }
     await sleep(200);

@@ -1,15 +1,15 @@
-/** The one source of chance in a fault run: the same seed makes the same choices. */
+/** The only random source of a fault run: the same seed gives the same choices. */
 
 export interface Random {
   /** In [0, 1). */
   next(): number;
-  /** A whole number from `low` to `high`, both included. */
+  /** A whole number from `low` to `high`, inclusive. */
   between(low: number, high: number): number;
-  /** @throws RangeError when there is nothing to pick from. */
+  /** @throws RangeError if there are no items. */
   pick<T>(items: readonly T[]): T;
 }
 
-/** mulberry32, T. Ettinger, 2017 (public domain): 32 bits of state, plenty for choosing whom to kill. */
+/** mulberry32, T. Ettinger, 2017 (public domain): 32 bits of state, enough to choose which process to kill. */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {
@@ -22,7 +22,7 @@ export function seeded(seed: number): Random {
     next,
     between: (low, high) => low + Math.floor(next() * (high - low + 1)),
     pick(items) {
-      if (items.length === 0) throw new RangeError('nothing to pick from');
+      if (items.length === 0) throw new RangeError('no items to pick from');
       return items[Math.floor(next() * items.length)]!;
     },
   };

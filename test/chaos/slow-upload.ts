@@ -1,4 +1,4 @@
-/** An upload whose server may die half-way: sent by hand, so that the moment can be chosen. */
+/** Uploads a file slowly over a raw HTTP request, so that a test can kill the server at a chosen moment. */
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Platform } from '../support/platform.ts';
@@ -7,15 +7,15 @@ import type { BatchInput } from './batch-input.ts';
 const boundary = 'millrace-chaos-upload';
 
 export interface UploadResult {
-  /** The file's id, where the upload was acknowledged. */
+  /** The file's id; null if the upload was not acknowledged. */
   readonly fileId: string | null;
-  /** What the client saw otherwise: a status, or the error of its connection. */
+  /** What the client received if it was not acknowledged: a status, or the connection error. */
   readonly error: string | null;
 }
 
 /**
- * Sends an input slowly in some twenty parts. @param onSent called after each part with the share that is sent,
- * 1 when all is.
+ * Sends an input in 20 parts, 10 ms apart. @param onSent called after each part with the share that was sent so far; 1
+ * after the last part.
  */
 export function uploadSlowly(
   { url, apiKey }: Pick<Platform, 'url' | 'apiKey'>,

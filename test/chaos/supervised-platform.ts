@@ -1,4 +1,4 @@
-/** The platform as `npm start` runs it: one supervisor with a database, an API and workers of its own under it. */
+/** The platform as `npm start` runs it: one supervisor with its own database, API and workers. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
@@ -22,7 +22,7 @@ export class SupervisedPlatform implements PlatformAccess {
   apiKey = '';
   databaseUrl = '';
   client: OpenAI;
-  /** Passwords of the database, for the checker. */
+  /** Passwords of the database: the checker searches for them. */
   secrets: string[] = [];
   private supervisor: ChildProcess | null = null;
   private text = '';
@@ -37,7 +37,7 @@ export class SupervisedPlatform implements PlatformAccess {
 
   static async open({ redisUrl, bucket }: Servers): Promise<SupervisedPlatform> {
     const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-home-'));
-    await chmod(folder, 0o711); // as root, the database's account passes through it
+    await chmod(folder, 0o711); // when started by root, the database's account must enter it
     const home = join(folder, 'home');
     const port = await findFreePort();
     const env = {
@@ -50,18 +50,18 @@ export class SupervisedPlatform implements PlatformAccess {
       ...(bucket && s3Settings(bucket)),
     };
     const objects = bucket ? openBucketObjects(bucket) : openDiskObjects(home);
-    const opened = new SupervisedPlatform(folder, home, env, `http://127.0.0.1:${port}`, objects);
+    const platform = new SupervisedPlatform(folder, home, env, `http://127.0.0.1:${port}`, objects);
     try {
-      await opened.start();
-      await opened.readFiles();
-      return opened;
+      await platform.start();
+      await platform.readFiles();
+      return platform;
     } catch (error) {
-      await opened.stop();
+      await platform.stop();
       throw error;
     }
   }
 
-  /** As `npm start`. @returns how long it took to say that it runs, in ms. */
+  /** Starts the supervisor. @returns ms until it printed that it runs. */
   async start(): Promise<number> {
     const began = performance.now();
     const child = spawn(process.execPath, ['--enable-source-maps', program], {
@@ -74,7 +74,7 @@ export class SupervisedPlatform implements PlatformAccess {
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
     await waitUntil(() => this.text.slice(from).includes('running on http') || child.exitCode !== null, {
-      what: 'the supervisor to say that it runs',
+      what: 'the supervisor to print that it runs',
       withinMs: 120_000,
     });
     if (child.exitCode !== null)
@@ -82,12 +82,12 @@ export class SupervisedPlatform implements PlatformAccess {
     return performance.now() - began;
   }
 
-  /** What runs under the supervisor, the database too. */
+  /** The processes that the supervisor started, including the database. */
   async children(): Promise<ProcessRecord[]> {
     return listProcessRecords(this.home);
   }
 
-  /** `kill -9` of the supervisor, and with `all` of everything that it had started, in the same moment. */
+  /** Sends SIGKILL to the supervisor; with `all` also to everything that it started, at the same time. */
   async kill(all: boolean): Promise<void> {
     const victims: ProcessRef[] = all ? await this.children() : [];
     const exited = once(this.supervisor!, 'exit');
@@ -96,7 +96,7 @@ export class SupervisedPlatform implements PlatformAccess {
     await exited;
   }
 
-  /** SIGTERM. @returns the exit code, and how long it took in ms. */
+  /** Sends SIGTERM, and SIGKILL after `withinMs`. @returns the exit code and the time until the exit in ms. */
   async end(withinMs: number): Promise<{ code: number | null; ms: number }> {
     const began = performance.now();
     const child = this.supervisor!;
@@ -108,7 +108,7 @@ export class SupervisedPlatform implements PlatformAccess {
     return { code, ms: performance.now() - began };
   }
 
-  /** Processes of this machine that have this data folder in their environment or arguments. Linux; elsewhere none. */
+  /** @returns processes that have this data folder in their environment or arguments. Linux only; elsewhere none. */
   async processes(): Promise<string[]> {
     const found: string[] = [];
     for (const pid of await readdir('/proc').catch(() => [])) {

@@ -1,7 +1,7 @@
-/** Figures that every fault run gives. */
+/** Throughput figures that most fault runs report. */
 import type { Deployment } from './deployment.ts';
 
-/** How fast the batches went, from the first one's plan to the last one's end, the fault included. */
+/** Throughput from the end of the first batch's plan to the end of the last batch, the fault included. */
 export async function measureThroughput({
   database,
 }: Pick<Deployment, 'database'>): Promise<Record<string, number | null>> {

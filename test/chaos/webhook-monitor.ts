@@ -1,6 +1,6 @@
 /**
- * The receiving end of a fault run: an endpoint for every event, one whose receiver redirects to where nothing may
- * arrive, and what must hold between the events that Postgres has and what came.
+ * Receives the webhooks of a fault run. One endpoint gets every event; another redirects to an internal address, which must
+ * get no request. `checks` compares what arrived with the events in Postgres.
  */
 import type OpenAI from 'openai';
 import { Webhook } from 'standardwebhooks';
@@ -17,42 +17,42 @@ import type { Check } from './fault.ts';
 import { ProblemList } from './checker/problem-list.ts';
 import type { DatabaseReader } from './database-reader.ts';
 
-/** A try that a dead process had in hand is repeated when its lease (20 s) is over. */
+/** An attempt of a killed process is repeated when its lease (20 s) expires. */
 const arriveWithinMs = 60_000;
-/** Requests to one endpoint that one process has under way at most: what a kill may make come twice. */
-const inHand = 16;
+/** Limit of concurrent requests of one process to one endpoint: what a kill may duplicate. */
+const maxConcurrent = 16;
 
 export class WebhookMonitor {
   private readonly secrets = new Map<string, string>();
-  private hook = '';
-  /** Ids that were answered with a 2xx, once for each time. */
-  private readonly taken: string[] = [];
-  private answering = respondWithStatus(200);
+  private mainEndpointId = '';
+  /** The id of each request that was answered with a 2xx; repeated requests repeat the id. */
+  private readonly acceptedIds: string[] = [];
+  private responder = respondWithStatus(200);
 
   private constructor(
     private readonly receiver: WebhookReceiver,
-    private readonly inside: WebhookReceiver,
+    private readonly internal: WebhookReceiver,
   ) {
     receiver.respondWith((response, one, nth) => {
       if (!one.path.startsWith('/hook'))
-        return respondWithStatus(307, { location: inside.url })(response, one, nth);
-      this.answering(response, one, nth);
-      if (response.statusCode < 300) this.taken.push(one.headers['webhook-id'] as string);
+        return respondWithStatus(307, { location: internal.url })(response, one, nth);
+      this.responder(response, one, nth);
+      if (response.statusCode < 300) this.acceptedIds.push(one.headers['webhook-id'] as string);
     });
   }
 
-  /** Plays with receivers that are there before the platform is and after it has gone. */
-  static async during<T>(play: (watch: WebhookMonitor) => Promise<T>): Promise<T> {
-    const inside = await startWebhookReceiver();
+  /** Runs `work` with receivers that exist before the platform starts and after it stops. */
+  static async use<T>(work: (monitor: WebhookMonitor) => Promise<T>): Promise<T> {
+    const internal = await startWebhookReceiver();
     const receiver = await startWebhookReceiver();
     try {
-      return await play(new WebhookMonitor(receiver, inside));
+      return await work(new WebhookMonitor(receiver, internal));
     } finally {
-      await Promise.all([receiver.close(), inside.close()]);
+      await Promise.all([receiver.close(), internal.close()]);
     }
   }
 
-  /** The one receiver is allowed, by its port; the address that it redirects to is not. */
+  /** Allows the receiver by its port; the address that it redirects to is not allowed. */
   get env(): Record<string, string> {
     return { MILLRACE_WEBHOOK_ALLOW_HOSTS: this.allowed };
   }
@@ -61,22 +61,22 @@ export class WebhookMonitor {
     return `127.0.0.1:${this.receiver.port}`;
   }
 
-  /** What the receiver of every event says from now on. */
-  hookAnswers(how: Responder): void {
-    this.answering = how;
+  /** Sets how the endpoint of every event responds from now on. */
+  setResponder(responder: Responder): void {
+    this.responder = responder;
   }
 
-  get hookId(): string {
-    return this.hook;
+  get endpointId(): string {
+    return this.mainEndpointId;
   }
 
   /** Requests that were answered with a 2xx. */
   get accepted(): number {
-    return this.taken.length;
+    return this.acceptedIds.length;
   }
 
   get ids(): string[] {
-    return this.hooked.map(({ headers }) => headers['webhook-id'] as string);
+    return this.received.map(({ headers }) => headers['webhook-id'] as string);
   }
 
   get signingSecrets(): string[] {
@@ -84,69 +84,69 @@ export class WebhookMonitor {
   }
 
   get count(): number {
-    return this.hooked.length;
+    return this.received.length;
   }
 
   async register(client: OpenAI): Promise<void> {
     for (const path of ['hook', 'away']) {
-      const made = await client.post<WebhookEndpointObject>('/webhook_endpoints', {
+      const endpoint = await client.post<WebhookEndpointObject>('/webhook_endpoints', {
         body: { name: path, url: new URL(path, this.receiver.url).href, event_types: ['batch.*'] },
       });
-      this.secrets.set(path, made.signing_secret!);
-      if (path === 'hook') this.hook = made.id;
+      this.secrets.set(path, endpoint.signing_secret!);
+      if (path === 'hook') this.mainEndpointId = endpoint.id;
     }
   }
 
-  private get hooked(): ReceivedRequest[] {
+  private get received(): ReceivedRequest[] {
     return this.receiver.requests.filter(({ path }) => path === '/hook');
   }
 
-  /** Waits for what has not arrived, then compares. @param kills processes that died with requests in hand. */
+  /** Waits until every event has arrived, then compares. @param kills processes that were killed while they sent requests. */
   async checks(
     database: DatabaseReader,
     kills: number,
   ): Promise<{ checks: Check[]; figures: Record<string, number> }> {
     const events = () => database.rows<{ id: string }>(`select id from events where type like 'batch.%'`);
-    const came = () => new Set(this.taken);
+    const accepted = () => new Set(this.acceptedIds);
     const began = performance.now();
     const arrival = new ProblemList('every event arrived');
-    const isThere = async () =>
-      (await events()).every(({ id }) => came().has(id)) && (await this.open(database)) === 0;
-    await waitUntil(isThere, { what: 'the events to arrive', withinMs: arriveWithinMs, everyMs: 250 }).catch(
+    const hasAll = async () =>
+      (await events()).every(({ id }) => accepted().has(id)) && (await this.open(database)) === 0;
+    await waitUntil(hasAll, { what: 'the events to arrive', withinMs: arriveWithinMs, everyMs: 250 }).catch(
       () => undefined,
     );
     const waitedMs = Math.round(performance.now() - began);
-    const ids = came();
+    const ids = accepted();
     const known = await events();
-    for (const { id } of known) if (!ids.has(id)) arrival.add(`${id} never came`);
+    for (const { id } of known) if (!ids.has(id)) arrival.add(`${id} never arrived`);
     const open = await this.open(database);
-    if (open > 0) arrival.add(`${open} deliveries are not done`);
-    const repeated = this.taken.length - ids.size;
+    if (open > 0) arrival.add(`${open} deliveries have not succeeded`);
+    const repeated = this.acceptedIds.length - ids.size;
     const checks = [
       arrival.toCheck(`${known.length} events, the last ${waitedMs} ms after the run`),
-      this.sameOnEveryTry(new Set(known.map(({ id }) => id))),
-      await oneDelivery(database),
+      this.checkSignaturesAndBodies(new Set(known.map(({ id }) => id))),
+      await checkOneDelivery(database),
       {
-        name: 'what came twice is what a process had in hand when it died',
-        holds: repeated <= kills * inHand,
-        found: `${repeated} of ${this.taken.length} that were taken repeat another, ${kills} kills`,
+        name: 'only requests that a killed process was sending arrived twice',
+        holds: repeated <= kills * maxConcurrent,
+        found: `${repeated} of ${this.acceptedIds.length} accepted requests were repeats, ${kills} kills`,
       },
       {
-        name: 'nothing went to an internal address, though a receiver redirected there',
-        holds: this.inside.requests.length === 0 && this.receiver.requests.length > this.hooked.length,
-        found: `${this.receiver.requests.length - this.hooked.length} redirects, ${this.inside.requests.length} followed`,
+        name: 'a redirect to an internal address was not followed',
+        holds: this.internal.requests.length === 0 && this.receiver.requests.length > this.received.length,
+        found: `${this.receiver.requests.length - this.received.length} redirects, ${this.internal.requests.length} followed`,
       },
     ];
-    return { checks, figures: { events: known.length, requests: this.hooked.length, repeated } };
+    return { checks, figures: { events: known.length, requests: this.received.length, repeated } };
   }
 
-  /** @returns the longest from an event's commit to its first arrival, in ms. */
-  async slowestMs(database: DatabaseReader): Promise<number> {
+  /** @returns the longest time from an event's commit to its first arrival, in ms. */
+  async getSlowestDeliveryMs(database: DatabaseReader): Promise<number> {
     const events = await database.rows<{ id: string; at: Date }>(
       `select id, created_at as at from events where type like 'batch.%'`,
     );
     const arrivals = new Map<string, number>();
-    for (const { headers, at } of this.hooked) {
+    for (const { headers, at } of this.received) {
       const id = headers['webhook-id'] as string;
       arrivals.set(id, Math.min(arrivals.get(id) ?? Infinity, performance.timeOrigin + at));
     }
@@ -158,17 +158,17 @@ export class WebhookMonitor {
   private async open(database: DatabaseReader): Promise<number> {
     const { count } = await database.one<{ count: number }>(
       `select count(*) as count from deliveries where endpoint_id = $1 and status <> 'succeeded'`,
-      [this.hook],
+      [this.mainEndpointId],
     );
     return count;
   }
 
-  /** Each request is signed, and says what its event says, whichever try it is. */
-  private sameOnEveryTry(known: ReadonlySet<string>): Check {
-    const problems = new ProblemList('one webhook-id per fact, the same signed body on every try');
+  /** Each request has a valid signature and the body of its event, on every attempt. */
+  private checkSignaturesAndBodies(known: ReadonlySet<string>): Check {
+    const problems = new ProblemList('one webhook-id per event, the same signed body on every attempt');
     const verifier = new Webhook(this.secrets.get('hook')!);
     const bodies = new Map<string, string>();
-    for (const { headers, body } of this.hooked) {
+    for (const { headers, body } of this.received) {
       const id = headers['webhook-id'] as string;
       try {
         verifier.verify(body, headers as Record<string, string>);
@@ -176,15 +176,15 @@ export class WebhookMonitor {
         problems.add(`${id}: ${(error as Error).message}`);
       }
       if (!known.has(id) || (JSON.parse(body) as { id: string }).id !== id)
-        problems.add(`${id} is no event's`);
+        problems.add(`${id} is not the id of an event`);
       if ((bodies.get(id) ?? body) !== body) problems.add(`${id} had two bodies`);
       bodies.set(id, body);
     }
-    return problems.toCheck(`${bodies.size} ids in ${this.hooked.length} requests`);
+    return problems.toCheck(`${bodies.size} ids in ${this.received.length} requests`);
   }
 }
 
-async function oneDelivery(database: DatabaseReader): Promise<Check> {
+async function checkOneDelivery(database: DatabaseReader): Promise<Check> {
   const problems = new ProblemList('one delivery for each event and endpoint');
   const rows = await database.rows<{ id: string; deliveries: number; endpoints: number }>(
     `select f.id, count(d.id) as deliveries, (select count(*) from webhook_endpoints) as endpoints

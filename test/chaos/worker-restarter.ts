@@ -1,27 +1,27 @@
-/** Starts a worker anew when one has died, as the supervisor does, so that a resume time holds the restart. */
+/** Starts a new worker when one exits, as the supervisor does, so that resume times include the restart. */
 import { getRestartDelay } from '../../deploy/embedded/restart-delay.ts';
 import type { ManagedProcess, Platform } from '../support/platform.ts';
 
 export interface WorkerRestarter {
-  /** Deaths that were answered with a new worker, and how long that took to be ready, in ms. */
+  /** Workers that exited and were replaced, and the time until the replacement was ready, in ms. */
   readonly restarts: readonly { readonly pid: number; readonly readyAfterMs: number }[];
-  /** From now on a worker that ends stays ended. */
+  /** Stops replacing workers. */
   stop(): Promise<void>;
 }
 
-/** The supervisor's pause before it starts a process again that had come up. */
+/** The supervisor's delay before it restarts a process that had started successfully. */
 const pauseMs = getRestartDelay(null, Infinity);
 
 export function restartDeadWorkers(platform: Platform): WorkerRestarter {
   const restarts: { pid: number; readyAfterMs: number }[] = [];
   const starting = new Set<Promise<void>>();
-  let keeping = true;
+  let active = true;
   const replace = async (dead: ManagedProcess): Promise<void> => {
     const diedAt = performance.now();
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    while (keeping) {
+    while (active) {
       const worker = await platform.addWorker().catch(() => null);
-      if (!worker) continue; // It died at its start: again, as the supervisor would.
+      if (!worker) continue; // It exited during its start: try again, as the supervisor does.
       restarts.push({ pid: dead.child.pid!, readyAfterMs: performance.now() - diedAt });
       watch(worker);
       return;
@@ -29,7 +29,7 @@ export function restartDeadWorkers(platform: Platform): WorkerRestarter {
   };
   const watch = (worker: ManagedProcess): void => {
     worker.child.once('exit', () => {
-      if (!keeping) return;
+      if (!active) return;
       const started = replace(worker);
       starting.add(started);
       void started.finally(() => starting.delete(started));
@@ -39,12 +39,12 @@ export function restartDeadWorkers(platform: Platform): WorkerRestarter {
   return {
     restarts,
     async stop() {
-      keeping = false;
+      active = false;
       await Promise.all(starting);
     },
   };
 }
 
-/** Whether a process of the harness's still lives. */
+/** Whether a process of the test platform is running. */
 export const isAlive = ({ child }: ManagedProcess): boolean =>
   child.exitCode === null && child.signalCode === null;

@@ -1,4 +1,4 @@
-/** All that the checker is given: where the database, the queue and the store are, and what was submitted. */
+/** What the checker reads: the database, the queue, the object storage, the API, the logs, and what was submitted. */
 import type { StoredObjects } from '../../support/stored-objects.ts';
 import type { Submitted } from '../deployment.ts';
 import type { DatabaseReader } from '../database-reader.ts';
@@ -13,14 +13,14 @@ export interface CheckContext {
   readonly objects: StoredObjects;
   readonly queue: QueueAddress;
   readonly batches: readonly Submitted[];
-  /** What the queue held during the run. */
+  /** Contents of the queue at several moments of the run. */
   readonly queueSnapshots: readonly QueueSnapshot[];
-  /** Everything that the processes have printed. */
+  /** The output of all processes. */
   readonly logs: () => string;
-  /** Uploads that ended in a crash: as many whole objects may lie in the store without a file's row. */
+  /** Uploads that a crash interrupted: each may leave one object without a row. */
   readonly lostUploads?: number;
-  /** How a batch must have ended where it is not `completed`. */
+  /** Expected final status of batches that must not be `completed`, by batch id. */
   readonly ends?: Readonly<Record<string, string>>;
-  /** Secrets beside the API key, the admin's password and the signing secret. */
+  /** Secrets in addition to the API key, the admin's password and the signing secret. */
   readonly secrets?: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** Invariant 2: the counters of the batch, of its chunks and of their attempts say what the records print. */
+/** Invariant 2: the counters of the batch, its chunks and their attempts match the records. */
 import type { Submitted } from '../deployment.ts';
 import type { CheckContext } from './check-context.ts';
 import { ProblemList } from './problem-list.ts';
@@ -11,8 +11,8 @@ interface Sums extends Tally {
 const parts = ['completed', 'failed', 'canceled', 'expired'] as const;
 
 export class Counters {
-  readonly problems = new ProblemList('2 the counters say the same as the records, and add up to the total');
-  readonly commits = new ProblemList('2 each chunk was committed once, by the attempt that held it last');
+  readonly problems = new ProblemList('2 the counters match the records and add up to the total');
+  readonly commits = new ProblemList('2 each chunk was committed once, by its last attempt');
   batches = 0;
   chunks = 0;
 
@@ -26,8 +26,8 @@ export class Counters {
       [batch.id],
     );
     const end = ends?.[batch.id] ?? 'completed';
-    if (row.status !== end) this.problems.add(`${batch.id} is ${row.status} and not ${end}`);
-    const sums = await this.ofChunks(batch.id);
+    if (row.status !== end) this.problems.add(`${batch.id} is ${row.status}; expected ${end}`);
+    const sums = await this.sumChunks(batch.id);
     for (const part of parts) {
       if (row[part] !== tally[part] || sums[part] !== tally[part]) {
         this.problems.add(
@@ -56,12 +56,12 @@ export class Counters {
     ) {
       this.problems.add(`the API counts ${JSON.stringify(counts)} for ${batch.id}`);
     }
-    await this.attempts(batch.id);
+    await this.checkAttempts(batch.id);
     this.batches++;
     this.chunks += sums.chunks;
   }
 
-  private ofChunks(id: string): Promise<Sums & { chunks: number }> {
+  private sumChunks(id: string): Promise<Sums & { chunks: number }> {
     return this.context.database.one(
       `select coalesce(sum(lines), 0)::bigint as total, coalesce(sum(completed), 0)::bigint as completed,
          coalesce(sum(failed), 0)::bigint as failed, coalesce(sum(canceled), 0)::bigint as canceled,
@@ -71,8 +71,8 @@ export class Counters {
     );
   }
 
-  /** One attempt of a chunk succeeded, it is the newest, and its objects are the ones that are shown. */
-  private async attempts(id: string): Promise<void> {
+  /** Exactly one attempt of a chunk succeeded, it is the newest, and the chunk's objects are its objects. */
+  private async checkAttempts(id: string): Promise<void> {
     const wrong = await this.context.database.rows<{ chunk: number; why: string }>(
       `select c.index as chunk, problem as why
        from chunks c
@@ -86,12 +86,12 @@ export class Counters {
          (case when c.status <> 'done' then 'is ' || c.status end),
          (case when a.succeeded <> 1 then 'was committed by ' || a.succeeded || ' attempts' end),
          (case when a.winner <> c.attempt or a.newest <> c.attempt then 'was not committed by its newest attempt' end),
-         (case when a.open > 0 then 'has an attempt without an end' end),
+         (case when a.open > 0 then 'has an attempt without an outcome' end),
          (case when a.lines <> c.completed + c.failed then 'has ' || a.lines || ' answered lines in its attempt' end),
          (case when c.output_key is not null and c.output_key not like '%/composed-%' and c.output_key not like '%/' || c.index || '-' || c.attempt || '.output.jsonl'
-           then 'shows the output of another attempt than the one that holds it: ' || c.output_key end),
+           then 'has the output of an attempt that is not its last: ' || c.output_key end),
          (case when c.error_key is not null and c.error_key not like '%/composed-%' and c.error_key not like '%/' || c.index || '-' || c.attempt || '.error.jsonl'
-           then 'shows the errors of another attempt than the one that holds it: ' || c.error_key end)
+           then 'has the errors of an attempt that is not its last: ' || c.error_key end)
        ) as p (problem)
        where c.batch_id = $1 and problem is not null
        order by c.index`,

@@ -1,14 +1,14 @@
-/** Invariant 5: one end for each subject, its facts numbered without a gap, the feed's positions too. */
+/** Invariant 5: each subject has one terminal event, its events are numbered without a gap, and so are the feed's positions. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check } from '../fault.ts';
 import type { CheckContext } from './check-context.ts';
 import { ProblemList } from './problem-list.ts';
 
-/** How long the relay may take to stamp the last fact. */
-const stampedWithinMs = 5_000;
+/** Bound on how long the relay takes to publish the last event. */
+const publishedWithinMs = 5_000;
 
 export async function checkEvents({ database }: CheckContext): Promise<Check[]> {
-  const ends = new ProblemList('5 one terminal event per batch, and it is the one that its row tells');
+  const ends = new ProblemList('5 one terminal event per batch, which matches its status');
   const sequences = new ProblemList('5 the sequence of each subject has no gap');
   const subjects = await database.rows<{
     id: string;
@@ -36,20 +36,20 @@ export async function checkEvents({ database }: CheckContext): Promise<Check[]> 
   return [
     ends.toCheck(`${subjects.length} batches, ${subjects.length} ends`),
     sequences.toCheck(`${events} events`),
-    await feed({ database }),
+    await checkFeeds({ database }),
   ];
 }
 
-async function feed({ database }: Pick<CheckContext, 'database'>): Promise<Check> {
-  const problems = new ProblemList('5 the feed’s positions have no gap');
-  const deadline = Date.now() + stampedWithinMs;
-  const unstamped = () =>
+async function checkFeeds({ database }: Pick<CheckContext, 'database'>): Promise<Check> {
+  const problems = new ProblemList('5 the positions of each feed have no gap');
+  const deadline = Date.now() + publishedWithinMs;
+  const countUnpublished = () =>
     database.one<{ count: number }>('select count(*) as count from events where feed_position is null');
   const [relay] = await database.rows(`select 1 from leases where name = 'relay'`);
-  if (!relay) return problems.toCheck('no relay has ever been elected: nothing is stamped');
-  while ((await unstamped()).count > 0 && Date.now() < deadline) await sleep(100);
-  const { count } = await unstamped();
-  if (count > 0) problems.add(`${count} events are not stamped after ${stampedWithinMs / 1_000} s`);
+  if (!relay) return problems.toCheck('no relay was elected, so no event is published');
+  while ((await countUnpublished()).count > 0 && Date.now() < deadline) await sleep(100);
+  const { count } = await countUnpublished();
+  if (count > 0) problems.add(`${count} events are not published after ${publishedWithinMs / 1_000} s`);
   const feeds = await database.rows<{
     id: string;
     head: number | null;
@@ -64,7 +64,7 @@ async function feed({ database }: Pick<CheckContext, 'database'>): Promise<Check
   );
   for (const { id, head, events, first, last } of feeds) {
     if (first !== 1 || last !== events || head !== last) {
-      problems.add(`${id}: ${events} events from ${first} to ${last}, its head is ${head}`);
+      problems.add(`${id}: ${events} events from ${first} to ${last}, the feed's last position is ${head}`);
     }
   }
   return problems.toCheck(

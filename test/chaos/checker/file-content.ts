@@ -1,4 +1,4 @@
-/** Reads a file line by line, through the API and from its segments in the store, in memory that its size does not change. */
+/** Reads a file line by line in constant memory, through the API and from its segments in the object storage. */
 import { createHash } from 'node:crypto';
 import type { CheckContext } from './check-context.ts';
 
@@ -8,7 +8,7 @@ export interface Content {
   readonly sha256: string;
 }
 
-/** Reads it all; `onLine` is given each line without its line feed. */
+/** Reads everything and calls `onLine` with each line, without its line feed. @throws Error if the last line has no line feed */
 export async function readContent(
   source: AsyncIterable<Uint8Array>,
   onLine: (line: string) => void | Promise<void> = () => {},
@@ -26,11 +26,11 @@ export async function readContent(
     lines += parts.length;
     for (const line of parts) await onLine(line);
   }
-  if (rest) throw new Error(`the last line is cut: ${rest.slice(0, 80)}`);
+  if (rest) throw new Error(`the last line is truncated: ${rest.slice(0, 80)}`);
   return { bytes, lines, sha256: hash.digest('hex') };
 }
 
-/** A file's content as a client gets it. @throws Error on any answer but 200. */
+/** A file's content as a client reads it. @throws Error if the status is not 200. */
 export async function* contentOverHttp(
   { url, apiKey }: CheckContext,
   fileId: string,
@@ -41,7 +41,7 @@ export async function* contentOverHttp(
   yield* answer.body as unknown as AsyncIterable<Uint8Array>;
 }
 
-/** The same from the store, by the rows in Postgres. @throws Error where an object is not what its row says. */
+/** The same content from the object storage, in the order of the rows. @throws Error if an object does not have the size in its row. */
 export async function* contentOfSegments(
   { database, objects }: CheckContext,
   fileId: string,
@@ -56,6 +56,6 @@ export async function* contentOfSegments(
       left -= chunk.length;
       yield chunk;
     }
-    if (left !== 0) throw new Error(`${key} has ${bytes - left} bytes, its row says ${bytes}`);
+    if (left !== 0) throw new Error(`${key} has ${bytes - left} bytes; its row says ${bytes}`);
   }
 }

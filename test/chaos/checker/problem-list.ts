@@ -1,4 +1,4 @@
-/** One thing that the checker queueSnapshots for: the problems it met, or what it saw that was in order. */
+/** Collects the problems that one check of the checker finds. */
 import type { Check } from '../fault.ts';
 
 const shown = 4;
@@ -14,9 +14,9 @@ export class ProblemList {
     if (this.first.length < shown) this.first.push(text);
   }
 
-  /** @param inOrder what to say when there was no problem: how much was looked at. */
-  toCheck(inOrder: string): Check {
-    if (this.count === 0) return { name: this.name, holds: true, found: inOrder };
+  /** @param summary what was checked; shown if there is no problem. */
+  toCheck(summary: string): Check {
+    if (this.count === 0) return { name: this.name, holds: true, found: summary };
     const more = this.count > shown ? `; and ${this.count - shown} more` : '';
     return { name: this.name, holds: false, found: this.first.join('; ') + more };
   }

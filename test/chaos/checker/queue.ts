@@ -1,4 +1,4 @@
-/** The queue as it lies in its backend, read without BullMQ: how many jobs, and every text that is kept. */
+/** Reads the queue directly from its backend, without BullMQ: the job payloads and all other stored text. */
 import { Redis } from 'ioredis';
 import type { DatabaseReader } from '../database-reader.ts';
 
@@ -7,9 +7,9 @@ export type QueueAddress =
   | { readonly kind: 'postgres'; readonly database: DatabaseReader };
 
 export interface QueueSnapshot {
-  /** Payloads, as text. */
+  /** Job payloads, as text. */
   readonly payloads: readonly string[];
-  /** All else that the backend keeps for the queue, as text. */
+  /** Everything else that the backend stores for the queue, as text. */
   readonly rest: readonly string[];
 }
 
@@ -76,6 +76,6 @@ async function valueOf(redis: Redis, key: string): Promise<unknown> {
     case 'string':
       return redis.get(key);
     default:
-      return null; // Gone since the scan.
+      return null; // Deleted since the scan.
   }
 }

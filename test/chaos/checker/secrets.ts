@@ -1,4 +1,4 @@
-/** Invariant 6: no secret in clear in the queue, the logs, an error message or any table; and payloads are ids. */
+/** Invariant 6: no plaintext secret in the queue, the logs or any table, and job payloads hold ids only. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Check } from '../fault.ts';
@@ -12,11 +12,15 @@ const keyPattern = 'mr_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}';
 const payloadFields = new Set(['batchId', 'taskId', 'chunk', 'generation', 'traceparent']);
 
 export async function checkSecrets(context: CheckContext): Promise<Check[]> {
-  const secrets = [...(context.secrets ?? []), ...(await ownSecrets(context))];
-  return [await inQueue(context, secrets), inLogs(context, secrets), await inTables(context, secrets)];
+  const secrets = [...(context.secrets ?? []), ...(await readOwnSecrets(context))];
+  return [
+    await checkQueue(context, secrets),
+    checkLogs(context, secrets),
+    await checkTables(context, secrets),
+  ];
 }
 
-async function ownSecrets({ home, apiKey }: CheckContext): Promise<string[]> {
+async function readOwnSecrets({ home, apiKey }: CheckContext): Promise<string[]> {
   const { adminPassword } = JSON.parse(await readFile(join(home, 'credentials.json'), 'utf8')) as {
     adminPassword: string;
   };
@@ -24,42 +28,42 @@ async function ownSecrets({ home, apiKey }: CheckContext): Promise<string[]> {
   return [apiKey, adminPassword, ...(signing ? [signing.trim()] : [])];
 }
 
-const holds = (text: string, secrets: readonly string[]): boolean =>
+const hasSecret = (text: string, secrets: readonly string[]): boolean =>
   secrets.some((secret) => text.includes(secret)) || new RegExp(keyPattern).test(text);
 
-async function inQueue(context: CheckContext, secrets: readonly string[]): Promise<Check> {
-  const problems = new ProblemList('6 the queue carries ids only, and no secret');
+async function checkQueue(context: CheckContext, secrets: readonly string[]): Promise<Check> {
+  const problems = new ProblemList('6 the queue holds ids only, and no secret');
   const queueSnapshots = [...context.queueSnapshots, await readQueue(context.queue)];
   const payloads = queueSnapshots.flatMap((look) => look.payloads);
   for (const payload of payloads) {
     const fields = Object.keys(JSON.parse(payload) as object);
-    const strange = fields.filter((field) => !payloadFields.has(field));
-    if (strange.length > 0) problems.add(`a payload carries ${strange.join(', ')}`);
+    const unexpected = fields.filter((field) => !payloadFields.has(field));
+    if (unexpected.length > 0) problems.add(`a payload has the fields ${unexpected.join(', ')}`);
   }
   const texts = queueSnapshots.flatMap(({ payloads, rest }) => [...payloads, ...rest]);
   for (const text of texts) {
-    if (holds(text, secrets)) problems.add('a key or value of the queue holds a secret');
-    if (text.includes(inputWord)) problems.add('a key or value of the queue holds a caller’s input');
+    if (hasSecret(text, secrets)) problems.add('a key or value of the queue contains a secret');
+    if (text.includes(inputWord)) problems.add('a key or value of the queue contains a caller’s input');
   }
-  if (payloads.length === 0) problems.add('the queue was never seen with a job in it: nothing was checked');
+  if (payloads.length === 0) problems.add('no snapshot of the queue has a job: nothing was checked');
   return problems.toCheck(
     `${payloads.length} payloads and ${texts.length} other texts in ${queueSnapshots.length} queueSnapshots`,
   );
 }
 
-function inLogs({ logs }: CheckContext, secrets: readonly string[]): Check {
-  const problems = new ProblemList('6 no log line holds a secret or a caller’s input');
+function checkLogs({ logs }: CheckContext, secrets: readonly string[]): Check {
+  const problems = new ProblemList('6 no log line contains a secret or a caller’s input');
   const lines = logs().split('\n');
   for (const line of lines) {
-    if (holds(line, secrets)) problems.add('a log line holds a secret');
-    if (line.includes(inputWord)) problems.add('a log line holds a caller’s input');
+    if (hasSecret(line, secrets)) problems.add('a log line contains a secret');
+    if (line.includes(inputWord)) problems.add('a log line contains a caller’s input');
   }
   return problems.toCheck(`${lines.length} lines`);
 }
 
-/** Error messages that callers read are rows too: what a line or a batch failed with. */
-async function inTables({ database }: CheckContext, secrets: readonly string[]): Promise<Check> {
-  const problems = new ProblemList('6 no table holds a secret in clear');
+/** This includes error messages that callers read: they are stored in rows. */
+async function checkTables({ database }: CheckContext, secrets: readonly string[]): Promise<Check> {
+  const problems = new ProblemList('6 no table contains a plaintext secret');
   const tables = await database.rows<{ name: string }>(
     `select quote_ident(table_name) as name from information_schema.tables
      where table_schema = 'public' and table_type = 'BASE TABLE'`,

@@ -1,26 +1,26 @@
-/** Invariants 1 and 5 for tasks: each has ended, told so once, and none of its attempts was left open. */
+/** Invariants 1 and 5 for tasks: each has ended with one terminal event, and none of its attempts lacks an outcome. */
 import type { Check } from '../fault.ts';
 import type { CheckContext } from './check-context.ts';
 import { ProblemList } from './problem-list.ts';
 
 export async function checkTasks({ database }: CheckContext): Promise<Check[]> {
-  const ends = new ProblemList('1, 5 every task has ended, with one terminal event that says how');
-  const attempts = new ProblemList('1 the attempt that counts is the last, and no other was left open');
+  const ends = new ProblemList('1, 5 every task has ended, with one terminal event that matches its status');
+  const attempts = new ProblemList('1 the last attempt of a task decides, and every attempt has an outcome');
   const tasks = await database.rows<{
     id: string;
     status: string;
     sequence: number;
     ends: string[];
-    facts: number;
+    events: number;
   }>(
     `select t.id, t.status, t.sequence, coalesce(array_agg(e.type) filter (where e.terminal), '{}') as ends,
-       count(e.id)::int as facts
+       count(e.id)::int as events
      from tasks t left join events e on e.subject = t.id group by t.id`,
   );
-  for (const { id, status, sequence, ends: types, facts } of tasks) {
+  for (const { id, status, sequence, ends: types, events } of tasks) {
     if (types.length !== 1 || types[0] !== `task.${status}`)
       ends.add(`${id} is ${status} and ended with ${types.join(', ') || 'no event'}`);
-    if (facts !== sequence) ends.add(`${id} is at ${sequence} and has ${facts} events`);
+    if (events !== sequence) ends.add(`${id} is at sequence ${sequence} and has ${events} events`);
   }
   const open = await database.rows<{ id: string; number: number; outcome: string | null; status: string }>(
     `select t.id, a.number, a.outcome, t.status from attempts a join tasks t on t.id = a.task_id

@@ -1,4 +1,4 @@
-/** The API is killed with -9: during uploads, between a batch's commit and its way into the queue, and at random. */
+/** Kills the API: during uploads, between the commit of a batch and its job in the queue, and at random times. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ const dieAfterCommitArgs = [
   fileURLToPath(new URL('../preload/die-after-batch-commit.js', import.meta.url)),
 ];
 
-/** A plan that the queue never got is suspect after 10 s and found by the next sweep. */
+/** A plan without a job is looked up when it is 10 s old, by the next run of the reconcile job. */
 const resumeWithinMs = 15_000;
 
 export const apiKill: Fault = {
@@ -32,11 +32,11 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   for (let round = 1; round <= (short ? 2 : 8); round++)
     uploads.push(await interruptUpload(deployment, round));
   const undelivered = await killBeforeQueue(deployment);
-  // Begun while the sweep lets the other batch wait, so that the run is as short as it can be.
+  // Runs while the reconcile job waits for the other batch to become old enough, to save time.
   await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 800 : 30_000), short ? 3.5 : 5));
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
-  const commit = await delivered(deployment, undelivered);
+  const commit = await waitUntilDelivered(deployment, undelivered);
   const restarts: number[] = [];
   for (let round = 1; round <= (short ? 1 : 5); round++) {
     await sleep(random.between(500, 2_000));
@@ -47,17 +47,17 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   const lostUploads = uploads.filter(({ fileId }) => fileId === null).length;
   const checks = [
     ...(await deployment.runChecker({ lostUploads })),
-    ...(await uploadChecks(deployment, uploads)),
+    ...(await checkUploads(deployment, uploads)),
     ...commit.checks,
   ];
   const figures = {
-    uploadsCut: uploads.length,
+    interruptedUploads: uploads.length,
     apiKills: uploads.length + 1 + restarts.length,
     slowestApiStartMs: Math.round(Math.max(...restarts)),
     resumeAfterCommitKillMs: commit.resumedAfterMs,
     ...(await measureThroughput(deployment)),
   };
-  return { checks, tables: [uploadTable(uploads)], figures };
+  return { checks, tables: [buildUploadTable(uploads)], figures };
 }
 
 interface InterruptedUpload extends UploadResult {
@@ -66,7 +66,7 @@ interface InterruptedUpload extends UploadResult {
   readonly input: BatchInput;
 }
 
-/** Every other one dies when all of the file is sent, between the store and the row; the others with a part of it. */
+/** Kills the API at a random share of the upload; every second time after the last byte, between the object and its row. */
 async function interruptUpload(deployment: Deployment, round: number): Promise<InterruptedUpload> {
   const { platform, options } = deployment;
   const input = new BatchInput({ lines: 20_000, tag: `s${options.seed}u${round}` });
@@ -74,18 +74,18 @@ async function interruptUpload(deployment: Deployment, round: number): Promise<I
   const waitMs = share === 1 ? options.random.between(0, 12) : 0;
   const { child } = platform.api;
   const exited = once(child, 'exit');
-  const end = await uploadSlowly(platform, input, (sent) => {
+  const result = await uploadSlowly(platform, input, (sent) => {
     if (sent === share) setTimeout(() => child.kill('SIGKILL'), waitMs);
   });
   await exited;
   await platform.restartApi();
   options.print(
-    `upload ${round}: killed at ${Math.round(share * 100)} %; the client saw ${end.fileId ?? end.error}`,
+    `upload ${round}: killed at ${Math.round(share * 100)} %; the client received ${result.fileId ?? result.error}`,
   );
-  return { ...end, round, share, input };
+  return { ...result, round, share, input };
 }
 
-async function uploadChecks(
+async function checkUploads(
   { database, platform }: Deployment,
   uploads: readonly InterruptedUpload[],
 ): Promise<Check[]> {
@@ -93,7 +93,7 @@ async function uploadChecks(
     `select id, bytes, lines from files where filename = 'cut.jsonl'`,
   );
   const sizes = new Set(uploads.map(({ input }) => Buffer.byteLength([...input.chunks()].join(''))));
-  const halves = files.filter(({ bytes, lines }) => lines !== 20_000 || !sizes.has(bytes));
+  const partial = files.filter(({ bytes, lines }) => lines !== 20_000 || !sizes.has(bytes));
   const acknowledged = uploads.flatMap(({ fileId }) => fileId ?? []);
   const lost = acknowledged.filter((id) => !files.some((file) => file.id === id));
   const listed = await platform.client.files.list({ purpose: 'batch' });
@@ -101,16 +101,16 @@ async function uploadChecks(
   const unfinished = uploads.filter(({ share }) => share < 1);
   return [
     {
-      name: 'an upload that was cut is an error to its client, and no file',
+      name: 'an interrupted upload is an error for its client and creates no file',
       holds:
         unfinished.every(({ fileId }) => fileId === null) &&
         files.length <= uploads.length - unfinished.length,
-      found: `${unfinished.length} cut half-way; ${files.length} files, ${shown.length} of them listed`,
+      found: `${unfinished.length} interrupted; ${files.length} files, ${shown.length} of them listed`,
     },
     {
-      name: 'what is visible of an upload is all of it; what was acknowledged is there',
-      holds: halves.length === 0 && lost.length === 0 && shown.length === files.length,
-      found: `${halves.length} halves, ${lost.length} of ${acknowledged.length} acknowledged are missing`,
+      name: 'a visible file is complete, and every acknowledged upload is a file',
+      holds: partial.length === 0 && lost.length === 0 && shown.length === files.length,
+      found: `${partial.length} partial files, ${lost.length} of ${acknowledged.length} acknowledged uploads missing`,
     },
   ];
 }
@@ -121,7 +121,7 @@ interface UndeliveredBatch {
   readonly check: Check;
 }
 
-/** The API dies between a batch's commit and its way into the queue; the caller tries again with the same key. */
+/** Kills the API between the commit of a batch and its job in the queue; the caller retries with the same key. */
 async function killBeforeQueue(deployment: Deployment): Promise<UndeliveredBatch> {
   const { platform, database, options } = deployment;
   await killApi(deployment);
@@ -139,7 +139,7 @@ async function killBeforeQueue(deployment: Deployment): Promise<UndeliveredBatch
       file.id,
     ]);
   const exited = once(platform.api.child, 'exit');
-  const seen = await create().then(
+  const received = await create().then(
     ({ id }) => id,
     (error: Error) => error.message,
   );
@@ -150,19 +150,22 @@ async function killBeforeQueue(deployment: Deployment): Promise<UndeliveredBatch
   const again = await create();
   deployment.add({ id: again.id, fileId: file.id, input });
   const after = await batches();
-  options.print(`killed between commit and queue: the client saw "${seen}"`);
+  options.print(`killed between commit and queue: the client received "${received}"`);
   const check = {
-    name: 'killed between commit and queue: one batch, and the retry is given the same',
+    name: 'killed between commit and queue: one batch, and the retry returns it',
     holds: signal === 'SIGKILL' && before.length === 1 && after.length === 1 && before[0]!.id === again.id,
     found: `${before.length} batch (${before[0]?.status}) after the kill, ${after.length} after the retry`,
   };
   return { id: again.id, killedAt, check };
 }
 
-/** Waits until the sweep has delivered what no queue had heard of. */
-async function delivered({ database, options }: Deployment, { id, killedAt, check }: UndeliveredBatch) {
+/** Waits until the reconcile job has queued the batch that was in no queue. */
+async function waitUntilDelivered(
+  { database, options }: Deployment,
+  { id, killedAt, check }: UndeliveredBatch,
+) {
   await waitUntil(async () => (await database.getBatchState(id)).status !== 'validating', {
-    what: 'the batch that never reached the queue to be planned',
+    what: 'the batch without a job to be planned',
     withinMs: 30_000,
   });
   const { at } = await database.one<{ at: Date }>('select in_progress_at as at from batches where id = $1', [
@@ -171,9 +174,9 @@ async function delivered({ database, options }: Deployment, { id, killedAt, chec
   const resumedAfterMs = at.getTime() - killedAt;
   options.print(`it was planned ${resumedAfterMs} ms after the kill`);
   const inTime = {
-    name: `the sweep delivers it within ${resumeWithinMs / 1_000} s of the kill`,
+    name: `the reconcile job queues it within ${resumeWithinMs / 1_000} s of the kill`,
     holds: resumedAfterMs <= resumeWithinMs,
-    found: `${(resumedAfterMs / 1_000).toFixed(1)} s, the API’s restart included`,
+    found: `${(resumedAfterMs / 1_000).toFixed(1)} s, including the API’s restart`,
   };
   return { checks: [check, inTime], resumedAfterMs };
 }
@@ -184,7 +187,7 @@ async function killApi({ platform: { api } }: Deployment): Promise<void> {
   await exited;
 }
 
-/** @returns how long the API took to answer again, in ms. */
+/** @returns ms from the start of the new API to its first answer. */
 async function killAndRestart(deployment: Deployment, downMs: number): Promise<number> {
   await killApi(deployment);
   await sleep(downMs);
@@ -194,10 +197,10 @@ async function killAndRestart(deployment: Deployment, downMs: number): Promise<n
   return performance.now() - began;
 }
 
-function uploadTable(uploads: readonly InterruptedUpload[]): Table {
+function buildUploadTable(uploads: readonly InterruptedUpload[]): Table {
   return {
     title: 'Uploads during which the API was killed',
-    columns: ['round', 'sent', 'the client saw'],
+    columns: ['round', 'sent', 'the client received'],
     rows: uploads.map(({ round, share, fileId, error }) => [
       round,
       `${Math.round(share * 100)} %`,

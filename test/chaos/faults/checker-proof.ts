@@ -1,4 +1,4 @@
-/** No fault at all, but every invariant broken by hand after a clean run: a check that can't fail would show here. */
+/** No fault: after a clean run it violates each invariant once. The checker must find each violation. */
 import { send } from '../direct-caller.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { violations } from '../invariant-violations.ts';
@@ -6,7 +6,7 @@ import { Deployment } from '../deployment.ts';
 
 export const checkerProof: Fault = {
   name: 'checker-proof',
-  title: 'each invariant broken by hand, which the checker must notice',
+  title: 'each invariant violated once; the checker must find it',
   backends: ['embedded'],
   run: (options) => Deployment.use(options, {}, (deployment) => runFault(deployment, options)),
 };
@@ -18,19 +18,21 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   await send(deployment.platform, { key: 'direct', delayMs: 0 });
   await deployment.waitUntilEnded(60_000);
   const before = await deployment.runChecker();
-  const checks: Check[] = [allHold('before any of it all invariants hold', before)];
-  for (const { what, breaks, act: violation } of violations) {
-    const undo = await violation(deployment);
+  const checks: Check[] = [allHold('all invariants hold before the violations', before)];
+  for (const { description, expectedCheck, introduce } of violations) {
+    const undo = await introduce(deployment);
     const invariants = await deployment.runChecker();
     await undo();
-    const found = invariants.find(({ name, holds }) => !holds && name.startsWith(breaks));
+    const found = invariants.find(({ name, holds }) => !holds && name.startsWith(expectedCheck));
     checks.push({
-      name: `noticed: ${what}`,
+      name: `found: ${description}`,
       holds: !!found,
       found: found ? `“${found.name}”: ${found.found}` : 'no',
     });
   }
-  checks.push(allHold('after all of it was undone they hold again', await deployment.runChecker()));
+  checks.push(
+    allHold('all invariants hold again after the violations are undone', await deployment.runChecker()),
+  );
   return { checks, tables: [], figures: { violations: violations.length } };
 }
 

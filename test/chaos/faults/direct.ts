@@ -1,13 +1,14 @@
 /**
- * Direct requests while what runs them dies: the worker, the API between commit and queue, the queue's backend. Who
- * waits is answered, what was committed is run once, and nothing is left behind.
+ * Direct requests while a component fails: their worker, the API between commit and queue, the backend of the queue. Every
+ * waiting caller is answered, every committed request runs once, and nothing is left over.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from '../../support/platform.ts';
-import { DirectCaller, send, type DirectAnswer } from '../direct-caller.ts';
+import { countStatuses } from '../batch-caller.ts';
+import { DirectCaller, send } from '../direct-caller.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { DedicatedPostgres } from '../dedicated-postgres.ts';
 import { Deployment } from '../deployment.ts';
@@ -17,11 +18,11 @@ const dieAfterCommitArgs = [
   fileURLToPath(new URL('../preload/die-after-task-commit.js', import.meta.url)),
 ];
 const resumeWithinMs = 15_000;
-const backWithinMs = 25_000;
+const answerWithinMs = 25_000;
 
 export const direct: Fault = {
   name: 'direct',
-  title: 'direct requests: kill -9 their worker, the API between commit and queue; their queue gone',
+  title: 'direct requests: kill -9 their worker, the API between commit and queue; stop the queue’s backend',
   backends: ['embedded', 'redis'],
   run: (options) =>
     DedicatedPostgres.use(options.print, (server) =>
@@ -36,7 +37,7 @@ async function runFault(
   server: DedicatedPostgres,
   options: FaultOptions,
 ): Promise<FaultResult> {
-  const kills: ResumeTimes[] = [];
+  const kills: WorkerKill[] = [];
   for (let round = 1; round <= (options.short ? 1 : 4); round++)
     kills.push(await killWorker(deployment, round));
   const undelivered = await killApi(deployment);
@@ -44,7 +45,7 @@ async function runFault(
   const slowest = Math.max(...kills.map(({ resumedMs }) => resumedMs));
   const checks: Check[] = [
     {
-      name: `a killed worker’s request runs again within ${resumeWithinMs / 1_000} s, and who waits is answered`,
+      name: `a killed worker’s request runs again within ${resumeWithinMs / 1_000} s, and its caller is answered`,
       holds: kills.every(({ status, resumedMs }) => status === 200 && resumedMs <= resumeWithinMs),
       found: kills.map(({ status, resumedMs }) => `${status} after ${resumedMs} ms`).join(', '),
     },
@@ -62,12 +63,12 @@ async function runFault(
   return { checks, tables: [], figures };
 }
 
-interface ResumeTimes {
+interface WorkerKill {
   readonly status: number;
   readonly resumedMs: number;
 }
 
-async function killWorker(deployment: Deployment, round: number): Promise<ResumeTimes> {
+async function killWorker(deployment: Deployment, round: number): Promise<WorkerKill> {
   const { database, platform, options } = deployment;
   const key = randomUUID();
   const answer = send(platform, { key, delayMs: 2_500 });
@@ -97,7 +98,7 @@ async function killWorker(deployment: Deployment, round: number): Promise<Resume
   return { status, resumedMs };
 }
 
-/** The caller sends it again with the same key, and is given the answer of the one that was committed. */
+/** The caller retries with the same key and gets the answer of the task that was committed. */
 async function killApi({ platform, database, options }: Deployment) {
   const gone = once(platform.api.child, 'exit');
   platform.api.child.kill('SIGKILL');
@@ -118,14 +119,14 @@ async function killApi({ platform, database, options }: Deployment) {
   );
   const checks: Check[] = [
     {
-      name: 'killed between commit and queue: one task, run once, and the retry has its answer',
+      name: 'killed between commit and queue: one task, run once, and the retry gets its answer',
       holds: first.status === 0 && again.status === 200 && made.length === 1 && made[0]!.attempt === 1,
       found: `${made.length} task, attempt ${made[0]?.attempt}; answers ${first.status}, ${again.status}`,
     },
     {
-      name: `the sweep delivers it within ${resumeWithinMs / 1_000} s`,
+      name: `the reconcile job queues it within ${resumeWithinMs / 1_000} s`,
       holds: deliveredMs <= resumeWithinMs,
-      found: `${deliveredMs} ms, the API’s restart included`,
+      found: `${deliveredMs} ms, including the API’s restart`,
     },
   ];
   return { checks, deliveredMs };
@@ -148,26 +149,23 @@ async function stopBackend(
   await sleep(2_000);
   await caller.stop();
   const answeredMs = Date.now() - upAt;
-  const statuses = tally(caller.attempts);
-  print(`${redis ? 'Redis' : 'Postgres'} was away; ${caller.ended.length} requests, tries: ${statuses}`);
-  const strange = caller.attempts.filter(({ status }) => ![0, 200, 503].includes(status));
+  const statuses = countStatuses(caller.attempts);
+  print(
+    `${redis ? 'Redis' : 'Postgres'} was stopped; ${caller.ended.length} requests, attempts: ${statuses}`,
+  );
+  const unexpected = caller.attempts.filter(({ status }) => ![0, 200, 503].includes(status));
   const wrong = caller.ended.filter(({ status }) => status !== 200);
   const checks: Check[] = [
     {
-      name: 'every request is answered in the end; until then with 503 or not at all',
-      holds: wrong.length === 0 && strange.length === 0 && caller.ended.length > 0,
+      name: 'every request gets 200 in the end; until then 503 or no answer',
+      holds: wrong.length === 0 && unexpected.length === 0 && caller.ended.length > 0,
       found: `${caller.ended.length} requests; ${statuses}`,
     },
     {
-      name: `the last within ${backWithinMs / 1_000} s of its return`,
-      holds: answeredMs <= backWithinMs,
+      name: `the last within ${answerWithinMs / 1_000} s after the backend is back`,
+      holds: answeredMs <= answerWithinMs,
       found: `${answeredMs} ms`,
     },
   ];
   return { checks, answeredMs, requests: caller.ended.length };
-}
-
-function tally(answers: readonly DirectAnswer[]): string {
-  const counts = Map.groupBy(answers, ({ status }) => status);
-  return [...counts].map(([status, of]) => `${of.length} × ${status || 'no connection'}`).join(', ');
 }

@@ -1,4 +1,4 @@
-/** Workers are killed in the middle of chunks whose lines cost money: what was finished is not paid for again. */
+/** Kills workers while they run chunks of billed lines: a line that was checkpointed is not sent upstream again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../../support/platform.ts';
 import { recordCallsArgs, readUpstreamCalls, type UpstreamCalls } from '../upstream-calls.ts';
@@ -18,14 +18,14 @@ import { injectFault } from '../inject-fault.ts';
 const workers = 2;
 const slots = 2;
 const linesPerCall = 2;
-/** Calls that a chunk has under way: the sandbox's. */
+/** Concurrent calls of one chunk on the sandbox. */
 const callsAtOnce = 4;
-/** Rounds of calls that a kill may cost: those in flight, and those that were being kept in that moment. */
+/** Calls per call slot that a kill may repeat: those in flight, and those that were being checkpointed. */
 const roundsLost = 3;
 
 export const paidLines: Fault = {
   name: 'paid-lines',
-  title: 'kill -9 workers in the middle of chunks whose lines cost money',
+  title: 'kill -9 workers while they run chunks of billed lines',
   backends: ['embedded', 'redis'],
   run: (options) =>
     Deployment.use(
@@ -46,11 +46,11 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   const meanwhile = () => recordResumeTimes(interrupted, deployment);
   for (let round = 1; round <= kills; round++) {
     await sleep(random.between(800, 2_000));
-    const struck = await injectFault(deployment, round, 'killed', async (worker) => {
+    const hit = await injectFault(deployment, round, 'killed', async (worker) => {
       worker.child.kill('SIGKILL');
-      await waitUntil(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
+      await waitUntil(() => !isAlive(worker), { what: 'a killed worker to exit', everyMs: 5 });
     });
-    interrupted.push(...struck.interrupted);
+    interrupted.push(...hit.interrupted);
     await meanwhile();
   }
   await deployment.waitUntilEnded(180_000, meanwhile);
@@ -63,7 +63,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   const figures = {
     lines,
     kills,
-    linesPaidTwice: calls.twice,
+    linesPaidTwice: calls.sentTwice,
     slowestResumeMs: getSlowestResumeMs(interrupted),
     ...(await measureThroughput(deployment)),
   };
@@ -71,21 +71,21 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
 }
 
 function checkUpstreamCalls(
-  { sent, lines, twice, resentAfterCheckpoint, kept }: UpstreamCalls,
-  due: number,
+  { sent, lines, sentTwice, resentAfterCheckpoint, checkpointed }: UpstreamCalls,
+  validLines: number,
   kills: number,
 ): Check[] {
   const most = kills * slots * callsAtOnce * linesPerCall * roundsLost;
   return [
     {
-      name: 'no line that was kept is paid for again',
-      holds: resentAfterCheckpoint === 0 && kept >= due,
-      found: `${resentAfterCheckpoint} of ${kept} lines that were kept`,
+      name: 'no checkpointed line is sent upstream again',
+      holds: resentAfterCheckpoint === 0 && checkpointed >= validLines,
+      found: `${resentAfterCheckpoint} of ${checkpointed} checkpointed lines`,
     },
     {
-      name: 'every good line was sent upstream, and again only what was in flight',
-      holds: lines === due && twice <= most,
-      found: `${sent} sendings of ${lines} lines; ${twice} lines sent again after ${kills} kills, ${most} at most`,
+      name: 'every valid line is sent upstream; only lines in flight are sent again',
+      holds: lines === validLines && sentTwice <= most,
+      found: `${lines} lines sent ${sent} times; ${sentTwice} sent again after ${kills} kills, limit ${most}`,
     },
   ];
 }

@@ -1,4 +1,4 @@
-/** Postgres is stopped as if the power failed, mid-batch, and comes back: nothing that was acknowledged is lost. */
+/** Stops Postgres in immediate mode mid-batch and starts it again: nothing that was acknowledged is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { measureThroughput } from '../throughput.ts';
@@ -34,7 +34,7 @@ async function runFault(
   const main = await deployment.submit(
     inputWithChunkSeconds(options.lines ?? (short ? 600 : 30_000), short ? 2 : 5),
   );
-  print(`${main.input.lines} lines as ${main.id}, and a caller who goes on creating small batches`);
+  print(`${main.input.lines} lines as ${main.id}, and a caller that creates small batches`);
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
   const caller = new BatchCaller(deployment, small, 150);
@@ -44,7 +44,7 @@ async function runFault(
   let down = 0;
   for (let round = 1; round <= stops; round++) {
     await sleep(random.between(1_000, 2_500));
-    const onItsWay = await deployment.database.listPendingWork();
+    const pending = await deployment.database.listPendingWork();
     await server.stop();
     const downAt = Date.now();
     const downMs = short ? 3_000 : random.between(3_000, 12_000);
@@ -53,37 +53,39 @@ async function runFault(
     await server.start();
     const upAt = Date.now();
     print(
-      `round ${round}: stopped Postgres with ${onItsWay.length} pieces of work on their way, ready again after ${upAt - downAt} ms`,
+      `round ${round}: stopped Postgres with ${pending.length} pieces of work pending; ready again after ${upAt - downAt} ms`,
     );
-    resumes.push(await waitUntilResumed(deployment, onItsWay, upAt, 4 * resumeWithinMs));
+    resumes.push(await waitUntilResumed(deployment, pending, upAt, 4 * resumeWithinMs));
   }
   await caller.stop();
   await deployment.waitUntilEnded(180_000);
   const refused = caller.answers.filter(({ status }) => status !== 200);
-  const strange = refused.filter(({ status }) => status !== 503);
+  const unexpected = refused.filter(({ status }) => status !== 503);
   const slowest = Math.max(...resumes.map(({ interruptedMs }) => interruptedMs));
   const checks = [
     ...(await deployment.runChecker()),
     {
-      name: 'every acknowledged batch is there and has ended',
+      name: 'every acknowledged batch exists and has ended',
       holds: caller.acknowledged.length > 0,
-      found: `${caller.acknowledged.length} acknowledged while Postgres came and went; all are among the checked`,
+      found: `${caller.acknowledged.length} acknowledged during the run; all are checked`,
     },
     {
-      name: 'what could not be committed was answered with 503 and Retry-After',
+      name: 'a request that could not commit was answered with 503 and Retry-After',
       holds:
-        refused.length > 0 && strange.length === 0 && refused.every(({ retryAfter }) => retryAfter !== null),
+        refused.length > 0 &&
+        unexpected.length === 0 &&
+        refused.every(({ retryAfter }) => retryAfter !== null),
       found: `${countStatuses(caller.answers)}; slowest ${Math.max(...caller.answers.map(({ ms }) => ms))} ms`,
     },
     {
-      name: `what was interrupted goes on within ${resumeWithinMs / 1_000} s of Postgres’s return`,
+      name: `interrupted work is resumed within ${resumeWithinMs / 1_000} s after Postgres is back`,
       holds: slowest <= resumeWithinMs,
       found: `${resumes.reduce((sum, { pieces }) => sum + pieces, 0)} pieces of work, the last after ${formatSeconds(slowest)}`,
     },
     {
-      name: 'the API and the workers outlive it',
+      name: 'the API and the workers survive',
       holds: isAlive(apiBefore) && restarter.restarts.length === 0,
-      found: `the API ${isAlive(apiBefore) ? 'lives' : 'died'}, ${restarter.restarts.length} workers died`,
+      found: `the API ${isAlive(apiBefore) ? 'runs' : 'exited'}, ${restarter.restarts.length} workers exited`,
     },
   ];
   const figures = {

@@ -1,4 +1,4 @@
-/** FLUSHALL mid-batch: the queue is built again from Postgres, every piece of it. */
+/** FLUSHALL mid-batch: every job of the queue is created again from Postgres. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { measureThroughput } from '../throughput.ts';
@@ -36,13 +36,13 @@ async function runFault(
   const flushes = short ? 1 : 2;
   for (let round = 1; round <= flushes; round++) {
     await sleep(random.between(500, 2_000));
-    // Planned work, queued work, running work, and a plan that is still in the queue.
+    // Queued chunks, running chunks, and a plan that is still in the queue.
     const fresh = await deployment.submit({ lines: 60 });
     const before = await deployment.database.listPendingWork();
     const at = Date.now();
     await deployment.redis!.flush();
     print(
-      `round ${round}: emptied Redis with ${before.length} pieces of work on their way, ${fresh.id} just created`,
+      `round ${round}: emptied Redis with ${before.length} pieces of work pending, ${fresh.id} just created`,
     );
     const { lastMs } = await waitUntilResumed(deployment, before, at, rebuiltWithinMs);
     slowest = Math.max(slowest, lastMs);
@@ -52,19 +52,19 @@ async function runFault(
   const checks = [
     ...(await deployment.runChecker()),
     {
-      name: `all that was on its way is delivered anew within ${rebuiltWithinMs / 1_000} s`,
+      name: `all pending work is requeued within ${rebuiltWithinMs / 1_000} s`,
       holds: slowest <= rebuiltWithinMs,
       found: `${lost} pieces in ${flushes} flushes, the last after ${formatSeconds(slowest)}`,
     },
     {
-      name: 'no worker died of it',
+      name: 'no worker exited',
       holds: restarter.restarts.length === 0,
-      found: `${restarter.restarts.length} workers died`,
+      found: `${restarter.restarts.length} workers exited`,
     },
   ];
   const figures = {
     flushes,
-    onTheirWay: lost,
+    pending: lost,
     slowestResumeMs: slowest,
     ...(await measureThroughput(deployment)),
   };

@@ -1,4 +1,4 @@
-/** Redis is killed mid-batch, stays away for 20 s and comes back with its append-only file. */
+/** Kills Redis mid-batch and starts it again 20 s later (6 s with `--short`) with its append-only file. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { measureThroughput } from '../throughput.ts';
@@ -12,7 +12,7 @@ const resumeWithinMs = 25_000;
 
 export const redisRestart: Fault = {
   name: 'redis-restart',
-  title: 'Redis killed mid-batch, and started again on its append-only file',
+  title: 'Redis killed mid-batch, and started again with its append-only file',
   backends: ['redis'],
   run: (options) =>
     Deployment.use(options, { workers: 2 }, (deployment, restarter) =>
@@ -32,7 +32,7 @@ async function runFault(
   const main = await deployment.submit(
     inputWithChunkSeconds(options.lines ?? (short ? 800 : 30_000), short ? 2 : 6),
   );
-  print(`${main.input.lines} lines as ${main.id}, and a caller who goes on creating small batches`);
+  print(`${main.input.lines} lines as ${main.id}, and a caller that creates small batches`);
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
   await sleep(random.between(300, 1_500));
@@ -44,7 +44,7 @@ async function runFault(
   const before = await deployment.database.listPendingWork();
   await redis.start();
   const upAt = Date.now();
-  print(`Redis was away for ${upAt - downAt} ms; ${before.length} pieces of work were on their way`);
+  print(`Redis was down for ${upAt - downAt} ms; ${before.length} pieces of work were pending`);
   const { interruptedMs, firstMs, pieces } = await waitUntilResumed(
     deployment,
     before,
@@ -55,24 +55,24 @@ async function runFault(
   const checks = [
     ...(await deployment.runChecker()),
     {
-      name: 'requests that commit are answered with 200 while Redis is away',
+      name: 'batches are created with 200 while Redis is down',
       holds: caller.answers.length > 0 && caller.answers.every(({ status }) => status === 200),
       found: `${countStatuses(caller.answers)}; slowest ${Math.max(...caller.answers.map(({ ms }) => ms))} ms`,
     },
     {
-      name: `what was interrupted goes on within ${resumeWithinMs / 1_000} s of its return`,
+      name: `interrupted work is resumed within ${resumeWithinMs / 1_000} s after Redis is back`,
       holds: interruptedMs <= resumeWithinMs,
       found: `${pieces} pieces of work, the last after ${formatSeconds(interruptedMs)}`,
     },
     {
-      name: 'the API and the workers outlive it',
+      name: 'the API and the workers survive',
       holds: isAlive(deployment.platform.api) && restarter.restarts.length === 0,
-      found: `${restarter.restarts.length} workers died`,
+      found: `${restarter.restarts.length} workers exited`,
     },
   ];
   const figures = {
     downMs: upAt - downAt,
-    onTheirWay: pieces,
+    pending: pieces,
     slowestResumeMs: interruptedMs,
     firstWorkMs: firstMs,
     ...(await measureThroughput(deployment)),

@@ -1,4 +1,4 @@
-/** All of it at once, in a seeded order: kills, freezes, servers away, the queue emptied, and batches cancelled. */
+/** All faults in a seeded random order: kills, freezes, stopped servers, an emptied queue, while batches are created and cancelled. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
@@ -10,24 +10,24 @@ import { Deployment } from '../deployment.ts';
 
 const workers = 3;
 
-interface Round {
+interface Injection {
   readonly name: string;
   readonly needsRedis?: boolean;
-  readonly act: (deployment: Deployment, server: DedicatedPostgres) => Promise<void>;
+  readonly inject: (deployment: Deployment, server: DedicatedPostgres) => Promise<void>;
 }
 
-const rounds: readonly Round[] = [
+const injections: readonly Injection[] = [
   {
     name: 'kill -9 a worker',
-    act: async (deployment) => void pickWorker(deployment)?.child.kill('SIGKILL'),
+    inject: async (deployment) => void pickWorker(deployment)?.child.kill('SIGKILL'),
   },
   {
     name: 'SIGTERM a worker',
-    act: async (deployment) => void pickWorker(deployment)?.child.kill('SIGTERM'),
+    inject: async (deployment) => void pickWorker(deployment)?.child.kill('SIGTERM'),
   },
   {
     name: 'freeze a worker',
-    act: async (deployment) => {
+    inject: async (deployment) => {
       const worker = pickWorker(deployment);
       worker?.child.kill('SIGSTOP');
       await sleep(deployment.options.random.between(1_000, 12_000));
@@ -36,7 +36,7 @@ const rounds: readonly Round[] = [
   },
   {
     name: 'kill -9 the API',
-    act: async (deployment) => {
+    inject: async (deployment) => {
       const { child } = deployment.platform.api;
       const exited = once(child, 'exit');
       child.kill('SIGKILL');
@@ -46,7 +46,7 @@ const rounds: readonly Round[] = [
   },
   {
     name: 'stop Postgres',
-    act: async ({ options }, server) => {
+    inject: async ({ options }, server) => {
       await server.stop();
       await sleep(options.random.between(200, 4_000));
       await server.start();
@@ -55,13 +55,13 @@ const rounds: readonly Round[] = [
   {
     name: 'kill Redis',
     needsRedis: true,
-    act: async ({ redis, options }) => {
+    inject: async ({ redis, options }) => {
       await redis!.kill();
       await sleep(options.random.between(200, 6_000));
       await redis!.start();
     },
   },
-  { name: 'empty Redis', needsRedis: true, act: ({ redis }) => redis!.flush() },
+  { name: 'empty Redis', needsRedis: true, inject: ({ redis }) => redis!.flush() },
 ];
 
 export const storm: Fault = {
@@ -87,28 +87,28 @@ async function runFault(
   await submitSome(deployment, lines);
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
-  const struck: string[] = [];
+  const injected: string[] = [];
   const ends: Record<string, string> = {};
   while (Date.now() < until) {
-    const round = random.pick(rounds.filter(({ needsRedis }) => !needsRedis || deployment.redis));
-    struck.push(round.name);
-    print(round.name);
-    await round.act(deployment, server);
+    const injection = random.pick(injections.filter(({ needsRedis }) => !needsRedis || deployment.redis));
+    injected.push(injection.name);
+    print(injection.name);
+    await injection.inject(deployment, server);
     await sleep(random.between(100, 2_500));
     if (random.next() < 0.5) await submitSome(deployment, lines);
     if (random.next() < 0.3) await cancelOne(deployment, ends);
   }
-  print(`${struck.length} rounds are over; ${deployment.submitted.length} batches`);
+  print(`${injected.length} faults injected; ${deployment.submitted.length} batches`);
   await deployment.waitUntilEnded(180_000);
-  // One that was asked to end may have run to its end before.
+  // A batch may have completed before its cancellation.
   for (const id of Object.keys(ends)) ends[id] = (await deployment.database.getBatchState(id)).status;
-  const checks = await deployment.runChecker({ ends, lostUploads: struck.length });
+  const checks = await deployment.runChecker({ ends, lostUploads: injected.length });
   const figures = {
-    rounds: struck.length,
+    injected: injected.length,
     batches: deployment.submitted.length,
     ...(await measureThroughput(deployment)),
   };
-  return { checks, tables: [buildRoundTable(struck)], figures };
+  return { checks, tables: [buildInjectionTable(injected)], figures };
 }
 
 function pickWorker({ platform, options }: Deployment) {
@@ -116,19 +116,19 @@ function pickWorker({ platform, options }: Deployment) {
   return alive.length > 0 ? options.random.pick(alive) : null;
 }
 
-/** Creates a batch as a caller does who does not give up: both requests again until they are acknowledged. */
+/** Uploads a file and creates a batch; both requests are retried until they are acknowledged. */
 async function submitSome(deployment: Deployment, lines: number): Promise<void> {
   const key = `storm-${deployment.options.seed}-${deployment.submitted.length}`;
-  const uploaded = await untilTaken(() => deployment.upload(inputWithChunkSeconds(lines, 1.5)));
-  await untilTaken(() => deployment.create(uploaded, key));
+  const uploaded = await retryUntilAcknowledged(() => deployment.upload(inputWithChunkSeconds(lines, 1.5)));
+  await retryUntilAcknowledged(() => deployment.create(uploaded, key));
 }
 
-async function untilTaken<T>(ask: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
+async function retryUntilAcknowledged<T>(send: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      return await ask();
+      return await send();
     } catch (error) {
-      if (tries === 30) throw error;
+      if (attempt === 30) throw error;
       await sleep(500);
     }
   }
@@ -141,15 +141,15 @@ async function cancelOne(deployment: Deployment, ends: Record<string, string>): 
     ends[id] = 'cancelled';
     deployment.options.print(`cancelled ${id}`);
   } catch {
-    // It had ended, or the request met a fault.
+    // The batch had ended, or the request failed because of a fault.
     ends[id] = 'unknown';
   }
 }
 
-function buildRoundTable(struck: readonly string[]): Table {
-  const counts = Map.groupBy(struck, (name) => name);
+function buildInjectionTable(injected: readonly string[]): Table {
+  const counts = Map.groupBy(injected, (name) => name);
   return {
-    title: 'What was done',
+    title: 'Injected faults',
     columns: ['fault', 'times'],
     rows: [...counts].map(([name, times]) => [name, times.length]),
   };

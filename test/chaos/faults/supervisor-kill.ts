@@ -1,4 +1,4 @@
-/** The supervisor is killed with -9 mid-batch and started again: it finishes the batch, and nothing is left over. */
+/** Kills the supervisor mid-batch and starts it again: it finishes the batch, and no process is left over. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,16 +11,16 @@ import { Deployment } from '../deployment.ts';
 import { SupervisedPlatform, supervisedWorkerCount } from '../supervised-platform.ts';
 
 const resumeWithinMs = 25_000;
-const endWithinMs = 45_000;
+const exitWithinMs = 45_000;
 
 interface Round {
   readonly round: number;
-  readonly what: string;
-  readonly onTheirWay: number;
-  /** Until it said again that it runs, and until the last chunk that ran was claimed again, both from its start. */
+  readonly killed: string;
+  readonly pending: number;
+  /** From the new start: until it printed that it runs, and until the last interrupted chunk was claimed again. */
   readonly runsAfterMs: number;
   readonly resumedAfterMs: number;
-  /** Processes of the killed start that still ran when the new one did, but for an adopted database. */
+  /** Processes of the previous start that still run after the new start, except an adopted database. */
   readonly orphans: number;
   readonly adopted: boolean;
 }
@@ -50,7 +50,7 @@ async function runFault(
   const rounds: Round[] = [];
   for (let round = 1; round <= (short ? 2 : 4); round++) {
     await sleep(random.between(500, 2_500));
-    // Every other time all that it had started dies with it, the database too.
+    // Every second time everything that it had started is killed too, including the database.
     rounds.push(await killAndStart(deployment, round, round % 2 === 0));
   }
   await deployment.waitUntilEnded(240_000);
@@ -83,7 +83,7 @@ async function killAndStart(
   await sleep(options.random.between(0, 1_500));
   const startedAt = Date.now();
   const runsAfterMs = await platform.start();
-  const left = await listStillRunning(before);
+  const left = await filterRunning(before);
   const adopted = left.some(({ name }) => name === 'postgres');
   const { interruptedMs: resumedAfterMs } = await waitUntilResumed(
     deployment,
@@ -91,15 +91,15 @@ async function killAndStart(
     startedAt,
     4 * resumeWithinMs,
   );
-  const what = all ? 'the supervisor and all under it' : 'the supervisor';
+  const killed = all ? 'supervisor and all its processes' : 'supervisor';
   options.print(
-    `round ${round}: killed ${what}; its chunks went on within ${formatSeconds(resumedAfterMs)} of its start`,
+    `round ${round}: killed ${killed}; its chunks resumed ${formatSeconds(resumedAfterMs)} after the new start`,
   );
   const orphans = left.filter(({ name }) => name !== 'postgres').length;
-  return { round, what, onTheirWay: pieces.length, runsAfterMs, resumedAfterMs, orphans, adopted };
+  return { round, killed, pending: pieces.length, runsAfterMs, resumedAfterMs, orphans, adopted };
 }
 
-async function listStillRunning<T extends ProcessRef>(refs: readonly T[]): Promise<T[]> {
+async function filterRunning<T extends ProcessRef>(refs: readonly T[]): Promise<T[]> {
   const running = await Promise.all(refs.map((ref) => isRunning(ref)));
   return refs.filter((_, at) => running[at]);
 }
@@ -109,19 +109,19 @@ function checkRounds(rounds: readonly Round[]): Check[] {
   const orphans = rounds.reduce((sum, round) => sum + round.orphans, 0);
   return [
     {
-      name: `the chunks that ran go on within ${resumeWithinMs / 1_000} s of the start`,
+      name: `interrupted chunks are resumed within ${resumeWithinMs / 1_000} s after the start`,
       holds: slowest <= resumeWithinMs,
       found: `the last after ${formatSeconds(slowest)}`,
     },
     {
-      name: 'once it runs again nothing runs that its predecessor had started, but for the database',
+      name: 'after the new start no process of the previous one runs, except the database',
       holds: orphans === 0,
       found: `${orphans} orphans; ${rounds.filter(({ adopted }) => adopted).length} databases adopted`,
     },
   ];
 }
 
-/** By the command lines of all processes that know the data folder. */
+/** Counts by command line the processes that use the data folder. */
 function checkProcesses(running: readonly string[]): Check {
   const count = (pattern: RegExp) => running.filter((line) => pattern.test(line)).length;
   const found = {
@@ -130,16 +130,16 @@ function checkProcesses(running: readonly string[]): Check {
     worker: count(/worker\/src\/main\.js/),
     postgres: count(/postgres(\.exe)? -D/),
   };
-  const due = { supervisor: 1, api: 1, worker: supervisedWorkerCount, postgres: 1 };
+  const expected = { supervisor: 1, api: 1, worker: supervisedWorkerCount, postgres: 1 };
   return {
-    name: 'in the end one supervisor, one API, one database and its workers run',
-    holds: process.platform !== 'linux' || JSON.stringify(found) === JSON.stringify(due),
+    name: 'at the end one supervisor, one API, one database and the workers run',
+    holds: process.platform !== 'linux' || JSON.stringify(found) === JSON.stringify(expected),
     found: JSON.stringify(found),
   };
 }
 
 async function checkNothingLeft({ platform }: Deployment<SupervisedPlatform>): Promise<Check> {
-  const { code, ms } = await platform.end(endWithinMs);
+  const { code, ms } = await platform.end(exitWithinMs);
   const left = await platform.processes();
   const records = await platform.children();
   const locked = await access(join(platform.home, 'supervisor.lock')).then(
@@ -147,7 +147,7 @@ async function checkNothingLeft({ platform }: Deployment<SupervisedPlatform>): P
     () => false,
   );
   return {
-    name: 'SIGTERM ends it with 0 and leaves no process and no lock',
+    name: 'after SIGTERM it exits with 0 and leaves no process and no lock',
     holds: code === 0 && left.length === 0 && records.length === 0 && !locked,
     found: `${code} after ${(ms / 1_000).toFixed(1)} s, ${left.length} processes, ${records.length} records, ${locked ? 'a' : 'no'} lock${left.map((line) => `; ${line}`).join('')}`,
   };
@@ -156,14 +156,14 @@ async function checkNothingLeft({ platform }: Deployment<SupervisedPlatform>): P
 function buildRoundTable(rounds: readonly Round[]): Table {
   return {
     title: 'Kills of the supervisor',
-    columns: ['round', 'killed', 'on their way', 'runs again after', 'its chunks went on after', 'database'],
-    rows: rounds.map(({ round, what, onTheirWay, runsAfterMs, resumedAfterMs, adopted }) => [
+    columns: ['round', 'killed', 'pending work', 'started after', 'chunks resumed after', 'database'],
+    rows: rounds.map(({ round, killed, pending, runsAfterMs, resumedAfterMs, adopted }) => [
       round,
-      what,
-      onTheirWay,
+      killed,
+      pending,
       `${(runsAfterMs / 1_000).toFixed(1)} s`,
       `${(resumedAfterMs / 1_000).toFixed(1)} s`,
-      adopted ? 'adopted' : 'started anew',
+      adopted ? 'adopted' : 'started',
     ]),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Workers are killed while the upstream renders a film: whoever takes it up goes on with the run that was begun, and
- * what its caller is shown never goes back. A cancel reaches the upstream while it still renders.
+ * Kills workers while the upstream renders a video: the next attempt continues the upstream run, and the progress that the
+ * caller reads never decreases. A cancellation reaches the upstream while it still renders.
  */
 import { mp4 } from '../../support/upstream/model-outputs.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
@@ -10,10 +10,10 @@ import { resumeWithinMs } from '../interrupted-chunks.ts';
 import { Deployment } from '../deployment.ts';
 
 const tokens = { openai: 'sk-chaoschaoschaoschaos', huggingFace: 'hf_chaoschaoschaoschaos' };
-/** How soon a film is taken up again, and a cancel told upstream: by its worker, or by another in a dead one's place. */
-const limits = { waitUntilResumed: resumeWithinMs, byItsWorker: 2_000, inItsPlace: resumeWithinMs };
-/** Looks until a film is done: they come a quarter of a second after a worker took it up, then ever more rarely. */
-const looksOf = (kills: number) => 6 + 6 * kills;
+/** Bounds in ms: until a video is resumed, and until the upstream receives a cancellation, with a running and a killed worker. */
+const limits = { resumed: resumeWithinMs, cancelled: 2_000, cancelledAfterKill: resumeWithinMs };
+/** Status requests until a video is done. The first is 0.25 s after a worker claims it; the interval then grows. */
+const countPolls = (kills: number) => 6 + 6 * kills;
 
 export const videoKill: Fault = {
   name: 'video-kill',
@@ -39,35 +39,42 @@ export const videoKill: Fault = {
 };
 
 interface Cancelled {
-  readonly way: VideoProvider;
-  /** Its worker had been killed. */
-  readonly isOrphan: boolean;
-  readonly toldMs: number | null;
+  readonly provider: VideoProvider;
+  /** Its worker was killed before. */
+  readonly workerKilled: boolean;
+  /** Until the upstream received the cancellation; null if it did not. */
+  readonly receivedMs: number | null;
 }
 
-const slowestTold = (cancels: readonly Cancelled[], isOrphan: boolean) =>
-  Math.max(...cancels.filter((one) => one.isOrphan === isOrphan).map(({ toldMs }) => toldMs ?? Infinity));
+const getSlowest = (cancels: readonly Cancelled[], workerKilled: boolean) =>
+  Math.max(
+    ...cancels
+      .filter((one) => one.workerKilled === workerKilled)
+      .map(({ receivedMs }) => receivedMs ?? Infinity),
+  );
 
-const toldCheck = (
+const checkCancels = (
   name: string,
   cancels: readonly Cancelled[],
-  isOrphan: boolean,
+  workerKilled: boolean,
   withinMs: number,
 ): Check => ({
   name: `${name} within ${withinMs / 1_000} s`,
-  holds: slowestTold(cancels, isOrphan) <= withinMs,
+  holds: getSlowest(cancels, workerKilled) <= withinMs,
   found: cancels
-    .filter((one) => one.isOrphan === isOrphan)
-    .map(({ way, toldMs }) => `${way.name}: ${toldMs === null ? 'never' : `${toldMs} ms`}`)
+    .filter((one) => one.workerKilled === workerKilled)
+    .map(
+      ({ provider, receivedMs }) => `${provider.name}: ${receivedMs === null ? 'never' : `${receivedMs} ms`}`,
+    )
     .join(', '),
 });
 
-interface Made {
-  readonly film: VideoTask;
-  readonly begun: number;
+interface FinishedVideo {
+  readonly video: VideoTask;
+  readonly upstreamRuns: number;
   readonly resumedMs: readonly number[];
-  readonly isWhole: boolean;
-  readonly backwards: readonly string[];
+  readonly isComplete: boolean;
+  readonly decreases: readonly string[];
 }
 
 async function runFault(
@@ -76,50 +83,59 @@ async function runFault(
   options: FaultOptions,
 ): Promise<FaultResult> {
   const kills = options.short ? 1 : 3;
-  const films: Made[] = [];
+  const videos: FinishedVideo[] = [];
   const cancels: Cancelled[] = [];
-  upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = looksOf(kills);
-  for (const way of videoProviders) {
-    // The second has the first one's time to be estimated by.
-    for (let film = 0; film < (options.short ? 1 : 2); film++)
-      films.push(await makeVideo(deployment, upstream, way, kills));
-    for (const isOrphan of [false, true])
-      cancels.push({ way, isOrphan, toldMs: await cancelVideo(deployment, upstream, way, isOrphan) });
+  upstream.videos.pollsUntilDone = upstream.predictions.pollsUntilDone = countPolls(kills);
+  for (const provider of videoProviders) {
+    // The progress of the second video is estimated from the duration of the first.
+    for (let made = 0; made < (options.short ? 1 : 2); made++)
+      videos.push(await makeVideo(deployment, upstream, provider, kills));
+    for (const workerKilled of [false, true])
+      cancels.push({
+        provider,
+        workerKilled,
+        receivedMs: await cancelVideo(deployment, upstream, provider, workerKilled),
+      });
   }
-  const resumes = films.flatMap(({ resumedMs }) => resumedMs);
+  const resumes = videos.flatMap(({ resumedMs }) => resumedMs);
   const slowest = Math.max(...resumes);
-  const shown = films.reduce((sum, { film }) => sum + film.shown.length, 0);
+  const shown = videos.reduce((sum, { video }) => sum + video.shown.length, 0);
   const checks: Check[] = [
     {
-      name: 'one run was begun upstream for each film, whoever was killed',
-      holds: films.every(({ begun }) => begun === 1),
-      found: films.map(({ film, begun }) => `${film.way.name}: ${begun}`).join(', '),
+      name: 'one upstream run was started for each video',
+      holds: videos.every(({ upstreamRuns }) => upstreamRuns === 1),
+      found: videos.map(({ video, upstreamRuns }) => `${video.provider.name}: ${upstreamRuns}`).join(', '),
     },
     {
-      name: 'each film is done, and is the one that the upstream made',
-      holds: films.every(({ film, isWhole }) => film.end === 'succeeded' && isWhole),
-      found: films.map(({ film }) => film.end).join(', '),
+      name: 'each video succeeded and has the bytes that the upstream made',
+      holds: videos.every(({ video, isComplete }) => video.lastStatus === 'succeeded' && isComplete),
+      found: videos.map(({ video }) => video.lastStatus).join(', '),
     },
     {
-      name: 'progress never goes back, and what waits shows none',
-      holds: films.every(({ backwards }) => backwards.length === 0) && shown > 0,
-      found: films.flatMap(({ backwards }) => backwards).join(', ') || `seen ${shown} times`,
+      name: 'progress never decreases, and a queued video has none',
+      holds: videos.every(({ decreases }) => decreases.length === 0) && shown > 0,
+      found: videos.flatMap(({ decreases }) => decreases).join(', ') || `read ${shown} times`,
     },
     {
-      name: `every film is taken up again within ${limits.waitUntilResumed / 1_000} s`,
-      holds: slowest <= limits.waitUntilResumed,
+      name: `every video is resumed within ${limits.resumed / 1_000} s`,
+      holds: slowest <= limits.resumed,
       found: resumes.map((ms) => `${ms} ms`).join(', '),
     },
-    toldCheck('a cancel reaches the upstream', cancels, false, limits.byItsWorker),
-    toldCheck('a cancel of a film whose worker is dead reaches it', cancels, true, limits.inItsPlace),
+    checkCancels('a cancellation reaches the upstream', cancels, false, limits.cancelled),
+    checkCancels(
+      'a cancellation after its worker was killed reaches the upstream',
+      cancels,
+      true,
+      limits.cancelledAfterKill,
+    ),
     ...(await deployment.runChecker({ secrets: Object.values(tokens) })),
   ];
   const figures = {
-    films: films.length,
+    videos: videos.length,
     kills: resumes.length,
     slowestResumeMs: slowest,
-    slowestCancelMs: slowestTold(cancels, false),
-    slowestCancelWithoutWorkerMs: slowestTold(cancels, true),
+    slowestCancelMs: getSlowest(cancels, false),
+    slowestCancelWithoutWorkerMs: getSlowest(cancels, true),
   };
   return { checks, tables: [], figures };
 }
@@ -127,40 +143,40 @@ async function runFault(
 async function makeVideo(
   deployment: Deployment,
   upstream: ScriptedUpstream,
-  way: VideoProvider,
+  provider: VideoProvider,
   kills: number,
-): Promise<Made> {
+): Promise<FinishedVideo> {
   const { platform, database, options } = deployment;
-  const film = await VideoTask.begin(way, { platform, database, upstream });
+  const video = await VideoTask.create(provider, { platform, database, upstream });
   const resumedMs: number[] = [];
   for (let round = 1; round <= kills; round++) {
-    const seen = round === 1 ? 0 : upstream.findCalls(way.queueSnapshots, 'GET').length;
-    await film.rendering(seen + options.random.between(2, 4));
+    const polls = round === 1 ? 0 : upstream.findCalls(provider.pollPath, 'GET').length;
+    await video.waitUntilPolled(polls + options.random.between(2, 4));
     await deployment.snapshotQueue();
-    const killed = await film.killWorker();
-    const after = await film.resumedAfter(killed);
+    const after = await video.measureResume(await video.killWorker());
     resumedMs.push(after);
-    options.print(`${way.name}: killed the worker of ${film.id}; taken up again after ${after} ms`);
+    options.print(`${provider.name}: killed the worker of ${video.id}; resumed after ${after} ms`);
   }
-  await film.ended();
-  const isWhole = film.end === 'succeeded' && (await film.content()).equals(mp4);
-  options.print(`${way.name}: ${film.end}, begun ${film.begun} × upstream`);
-  return { film, begun: film.begun, resumedMs, isWhole, backwards: findDecreases(film.shown) };
+  await video.waitUntilEnded();
+  const isComplete = video.lastStatus === 'succeeded' && (await video.content()).equals(mp4);
+  const { upstreamRuns } = video;
+  options.print(`${provider.name}: ${video.lastStatus}, ${upstreamRuns} upstream runs`);
+  return { video, upstreamRuns, resumedMs, isComplete, decreases: findDecreases(video.shown) };
 }
 
 async function cancelVideo(
   { platform, database, options }: Deployment,
   upstream: ScriptedUpstream,
-  way: VideoProvider,
-  isOrphan: boolean,
+  provider: VideoProvider,
+  workerKilled: boolean,
 ): Promise<number | null> {
-  const film = await VideoTask.begin(way, { platform, database, upstream });
-  await film.rendering(2);
-  if (isOrphan) await film.killWorker();
-  const toldMs = await film.cancel(90_000);
-  const after = toldMs === null ? 'never told' : `told after ${toldMs} ms`;
+  const video = await VideoTask.create(provider, { platform, database, upstream });
+  await video.waitUntilPolled(2);
+  if (workerKilled) await video.killWorker();
+  const receivedMs = await video.cancel(90_000);
+  const when = receivedMs === null ? 'never' : `after ${receivedMs} ms`;
   options.print(
-    `${way.name}: cancelled ${film.id}${isOrphan ? ' of a dead worker' : ''}; the upstream was ${after}`,
+    `${provider.name}: cancelled ${video.id}${workerKilled ? ' after its worker was killed' : ''}; received upstream ${when}`,
   );
-  return toldMs;
+  return receivedMs;
 }

@@ -1,4 +1,4 @@
-/** Two API processes relay and send; one of them is killed with -9 in turn while batches go on telling what happens. */
+/** Two API processes relay events and send webhooks; one of them is killed in turn while batches create events. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ManagedProcess } from '../../support/platform.ts';
@@ -12,21 +12,21 @@ export const webhookApiKill: Fault = {
   title: 'kill -9 of one of two API processes while webhooks are sent',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    WebhookMonitor.during((watch) =>
-      Deployment.use(options, { workers: 2, env: watch.env }, (deployment) =>
-        runFault(deployment, watch, options),
+    WebhookMonitor.use((monitor) =>
+      Deployment.use(options, { workers: 2, env: monitor.env }, (deployment) =>
+        runFault(deployment, monitor, options),
       ),
     ),
 };
 
 async function runFault(
   deployment: Deployment,
-  watch: WebhookMonitor,
+  monitor: WebhookMonitor,
   options: FaultOptions,
 ): Promise<FaultResult> {
   const { short, random, print } = options;
   const { platform } = deployment;
-  await watch.register(platform.client);
+  await monitor.register(platform.client);
   let second: ManagedProcess = await platform.addApi();
   await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
   await deployment.waitUntilChunkRuns();
@@ -35,7 +35,7 @@ async function runFault(
   for (let round = 1; round <= rounds; round++) {
     for (let n = 0; n < 4; n++) await deployment.submit({ lines: random.between(1, 60) });
     await sleep(random.between(0, 400));
-    // The first of them holds the relay; whoever is killed, the other one goes on.
+    // The first one runs the relay; the other continues when one is killed.; whoever is killed, the other one goes on.
     if (round % 2 === 1) {
       await kill(platform.api);
       await sleep(random.between(200, 3_000));
@@ -46,12 +46,12 @@ async function runFault(
       second = await platform.addApi();
     }
     print(
-      `round ${round}: ${round % 2 === 1 ? 'first' : 'second'} API killed; ${watch.count} requests so far`,
+      `round ${round}: ${round % 2 === 1 ? 'first' : 'second'} API killed; ${monitor.count} requests so far`,
     );
   }
   await deployment.waitUntilEnded(180_000);
-  const { checks, figures } = await watch.checks(deployment.database, rounds);
-  const invariants = await deployment.runChecker({ secrets: watch.signingSecrets });
+  const { checks, figures } = await monitor.checks(deployment.database, rounds);
+  const invariants = await deployment.runChecker({ secrets: monitor.signingSecrets });
   return { checks: [...invariants, ...checks], tables: [], figures: { apiKills: rounds, ...figures } };
 }
 

@@ -1,6 +1,6 @@
 /**
- * A receiver is down for three days, and the API that knows of it is killed meanwhile. Time passes by making older what
- * Postgres holds of webhooks: the clock of every process goes on as it was, and all that is due later is due sooner.
+ * A receiver is down for three days, and the API is killed meanwhile. Time passes by moving back the timestamps of webhooks
+ * in Postgres; the clock of every process stays as it is.
  */
 import { once } from 'node:events';
 import { respondWithStatus } from '../../support/webhook-receiver.ts';
@@ -13,37 +13,37 @@ import { WebhookMonitor } from '../webhook-monitor.ts';
 
 const hourS = 3_600;
 const downS = 72 * hourS;
-/** Tries by then: at once, and after each wait of the schedule that ends within three days. */
-const triesByThen = 9;
+/** Attempts within three days: the first, and one after each wait of the schedule that ends by then. */
+const attemptsWhileDown = 9;
 
 export const webhookDays: Fault = {
   name: 'webhook-days',
   title: 'a receiver down for three days, and its API killed meanwhile',
   backends: ['embedded', 'redis'],
   run: (options) =>
-    WebhookMonitor.during((watch) =>
-      Deployment.use(options, { workers: 1, env: watch.env }, (deployment) =>
-        runFault(deployment, watch, options),
+    WebhookMonitor.use((monitor) =>
+      Deployment.use(options, { workers: 1, env: monitor.env }, (deployment) =>
+        runFault(deployment, monitor, options),
       ),
     ),
 };
 
 async function runFault(
   deployment: Deployment,
-  watch: WebhookMonitor,
+  monitor: WebhookMonitor,
   options: FaultOptions,
 ): Promise<FaultResult> {
   const { short, random, print } = options;
   const { platform, database } = deployment;
-  await watch.register(platform.client);
-  watch.hookAnswers(respondWithStatus(503));
+  await monitor.register(platform.client);
+  monitor.setResponder(respondWithStatus(503));
   await deployment.submit({ lines: 3, delayMs: 1_500 });
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
   for (let n = 1; n < (short ? 1 : 6); n++) await deployment.submit({ lines: random.between(1, 60) });
   await deployment.waitUntilEnded(120_000);
   const kills = short ? 1 : 4;
-  // The schedule's waits grow: half of its tries are over after eight hours.
+  // The waits of the schedule grow: half of the attempts are made within eight hours.
   const killAt = Array.from({ length: kills }, () => random.between(1, 8 * hourS)).sort((a, b) => a - b);
   let [passedS, steps] = [0, 0];
   const pass = async (waitS: number) => {
@@ -52,7 +52,7 @@ async function runFault(
     steps++;
   };
   for (;;) {
-    const waitS = await untilNext(database, watch.hookId);
+    const waitS = await waitForNextAttempt(database, monitor.endpointId);
     if (passedS + waitS > downS) break;
     await pass(waitS);
     if (killAt[0]! > passedS || killAt.length === 0) continue;
@@ -62,24 +62,25 @@ async function runFault(
     await exited;
     await platform.restartApi();
   }
-  const tries = await listAttemptCounts(database, watch.hookId);
-  const whileDown = downCheck(tries, watch.accepted);
-  watch.hookAnswers(respondWithStatus(200));
-  while ((await pending(database, watch.hookId)) > 0) await pass(await untilNext(database, watch.hookId));
-  print(`${(passedS / hourS).toFixed(1)} h passed in ${steps} steps; ${watch.count} requests`);
-  const { checks, figures } = await watch.checks(database, kills);
-  const again = await replayed(deployment, watch);
-  const invariants = await deployment.runChecker({ secrets: watch.signingSecrets });
+  const attempts = await listAttemptCounts(database, monitor.endpointId);
+  const whileDown = checkWhileDown(attempts, monitor.accepted);
+  monitor.setResponder(respondWithStatus(200));
+  while ((await countPending(database, monitor.endpointId)) > 0)
+    await pass(await waitForNextAttempt(database, monitor.endpointId));
+  print(`${(passedS / hourS).toFixed(1)} h passed in ${steps} steps; ${monitor.count} requests`);
+  const { checks, figures } = await monitor.checks(database, kills);
+  const redelivery = await checkRedelivery(deployment, monitor);
+  const invariants = await deployment.runChecker({ secrets: monitor.signingSecrets });
   const hours = Math.round(passedS / hourS);
   return {
-    checks: [...invariants, ...checks, whileDown, again],
+    checks: [...invariants, ...checks, whileDown, redelivery],
     tables: [],
     figures: { ...figures, hours, steps, kills },
   };
 }
 
-/** Waits until nothing is under way. @returns seconds until the endpoint may be tried next; 0: it has all. */
-async function untilNext(database: DatabaseReader, endpointId: string): Promise<number> {
+/** Waits until no attempt is running. @returns seconds until the next attempt; 0 if no delivery is left. */
+async function waitForNextAttempt(database: DatabaseReader, endpointId: string): Promise<number> {
   let waitS = 0;
   const isQuiet = async () => {
     const next = await database.one<{ busy: number; wait: number | null; left: number }>(
@@ -92,8 +93,8 @@ async function untilNext(database: DatabaseReader, endpointId: string): Promise<
     waitS = Math.max(0, next.wait ?? 0);
     return next.left === 0 || (next.busy === 0 && next.wait! > 0.5);
   };
-  // One that a killed process had in hand is free when its lease is over.
-  await waitUntil(isQuiet, { what: 'what is due to be tried', withinMs: 120_000, everyMs: 50 });
+  // A delivery that a killed process was sending is available when its lease expires.
+  await waitUntil(isQuiet, { what: 'due deliveries to be attempted', withinMs: 120_000, everyMs: 50 });
   return waitS;
 }
 
@@ -116,37 +117,41 @@ const listAttemptCounts = (database: DatabaseReader, endpointId: string) =>
     [endpointId],
   );
 
-async function pending(database: DatabaseReader, endpointId: string): Promise<number> {
+async function countPending(database: DatabaseReader, endpointId: string): Promise<number> {
   return (await listAttemptCounts(database, endpointId)).filter(({ status }) => status === 'pending').length;
 }
 
-function downCheck(deliveries: readonly { attempts: number; status: string }[], accepted: number): Check {
-  const problems = new ProblemList('after three days every delivery is still on its way');
+function checkWhileDown(
+  deliveries: readonly { attempts: number; status: string }[],
+  accepted: number,
+): Check {
+  const problems = new ProblemList('after three days every delivery is still pending');
   if (accepted > 0) problems.add(`${accepted} were accepted by a receiver that was down`);
   for (const { attempts, status } of deliveries)
     if (status !== 'pending') problems.add(`one is ${status} after ${attempts} attempts`);
   const most = Math.max(0, ...deliveries.map(({ attempts }) => attempts));
-  if (most < triesByThen) problems.add(`none was tried more than ${most} times`);
+  if (most < attemptsWhileDown) problems.add(`no delivery has more than ${most} attempts`);
   return problems.toCheck(`${deliveries.length} deliveries, ${most} attempts at most`);
 }
 
-/** One by its id, then all of them as a range: each under the id that it had. */
-async function replayed({ platform, database }: Deployment, watch: WebhookMonitor): Promise<Check> {
-  const problems = new ProblemList('what is asked for again comes again under its first id');
-  const before = new Set(watch.ids);
+/** Redelivers one delivery by its id, then replays all: each request has the id of its event again. */
+async function checkRedelivery({ platform, database }: Deployment, monitor: WebhookMonitor): Promise<Check> {
+  const problems = new ProblemList('a redelivery has the id of the first delivery');
+  const before = new Set(monitor.ids);
   const deliveries = await database.rows<{ id: string }>('select id from deliveries where endpoint_id = $1', [
-    watch.hookId,
+    monitor.endpointId,
   ]);
-  const at = `/webhook_endpoints/${watch.hookId}`;
-  const count = watch.accepted;
+  const at = `/webhook_endpoints/${monitor.endpointId}`;
+  const count = monitor.accepted;
   await platform.client.post(`${at}/deliveries/${deliveries[0]!.id}/redeliver`);
   const arrived = (more: number) =>
-    waitUntil(() => watch.accepted >= count + more, { what: 'it to come again', withinMs: 60_000 }).catch(
-      (error: Error) => problems.add(error.message),
-    );
+    waitUntil(() => monitor.accepted >= count + more, {
+      what: 'the redelivery to arrive',
+      withinMs: 60_000,
+    }).catch((error: Error) => problems.add(error.message));
   await arrived(1);
   await platform.client.post(`${at}/replay`, { body: { since: 0, include: 'all' } });
   await arrived(1 + deliveries.length);
-  for (const id of watch.ids) if (!before.has(id)) problems.add(`${id} is new`);
-  return problems.toCheck(`1 by its id and ${deliveries.length} as a range`);
+  for (const id of monitor.ids) if (!before.has(id)) problems.add(`${id} is a new id`);
+  return problems.toCheck(`1 redelivered, ${deliveries.length} replayed`);
 }

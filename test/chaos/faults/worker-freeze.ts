@@ -1,4 +1,4 @@
-/** A worker is stopped (SIGSTOP) while it runs chunks and continued when others have taken them over: it comes too late. */
+/** Stops a worker (SIGSTOP) while it runs chunks and continues it (SIGCONT) after other workers have taken them over. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { measureThroughput } from '../throughput.ts';
@@ -34,7 +34,7 @@ export const workerFreeze: Fault = {
 async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, print } = options;
   const frozenMs = short ? 13_000 : 30_000;
-  // A chunk is one call: a worker that thaws has its answer at once, and wants to commit it.
+  // A chunk is one call: when the worker continues, it has the answer and tries to commit it.
   const lines = options.lines ?? 5_000;
   const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 4 : 9));
   print(`${lines} lines as ${batch.id} on ${workers} workers of ${slots} slots`);
@@ -65,13 +65,14 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
       checkResumedInTime(interrupted),
       checkOneChunkPerSlot(interrupted, 1, slots),
       late.toCheck(),
-      await worksAgain(deployment, interrupted, thawedAt),
+      await checkWorksAgain(deployment, interrupted, thawedAt),
     ];
-    const own = worker.output().match(/another attempt has claimed this chunk|job interrupted/g)?.length ?? 0;
+    const dropped =
+      worker.output().match(/another attempt has claimed this chunk|job interrupted/g)?.length ?? 0;
     const lost = {
       chunksLost: interrupted.length,
       slowestResumeMs: getSlowestResumeMs(interrupted),
-      lateResultsDroppedByTheWorker: own,
+      lateResultsDroppedByTheWorker: dropped,
     };
     const figures = { lines, frozenMs, ...lost, ...(await measureThroughput(deployment)) };
     return { checks, tables: [buildInterruptedTable(interrupted)], figures };
@@ -80,7 +81,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   }
 }
 
-async function worksAgain(
+async function checkWorksAgain(
   { database }: Deployment,
   interrupted: readonly InterruptedChunk[],
   thawedAt: number,
@@ -90,7 +91,7 @@ async function worksAgain(
     [interrupted[0]!.workerId, new Date(thawedAt)],
   );
   return {
-    name: 'the worker takes work again once it is continued',
+    name: 'the worker claims chunks again after SIGCONT',
     holds: chunks > 0,
     found: first
       ? `${chunks} chunks, the first after ${((first.getTime() - thawedAt) / 1_000).toFixed(1)} s`

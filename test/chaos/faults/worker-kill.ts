@@ -1,4 +1,4 @@
-/** Workers are killed with -9, each while it holds a chunk: nothing is lost, nothing doubled, work resumes by itself. */
+/** Kills workers while they run chunks: no record is lost or duplicated, and the chunks are resumed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../../support/platform.ts';
 import type { Fault, FaultOptions, FaultResult } from '../fault.ts';
@@ -23,7 +23,7 @@ const slots = 2;
 
 export const workerKill: Fault = {
   name: 'worker-kill',
-  title: 'kill -9 at random workers that hold a running chunk',
+  title: 'kill -9 random workers that run a chunk',
   backends: ['embedded', 'redis'],
   canLoseFence: true,
   run(options) {
@@ -50,11 +50,11 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   try {
     for (let round = 1; round <= kills; round++) {
       await sleep(random.between(500, short ? 1_500 : 4_000));
-      const struck = await injectFault(deployment, round, 'killed', async (worker) => {
+      const hit = await injectFault(deployment, round, 'killed', async (worker) => {
         worker.child.kill('SIGKILL');
-        await waitUntil(() => !isAlive(worker), { what: 'a killed worker to be dead', everyMs: 5 });
+        await waitUntil(() => !isAlive(worker), { what: 'a killed worker to exit', everyMs: 5 });
       });
-      interrupted.push(...struck.interrupted);
+      interrupted.push(...hit.interrupted);
       await meanwhile();
     }
     await deployment.waitUntilEnded(240_000, meanwhile);

@@ -1,4 +1,4 @@
-/** SIGTERM in the midst of a chunk: the worker ends it, or hands it back at its deadline, and leaves nothing to stall. */
+/** SIGTERM while a worker runs a chunk: it completes the chunk, or releases it at its deadline, and leaves no stalled job. */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check, Fault, FaultOptions, FaultResult, Table } from '../fault.ts';
@@ -9,9 +9,9 @@ import { Deployment } from '../deployment.ts';
 import { injectFault } from '../inject-fault.ts';
 
 const workers = 2;
-/** A worker's own deadline, the two seconds that it leaves its jobs to hand back, and two to close. */
+/** A worker's shutdown deadline; 2 s more to release its jobs, and 2.5 s more to exit. */
 const deadlineMs = 25_000;
-const handedBackMs = deadlineMs + 2_000;
+const releasedMs = deadlineMs + 2_000;
 const exitMs = deadlineMs + 4_500;
 
 interface Termination {
@@ -23,7 +23,7 @@ interface Termination {
 
 export const workerTerm: Fault = {
   name: 'worker-term',
-  title: 'SIGTERM to workers that hold a running chunk',
+  title: 'SIGTERM to workers that run a chunk',
   backends: ['embedded', 'redis'],
   run: (options) => Deployment.use(options, { workers }, (deployment) => runFault(deployment, options)),
 };
@@ -31,7 +31,7 @@ export const workerTerm: Fault = {
 async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, random } = options;
   const terminations: Termination[] = [];
-  // Chunks that end before the deadline: they are drained.
+  // Chunks that complete before the deadline.
   await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 500 : 20_000), short ? 2.5 : 6));
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
@@ -41,7 +41,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   }
   await deployment.waitUntilEnded(120_000);
   if (!short) {
-    // One that takes longer: it is handed back.
+    // A chunk that takes longer than the deadline: it is released.
     await deployment.submit(inputWithChunkSeconds(100, 32));
     await deployment.waitUntilChunkRuns();
     await sleep(random.between(300, 1_200));
@@ -51,7 +51,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   const checks = [
     ...(await deployment.runChecker()),
     ...checkTerminations(terminations, short),
-    await noStall(deployment),
+    await checkNoStall(deployment),
   ];
   const slowest = Math.max(...terminations.map(({ exitedAfterMs }) => exitedAfterMs));
   const figures = {
@@ -64,7 +64,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
 
 async function terminate(deployment: Deployment, round: number): Promise<Termination> {
   let exited: Promise<unknown[]> = Promise.resolve([]);
-  const { worker, interrupted } = await injectFault(deployment, round, 'ended', ({ child }) => {
+  const { worker, interrupted } = await injectFault(deployment, round, 'terminated', ({ child }) => {
     exited = once(child, 'exit');
     child.kill('SIGTERM');
   });
@@ -77,11 +77,11 @@ async function terminate(deployment: Deployment, round: number): Promise<Termina
     round,
     exitedAfterMs,
     code,
-    chunks: await Promise.all(interrupted.map((chunk) => outcomeOf(deployment, chunk))),
+    chunks: await Promise.all(interrupted.map((chunk) => readOutcome(deployment, chunk))),
   };
 }
 
-async function outcomeOf({ database }: Deployment, { batchId, chunk, attempt, at }: InterruptedChunk) {
+async function readOutcome({ database }: Deployment, { batchId, chunk, attempt, at }: InterruptedChunk) {
   const row = await database.one<{ outcome: string | null; finished: Date | null }>(
     'select outcome, finished_at as finished from attempts where batch_id = $1 and chunk = $2 and number = $3',
     [batchId, chunk, attempt],
@@ -92,22 +92,22 @@ async function outcomeOf({ database }: Deployment, { batchId, chunk, attempt, at
 function checkTerminations(terminations: readonly Termination[], short: boolean): Check[] {
   const chunks = terminations.flatMap((termination) => termination.chunks);
   const of = (outcome: string) => chunks.filter((chunk) => chunk.outcome === outcome);
-  const drained = of('succeeded');
-  const handedBack = of('released');
+  const completed = of('succeeded');
+  const released = of('released');
   const slowest = Math.max(...chunks.map(({ afterMs }) => afterMs));
   return [
     {
-      name: `its chunks are ended, or handed back within ${deadlineMs / 1_000} s`,
-      holds: drained.length + handedBack.length === chunks.length && slowest <= handedBackMs,
-      found: `${drained.length} ended, ${handedBack.length} handed back, the last after ${(slowest / 1_000).toFixed(1)} s`,
+      name: `its chunks are completed, or released within ${deadlineMs / 1_000} s`,
+      holds: completed.length + released.length === chunks.length && slowest <= releasedMs,
+      found: `${completed.length} completed, ${released.length} released, the last after ${(slowest / 1_000).toFixed(1)} s`,
     },
     {
-      name: short ? 'a chunk was drained' : 'a chunk was drained and another was handed back',
-      holds: drained.length > 0 && (short || handedBack.length > 0),
-      found: `${drained.length} and ${handedBack.length}`,
+      name: short ? 'a chunk was completed' : 'a chunk was completed and another was released',
+      holds: completed.length > 0 && (short || released.length > 0),
+      found: `${completed.length} completed, ${released.length} released`,
     },
     {
-      name: 'the worker leaves by itself, with 0',
+      name: 'the worker exits by itself with code 0',
       holds: terminations.every(({ code, exitedAfterMs }) => code === 0 && exitedAfterMs <= exitMs),
       found: terminations
         .map(({ code, exitedAfterMs }) => `${code} after ${(exitedAfterMs / 1_000).toFixed(1)} s`)
@@ -116,13 +116,13 @@ function checkTerminations(terminations: readonly Termination[], short: boolean)
   ];
 }
 
-async function noStall({ database, platform }: Deployment): Promise<Check> {
+async function checkNoStall({ database, platform }: Deployment): Promise<Check> {
   const { lost } = await database.one<{ lost: number }>(
     `select count(*) as lost from attempts where outcome = 'lost'`,
   );
   const stalls = platform.output().match(/a stalled job is redelivered/g)?.length ?? 0;
   return {
-    name: 'nothing stalled and no attempt was lost',
+    name: 'no job stalled and no attempt was lost',
     holds: lost + stalls === 0,
     found: `${stalls} stalls, ${lost} lost`,
   };
@@ -130,8 +130,8 @@ async function noStall({ database, platform }: Deployment): Promise<Check> {
 
 function buildTerminationTable(terminations: readonly Termination[]): Table {
   return {
-    title: 'Workers that were told to end',
-    columns: ['round', 'chunk', 'became', 'after', 'worker gone after'],
+    title: 'Terminated workers',
+    columns: ['round', 'chunk', 'outcome', 'after', 'worker exited after'],
     rows: terminations.flatMap(({ round, exitedAfterMs, chunks }) =>
       chunks.map(({ chunk, outcome, afterMs }) => [
         round,

@@ -1,4 +1,4 @@
-/** Preloaded into an API: it dies, as if by `kill -9`, between the commit of a new batch and its way into the queue. */
+/** Preloaded into an API: it kills itself after the commit of a new batch, before the batch is in the queue. */
 import { subscribe } from 'node:diagnostics_channel';
 
 subscribe('millrace:batch.committed', () => process.kill(process.pid, 'SIGKILL'));

@@ -1,6 +1,6 @@
 /**
- * Preloaded into an API: told by SIGUSR2, it dies, as if by `kill -9`, the next time that deliveries are made and
- * nobody has been told.
+ * Preloaded into an API: after SIGUSR2 it kills itself the next time the relay has published events and created their
+ * deliveries, before it sends the message about them.
  */
 import { subscribe } from 'node:diagnostics_channel';
 

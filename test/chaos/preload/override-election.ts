@@ -1,8 +1,8 @@
-/** Preloaded into a second API: it asks for leases of other names, so that it holds the first one's duties as well. */
+/** Preloaded into a second API: it uses other lease names, so that it runs the background jobs of the first one as well. */
 import pg from 'pg';
 
-/** The relay is not among them: its statements name the lease, and without it they would do nothing. */
-const duties = ['dispatch', 'reconcile', 'garbage', 'compose'];
+/** Without the relay: its statements check the lease by name and would do nothing. */
+const jobs = ['dispatch', 'reconcile', 'garbage', 'compose'];
 
 const client = pg.Client.prototype as unknown as { query: (config: unknown, ...rest: unknown[]) => unknown };
 const { query } = client;
@@ -11,7 +11,7 @@ client.query = function (this: unknown, config: unknown, ...rest: unknown[]) {
   const [values] = rest;
   if (typeof config === 'string' && config.includes('leases') && Array.isArray(values)) {
     rest[0] = values.map((value) =>
-      duties.includes(value as string) ? `${value as string}-twin` : (value as unknown),
+      jobs.includes(value as string) ? `${value as string}-second` : (value as unknown),
     );
   }
   return query.call(this, config, ...rest);

@@ -1,17 +1,17 @@
-/** Preloaded into an API: a DNS in which a name leads to the public internet when it is judged first, and inwards from then on. */
+/** Preloaded into an API: the test name resolves to a public address on the first lookup and to an internal one afterwards. */
 import { promises } from 'node:dns';
 import { internalAddress, rebindingHost } from '../dns-rebinding.ts';
 
-type Ask = (this: unknown, host: string) => Promise<string[]>;
+type Resolve = (this: unknown, host: string) => Promise<string[]>;
 
-const resolver = promises.Resolver.prototype as unknown as { resolve4: Ask; resolve6: Ask };
-const inDns = { resolve4: resolver.resolve4, resolve6: resolver.resolve6 };
-let asked = 0;
+const resolver = promises.Resolver.prototype as unknown as { resolve4: Resolve; resolve6: Resolve };
+const original = { resolve4: resolver.resolve4, resolve6: resolver.resolve6 };
+let lookups = 0;
 
 resolver.resolve4 = async function (host) {
-  if (host !== rebindingHost) return inDns.resolve4.call(this, host);
-  return asked++ === 0 ? ['93.184.216.34'] : [internalAddress];
+  if (host !== rebindingHost) return original.resolve4.call(this, host);
+  return lookups++ === 0 ? ['93.184.216.34'] : [internalAddress];
 };
 resolver.resolve6 = async function (host) {
-  return host === rebindingHost ? [] : inDns.resolve6.call(this, host);
+  return host === rebindingHost ? [] : original.resolve6.call(this, host);
 };

@@ -1,4 +1,4 @@
-/** Preloaded into workers: each call of the sandbox, and each line that is kept, goes to a file that survives `kill -9`. */
+/** Preloaded into workers: appends each sandbox call and each checkpointed line to a file, which survives SIGKILL. */
 import { subscribe } from 'node:diagnostics_channel';
 import { appendFileSync } from 'node:fs';
 import { callLogPath } from '../upstream-calls.ts';
@@ -9,10 +9,10 @@ const write = (step: string, lines: readonly number[]) =>
 
 subscribe('millrace:sandbox.call', (message) => {
   const { step, inputs } = message as { step: string; inputs: string[] };
-  // The number stands at the end of every line's text.
+  // The text of a line ends with its number.
   write(
     step,
     inputs.map((input) => Number(input.slice(input.lastIndexOf(' ') + 1))),
   );
 });
-subscribe('millrace:lines.checkpointed', (lines) => write('kept', lines as number[]));
+subscribe('millrace:lines.checkpointed', (lines) => write('checkpointed', lines as number[]));

@@ -1,4 +1,4 @@
-/** Preloaded into workers: every commit of a chunk goes to the server without its fence. */
+/** Preloaded into workers: every commit of a chunk is sent without its fence. */
 import pg from 'pg';
 import { removeFence } from '../remove-fence.ts';
 
@@ -6,7 +6,7 @@ const client = pg.Client.prototype as unknown as { query: (config: unknown, ...r
 const { query } = client;
 
 client.query = function (this: unknown, config: unknown, ...rest: unknown[]) {
-  // A prepared statement comes as an object with its text.
+  // A prepared statement is an object with the text.
   const { text } = config as { text?: unknown };
   if (typeof text === 'string')
     return query.call(this, { ...(config as object), text: removeFence(text) }, ...rest);
