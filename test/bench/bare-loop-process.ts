@@ -1,8 +1,8 @@
 /**
- * The floor that the platform is measured against, a process of its own: one thread that reads the same lines,
- * parses them and writes the same records to a file. No queue, no database, nothing checked, nothing durable.
+ * The baseline of the batch benchmark, in its own process: one thread that reads the same lines, parses them and writes the
+ * same records to a file, without queue, database, checks or durability.
  *
- * Arguments: input file, output file, batch id. Says its seconds of wall and of CPU time on stdout as JSON.
+ * Arguments: input file, output file, batch id. Prints wall and CPU seconds as JSON.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { kinds } from '#catalogue';
@@ -17,7 +17,7 @@ interface InputLine {
   readonly body: { readonly model: string; readonly input: string };
 }
 
-function recordOf(number: number, { custom_id, body }: InputLine): string {
+function buildRecord(number: number, { custom_id, body }: InputLine): string {
   const answered = embed({ inputs: [body.input] });
   const { json } = kinds.embeddings.buildAnswer(answered, { ...body, encoding_format: 'float' });
   return (
@@ -38,7 +38,7 @@ for (let held = 0; ;) {
   const filled = buffer.subarray(0, held + read);
   let start = 0;
   for (let end = filled.indexOf(LF); end !== -1; end = filled.indexOf(LF, start)) {
-    text += recordOf(++lines, JSON.parse(filled.toString('utf8', start, end)) as InputLine);
+    text += buildRecord(++lines, JSON.parse(filled.toString('utf8', start, end)) as InputLine);
     start = end + 1;
     if (text.length < 1 << 18) continue;
     writeSync(to, text);

@@ -1,8 +1,9 @@
 /**
- * transformers.js with nothing around it, as its documentation calls it: texts in their order, some at a time, each
- * time pooled and normalised. A process of its own that is told what to run on stdin, a JSON line each, and answers so.
+ * The baseline of the local model benchmark, in its own process: transformers.js as in its documentation, with texts in the
+ * given order, in calls of a fixed size, pooled and normalised. Reads commands from stdin and answers on stdout, one JSON
+ * object per line.
  *
- * Arguments: folder of models, model. Commands: `{"texts","size","sample"}` → `{"seconds","cpuSeconds","vectors"}`
+ * Arguments: model folder, model. Commands: `{"texts","size","sample"}` → `{"seconds","cpuSeconds","vectors"}`
  */
 import { createInterface } from 'node:readline';
 import { env, pipeline } from '@huggingface/transformers';
@@ -10,7 +11,7 @@ import { env, pipeline } from '@huggingface/transformers';
 export interface BareModelCommand {
   readonly texts: readonly string[];
   readonly size: number;
-  /** Numbers of the texts whose vectors are wanted. */
+  /** Indexes of the texts whose vectors are returned. */
   readonly sample: readonly number[];
 }
 

@@ -1,8 +1,8 @@
-/** The benchmark's lines, each made from its number alone: whoever checks a record makes its line again. */
+/** The input lines of the benchmarks, generated from the line number, so that the checker can generate a line again. */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 
-/** Words of five letters: sixteen make a line of about 230 bytes. */
+/** Words of five letters: sixteen of them make a line of about 230 bytes. */
 const words = (
   'mills grind wheat water turns stone flour river gates flows under wheel every night morning sacks ' +
   'carts bring grain again later quiet black green paths cross field after storm'
@@ -11,7 +11,7 @@ const words = (
   .filter((word) => word.length === 5);
 const wordsInText = 16;
 
-/** The text of a line, from 1. */
+/** @param line 1-based */
 export function buildLineText(line: number): string {
   let state = Math.imul(line, 0x9e3779b1);
   let text = `${line}:`;
@@ -25,21 +25,21 @@ export function buildLineText(line: number): string {
 export const buildCustomId = (line: number): string => `row-${String(line).padStart(9, '0')}`;
 
 /**
- * Length of the vectors, which the lines ask for: a model's own is guessed at, and chunks are cut so that a thousand
- * numbers would do no harm.
+ * The lines request vectors of this length. Without a requested length the planner has to guess it and makes chunks small
+ * enough for a thousand numbers.
  */
 const defaultDimensions = 8;
 
-/** @param dimensions null: the model's own. */
+/** @param dimensions length of the vector; null for the model's own. */
 export function buildLine(
   line: number,
   dimensions: number | null = defaultDimensions,
   model = 'sandbox/embeddings',
 ): string {
-  const asked = dimensions === null ? '' : `,"dimensions":${dimensions}`;
+  const requested = dimensions === null ? '' : `,"dimensions":${dimensions}`;
   return (
     `{"custom_id":"${buildCustomId(line)}","method":"POST","url":"/v1/embeddings",` +
-    `"body":{"model":"${model}","input":"${buildLineText(line)}"${asked}}}\n`
+    `"body":{"model":"${model}","input":"${buildLineText(line)}"${requested}}}\n`
   );
 }
 

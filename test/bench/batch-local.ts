@@ -1,7 +1,7 @@
 /**
- * A batch on a model of MiniLM's size in the worker, beside a bare transformers.js loop with the batch size that is
- * best for it: the same texts, one after the other. Arithmetic has one thread in both: its CPU time is then the same
- * whatever else the machine does, which wall time is not.
+ * A batch on a model of MiniLM's size in the worker, and a bare transformers.js loop over the same texts with its fastest
+ * call size. They run one after the other, with one compute thread each: CPU time then does not depend on other load on the
+ * machine, as wall time does.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,12 +20,12 @@ import { printTable } from './print-table.ts';
 
 const defaultLines = 2_000;
 const sizes = [1, 2, 4, 8, 16, 32];
-/** Lines on which a loop's batch size is chosen. */
+/** Lines of the trial that selects the call size of the bare loop. */
 const trialLines = 64;
-/** One line in so many has its vector compared. */
+/** The vector of one line in 97 is compared. */
 const sampleEvery = 97;
 const tolerance = 1e-5;
-/** A run takes minutes. */
+/** A run takes minutes, so that 500 ms are precise enough. */
 const pollEveryMs = 500;
 const bareProgram = fileURLToPath(new URL('./bare-model-process.js', import.meta.url));
 
@@ -65,9 +65,9 @@ async function withBare<T>(folder: string, run: (bare: Bare) => Promise<T>): Pro
   }
 }
 
-/** The loop as it is usually written, and with the texts sorted by length, which is the best that can be done with it. */
+/** The loop in input order, as it is usually written, and sorted by length, which is its best case. */
 const loops = {
-  'as they come': (texts: readonly string[]) => [...texts.keys()],
+  'input order': (texts: readonly string[]) => [...texts.keys()],
   'sorted by length': (texts: readonly string[]) =>
     [...texts.keys()].sort((a, b) => texts[a]!.length - texts[b]!.length),
 } as const;
@@ -79,8 +79,8 @@ async function compare(deps: Deployment, bare: Bare, options: BenchOptions): Pro
   const texts = Array.from({ length: lines }, (_, at) => buildSampleText(at + 1));
   const sizeOf = await bestSizes(bare, texts.slice(0, trialLines), print);
   const sample = texts.flatMap((_, at) => (at % sampleEvery === 0 ? [at] : []));
-  const path = join(deps.folder, 'prose.jsonl');
-  // The first loads the model, and tells the planner its speed.
+  const path = join(deps.folder, 'texts.jsonl');
+  // Warm-up: loads the model, and gives the planner its speed.
   await batchOf(deps, path, texts.slice(0, trialLines));
 
   const spent = new Map<Loop | 'batch', { seconds: number; cpuSeconds: number }>();
@@ -102,7 +102,7 @@ async function compare(deps: Deployment, bare: Bare, options: BenchOptions): Pro
     sample.forEach((line, at) => expected.set(line, run.vectors[at]!));
     note(name, run.seconds, run.cpuSeconds);
   };
-  await loop('as they come');
+  await loop('input order');
   const run = await batchOf(deps, path, texts);
   note('batch', run.seconds, run.processes.find(({ name }) => name.startsWith('worker'))!.cpuSeconds);
   await loop('sorted by length');
@@ -111,16 +111,16 @@ async function compare(deps: Deployment, bare: Bare, options: BenchOptions): Pro
   const rate = (name: Loop | 'batch', of: 'seconds' | 'cpuSeconds') => lines / spent.get(name)![of];
   const ratio = (of: 'seconds' | 'cpuSeconds', against: Loop) =>
     rounded(rate('batch', of) / rate(against, of), 3);
-  print(`\n${cpus().length} cores, Node ${process.version}; ${sample.length} vectors compared`);
+  print(`\n${cpus().length} cores, Node ${process.version}; ${sample.length} vectors are equal`);
   const others = run.processes.map(({ name, cpuSeconds }) => `${name} ${rounded(cpuSeconds, 1)}`);
   print(`CPU seconds while the batch ran: ${others.join(', ')}`);
   return {
     lines,
     lines_per_second: rounded(rate('batch', 'seconds'), 1),
     lines_per_cpu_second: rounded(rate('batch', 'cpuSeconds'), 1),
-    bare_batch_size: sizeOf['as they come'],
-    ratio: ratio('seconds', 'as they come'),
-    cpu_ratio: ratio('cpuSeconds', 'as they come'),
+    bare_batch_size: sizeOf['input order'],
+    ratio: ratio('seconds', 'input order'),
+    cpu_ratio: ratio('cpuSeconds', 'input order'),
     sorted_bare_batch_size: sizeOf['sorted by length'],
     ratio_to_sorted: ratio('seconds', 'sorted by length'),
     cpu_ratio_to_sorted: ratio('cpuSeconds', 'sorted by length'),
@@ -133,8 +133,8 @@ async function bestSizes(
   print: BenchOptions['print'],
 ): Promise<Record<Loop, number>> {
   await bare({ texts: texts.slice(0, 16), size: 4, sample: [] });
-  const best = { 'as they come': 1, 'sorted by length': 1 };
-  const rows: (string | number)[][] = sizes.map((size) => [`${size} at a time`]);
+  const best = { 'input order': 1, 'sorted by length': 1 };
+  const rows: (string | number)[][] = sizes.map((size) => [`${size} texts a call`]);
   for (const name of Object.keys(loops) as Loop[]) {
     const ordered = loops[name](texts).map((at) => texts[at]!);
     let least = Infinity;
@@ -167,7 +167,7 @@ interface OutputRecord {
   };
 }
 
-/** @throws Error when a line is missing or its vector is another than the bare loop's. */
+/** @throws Error if a line is missing or its vector differs from that of the bare loop */
 async function compareVectors(
   { client }: Deployment,
   fileId: string,
@@ -184,6 +184,6 @@ async function compareVectors(
   for (const [line, bareVector] of expected) {
     const vector = found.get(String(line));
     const isSame = vector?.every((value, at) => Math.abs(value - bareVector[at]!) < tolerance);
-    if (!isSame) throw new Error(`the vector of line ${line} is not that of the bare loop`);
+    if (!isSame) throw new Error(`the vector of line ${line} differs from that of the bare loop`);
   }
 }

@@ -1,4 +1,4 @@
-/** One batch through the platform, from create to `completed`, with what it cost in time, CPU and memory. */
+/** Runs one batch from create to `completed` and measures its time, CPU and memory. */
 import { openAsBlob } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { terminalStatuses } from '../support/platform.ts';
@@ -10,9 +10,9 @@ export interface ProcessCost {
   readonly cpuSeconds: number;
   /** null for Postgres. */
   readonly peakRssMb: number | null;
-  /** How its memory grew with the lines that were done, in MiB a million lines. */
+  /** Growth of its memory with the number of completed lines, in MiB per million lines. */
   readonly slopeMbPerMillion: number | null;
-  /** What it held in the mean of each tenth of the lines, in MiB; null where no look fell into one. */
+  /** Mean memory during each tenth of the lines, in MiB; null for a tenth without a sample. */
   readonly rssMb: readonly (number | null)[];
 }
 
@@ -21,7 +21,7 @@ export interface BatchRun {
   readonly outputFileId: string;
   readonly lines: number;
   readonly seconds: number;
-  /** Of these, until the plan was accepted. */
+  /** Part of `seconds` until the end of the plan. */
   readonly planSeconds: number;
   readonly processes: readonly ProcessCost[];
 }
@@ -34,7 +34,7 @@ export async function uploadFile({ client }: Deployment, path: string): Promise<
   return id;
 }
 
-/** @param pollEveryMs the time is known to that; each look is a request that the measured processes serve. */
+/** @param pollEveryMs precision of the measured time; each poll is a request to the measured processes. */
 export async function runBatch(
   deps: Deployment,
   fileId: string,
@@ -42,11 +42,11 @@ export async function runBatch(
   pollEveryMs = defaultPollMs,
 ): Promise<BatchRun> {
   const { client } = deps;
-  // Postgres is a family of processes that share memory.
+  // Postgres has several processes, which share memory.
   const processes = deps.processes.map((process) => ({ ...process, family: process.name === 'postgres' }));
   const before = processes.map(({ pid, family }) => cpuSeconds(pid, family));
   for (const { pid, family } of processes) if (!family) resetPeakRss(pid);
-  const curves = processes.map(() => new Curve(lines));
+  const curves = processes.map(() => new MemoryCurve(lines));
   const began = performance.now();
   let plannedAt = 0;
   const created = await client.batches.create({
@@ -83,8 +83,8 @@ export async function runBatch(
   }
 }
 
-/** What a process holds while the lines are done. */
-class Curve {
+/** Memory of a process by number of completed lines. */
+class MemoryCurve {
   private readonly points: [x: number, y: number][] = [];
 
   constructor(private readonly lines: number) {}
@@ -100,7 +100,7 @@ class Curve {
     });
   }
 
-  /** Of the straight line with the least squares; the first fifth is warm-up, in which the heap takes its size. */
+  /** Slope of the least-squares line, without the first fifth, in which the heap grows to its size. */
   slope(): number {
     const points = this.points.filter(([x]) => x > this.lines / 5);
     const [meanX, meanY] = [mean(points, 0), mean(points, 1)];

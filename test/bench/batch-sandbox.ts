@@ -1,4 +1,4 @@
-/** A million lines through everything but a model, beside a bare loop that does the same work and no more. */
+/** A million lines through the whole platform without a model, and a bare loop that does only the same work per line. */
 import { execFile } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { rounded, type BenchOptions, type Figures, type Benchmark } from './benc
 import { printTable } from './print-table.ts';
 
 const defaultLines = 1_000_000;
-/** The smaller run has a tenth of the lines: what a line costs there is what it may cost in the large one. */
+/** The small run has a tenth of the lines; the large run must not cost more per line. */
 const share = 10;
 const bareLoop = fileURLToPath(new URL('./bare-loop-process.js', import.meta.url));
 
@@ -29,14 +29,14 @@ export const batchSandbox: Benchmark = {
   run(options) {
     const lines = options.lines ?? defaultLines;
     return withDeployment(options, async (deps) => {
-      const small = await measured(deps, Math.ceil(lines / share), options);
-      const large = await measured(deps, lines, options);
+      const small = await measure(deps, Math.ceil(lines / share), options);
+      const large = await measure(deps, lines, options);
       return report(small.run, large.run, large.bare, options);
     });
   },
 };
 
-async function measured(deps: Deployment, lines: number, { print }: BenchOptions) {
+async function measure(deps: Deployment, lines: number, { print }: BenchOptions) {
   const path = join(deps.folder, `${lines}.jsonl`);
   const bytes = await writeLines(path, lines);
   print(`${lines.toLocaleString('en')} lines of ${rounded(bytes / lines)} bytes: uploading …`);
@@ -44,7 +44,7 @@ async function measured(deps: Deployment, lines: number, { print }: BenchOptions
   const run = await runBatch(deps, fileId, lines);
   const sampled = await checkOutput(deps, run.outputFileId, lines);
   print(
-    `completed in ${rounded(run.seconds, 1)} s; every line has its record, ${sampled} were computed again`,
+    `completed in ${rounded(run.seconds, 1)} s; every line has its record, ${sampled} records recomputed`,
   );
   const bare = await bareRun(path, join(deps.folder, 'bare.jsonl'), run.batchId);
   return { run, bare };
@@ -75,7 +75,7 @@ function report(small: BatchRun, large: BatchRun, bare: BareRun, { print }: Benc
     microseconds(bare.seconds, bare),
     microseconds(bare.cpuSeconds, bare),
   ];
-  printTable(['', 's', 'of it plan', 'lines/s', 'µs/line', 'CPU µs/line'], [...runs, ofBare], print);
+  printTable(['', 'seconds', 'plan seconds', 'lines/s', 'µs/line', 'CPU µs/line'], [...runs, ofBare], print);
   const rows = large.processes.map(({ name, cpuSeconds, peakRssMb, slopeMbPerMillion }) => [
     name,
     microseconds(cpuSeconds, large),
@@ -86,7 +86,7 @@ function report(small: BatchRun, large: BatchRun, bare: BareRun, { print }: Benc
   const curves = large.processes.filter(({ rssMb }) => rssMb.length > 0);
   const tenths = Array.from({ length: 10 }, (_, tenth) => `${(tenth + 1) * 10} %`);
   const held = curves.map(({ name, rssMb }) => [name, ...rssMb.map((mb) => mb && rounded(mb))]);
-  if (canMeasure) printTable(['RSS MB by lines done', ...tenths], held, print);
+  if (canMeasure) printTable(['RSS MB by completed lines', ...tenths], held, print);
   print(`\n${cpus().length} cores, Node ${process.version}`);
   return figuresOf(small, large, bare);
 }

@@ -1,21 +1,21 @@
-/** What a benchmark is: a name, a run, and what a run gives back for people and for machines. */
+/** The interface of a benchmark: its name, its options and its result. */
 
 export const backends = ['embedded', 'redis'] as const;
 export type BackendName = (typeof backends)[number];
 
 export interface BenchOptions {
-  /** null: the benchmark's own number. */
+  /** null for the default of the benchmark. */
   readonly lines: number | null;
   readonly backend: BackendName;
-  /** null: the benchmark's own. */
+  /** null for the default of the benchmark. */
   readonly model: string | null;
-  /** Where a CPU profile of the worker is to be left; null for none. */
+  /** Folder for CPU profiles of all processes; null for none. */
   readonly profile: string | null;
-  /** For people: goes to stdout before the last line. */
+  /** Prints a line to stdout, before the JSON line. */
   readonly print: (line: string) => void;
 }
 
-/** Names in snake_case with their unit; null where this machine can't tell. */
+/** Names in snake_case with their unit; null for what this machine cannot measure. */
 export type Figures = Readonly<Record<string, number | null>>;
 
 export interface Benchmark {
@@ -24,5 +24,5 @@ export interface Benchmark {
   run(options: BenchOptions): Promise<Figures>;
 }
 
-/** @returns the value with `digits` behind the point. */
+/** @returns the value with `digits` decimals. */
 export const rounded = (value: number, digits = 0): number => Number(value.toFixed(digits));

@@ -1,6 +1,6 @@
 /**
- * The checker: reads a batch's whole output back through the API, sees that every line has its record and no more
- * than one, and computes sampled ones again from their line's number.
+ * Reads the whole output of a batch through the API, checks that every line has exactly one record, and recomputes a sample
+ * of the records from their line number.
  */
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -9,7 +9,7 @@ import { embed } from '../../libs/providers/sandbox/embed.ts';
 import type { Deployment } from './deployment.ts';
 import { buildCustomId, buildLineText } from './batch-lines.ts';
 
-/** One record in so many is computed again. */
+/** One record in 97 is recomputed. */
 const sampleEvery = 97;
 
 interface OutputRecord {
@@ -21,7 +21,7 @@ interface OutputRecord {
   };
 }
 
-/** @returns how many records were computed again. @throws Error naming the first record that is not what it should be. */
+/** @returns how many records were recomputed. @throws Error that shows the first wrong record */
 export async function checkOutput(
   { url, apiKey }: Pick<Deployment, 'url' | 'apiKey'>,
   fileId: string,
@@ -38,14 +38,15 @@ export async function checkOutput(
   const input = Readable.fromWeb(answer.body as ReadableStream<Uint8Array>);
   for await (const text of createInterface({ input, crlfDelay: Infinity })) {
     const line = Number(/"custom_id":"row-(\d+)"/.exec(text)?.[1]);
-    if (!(line >= 1 && line <= lines) || seen[line]) throw new Error(`not a record that was due: ${text}`);
+    if (!(line >= 1 && line <= lines) || seen[line])
+      throw new Error(`unexpected or repeated record: ${text}`);
     seen[line] = 1;
     records++;
     if (line % sampleEvery !== 0) continue;
     sampled++;
     assertAnswers(JSON.parse(text) as OutputRecord, line, dimensions);
   }
-  if (records !== lines) throw new Error(`${records} records were made of ${lines} lines`);
+  if (records !== lines) throw new Error(`${records} records for ${lines} lines`);
   return sampled;
 }
 

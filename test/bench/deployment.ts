@@ -1,6 +1,6 @@
 /**
- * What a benchmark runs on: the built platform as `npm start` runs it, one supervisor with a database, an API and a
- * worker of its own under it, and a Redis of the benchmark's where that is the backend. All goes when it ends.
+ * Starts the platform for a benchmark as `npm start` runs it: one supervisor with its own database, API and worker, and a
+ * Redis if that is the backend. Everything is removed at the end.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,32 +18,32 @@ export interface Deployment {
   readonly url: string;
   readonly apiKey: string;
   readonly databaseUrl: string;
-  /** Of the queue and the bus, where they are on Redis. */
+  /** Redis of the queue and the bus; null if they are on Postgres. */
   readonly redisUrl: string | null;
   readonly client: OpenAI;
   /** Supervisor, API, workers and Postgres. */
   readonly processes: readonly { readonly name: string; readonly pid: number }[];
-  /** For what the benchmark itself writes. */
+  /** For files that the benchmark writes. */
   readonly folder: string;
 }
 
 export interface DeploymentOptions {
   readonly backend: BackendName;
-  /** Folder in which each process leaves a CPU profile when it ends. */
+  /** Folder to which each process writes a CPU profile when it exits. */
   readonly profile?: string | null;
-  /** Settings beside those that a benchmark has anyway. */
+  /** Settings in addition to those of every benchmark. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 const program = fileURLToPath(new URL('../../deploy/embedded/start.js', import.meta.url));
 
-/** Opens them, runs, and clears all away. */
+/** Starts a platform, calls `run`, and removes everything. */
 export async function withDeployment<T>(
   { backend, profile, env }: DeploymentOptions,
   run: (deps: Deployment) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
-  await chmod(folder, 0o711); // as root, the database's account passes through it
+  await chmod(folder, 0o711); // when started by root, the database's account must enter it
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
     const redis = backend === 'redis' ? await startRedis() : null;
@@ -69,7 +69,7 @@ export async function withDeployment<T>(
       apiKey: string;
     };
     const note = JSON.parse(await readFile(join(home, 'postgres.json'), 'utf8')) as Record<string, string>;
-    const children = await untilAllRun(home);
+    const children = await waitForProcesses(home);
     return await run({
       url,
       apiKey,
@@ -97,15 +97,15 @@ function start(env: NodeJS.ProcessEnv) {
   return {
     child,
     async untilRunning() {
-      const what = 'the platform to say that it runs';
+      const what = 'the platform to print that it runs';
       await waitUntil(() => text.includes('running on http') || isOver(), { what, withinMs: 120_000 });
       if (isOver()) throw new Error(`the platform did not start:\n${text}`);
     },
   };
 }
 
-/** Migrating is over when the platform runs; the worker's record may come a moment later. */
-async function untilAllRun(home: string) {
+/** The platform prints that it runs after the migration; the record of the worker may be written a little later. */
+async function waitForProcesses(home: string) {
   const has = async (name: string) => (await listProcessRecords(home)).some((record) => record.name === name);
   await waitUntil(() => has('worker'), { what: 'the worker to start' });
   return (await listProcessRecords(home)).map(({ name, pid }) => ({ name, pid }));

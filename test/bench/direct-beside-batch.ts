@@ -1,6 +1,7 @@
 /**
- * One slot, a million lines of one model on it, and direct requests for the same model at two a second: how long do
- * they wait, in times of a micro-batch, and what does the batch lose? The batch's rate alone is taken before and after.
+ * One slot runs a million lines of one model while direct requests for the same model arrive at two a second. Measures how
+ * long they wait, in durations of a micro-batch, and how much throughput the batch loses. The throughput of the batch alone
+ * is measured before and after.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +11,7 @@ import { uploadFile } from './batch-run.ts';
 import { withDeployment, type Deployment } from './deployment.ts';
 import { writeLines } from './batch-lines.ts';
 import { localModel, withLocalModel } from './local-model.ts';
-import { percentile, requester } from './timed-requests.ts';
+import { createRequester, percentile } from './timed-requests.ts';
 import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
 import { printTable } from './print-table.ts';
 
@@ -39,12 +40,12 @@ export const directBesideBatch: Benchmark = {
 async function measure(deps: Deployment, sql: SqlClient, options: BenchOptions): Promise<Figures> {
   const { print, lines } = options;
   const model = options.model ?? `local/${localModel}`;
-  const to = requester(deps, 8);
+  const to = createRequester(deps, 8);
   const bodyOf = (nth: number) => JSON.stringify({ model, input: `The mill turns ${nth}.` });
   try {
-    await to.send(bodyOf(0)); // A model that is loaded now is not loaded while it is measured.
+    await to.send(bodyOf(0)); // loads the model before the measurement
     const idle = await direct(10, (nth) => to.send(bodyOf(nth)));
-    // Chunks are cut by the speed that a model's chunks had.
+    // The planner chooses the chunk size by the measured speed of the model.
     const first = await submit(deps, warmUpLines, model);
     const isOver = async () => (await deps.client.batches.retrieve(first.id)).status === 'completed';
     await waitUntil(isOver, { what: 'the warm-up to end', withinMs: 300_000 });
@@ -58,7 +59,7 @@ async function measure(deps: Deployment, sql: SqlClient, options: BenchOptions):
     });
     const after = await during(sql, batch.id, () => sleep(aloneS * 1_000));
     const { status } = await deps.client.batches.retrieve(batch.id);
-    if (status !== 'in_progress') throw new Error(`the batch is ${status}: give it more --lines`);
+    if (status !== 'in_progress') throw new Error(`the batch is ${status}: use more --lines`);
     const callMs = await microBatchMs(sql, batch.id);
     const alone = (before + after) / 2;
     const [p50, p99] = [percentile(waits, 0.5), percentile(waits, 0.99)];
@@ -106,7 +107,7 @@ async function submit(deps: Deployment, lines: number, model: string) {
   });
 }
 
-/** Sends `count` requests at their fixed pace, whatever becomes of those before. */
+/** Sends `count` requests at a fixed rate, independent of earlier answers. */
 async function direct(count: number, send: (nth: number) => Promise<number>): Promise<number[]> {
   const began = performance.now();
   const sent: Promise<number>[] = [];
@@ -117,14 +118,15 @@ async function direct(count: number, send: (nth: number) => Promise<number>): Pr
   return Promise.all(sent);
 }
 
-/** @returns the batch's lines a second while `work` went on, from its first commit in that time to its last. */
+/** @returns the batch's lines a second during `work`, from its first commit in that time to its last. */
 async function during(sql: SqlClient, batchId: string, work: () => Promise<void>): Promise<number> {
   const from = Date.now();
   await work();
   const made = await commits(sql, batchId, from, Date.now());
   const [first] = made;
   const last = made.at(-1);
-  if (!first || !last || made.length < 3) throw new Error('too few chunks were done to tell a rate');
+  if (!first || !last || made.length < 3)
+    throw new Error('fewer than 3 chunks were completed: no rate can be computed');
   const lines = made.slice(1).reduce((sum, chunk) => sum + chunk.lines, 0);
   return lines / ((last.at.getTime() - first.at.getTime()) / 1_000);
 }
@@ -137,7 +139,7 @@ async function commits(sql: SqlClient, batchId: string, from: number, to: number
   return rows.filter(({ at }) => at.getTime() >= from && at.getTime() <= to);
 }
 
-/** The mean time of one call of the batch. */
+/** @returns the mean duration of one call of the batch. */
 async function microBatchMs(sql: SqlClient, batchId: string): Promise<number> {
   const [row] = await sql.rows<{ ms: number }>(
     `select sum(provider_ms)::float8 / sum((select sum(value::int) from jsonb_each_text(latency_histogram)))::float8 as ms

@@ -1,13 +1,13 @@
-/** What API, queue and worker add to a direct request: the sandbox that answers takes no time, so it is all of it. */
+/** Latency of a direct request on the sandbox, which takes no time: what API, queue and worker add. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withDeployment, type Deployment } from './deployment.ts';
-import { percentile, requester, type Requester } from './timed-requests.ts';
+import { createRequester, percentile, type Requester } from './timed-requests.ts';
 import { rounded, type BenchOptions, type Figures, type Benchmark } from './benchmark.ts';
 import { printTable } from './print-table.ts';
 
 const defaultRequests = 1_000;
 const warmUp = 300;
-/** Requests under way at once that saturate it. */
+/** Concurrent requests that saturate the platform. */
 const saturating = 64;
 const saturatedS = 10;
 const steadyS = 20;
@@ -19,8 +19,8 @@ export const direct: Benchmark = {
 };
 
 async function measure(deps: Deployment, { lines, print }: BenchOptions): Promise<Figures> {
-  const many = requester(deps, saturating);
-  const one = requester(deps, 1);
+  const many = createRequester(deps, saturating);
+  const one = createRequester(deps, 1);
   try {
     await inTurn(many, warmUp, 8);
     const bare = await inTurn(one, defaultRequests, 1, '/health/live');
@@ -62,7 +62,7 @@ async function measure(deps: Deployment, { lines, print }: BenchOptions): Promis
 const bodyOf = (nth: number) =>
   JSON.stringify({ model: 'sandbox/embeddings', input: `The mill turns ${nth}.` });
 
-/** Sends `count` requests, `atOnce` at any time, each as soon as one is answered. */
+/** Sends `count` requests, `atOnce` concurrently, each as soon as another is answered. */
 async function inTurn(to: Requester, count: number, atOnce: number, get?: string): Promise<number[]> {
   const times: number[] = [];
   let next = 0;
@@ -84,7 +84,7 @@ async function saturate(to: Requester): Promise<{ perSecond: number; times: numb
   return { perSecond: times.length / ((performance.now() - began) / 1_000), times };
 }
 
-/** Sends at a fixed rate, whatever the answers: one that is slow does not keep the next from being sent. */
+/** Sends at a fixed rate, independent of earlier answers. */
 async function paced(to: Requester, perSecond: number): Promise<number[]> {
   const count = Math.round(steadyS * perSecond);
   const began = performance.now();

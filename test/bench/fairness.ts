@@ -1,4 +1,4 @@
-/** One slot, and a workspace whose million lines fill it: how long do the small batches of others wait? */
+/** One slot is filled by a million lines of one workspace. Measures how long small batches of other workspaces wait. */
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { waitUntil } from '../support/platform.ts';
@@ -11,9 +11,9 @@ import { rounded, type BenchOptions, type Figures, type Benchmark } from './benc
 import { printTable } from './print-table.ts';
 
 const defaultLines = 1_000_000;
-/** Run before: a model that was never tried gets small chunks. */
+/** Warm-up: the planner gives a model without a measured speed small chunks. */
 const warmUpLines = 40_000;
-const newcomers = [...'BCDEFGHIJK'];
+const otherWorkspaces = [...'BCDEFGHIJK'];
 const batchesEach = 5;
 const linesEach = 200;
 
@@ -37,7 +37,7 @@ interface Wait extends Record<string, unknown> {
   readonly planned: number;
   readonly started: number;
   readonly finished: number;
-  /** From its plan to its first chunk. */
+  /** From the end of its plan to its first chunk. */
   readonly waited: number;
 }
 
@@ -51,13 +51,13 @@ async function arrive(deps: Deployment, sql: SqlClient, options: BenchOptions): 
     writeLines(small, linesEach),
     writeLines(warmUp, warmUpLines),
   ]);
-  const tried = await create(deps.client, await uploadFile(deps, warmUp));
-  await waitUntil(async () => (await deps.client.batches.retrieve(tried)).status === 'completed', {
+  const warmedUp = await create(deps.client, await uploadFile(deps, warmUp));
+  await waitUntil(async () => (await deps.client.batches.retrieve(warmedUp)).status === 'completed', {
     what: 'the warm-up',
     withinMs: 120_000,
   });
   const others = [];
-  for (const name of newcomers) others.push(await newcomer(name, deps, sql, small));
+  for (const name of otherWorkspaces) others.push(await addWorkspace(name, deps, sql, small));
   const first = await create(deps.client, await uploadFile(deps, large));
   await waitUntil(
     async () => ((await deps.client.batches.retrieve(first)).request_counts?.completed ?? 0) > 0,
@@ -78,7 +78,7 @@ async function arrive(deps: Deployment, sql: SqlClient, options: BenchOptions): 
   const isOver = async () => (await ended(sql, ids)) === ids.length;
   await waitUntil(isOver, { what: 'the small batches to end', withinMs: 600_000, everyMs: 200 });
   const { status } = await deps.client.batches.retrieve(first);
-  if (status !== 'in_progress') throw new Error(`the large batch is ${status}: give it more --lines`);
+  if (status !== 'in_progress') throw new Error(`the large batch is ${status}: use more --lines`);
   const slot = await slotUse(sql, ids);
   return report(
     await waits(sql, ids),
@@ -89,7 +89,7 @@ async function arrive(deps: Deployment, sql: SqlClient, options: BenchOptions): 
   );
 }
 
-async function newcomer(name: string, deps: Deployment, sql: SqlClient, path: string) {
+async function addWorkspace(name: string, deps: Deployment, sql: SqlClient, path: string) {
   const { apiKey } = await createWorkspace(sql);
   const client = new OpenAI({ apiKey, baseURL: `${deps.url}/v1`, maxRetries: 0 });
   return { name, client, fileId: await uploadFile({ ...deps, client }, path) };
@@ -121,7 +121,7 @@ function waits(sql: SqlClient, ids: string[]): Promise<Wait[]> {
   );
 }
 
-/** Medians: from a small batch's claim to its commit, and from the commit before to its claim; less than nothing where they overlap. */
+/** Medians: from the claim of a small batch to its commit, and from the previous commit to its claim; negative if they overlap. */
 async function slotUse(sql: SqlClient, ids: string[]): Promise<{ ranMs: number; idleMs: number }> {
   const ms = (from: string, to: string) => `extract(epoch from ${to} - ${from})::float8 * 1000`;
   const [row] = await sql.rows<{ ranMs: number; idleMs: number }>(
@@ -137,7 +137,7 @@ async function slotUse(sql: SqlClient, ids: string[]): Promise<{ ranMs: number; 
   return row!;
 }
 
-/** How long the slot is taken by one chunk of the large batch. */
+/** @returns the median duration of one chunk of the large batch, in seconds. */
 async function chunkSeconds(sql: SqlClient, batchId: string): Promise<number> {
   const [row] = await sql.rows<{ seconds: number }>(
     `select percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at))::float8 as seconds
@@ -171,7 +171,7 @@ function report(
   const median = (of: (wait: Wait) => number) => rounded(sorted(of)[all.length >> 1]!, 3);
   print(`\none chunk of the large batch takes ${rounded(chunk, 3)} s`);
   print(
-    `a small one takes ${rounded(ranMs, 1)} ms; the next is claimed ${rounded(idleMs, 1)} ms after its commit`,
+    `a chunk of a small batch takes ${rounded(ranMs, 1)} ms; the next is claimed ${rounded(idleMs, 1)} ms after its commit`,
   );
   return {
     lines,

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- NAME [--lines N] [--model NAME] [--backend embedded|redis] [--profile FOLDER]`: runs a benchmark on the built
- * platform. Tables for people; the last line of stdout is one JSON object.
+ * `npm run bench -- NAME [--lines N] [--model NAME] [--backend embedded|redis] [--profile FOLDER]`: runs a benchmark on
+ * the built platform. It prints tables, and the figures as one JSON object on the last line of stdout. `--list` lists the
+ * benchmarks.
  */
 import { parseArgs } from 'node:util';
 import { batchLocal } from './batch-local.ts';
@@ -32,6 +33,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     backend: { type: 'string' },
+    list: { type: 'boolean', default: false },
     lines: { type: 'string' },
     model: { type: 'string' },
     profile: { type: 'string' },
@@ -39,19 +41,25 @@ const { values, positionals } = parseArgs({
 });
 
 async function main(): Promise<number> {
-  const chosen = choose();
-  if (typeof chosen === 'string') {
-    console.error(chosen);
+  if (values.list) {
+    const width = Math.max(...benchmarks.map(({ name }) => name.length));
+    for (const { name, title } of benchmarks) console.log(`${name.padEnd(width)}  ${title}`);
+    return 0;
+  }
+  const selected = selectBenchmark();
+  if (typeof selected === 'string') {
+    console.error(selected);
     return 2;
   }
-  const { benchmark, options } = chosen;
+  const { benchmark, options } = selected;
   options.print(`${benchmark.name} on ${options.backend}: ${benchmark.title}`);
   const figures = await benchmark.run(options);
   console.log(JSON.stringify({ benchmark: benchmark.name, backend: options.backend, figures }));
   return 0;
 }
 
-function choose(): { benchmark: Benchmark; options: BenchOptions } | string {
+/** @returns what the arguments select, or a message that says what is wrong with them. */
+function selectBenchmark(): { benchmark: Benchmark; options: BenchOptions } | string {
   const benchmark = benchmarks.find(({ name }) => name === positionals[0]);
   const { backend = 'embedded', lines, model, profile } = values;
   if (!benchmark || positionals.length !== 1) {

@@ -1,6 +1,6 @@
 /**
- * Embedding lines against an upstream that takes its time: how near the platform comes to calls that are always full
- * and slots that are never idle, and what the same lines cost at a call each.
+ * Embedding lines against an upstream with a fixed call time. Compares the platform with perfect packing, in which every
+ * call is full and every call slot is always busy, and with one line per call.
  */
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
@@ -15,10 +15,10 @@ import { rounded, type BenchOptions, type Figures, type Benchmark } from './benc
 import { printTable } from './print-table.ts';
 
 const defaultLines = 20_000;
-/** Sixteen at once would be 57,000 lines a second: what is measured then is the speed of one thread. */
+/** With sixteen concurrent calls, 57,000 lines a second, the speed of one thread would be measured instead. */
 const concurrency = 4;
 const timing = { callMs: 20, itemMs: 0.2, pieceMs: 0 };
-/** Lines of the run with a call each, which would take minutes with all of them. */
+/** The run with one line per call has a tenth of the lines; with all of them it would take minutes. */
 const aloneShare = 10;
 
 export const microBatch: Benchmark = {
@@ -47,7 +47,7 @@ async function measure(
 ): Promise<Figures> {
   const lines = asked ?? defaultLines;
   const full = getPacking(kinds.embeddings).maxItems;
-  // The first batch teaches the planner the model's speed, and the processes their code.
+  // Warm-up: the planner measures the model's speed, and the processes compile their code.
   await timed(deps, upstream, lines, full, false);
   const packed = await timed(deps, upstream, lines, full, false);
   const alone = await timed(deps, upstream, Math.ceil(lines / aloneShare), 1, true);
@@ -62,7 +62,7 @@ async function measure(
     rounded(one.perfectSeconds, 2),
     rounded(one.ofPerfect, 3),
   ];
-  const heads = ['', 'lines', 'calls', 'lines/call', 's', 'lines/s', 'perfect s', 'of perfect'];
+  const heads = ['', 'lines', 'calls', 'lines/call', 's', 'lines/s', 'perfect s', 'share of perfect'];
   const rows = [row('packed', packed), row('full calls of a bare client', bare), row('a call a line', alone)];
   printTable(heads, rows, print);
   return {
@@ -81,11 +81,11 @@ async function measure(
 interface Timed {
   readonly lines: number;
   readonly calls: number;
-  /** From the first call to the last. */
+  /** From the start of the first call to the end of the last. */
   readonly seconds: number;
   readonly perfectSeconds: number;
   readonly ofPerfect: number;
-  /** Time that the upstream's slots would need with full calls, by the time that they were given work for. */
+  /** Busy time of the upstream with full calls, divided by its busy time with the calls that were made. */
   readonly packing: number;
 }
 
@@ -102,7 +102,7 @@ async function timed(
   return timedCalls(upstream, lines, full, () => runBatch(deps, fileId, lines));
 }
 
-/** The same lines in full calls by the stock client, as many at once, and nothing else: what the upstream's timers and HTTP leave to be reached. */
+/** The same lines in full calls by the OpenAI client with the same concurrency: the limit set by HTTP and the upstream's timers. */
 async function bareLoop(upstream: ScriptedUpstream, lines: number, full: number): Promise<Timed> {
   const client = new OpenAI({ apiKey: 'none', baseURL: `${upstream.url}/v1`, maxRetries: 0 });
   let next = 1;
@@ -139,7 +139,7 @@ async function timedCalls(
   };
 }
 
-/** Lines that differ in their labels share no call. */
+/** Lines with different metadata do not share a call. */
 async function write(path: string, lines: number, isAlone: boolean): Promise<void> {
   const file = createWriteStream(path);
   for (let line = 1; line <= lines; line++) {

@@ -1,4 +1,4 @@
-/** Figures as people read them: columns, numbers to the right. */
+/** Prints a table; every column except the first is aligned to the right. */
 
 type Cell = string | number | null;
 
@@ -7,7 +7,7 @@ export function printTable(
   rows: readonly (readonly Cell[])[],
   print: (line: string) => void,
 ): void {
-  const text = [columns, ...rows.map((row) => row.map(shown))];
+  const text = [columns, ...rows.map((row) => row.map(formatCell))];
   const widths = columns.map((_, at) => Math.max(...text.map((row) => row[at]!.length)));
   const line = (row: readonly string[]) =>
     `  ${row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('   ')}`.trimEnd();
@@ -17,7 +17,7 @@ export function printTable(
   for (const row of text.slice(1)) print(line(row));
 }
 
-function shown(cell: Cell): string {
+function formatCell(cell: Cell): string {
   if (cell === null) return '–';
   return typeof cell === 'number' ? cell.toLocaleString('en', { maximumFractionDigits: 3 }) : cell;
 }

@@ -1,8 +1,8 @@
-/** What processes cost while something runs: memory and CPU time, as Linux keeps them in /proc; elsewhere null. */
+/** Reads memory and CPU time of processes from /proc. Linux only; elsewhere `canMeasure` is false. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const MiB = 2 ** 20;
-/** Ticks of a second in /proc: `getconf CLK_TCK`, 100 on every Linux of the last decades. */
+/** Ticks per second in /proc (`getconf CLK_TCK`): 100 on every current Linux. */
 const ticks = 100;
 
 export const canMeasure = existsSync('/proc/self/status');
@@ -11,7 +11,7 @@ function read(pid: number, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8');
   } catch {
-    return ''; // It has ended.
+    return ''; // The process has exited.
   }
 }
 
@@ -20,27 +20,27 @@ function memory(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   return (Number(kib ?? 0) * 1_024) / MiB;
 }
 
-/** MiB that a process holds now. */
+/** @returns resident memory of a process in MiB. */
 export const rss = (pid: number): number => memory(pid, 'VmRSS');
 
-/** The most that it has held since `resetPeakRss`, in MiB. */
+/** @returns peak resident memory since `resetPeakRss`, in MiB. */
 export const peakRss = (pid: number): number => memory(pid, 'VmHWM');
 
-/** Lets the kernel note the peak anew (proc(5), clear_refs). */
+/** Resets the peak that the kernel records (proc(5), clear_refs). */
 export function resetPeakRss(pid: number): void {
   if (canMeasure) writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 function stat(pid: number): string[] {
   const text = read(pid, 'stat');
-  // The command's name stands in parentheses and may hold spaces: fields are counted from the last one.
+  // The command name is in parentheses and may contain spaces: parse after the last parenthesis.
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 const sumOf = (fields: string[], ...at: number[]) =>
   at.reduce((sum, field) => sum + Number(fields[field] ?? 0), 0);
 
-/** Seconds of CPU that a process has used; with `family` also its children's, those that have ended included. */
+/** @returns CPU seconds of a process; with `family` also those of its children, exited ones included. */
 export function cpuSeconds(pid: number, family = false): number {
   if (!canMeasure) return 0;
   if (!family) return sumOf(stat(pid), 11, 12) / ticks;

@@ -1,6 +1,6 @@
 /**
- * Tokens on their way from the upstream's socket to the client's event, through worker, bus and API: many chats at
- * once, each word's way timed, and every text compared with what the upstream said.
+ * Latency of a token from the upstream's socket to the client's event, through worker, bus and API. Many chats run at once;
+ * each token is timed, and every text is compared with what the upstream sent.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildReply, splitWords } from '../support/upstream/model-outputs.ts';
@@ -12,7 +12,7 @@ import { rounded, type BenchOptions, type Figures, type Benchmark } from './benc
 import { printTable } from './print-table.ts';
 
 const streams = 50;
-/** Between the tokens of one stream: 25 a second, about what a hosted model of 70B says. */
+/** Interval between the tokens of one stream: 25 a second, about the speed of a hosted 70B model. */
 const pieceMs = 40;
 const warmUpTokens = 50;
 const usualTokens = 400;
@@ -41,13 +41,13 @@ async function measure(
   { lines, print }: BenchOptions,
 ): Promise<Figures> {
   upstream.timing = { callMs: 0, itemMs: 0, pieceMs };
-  await chats(deps, upstream, warmUpTokens);
-  const alone = await chats(deps, upstream, warmUpTokens, 1);
-  const all = await chats(deps, upstream, lines ?? usualTokens);
-  const row = (name: string, { told, first }: Chats) => [
+  await runChats(deps, upstream, warmUpTokens);
+  const alone = await runChats(deps, upstream, warmUpTokens, 1);
+  const all = await runChats(deps, upstream, lines ?? usualTokens);
+  const row = (name: string, { latencies, first }: Chats) => [
     name,
-    told.length,
-    ...[0.5, 0.95, 0.99, 1].map((share) => rounded(percentile(told, share), 2)),
+    latencies.length,
+    ...[0.5, 0.95, 0.99, 1].map((share) => rounded(percentile(latencies, share), 2)),
     rounded(percentile(first, 0.5), 1),
   ];
   printTable(
@@ -56,37 +56,37 @@ async function measure(
     print,
   );
   print(
-    `\n${rounded(all.told.length / all.seconds)} tokens a second; lost or out of order: ${all.wrong}; told late: ${all.late}`,
+    `\n${rounded(all.latencies.length / all.seconds)} tokens a second; streams with lost or reordered tokens: ${all.wrong}; tokens from the stored answer: ${all.late}`,
   );
-  if (all.wrong > 0) throw new Error(`${all.wrong} streams did not say what the upstream said`);
+  if (all.wrong > 0) throw new Error(`${all.wrong} streams differ from what the upstream sent`);
   return {
     streams,
-    tokens: all.told.length,
-    tokens_per_second: rounded(all.told.length / all.seconds),
-    one_stream_p50_ms: rounded(percentile(alone.told, 0.5), 2),
-    p50_ms: rounded(percentile(all.told, 0.5), 2),
-    p95_ms: rounded(percentile(all.told, 0.95), 2),
-    p99_ms: rounded(percentile(all.told, 0.99), 2),
+    tokens: all.latencies.length,
+    tokens_per_second: rounded(all.latencies.length / all.seconds),
+    one_stream_p50_ms: rounded(percentile(alone.latencies, 0.5), 2),
+    p50_ms: rounded(percentile(all.latencies, 0.5), 2),
+    p95_ms: rounded(percentile(all.latencies, 0.95), 2),
+    p99_ms: rounded(percentile(all.latencies, 0.99), 2),
     first_event_p50_ms: rounded(percentile(all.first, 0.5), 1),
     streams_wrong: all.wrong,
-    tokens_told_late: all.late,
+    tokens_late: all.late,
   };
 }
 
 interface Chats {
-  /** ms of each token's way. */
-  readonly told: readonly number[];
-  /** ms from the request to the first event. */
+  /** Latency of each token, in ms. */
+  readonly latencies: readonly number[];
+  /** Time from the request to the first event, in ms. */
   readonly first: readonly number[];
-  /** Streams whose text is not the upstream's. */
+  /** Streams whose text differs from the upstream's. */
   readonly wrong: number;
-  /** Tokens that did not come as the event that they were, but with others from the stored answer. */
+  /** Tokens that did not arrive as their own event, but together from the stored answer. */
   readonly late: number;
   readonly seconds: number;
 }
 
-/** Streams that begin one after the other, so that their tokens do not come in step. */
-async function chats(
+/** The streams start at different times, so that their tokens do not arrive simultaneously. */
+async function runChats(
   deps: Deployment,
   upstream: ScriptedUpstream,
   tokens: number,
@@ -94,43 +94,43 @@ async function chats(
 ): Promise<Chats> {
   upstream.calls.length = 0;
   const began = performance.now();
-  const heard = await Promise.all(
+  const streamed = await Promise.all(
     Array.from({ length: count }, async (_, nth) => {
       await sleep((nth * pieceMs) / count);
-      return hear(deps, `s${nth} ${Array.from({ length: tokens }, (__, at) => `w${at}`).join(' ')}`);
+      return readStream(deps, `s${nth} ${Array.from({ length: tokens }, (__, at) => `w${at}`).join(' ')}`);
     }),
   );
   const seconds = (performance.now() - began) / 1_000;
-  const told: number[] = [];
+  const latencies: number[] = [];
   let [wrong, late] = [0, 0];
-  for (const { prompt, events } of heard) {
-    const said = buildReply(prompt);
-    if (events.map(({ text }) => text).join('') !== said) wrong++;
+  for (const { prompt, events } of streamed) {
+    const reply = buildReply(prompt);
+    if (events.map(({ text }) => text).join('') !== reply) wrong++;
     const sentAt = sentTimes(upstream.calls, prompt);
     let word = 0;
     for (const { text, at } of events) {
       const words = splitWords(text).length;
-      if (words === 1) told.push(at - sentAt[word]!);
+      if (words === 1) latencies.push(at - sentAt[word]!);
       else late += words;
       word += words;
     }
   }
-  return { told, first: heard.map(({ firstMs }) => firstMs), wrong, late, seconds };
+  return { latencies, first: streamed.map(({ firstMs }) => firstMs), wrong, late, seconds };
 }
 
-/** @returns when the upstream wrote each word: its first piece names the role and has none. */
+/** @returns when the upstream sent each word. Its first piece has the role and no word. */
 function sentTimes(calls: readonly UpstreamCall[], prompt: string): readonly number[] {
   const call = calls.find(({ body }) => JSON.stringify(body).includes(`"${prompt}"`));
   return call!.piecesAt!.slice(1);
 }
 
-interface Heard {
+interface StreamedReply {
   readonly prompt: string;
   readonly events: readonly { readonly text: string; readonly at: number }[];
   readonly firstMs: number;
 }
 
-async function hear({ client }: Deployment, prompt: string): Promise<Heard> {
+async function readStream({ client }: Deployment, prompt: string): Promise<StreamedReply> {
   const began = performance.now();
   const events: { text: string; at: number }[] = [];
   const chunks = await client.chat.completions.create({

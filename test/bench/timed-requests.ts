@@ -1,15 +1,15 @@
-/** Direct requests as a client sends them, one connection each, timed from the first byte out to the last one in. */
+/** Sends direct requests over kept-alive connections, timed from the start of the request to the end of the response. */
 import { Agent, request } from 'node:http';
 import type { Deployment } from './deployment.ts';
 
 export interface Requester {
-  /** @returns how long it took, in ms. @throws Error on any status but 200 */
+  /** @returns its duration in ms. @throws Error if the status is not 200 */
   send(body: string, path?: string): Promise<number>;
   close(): void;
 }
 
-/** @param connections kept open, and no more. */
-export function requester(
+/** @param connections maximum number of connections; they are kept alive. */
+export function createRequester(
   { url, apiKey }: Pick<Deployment, 'url' | 'apiKey'>,
   connections: number,
 ): Requester {

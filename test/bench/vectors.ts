@@ -1,6 +1,6 @@
 /**
- * Vectors of 384 numbers: the writer of shortest float32 digits beside `JSON.stringify` on the same numbers as
- * doubles, number by number the same float32; then a batch whose lines ask for such vectors.
+ * Vectors of 384 numbers as JSON: the writer of shortest float32 digits, compared with `JSON.stringify` on the same numbers
+ * as doubles; each number must parse to the same float32. Then a batch that requests such vectors.
  */
 import { join } from 'node:path';
 import { formatFloat32Json } from '#domain';
@@ -15,7 +15,7 @@ import { printTable } from './print-table.ts';
 const dimensions = 384;
 const defaultLines = 50_000;
 const sampleVectors = 2_000;
-/** The two take turns, so that what else the machine does meets both. */
+/** The two alternate, so that other load on the machine affects both. */
 const rounds = 20;
 
 export const vectors: Benchmark = {
@@ -31,9 +31,13 @@ function compareWriters({ print }: BenchOptions): Figures {
   const texts = Array.from({ length: sampleVectors }, (_, at) => buildLineText(at + 1));
   const floats = embed({ inputs: texts, dimensions }).vectors;
   const doubles = floats.map((vector) => [...vector]);
-  const numbers = new Clock(() => floats.reduce((sum, vector) => sum + formatFloat32Json(vector).length, 0));
-  const stringify = new Clock(() => doubles.reduce((sum, vector) => sum + JSON.stringify(vector).length, 0));
-  for (let round = 0; round < rounds; round++) for (const clock of [numbers, stringify]) clock.turn();
+  const numbers = new CpuTimer(() =>
+    floats.reduce((sum, vector) => sum + formatFloat32Json(vector).length, 0),
+  );
+  const stringify = new CpuTimer(() =>
+    doubles.reduce((sum, vector) => sum + JSON.stringify(vector).length, 0),
+  );
+  for (let round = 0; round < rounds; round++) for (const timer of [numbers, stringify]) timer.run();
   assertEqual(floats);
   const rows = (
     [
@@ -56,25 +60,25 @@ function compareWriters({ print }: BenchOptions): Figures {
   };
 }
 
-/** CPU time of turns; the first is warm-up. */
-class Clock {
+/** Measures the CPU time of repeated calls; the first call is warm-up. */
+class CpuTimer {
   bytes = 0;
-  private turns = -1;
+  private runs = -1;
   private microseconds = 0;
 
   constructor(private readonly work: () => number) {}
 
-  turn(): void {
+  run(): void {
     globalThis.gc?.();
     const before = process.cpuUsage();
     this.bytes = this.work();
     const { user, system } = process.cpuUsage(before);
-    if (++this.turns > 0) this.microseconds += user + system;
+    if (++this.runs > 0) this.microseconds += user + system;
   }
 
-  /** Vectors a second. */
+  /** Vectors per second. */
   get rate(): number {
-    return (this.turns * sampleVectors * 1e6) / this.microseconds;
+    return (this.runs * sampleVectors * 1e6) / this.microseconds;
   }
 }
 
@@ -83,7 +87,7 @@ function assertEqual(vectors: readonly Float32Array[]): void {
     const read = JSON.parse(formatFloat32Json(vector)) as number[];
     const isSame =
       read.length === vector.length && read.every((value, at) => Math.fround(value) === vector[at]);
-    if (!isSame) throw new Error('a vector does not read back as it was');
+    if (!isSame) throw new Error('a vector does not parse to the same numbers');
   }
 }
 
@@ -95,7 +99,7 @@ async function batch(options: BenchOptions): Promise<Figures> {
     const run = await runBatch(deps, await uploadFile(deps, path), lines);
     const sampled = await checkOutput(deps, run.outputFileId, lines, dimensions);
     options.print(
-      `\na batch of ${lines.toLocaleString('en')} such lines: ${rounded(run.seconds, 1)} s, ${sampled} computed again`,
+      `\na batch of ${lines.toLocaleString('en')} such lines: ${rounded(run.seconds, 1)} s, ${sampled} recomputed`,
     );
     return {
       lines,

@@ -1,8 +1,9 @@
 /**
- * Twenty endpoints, a hundred events a second, each for one of them: how long from the commit to the receiver, with all of
- * them sound, and with two that hang and one that answers 500. The two take turns in one run, so that what else the
- * machine does meets both; how far the turns of one kind differ among themselves says what a difference between the
- * kinds is worth. Then a burst that is drained. The receivers are in this process: one clock measures both ends.
+ * A hundred events a second to twenty endpoints, one endpoint for each event. Measures the time from the commit to the
+ * receiver, first with all receivers healthy, then with two that hang and one that answers 500. The two cases alternate in
+ * one run, so that other load on the machine affects both; the variation between turns of one case shows which difference
+ * between the cases is significant. Then a burst of events. The receivers are in this process, so that one clock measures
+ * both ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -23,7 +24,7 @@ import { printTable } from './print-table.ts';
 const endpoints = 20;
 const [hanging, failing] = [2, 1];
 const perSecond = 100;
-/** Turns of each kind, and the seconds of one: a try that hangs ends within it. */
+/** Turns of each case, and their duration in seconds: longer than the timeout of an attempt. */
 const turns = 6;
 const turnS = 20;
 const defaultBurst = 10_000;
@@ -49,36 +50,40 @@ export const webhooks: Benchmark = {
     }),
 };
 
-interface Stage {
+interface Receivers {
   readonly receiver: WebhookReceiver;
   readonly other: WebhookReceiver;
   readonly broken: WebhookReceiver;
   readonly events: EventWriter;
 }
 
-async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOptions): Promise<Figures> {
-  const { receiver, other, broken, events } = stage;
-  const sound = endpoints - hanging - failing;
+async function measure(
+  deps: Deployment,
+  receivers: Receivers,
+  { print, lines }: BenchOptions,
+): Promise<Figures> {
+  const { receiver, other, broken, events } = receivers;
+  const healthy = endpoints - hanging - failing;
   const bind = (to: WebhookReceiver, count: number) =>
     Promise.all(Array.from({ length: count }, (_, nth) => bindEndpoint(deps, events, `${to.url}/${nth}`)));
-  const subjects = await bind(receiver, sound);
-  // What goes to the bad ones in their turns goes to sound ones in the others, where nothing is measured either.
+  const subjects = await bind(receiver, healthy);
+  // In the turns of the healthy case, spare endpoints replace the failing ones. Neither is measured.
   const [spare, bad] = [await bind(other, hanging + failing), await bind(broken, hanging + failing)];
   broken.respondWith((response, one, nth) => {
     if (one.path.endsWith(`/${hanging}`)) respondWithStatus(500)(response, one, nth);
   });
   const api = deps.processes.find(({ name }) => name === 'api')!.pid;
-  await steady(stage, subjects, spare, 2); // connections, plans and caches are there from now on
+  await measureSteady(receivers, subjects, spare, 2); // warm-up: connections, query plans and caches
   const [without, beside]: [number[][], number[][]] = [[], []];
   for (let turn = 0; turn < turns; turn++) {
-    without.push(await steady(stage, subjects, spare, turnS));
+    without.push(await measureSteady(receivers, subjects, spare, turnS));
     await events.rows('update webhook_endpoints set paused_until = null where subject = any($1)', [bad]);
-    beside.push(await steady(stage, subjects, bad, turnS));
+    beside.push(await measureSteady(receivers, subjects, bad, turnS));
     await events.rows(`update webhook_endpoints set paused_until = 'infinity' where subject = any($1)`, [
       bad,
     ]);
     print(
-      `turn ${turn + 1} of ${turns}: p99 ${rounded(quantile(without.at(-1)!, 0.99), 1)} ms sound, ${rounded(quantile(beside.at(-1)!, 0.99), 1)} ms beside the bad ones`,
+      `turn ${turn + 1} of ${turns}: p99 ${rounded(quantile(without.at(-1)!, 0.99), 1)} ms with healthy receivers, ${rounded(quantile(beside.at(-1)!, 0.99), 1)} ms beside failing ones`,
     );
   }
 
@@ -86,7 +91,7 @@ async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOp
   receiver.requests.length = 0;
   const cpu = cpuSeconds(api);
   const began = performance.now();
-  await events.write(Array.from({ length: burst }, (_, nth) => subjects[nth % sound]!));
+  await events.write(Array.from({ length: burst }, (_, nth) => subjects[nth % healthy]!));
   const committed = performance.now();
   await waitUntil(() => receiver.requests.length >= burst, {
     what: 'the burst to arrive',
@@ -96,14 +101,14 @@ async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOp
   const ids = new Set(receiver.listEventIds());
   if (ids.size !== burst) throw new Error(`${ids.size} events of ${burst} arrived`);
 
-  const [soundMs, besideMs] = [without.flat(), beside.flat()];
+  const [healthyMs, besideMs] = [without.flat(), beside.flat()];
   const spread = (of: readonly number[][]) => {
     const all = of.map((times) => quantile(times, 0.99));
     return `${rounded(Math.min(...all), 1)}–${rounded(Math.max(...all), 1)}`;
   };
   const rows = (
     [
-      [`${endpoints} sound`, without, soundMs],
+      [`${endpoints} healthy`, without, healthyMs],
       [`${hanging} hang, ${failing} fails`, beside, besideMs],
     ] as const
   ).map(([name, each, all]) => [
@@ -114,12 +119,12 @@ async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOp
     rounded(quantile(all, 1), 1),
   ]);
   const columns = [
-    'fact to arrival at the sound ones, ms',
+    'commit to arrival at the healthy ones, ms',
     'events',
     'p50',
     'p99',
     'p99 of the turns',
-    'most',
+    'max',
   ];
   printTable(columns, rows, print);
   const each = burst / drained;
@@ -130,21 +135,21 @@ async function measure(deps: Deployment, stage: Stage, { print, lines }: BenchOp
     `${rounded(each)} deliveries/s, ${rounded(((cpuSeconds(api) - cpu) / burst) * 1e6)} µs of the API’s CPU each`,
   );
   return {
-    p50_ms: rounded(quantile(soundMs, 0.5), 1),
-    p99_ms: rounded(quantile(soundMs, 0.99), 1),
+    p50_ms: rounded(quantile(healthyMs, 0.5), 1),
+    p99_ms: rounded(quantile(healthyMs, 0.99), 1),
     p50_ms_with_bad: rounded(quantile(besideMs, 0.5), 1),
     p99_ms_with_bad: rounded(quantile(besideMs, 0.99), 1),
-    p50_ratio: rounded(quantile(besideMs, 0.5) / quantile(soundMs, 0.5), 2),
-    p99_ratio: rounded(quantile(besideMs, 0.99) / quantile(soundMs, 0.99), 2),
+    p50_ratio: rounded(quantile(besideMs, 0.5) / quantile(healthyMs, 0.5), 2),
+    p99_ratio: rounded(quantile(besideMs, 0.99) / quantile(healthyMs, 0.99), 2),
     burst,
     burst_seconds: rounded(drained, 2),
     burst_deliveries_per_second: rounded(each),
   };
 }
 
-/** @param measured those of the sound endpoints. @returns the times from commit to arrival there, in ms. */
-async function steady(
-  { receiver, events }: Stage,
+/** @param measured subjects of the healthy endpoints. @returns the times from commit to arrival there, in ms. */
+async function measureSteady(
+  { receiver, events }: Receivers,
   measured: readonly string[],
   others: readonly string[],
   forS: number,
@@ -152,7 +157,7 @@ async function steady(
   receiver.requests.length = 0;
   const sentAt = new Map<string, number>();
   const begin = performance.now();
-  const [subjects, sound] = [[...measured, ...others], new Set(measured)];
+  const [subjects, healthy] = [[...measured, ...others], new Set(measured)];
   const writing: Promise<void>[] = [];
   for (let nth = 0; nth < perSecond * forS; nth++) {
     await sleep(Math.max(0, begin + (nth * 1_000) / perSecond - performance.now()));
@@ -160,13 +165,13 @@ async function steady(
     const at = performance.now();
     writing.push(
       events.write([subject]).then(([id]) => {
-        if (sound.has(subject)) sentAt.set(id!, at);
+        if (healthy.has(subject)) sentAt.set(id!, at);
       }),
     );
   }
   await Promise.all(writing);
-  const isThere = () => receiver.requests.length >= sentAt.size;
-  await waitUntil(isThere, { what: 'the last events to arrive', withinMs: 30_000 });
+  const allArrived = () => receiver.requests.length >= sentAt.size;
+  await waitUntil(allArrived, { what: 'the last events to arrive', withinMs: 30_000 });
   const arrivals = new Map(receiver.requests.map(({ headers, at }) => [headers['webhook-id'] as string, at]));
   return [...sentAt].map(([id, at]) => arrivals.get(id)! - at);
 }
@@ -176,7 +181,7 @@ const quantile = (times: readonly number[], share: number): number => {
   return all[Math.min(all.length - 1, Math.floor(all.length * share))]!;
 };
 
-/** An endpoint for one subject of the bench's own. */
+/** Creates an endpoint for one subject of the benchmark. @returns the subject */
 async function bindEndpoint(deps: Deployment, events: EventWriter, url: string): Promise<string> {
   const { id } = await deps.client.post<WebhookEndpointObject>('/webhook_endpoints', {
     body: { name: 'bench', url, event_types: ['*'] },
@@ -187,7 +192,7 @@ async function bindEndpoint(deps: Deployment, events: EventWriter, url: string):
 }
 
 interface EventWriter {
-  /** Commits one fact for each of these subjects, in one statement, and says so. @returns their ids. */
+  /** Commits one event for each of these subjects in one statement, and publishes the message. @returns their ids. */
   write(subjects: readonly string[]): Promise<string[]>;
   rows(sql: string, parameters?: unknown[]): Promise<unknown[]>;
   close(): Promise<void>;

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-export const rebindingHost = 'turning.example';
+export const rebindingHost = 'rebinding.example';
 export const internalAddress = '127.0.0.77';
 
 /** Listens on port 443 of the internal address, if the system permits it. @returns a counter of connections. */

@@ -68,8 +68,8 @@ export function checkOneChunkPerSlot(
   rounds: number,
   slots: number,
 ): Check {
-  const perStroke = Map.groupBy(interrupted, ({ round }) => round);
-  const most = Math.max(0, ...[...perStroke.values()].map((taken) => taken.length));
+  const perRound = Map.groupBy(interrupted, ({ round }) => round);
+  const most = Math.max(0, ...[...perRound.values()].map((chunks) => chunks.length));
   return {
     name: 'each round interrupted at most one chunk per slot',
     holds: most <= slots,

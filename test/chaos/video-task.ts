@@ -19,7 +19,7 @@ export interface VideoProvider {
 export const videoProviders: readonly VideoProvider[] = [
   {
     name: '/v1/videos',
-    model: 'scripted/film',
+    model: 'scripted/video',
     startPath: '/v1/videos',
     pollPath: '/v1/videos/',
     cancelMethod: 'DELETE',

@@ -7,7 +7,7 @@ import type { CheckContext } from './check-context.ts';
 import { ProblemList } from './problem-list.ts';
 import { readQueue } from './queue.ts';
 
-/** What an API key queueSnapshots like, whoever's it is. */
+/** Matches any API key. */
 const keyPattern = 'mr_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}';
 const payloadFields = new Set(['batchId', 'taskId', 'chunk', 'generation', 'traceparent']);
 

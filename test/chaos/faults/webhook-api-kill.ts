@@ -35,7 +35,7 @@ async function runFault(
   for (let round = 1; round <= rounds; round++) {
     for (let n = 0; n < 4; n++) await deployment.submit({ lines: random.between(1, 60) });
     await sleep(random.between(0, 400));
-    // The first one runs the relay; the other continues when one is killed.; whoever is killed, the other one goes on.
+    // The first one runs the relay; the other continues when one is killed.
     if (round % 2 === 1) {
       await kill(platform.api);
       await sleep(random.between(200, 3_000));
