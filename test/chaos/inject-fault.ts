@@ -16,10 +16,10 @@ export async function injectFault(
   const { database, platform, options } = deployment;
   for (;;) {
     const alive = platform.workers.filter(isAlive);
-    const held = (await database.listRunningChunks()).filter(({ pid }) =>
+    const running = (await database.listRunningChunks()).filter(({ pid }) =>
       alive.some(({ child }) => child.pid === pid),
     );
-    const pids = [...new Set(held.map(({ pid }) => pid))];
+    const pids = [...new Set(running.map(({ pid }) => pid))];
     if (pids.length === 0) {
       await assertBatchRuns(deployment, round);
       await sleep(50);
@@ -31,11 +31,16 @@ export async function injectFault(
     await inject(worker);
     // A chunk that it committed between the query and the injection was not interrupted.
     const open = await database.listRunningChunks();
-    const hit = held.filter((chunk) => chunk.pid === pid && open.some((now) => isSame(now, chunk)));
-    const what = hit.map(({ chunk, attempt }) => `chunk ${chunk} attempt ${attempt}`).join(', ');
+    const interrupted = running.filter(
+      (chunk) => chunk.pid === pid && open.some((now) => isSame(now, chunk)),
+    );
+    const what = interrupted.map(({ chunk, attempt }) => `chunk ${chunk} attempt ${attempt}`).join(', ');
     options.print(`round ${round}: ${name} worker ${pid} with ${what || 'no chunk left: repeating'}`);
-    if (hit.length > 0) {
-      return { worker, interrupted: hit.map((chunk) => ({ ...chunk, round, at, resumedAfterMs: null })) };
+    if (interrupted.length > 0) {
+      return {
+        worker,
+        interrupted: interrupted.map((chunk) => ({ ...chunk, round, at, resumedAfterMs: null })),
+      };
     }
   }
 }

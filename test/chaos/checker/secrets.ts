@@ -34,7 +34,7 @@ const hasSecret = (text: string, secrets: readonly string[]): boolean =>
 async function checkQueue(context: CheckContext, secrets: readonly string[]): Promise<Check> {
   const problems = new ProblemList('6 the queue holds ids only, and no secret');
   const queueSnapshots = [...context.queueSnapshots, await readQueue(context.queue)];
-  const payloads = queueSnapshots.flatMap((look) => look.payloads);
+  const payloads = queueSnapshots.flatMap((snapshot) => snapshot.payloads);
   for (const payload of payloads) {
     const fields = Object.keys(JSON.parse(payload) as object);
     const unexpected = fields.filter((field) => !payloadFields.has(field));

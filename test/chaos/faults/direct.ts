@@ -100,9 +100,9 @@ async function killWorker(deployment: Deployment, round: number): Promise<Worker
 
 /** The caller retries with the same key and gets the answer of the task that was committed. */
 async function killApi({ platform, database, options }: Deployment) {
-  const gone = once(platform.api.child, 'exit');
+  const exited = once(platform.api.child, 'exit');
   platform.api.child.kill('SIGKILL');
-  await gone;
+  await exited;
   await platform.restartApi(dieAfterCommitArgs);
   const died = once(platform.api.child, 'exit');
   const key = randomUUID();

@@ -37,7 +37,7 @@ export const paidLines: Fault = {
 
 async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, random } = options;
-  const lines = options.lines ?? (short ? 1_000 : 4_000);
+  const lines = options.lines ?? (short ? 500 : 4_000);
   const kills = short ? 2 : 6;
   await deployment.submit({ lines, delayMs: 400, paid: { linesPerCall } });
   await deployment.waitUntilChunkRuns();

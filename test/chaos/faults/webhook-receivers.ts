@@ -98,13 +98,13 @@ async function runFault(
   print(outcomes.map(({ name, outcome, count }) => `${name} ${outcome} ×${count}`).join(', '));
   const slowestMs = await monitor.getSlowestDeliveryMs(database);
   const invariants = await deployment.runChecker({ secrets: [...monitor.signingSecrets, ...secrets] });
-  const own = [
+  const ownChecks = [
     checkOutcomes(outcomes),
     checkReceivedBytes(huge),
     checkNoInternalRequest(hostile.internal.count()),
     checkHealthyReceiver(slowestMs),
   ];
-  return { checks: [...invariants, ...checks, ...own], tables: [], figures: { ...figures, slowestMs } };
+  return { checks: [...invariants, ...checks, ...ownChecks], tables: [], figures: { ...figures, slowestMs } };
 }
 
 interface Outcome {

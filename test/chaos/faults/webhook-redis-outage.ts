@@ -52,7 +52,7 @@ async function runFault(
   await deployment.waitUntilEnded(180_000);
   const { checks, figures } = await monitor.checks(database, 0);
   const invariants = await deployment.runChecker({ ends, secrets: monitor.signingSecrets });
-  const own = [
+  const ownChecks = [
     {
       name: 'events that are committed while Redis is down are sent while it is down',
       holds: events > 0 && meanwhile >= events,
@@ -61,7 +61,7 @@ async function runFault(
     { name: 'the API survives', holds: isAlive(platform.api), found: 'its process runs' },
   ];
   return {
-    checks: [...invariants, ...checks, ...own],
+    checks: [...invariants, ...checks, ...ownChecks],
     tables: [],
     figures: { downMs, eventsWhileDown: events, ...figures },
   };

@@ -33,7 +33,7 @@ export const workerFreeze: Fault = {
 
 async function runFault(deployment: Deployment, options: FaultOptions): Promise<FaultResult> {
   const { short, print } = options;
-  const frozenMs = short ? 13_000 : 30_000;
+  const frozenMs = short ? 11_000 : 30_000;
   // A chunk is one call: when the worker continues, it has the answer and attempts the commit.
   const lines = options.lines ?? 5_000;
   const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 4 : 9));

@@ -37,7 +37,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   const { short, print, random } = options;
   const lines = options.lines ?? (short ? 10_000 : 50_000);
   const kills = short ? 2 : 5;
-  const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 3 : 8));
+  const batch = await deployment.submit(inputWithChunkSeconds(lines, short ? 2 : 8));
   print(`${lines} lines as ${batch.id} on ${workers} workers of ${slots} slots`);
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
