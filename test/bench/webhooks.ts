@@ -31,7 +31,7 @@ const defaultBurst = 10_000;
 
 export const webhooks: Benchmark = {
   name: 'webhooks',
-  title: `${perSecond} events a second to ${endpoints} endpoints, without and with ${hanging} that hang and ${failing} that fails; then a burst`,
+  title: `${perSecond} events a second to ${endpoints} endpoints: all healthy, and with ${hanging} that hang and ${failing} that answers 500; then a burst`,
   run: (options) =>
     withDeployment({ ...options, env: { MILLRACE_WEBHOOK_ALLOW_HOSTS: '127.0.0.1' } }, async (deps) => {
       const receivers = await Promise.all([

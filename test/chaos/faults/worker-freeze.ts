@@ -21,7 +21,7 @@ const slots = 2;
 
 export const workerFreeze: Fault = {
   name: 'worker-freeze',
-  title: 'a worker that holds a chunk is stopped, then continued',
+  title: 'SIGSTOP to a worker that runs a chunk, then SIGCONT',
   backends: ['embedded', 'redis'],
   canLoseFence: true,
   run(options) {
