@@ -111,7 +111,7 @@ export class WebhookMonitor {
     const began = performance.now();
     const arrival = new ProblemList('every event arrived');
     const hasAll = async () =>
-      (await events()).every(({ id }) => accepted().has(id)) && (await this.open(database)) === 0;
+      (await events()).every(({ id }) => accepted().has(id)) && (await this.countUndelivered(database)) === 0;
     await waitUntil(hasAll, { what: 'the events to arrive', withinMs: arriveWithinMs, everyMs: 250 }).catch(
       () => undefined,
     );
@@ -119,7 +119,7 @@ export class WebhookMonitor {
     const ids = accepted();
     const known = await events();
     for (const { id } of known) if (!ids.has(id)) arrival.add(`${id} never arrived`);
-    const open = await this.open(database);
+    const open = await this.countUndelivered(database);
     if (open > 0) arrival.add(`${open} deliveries have not succeeded`);
     const repeated = this.acceptedIds.length - ids.size;
     const checks = [
@@ -155,7 +155,7 @@ export class WebhookMonitor {
     );
   }
 
-  private async open(database: DatabaseReader): Promise<number> {
+  private async countUndelivered(database: DatabaseReader): Promise<number> {
     const { count } = await database.one<{ count: number }>(
       `select count(*) as count from deliveries where endpoint_id = $1 and status <> 'succeeded'`,
       [this.mainEndpointId],

@@ -31,6 +31,8 @@ export interface PlatformOptions {
   readonly env?: Record<string, string>;
   /** A database of the test, for a test that stops the server. */
   readonly databaseUrl?: string;
+  /** The database of `databaseUrl` has the schema already: no migrate process is started. */
+  readonly isMigrated?: boolean;
   /** Arguments of node for the API, e.g. a preloaded module. */
   readonly apiNodeArgs?: readonly string[];
   /** Arguments of node for each worker. */
@@ -93,9 +95,11 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     all.push(managed);
     return managed;
   };
-  const migrate = start('migrate', 'api/src/migrate.js');
-  const [code] = (await once(migrate.child, 'exit')) as [number];
-  if (code !== 0) throw new Error(`migrate ended with ${code}:\n${migrate.output()}`);
+  if (!options.isMigrated) {
+    const migrate = start('migrate', 'api/src/migrate.js');
+    const [code] = (await once(migrate.child, 'exit')) as [number];
+    if (code !== 0) throw new Error(`migrate ended with ${code}:\n${migrate.output()}`);
+  }
 
   const url = `http://127.0.0.1:${port}`;
   const responses = options.checkResponses === false ? null : new ResponseReport(home);
