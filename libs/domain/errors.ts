@@ -105,6 +105,14 @@ export class Unavailable extends Failure {
   }
 }
 
+/** 500: the provider answered, and the result of its call can't be stored. The call is not made again. */
+export class ResultNotStored extends Failure {
+  readonly status = 500;
+  constructor(cause: unknown) {
+    super('The model answered, but its result could not be stored.', 'result_not_stored', { cause });
+  }
+}
+
 /** 504: the result was not ready within the time the caller waits. The work continues. */
 export class TimedOut extends Failure {
   readonly status = 504;

@@ -15,4 +15,5 @@ export * from './policy/split-until-settled.ts';
 export { classifyFailure, canFallBack } from './policy/classify-failure.ts';
 export { parseRetryAfter } from './policy/retry-after.ts';
 export * from './policy/call-policy.ts';
+export { boundUsage } from './usage/bound-usage.ts';
 export { billionthsPerDollar, Prices, type Price } from './usage/prices.ts';

@@ -55,6 +55,14 @@ export const claimChunk = prepareStatement(
     c.input_file_id as "inputFileId", c.output_format as "outputFormat",
     (select count(*) from lost) + (
       select count(*) from attempts a
-      where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.split_attempt and a.outcome = 'lost') as "lostAttempts"
+      where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.split_attempt and a.outcome = 'lost') as "lostAttempts",
+    case c.attempt when 1 then 0 else (
+      select count(*) from attempts a
+      where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.split_attempt and a.outcome = 'failed')
+    end as "failedAttempts",
+    c.attempt > 1 and exists (
+      select from attempts a
+      where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.split_attempt
+        and a.error_code = 'result_not_stored') as "wasAnswered"
   from claimed c`,
 );

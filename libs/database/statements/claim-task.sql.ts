@@ -57,6 +57,10 @@ export const claimTask = prepareStatement(
     input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs", priority, deadline,
     fallback_models as "fallbackModels",
     case attempt when 1 then 0 else (select count(*) from lost) + (
-      select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "lostAttempts"
+      select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "lostAttempts",
+    case attempt when 1 then 0 else (
+      select count(*) from attempts a where a.task_id = $1 and a.outcome = 'failed') end as "failedAttempts",
+    attempt > 1 and exists (
+      select from attempts a where a.task_id = $1 and a.error_code = 'result_not_stored') as "wasAnswered"
   from claimed`,
 );

@@ -27,6 +27,10 @@ export interface ClaimedChunk {
   readonly outputFormat: OutputFormat;
   /** Earlier attempts since it was last split that were lost: their worker crashed or lost its lock. */
   readonly lostAttempts: number;
+  /** Earlier attempts since it was last split that failed with an error of ours. */
+  readonly failedAttempts: number;
+  /** An earlier attempt was answered, and its result could not be stored: no other call is made. */
+  readonly wasAnswered: boolean;
 }
 
 export interface StoredSegment {

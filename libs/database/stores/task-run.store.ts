@@ -23,6 +23,10 @@ export interface ClaimedTask {
   readonly inputKey: string | null;
   /** Earlier attempts that were lost: their worker crashed or lost its lock. */
   readonly lostAttempts: number;
+  /** Earlier attempts that failed with an error of ours. */
+  readonly failedAttempts: number;
+  /** An earlier attempt was answered, and its result could not be stored: no other call is made. */
+  readonly wasAnswered: boolean;
   /** The upstream's run of an earlier attempt. */
   readonly upstreamRunId: string | null;
   readonly timeoutMs: number | null;
@@ -98,6 +102,16 @@ export class TaskRunStore {
       result.model,
       result.provider,
     ]);
+    return rows.length > 0;
+  }
+
+  /** Whether this attempt has ended the task. Tells a commit whose response was lost from one of another attempt. */
+  async hasFinished({ taskId, attempt, workerId }: TaskAttempt): Promise<boolean> {
+    const rows = await this.database.rows(
+      `select from tasks
+       where id = $1 and attempt = $2 and worker_id = $3 and status in ('succeeded', 'failed')`,
+      [taskId, attempt, workerId],
+    );
     return rows.length > 0;
   }
 

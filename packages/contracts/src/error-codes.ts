@@ -557,6 +557,12 @@ const modelsProvidersErrors = {
     meaning: 'The Hugging Face Hub does not answer.',
     action: 'None: Millrace retries.',
   },
+  result_not_stored: {
+    status: 500,
+    meaning: 'The model answered, but its result could not be stored.',
+    action:
+      'Look at the log of the worker for the reason. Retry it once that is solved: the model is then called again.',
+  },
   worker_crashed: {
     status: 500,
     meaning: 'Workers died each time this ran.',

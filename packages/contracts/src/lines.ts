@@ -14,4 +14,5 @@ export const batchLine = z.object({
 export type BatchLine = z.output<typeof batchLine>;
 
 /** Error codes of a line that has no response. */
-export type LineErrorCode = 'batch_expired' | 'batch_cancelled' | 'request_timeout' | 'worker_crashed';
+export type LineErrorCode =
+  'batch_expired' | 'batch_cancelled' | 'request_timeout' | 'result_not_stored' | 'worker_crashed';

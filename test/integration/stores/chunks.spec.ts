@@ -42,6 +42,8 @@ test('a claim returns all that a worker needs', async () => {
     closing: null,
     inputFileId: expect.stringMatching(/^file_/),
     lostAttempts: 0,
+    failedAttempts: 0,
+    wasAnswered: false,
   });
 });
 

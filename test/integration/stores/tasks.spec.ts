@@ -80,6 +80,8 @@ test('create, claim and finish each append one event and take effect once', asyn
     input,
     inputKey: null,
     lostAttempts: 0,
+    failedAttempts: 0,
+    wasAnswered: false,
     upstreamRunId: null,
     timeoutMs: null,
     fallbackModels: null,

@@ -6,6 +6,7 @@
 import { startTimeLimit } from '#async';
 import { getPacking, type Answer, type Kind, type KindId } from '#catalogue';
 import {
+  boundUsage,
   splitUntilSettled,
   type AdaptivePacking,
   type AttemptRecord,
@@ -168,7 +169,8 @@ const reportAlive = (run: Run, alive: () => void): Run => ({
 /** An answer that our own code can't build fails only its item. If it threw, it would fail its neighbours each time. */
 function toOutcome(output: unknown, body: unknown, { kind, log }: InferOptions): Outcome {
   try {
-    return { answer: kind.buildAnswer(output, body) };
+    const answer = kind.buildAnswer(output, body);
+    return { answer: { ...answer, usage: boundUsage(answer.usage) } };
   } catch (error) {
     return { failure: internalFailure(error, 1, log) };
   }

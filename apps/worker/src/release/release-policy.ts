@@ -2,12 +2,15 @@
  * Decides how a chunk or a task that this worker can't finish goes back to the queue: when it may run again, and whether
  * its attempt counts as failed. Chunks and tasks share this one policy.
  */
-import { computeBackoffMs, Failure, type ProviderFailure } from '#domain';
+import { computeBackoffMs, Failure, Unavailable, type ProviderFailure } from '#domain';
 import type { Logger } from '#telemetry';
 import { retryUntilSettled } from './retry-until-settled.ts';
 
 export interface Release {
-  /** `released`: the attempt is not to blame. `failed`: a dependency (storage, database, queue, input file) failed. */
+  /**
+   * `released`: the worker stops, or a dependency (storage, database, queue) is unavailable. `failed`: any other error.
+   * The number of failed attempts is limited.
+   */
   readonly outcome: 'released' | 'failed';
   readonly code: string | null;
   readonly delayMs: number;
@@ -21,7 +24,13 @@ export interface ReleasableWork<T> {
   readonly write: (release: Release) => Promise<T>;
 }
 
-/** Backoff after a failed attempt. */
+/**
+ * After this many failed attempts, work ends as failed without another call: an error that is not an outage comes again,
+ * and each attempt may be billed.
+ */
+export const maxFailedAttempts = 5;
+
+/** Backoff after an error. */
 const backoff = { baseMs: 1_000, maxMs: 30_000 };
 
 /** Up to this share is added to a rate limit's delay, so that work that was deferred together returns spread out. */
@@ -39,7 +48,7 @@ export async function defer<T>(
   return retryUntilSettled(() => work.write({ outcome: 'released', code, delayMs }), signal);
 }
 
-/** Releases work after an error: at once when it was interrupted (the worker stops), otherwise with a backoff. */
+/** Releases work after an error: at once if it was interrupted (the worker stops), otherwise with a backoff. */
 export async function releaseAfterError<T>(
   work: ReleasableWork<T>,
   error: unknown,
@@ -47,7 +56,7 @@ export async function releaseAfterError<T>(
   log: Logger,
 ): Promise<T> {
   const release = decideRelease(work.attempt, error, signal);
-  if (release.outcome === 'failed') {
+  if (!signal.aborted) {
     const { delayMs } = release;
     log.error({ err: error, attempt: work.attempt, delayMs }, `the ${work.type} failed and will be retried`);
   }
@@ -56,6 +65,7 @@ export async function releaseAfterError<T>(
 
 function decideRelease(attempt: number, error: unknown, signal: AbortSignal): Release {
   if (signal.aborted) return { outcome: 'released', code: null, delayMs: 0 };
+  const outcome = error instanceof Unavailable ? 'released' : 'failed';
   const code = error instanceof Failure ? error.code : 'internal_error';
-  return { outcome: 'failed', code, delayMs: computeBackoffMs(backoff, attempt, Math.random()) };
+  return { outcome, code, delayMs: computeBackoffMs(backoff, attempt, Math.random()) };
 }

@@ -11,6 +11,7 @@ import { createMediaSources, type MediaSourceDeps } from '../inference/media-sou
 import type { DirectOutcome } from '../inference/micro-batcher.ts';
 import type { ModelRuntimes } from '../inference/model-runtimes.ts';
 import { waitUntilLoaded } from '../models/wait-until-loaded.ts';
+import { maxFailedAttempts } from '../release/release-policy.ts';
 import { createLiveRun } from './live-run.ts';
 
 export interface InferTaskDeps {
@@ -45,7 +46,9 @@ export async function inferTask(
   signal: AbortSignal,
   log: Logger,
 ): Promise<InferredTask> {
-  if (task.lostAttempts >= maxLostAttempts) return buildCrashed(task.model);
+  if (task.lostAttempts >= maxLostAttempts) return buildNotRun(task.model, crashed);
+  if (task.wasAnswered) return buildNotRun(task.model, notStored);
+  if (task.failedAttempts >= maxFailedAttempts) return buildNotRun(task.model, failedTooOften);
   const stored = task.inputKey ? await deps.objects.read(task.inputKey, { signal }) : null;
   const inputBytes = stored && stored.length;
   const body: unknown = stored ? JSON.parse(stored.toString()) : task.input;
@@ -113,12 +116,19 @@ async function inferWithModel(
   }
 }
 
-function buildCrashed(model: string): InferredTask {
-  const failure = new ProviderFailure('The worker crashed each time it ran this request.', {
-    code: 'worker_crashed',
-    status: 500,
-    retryable: false,
-  });
+const crashed = { message: 'The worker crashed each time it ran this request.', code: 'worker_crashed' };
+const notStored = {
+  message: 'The model answered, but its result could not be stored.',
+  code: 'result_not_stored',
+};
+const failedTooOften = {
+  message: `This request failed ${maxFailedAttempts} times with an internal error.`,
+  code: 'internal_error',
+};
+
+/** The result of a task that is not run again. */
+function buildNotRun(model: string, { message, code }: { message: string; code: string }): InferredTask {
+  const failure = new ProviderFailure(message, { code, status: 500, retryable: false });
   return {
     outcome: { failure },
     model,

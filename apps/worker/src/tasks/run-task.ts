@@ -1,6 +1,6 @@
 /**
- * Read this file first: how a worker runs a direct request's task. Claim it, infer (infer-task.ts), store the result
- * (store-result.ts), finish. What it can't finish goes back to the queue (release-task.ts).
+ * Read this file first: how a worker runs a direct request's task. Claim it, infer (infer-task.ts), store the result and
+ * finish (finish-task.ts). What it can't finish goes back to the queue (release-task.ts).
  *
  * Every write after the claim is ignored once another attempt has claimed the task, or its owner has cancelled it.
  */
@@ -11,12 +11,12 @@ import { taskRunSeconds, type Logger } from '#telemetry';
 import type { RunningWorkRegistry } from '../heartbeat/running-work.ts';
 import { claimUntilSettled } from '../release/retry-until-settled.ts';
 import { endOrphanedRun } from './end-orphaned-run.ts';
+import { finishTask, type FinishTaskDeps } from './finish-task.ts';
 import { inferTask, type InferTaskDeps } from './infer-task.ts';
 import { deferTask, findRateLimit, releaseTask } from './release-task.ts';
-import { deleteResult, storeResult, type StoreResultDeps } from './store-result.ts';
 import { startDeadline } from './task-deadline.ts';
 
-export interface RunTaskDeps extends InferTaskDeps, StoreResultDeps {
+export interface RunTaskDeps extends InferTaskDeps, FinishTaskDeps {
   readonly workerId: string;
   readonly tasks: TaskRunStore;
   readonly queues: Queues;
@@ -50,10 +50,9 @@ export async function runTask(
     const inferred = await inferTask(task, deps, deadline.signal, log);
     const rateLimit = findRateLimit(task, inferred.outcome);
     if (rateLimit) return await deferTask(task, rateLimit, deps, signal, log);
-    const result = await storeResult(task, inferred, deps);
-    if (await deps.tasks.finish(task, result)) publishEnd(task, result, deps);
-    else await deleteResult(result, deps.objects, log);
-    const outcome = result.status;
+    const result = await finishTask(task, inferred, deps, signal, log);
+    if (result) publishEnd(task, result, deps);
+    const outcome = result?.status ?? 'superseded';
     taskRunSeconds.observe({ kind: task.kind, outcome }, (performance.now() - startedAt) / 1_000);
     log.debug({ attempt: task.attempt, outcome, providerMs: Math.round(inferred.providerMs) }, 'task ended');
   } catch (error) {

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { KindId } from '#catalogue';
 import type { BatchCompletionStore, ChunkResult, ChunkStore, ClaimedChunk, StoredSegment } from '#database';
-import type { Prices } from '#domain';
+import { ResultNotStored, Unavailable, type Prices } from '#domain';
 import type { Providers } from '#providers';
 import type { Bus } from '#realtime';
 import type { ObjectStorage } from '#storage';
@@ -33,7 +33,7 @@ export async function commitChunk(
   const { batchId } = chunk;
   try {
     const result = await storeRecords(chunk, records, deps).finally(() => records.release());
-    const committed = await deps.chunks.commit(chunk, result);
+    const committed = await commitResult(chunk, result, deps, log);
     if (!committed) {
       log.warn(
         { attempt: chunk.attempt },
@@ -57,6 +57,50 @@ export async function commitChunk(
     );
   }
 }
+
+/**
+ * Commits the result. If the database rejects it, the lines' records are committed without their statistics: the records
+ * are stored and paid for, and only a value that the provider reported can be at fault.
+ */
+async function commitResult(
+  chunk: ClaimedChunk,
+  result: ChunkResult,
+  { chunks }: CommitChunkDeps,
+  log: Logger,
+): Promise<{ isLast: boolean } | null> {
+  try {
+    return await chunks.commit(chunk, result);
+  } catch (error) {
+    if (error instanceof Unavailable) throw error;
+    log.error(
+      { err: error },
+      'the statistics of a chunk could not be stored, so it is committed without them',
+    );
+    return chunks.commit(chunk, { ...result, ...noStatistics }).catch((cause: unknown) => {
+      throw cause instanceof Unavailable ? cause : new ResultNotStored(cause);
+    });
+  }
+}
+
+const noStatistics = {
+  inputTokens: 0,
+  outputTokens: 0,
+  providerMs: 0,
+  storeMs: 0,
+  latencyHistogram: {},
+  errorCodes: {},
+  metering: {
+    token: null,
+    inputBytes: null,
+    outputBytes: 0,
+    firstTokenMs: null,
+    images: 0,
+    mediaMs: 0,
+    reportedCost: null,
+    reportedRequests: 0,
+    estimatedCost: null,
+  },
+} satisfies Partial<ChunkResult>;
 
 /**
  * Level 1 compresses answers of eight numbers, chat text, and 384 numbers as text and as base64 at 276, 150, 93 and

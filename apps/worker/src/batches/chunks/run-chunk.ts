@@ -12,6 +12,7 @@ import { JobInterrupted } from '#queues';
 import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import type { RunningWorkRegistry } from '../../heartbeat/running-work.ts';
+import { maxFailedAttempts } from '../../release/release-policy.ts';
 import { claimUntilSettled } from '../../release/retry-until-settled.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { commitChunk, type CommitChunkDeps } from './commit-chunk.ts';
@@ -83,6 +84,8 @@ async function recordLines(
   const records = new LineRecords(chunk.batchId, checkpoints?.add);
   await checkpoints?.restore(records, lines);
   if (chunk.closing) recordNotRun(lines, records, `batch_${chunk.closing}`);
+  else if (chunk.wasAnswered || chunk.failedAttempts >= maxFailedAttempts)
+    recordNotRun(lines, records, 'result_not_stored');
   else if (chunk.lostAttempts >= maxLostAttempts) recordNotRun(lines, records, 'worker_crashed');
   else await runUntilClosed(chunk, { lines, records, checkpoints }, deps, signal, log);
   return records;

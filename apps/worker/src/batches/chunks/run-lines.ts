@@ -94,6 +94,7 @@ const notRunMessages: Record<LineErrorCode, string> = {
   batch_cancelled: 'The batch was cancelled before this line ran.',
   batch_expired: 'The batch expired before this line ran.',
   request_timeout: 'This line got no answer in time.',
+  result_not_stored: 'The result of this line could not be stored.',
   worker_crashed: 'The worker crashed each time it ran this line.',
 };
 
