@@ -128,6 +128,8 @@ export class ProviderFailure extends Failure {
   readonly retryAfterMs: number | null;
   /** The input may be the cause: when retries do not help, a packed call is split. @default !retryable */
   readonly suspect: boolean;
+  /** The provider does not take this work now, and nobody waits for it: it can run later. */
+  readonly deferrable: boolean;
   constructor(
     message: string,
     details: Omit<FailureDetails, 'code'> & {
@@ -137,12 +139,14 @@ export class ProviderFailure extends Failure {
       retryable: boolean;
       retryAfterMs?: number | null;
       suspect?: boolean;
+      deferrable?: boolean;
     },
   ) {
     super(message, details.code ?? 'provider_error', { param: details.param, cause: details.cause });
     this.status = details.status;
     this.retryable = details.retryable;
     this.suspect = details.suspect ?? !details.retryable;
+    this.deferrable = details.deferrable ?? false;
     this.retryAfterMs = details.retryAfterMs ?? null;
   }
 }

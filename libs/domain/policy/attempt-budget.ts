@@ -1,13 +1,13 @@
-/** Limits the attempts of one call, and the total time it waits for rate limits, outages and models that load. */
+/** Limits the attempts of one call, and how long it waits for rate limits, outages and models that load. */
 import { computeBackoffMs, type RetryPolicy } from './backoff.ts';
 import type { FailureClass } from './classify-failure.ts';
 
 export interface CallBudget extends RetryPolicy {
-  /** Total wait for rate limits and for the circuit breaker. */
+  /** Total wait for rate limits, overload and the circuit breaker. */
   readonly maxWaitMs: number;
   /** Total wait for a model that is loading. */
   readonly maxLoadingMs: number;
-  /** Longest rate limit that a call waits for. For a longer one the caller defers the work. */
+  /** Longest single wait of a call in whose place other work could run. For a longer one the caller defers the work. */
   readonly maxInlineWaitMs: number;
 }
 
@@ -23,21 +23,38 @@ export const defaultCallBudget: CallBudget = {
 /** Bounds of the pause between two calls to a model that is loading. */
 const loadingPause = { minMs: 5_000, maxMs: 30_000 };
 
+/** A caller that waits gets the error after this many attempts. */
+const maxAttemptsOfWaiting = 2;
+
+export interface UsedBudget {
+  /** Attempts that an earlier call with these inputs has used. */
+  readonly usedAttempts?: number;
+  /** How long a waiting caller has patience for the provider, in ms. null: nobody waits, and the work can be deferred. */
+  readonly patienceMs?: number | null;
+}
+
 export class AttemptBudget {
-  private usedAttempts = 0;
+  private usedAttempts: number;
+  private overloads = 0;
   private waitedMs = 0;
   private loadingMs = 0;
+  private readonly patienceMs: number | null;
 
-  /** @param used attempts that an earlier call with these inputs has used. */
   constructor(
     private readonly budget: CallBudget,
-    used = 0,
+    { usedAttempts = 0, patienceMs = null }: UsedBudget = {},
   ) {
-    this.usedAttempts = used;
+    this.usedAttempts = usedAttempts;
+    this.patienceMs = patienceMs;
   }
 
   get used(): number {
     return this.usedAttempts;
+  }
+
+  /** Whether the work can be called again later, because nobody waits for its result. */
+  get canDefer(): boolean {
+    return this.patienceMs === null;
   }
 
   /**
@@ -53,22 +70,35 @@ export class AttemptBudget {
   ): number | null {
     if (failureClass === 'rate_limited') return this.canWaitInline(retryAfterMs ?? 0) ? 0 : null;
     if (failureClass === 'loading') return this.getLoadingPauseMs(retryAfterMs, random);
-    if (failureClass !== 'transient' && failureClass !== 'timed_out') return null;
-    if (!counts && failureClass === 'transient') return 0;
-    if (++this.usedAttempts >= this.budget.maxAttempts) return null;
-    const pauseMs = computeBackoffMs(this.budget, this.usedAttempts, random);
-    return retryAfterMs === null ? pauseMs : Math.min(Math.max(pauseMs, retryAfterMs), this.budget.maxWaitMs);
+    if (!['transient', 'timed_out', 'overloaded'].includes(failureClass)) return null;
+    const isUncounted = failureClass === 'overloaded' && this.canDefer;
+    if (isUncounted) return this.getOverloadPauseMs(retryAfterMs, random);
+    if (!counts && failureClass !== 'timed_out') return 0;
+    const maxAttempts = this.canDefer ? this.budget.maxAttempts : maxAttemptsOfWaiting;
+    if (++this.usedAttempts >= Math.min(maxAttempts, this.budget.maxAttempts)) return null;
+    const backoffMs = computeBackoffMs(this.budget, this.usedAttempts, random);
+    const pauseMs =
+      retryAfterMs === null ? backoffMs : Math.min(Math.max(backoffMs, retryAfterMs), this.budget.maxWaitMs);
+    return this.canDefer || this.canWaitInline(pauseMs) ? pauseMs : null;
   }
 
-  /** Whether the call waits for a rate limit of this length. Otherwise the caller defers the work. */
+  /** Whether the call waits this long. Otherwise a waiting caller gets the error, and other work is deferred. */
   canWaitInline(ms: number): boolean {
-    return ms <= this.budget.maxInlineWaitMs && this.waitedMs + ms <= this.budget.maxWaitMs;
+    const { maxInlineWaitMs, maxWaitMs } = this.budget;
+    if (this.patienceMs !== null) return this.waitedMs + ms <= this.patienceMs;
+    return ms <= maxInlineWaitMs && this.waitedMs + ms <= maxWaitMs;
   }
 
-  /** Adds a wait to the total. @returns `ms`, or null when the total is above the budget. */
-  spendWait(ms: number): number | null {
+  /** Adds a wait to the total. @returns whether the total is within the budget. */
+  spendWait(ms: number): boolean {
     this.waitedMs += ms;
-    return this.waitedMs > this.budget.maxWaitMs ? null : ms;
+    return this.waitedMs <= (this.patienceMs ?? this.budget.maxWaitMs);
+  }
+
+  /** Overload uses up no attempt of work that can be deferred. */
+  private getOverloadPauseMs(retryAfterMs: number | null, random: number): number | null {
+    const ms = Math.max(computeBackoffMs(this.budget, ++this.overloads, random), retryAfterMs ?? 0);
+    return this.canWaitInline(ms) && this.spendWait(ms) ? ms : null;
   }
 
   private getLoadingPauseMs(retryAfterMs: number | null, random: number): number | null {

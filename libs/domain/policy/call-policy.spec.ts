@@ -61,6 +61,7 @@ function createFixture(respond: (nth: number, caller: string) => unknown, overri
     signal?: AbortSignal;
     splitsOnTimeout?: boolean;
     usedAttempts?: number;
+    patienceMs?: number;
   } = {}) =>
     callPolicy.call({
       signal: new AbortController().signal,
@@ -89,8 +90,17 @@ function createFixture(respond: (nth: number, caller: string) => unknown, overri
   };
 }
 
+/** Calls again when the call is deferred, as chunks do. */
+async function callUntilTaken(fixture: ReturnType<typeof createFixture>) {
+  for (;;) {
+    const result = await fixture.call();
+    if (!('failure' in result) || !result.failure.deferrable) return result;
+    await fixture.time.wait(result.failure.retryAfterMs ?? 1_000, new AbortController().signal);
+  }
+}
+
 test('a transient failure is tried three times, with pauses that double, and releases its permit between them', async () => {
-  const fixture = createFixture((nth) => (nth < 3 ? fails(503) : 'ok'));
+  const fixture = createFixture((nth) => (nth < 3 ? fails(500) : 'ok'));
   expect(await fixture.time.until(fixture.call())).toEqual({ answer: 'ok' });
   expect(fixture.getGaps()).toEqual([999, 1_998]);
   expect(fixture.getPermitsInUse()).toBe(0);
@@ -163,14 +173,14 @@ test('a loading model is called again after 5 to 30 s, within a time budget of i
 
 test('many 503 cost few calls: after five in a row only one call probes, at growing intervals', async () => {
   const fixture = createFixture(() => (fixture.time.at < 1_000_000 + 120_000 ? fails(503) : 'ok'));
-  const called = await fixture.time.until(Promise.all(Array.from({ length: 200 }, () => fixture.call())));
-  expect(called.filter((one) => 'answer' in one)).toHaveLength(200);
+  const called = Promise.all(Array.from({ length: 200 }, () => callUntilTaken(fixture)));
+  expect(await fixture.time.until(called)).toEqual(Array(200).fill({ answer: 'ok' }));
   expect(fixture.calls.length).toBeLessThanOrEqual(200 * 2 + 10); // All 200 were sent before the first failed.
   const limited = createFixture(() => (limited.time.at < 1_000_000 + 120_000 ? fails(503) : 'ok'));
   const runFourAtOnce = async () => {
     let left = 200;
     const work = async () => {
-      while (left-- > 0) await limited.call();
+      while (left-- > 0) await callUntilTaken(limited);
     };
     await Promise.all(Array.from({ length: 4 }, work));
   };
@@ -208,7 +218,7 @@ test('a packed call that timed out returns to be split, with the attempts that a
 });
 
 test('a cancel ends a wait and a call, and another call can probe', async () => {
-  const fixture = createFixture((nth) => (nth <= 5 ? fails(503) : 'ok'));
+  const fixture = createFixture((nth) => (nth <= 5 ? fails(500) : 'ok'));
   const controller = new AbortController();
   const cancelled = fixture.call({ signal: controller.signal });
   await new Promise((resolve) => setImmediate(resolve));
@@ -217,4 +227,83 @@ test('a cancel ends a wait and a call, and another call can probe', async () => 
   expect(await fixture.time.until(fixture.call())).toMatchObject({ usedAttempts: 3 });
   expect(await fixture.time.until(fixture.call())).toEqual({ answer: 'ok' });
   expect(fixture.getPermitsInUse()).toBe(0);
+});
+
+test('503 uses up no attempt of work that can be deferred, and the deferral carries the time to wait', async () => {
+  const fixture = createFixture((nth) => (nth <= 3 ? fails(503) : 'ok'));
+  expect(await fixture.time.until(fixture.call())).toEqual({ answer: 'ok' });
+  const never = createFixture(() => fails(503, { retryAfterMs: 20_000 }));
+  expect(await never.time.until(never.call())).toMatchObject({
+    usedAttempts: 0,
+    failure: { deferrable: true, retryAfterMs: 20_000, status: 503 },
+  });
+  expect(never.calls).toHaveLength(1);
+});
+
+test.each([500, 503])(
+  'a waiting caller gets a %i after two attempts, within its patience',
+  async (status) => {
+    const fixture = createFixture(() => fails(status));
+    const first = await fixture.time.until(fixture.call({ patienceMs: 10_000 }));
+    expect(first).toMatchObject({ failure: { status, deferrable: false } });
+    expect(fixture.calls).toHaveLength(2);
+    for (let nth = 0; nth < 20; nth++) {
+      const startedAt = fixture.time.at;
+      const next = await fixture.time.until(fixture.call({ patienceMs: 10_000 }));
+      // While the breaker is open, the caller gets what the provider answered last, and when to come again.
+      expect(next).toMatchObject({ failure: { status, message: 'x', deferrable: false } });
+      expect(fixture.time.at - startedAt).toBeLessThanOrEqual(10_000);
+    }
+    const blocked = await fixture.time.until(fixture.call({ patienceMs: 100 }));
+    expect((blocked as { failure: ProviderFailure }).failure.retryAfterMs).toBeGreaterThan(0);
+  },
+);
+
+test('a 429 stays a 429 for a waiting caller, and says when to come again', async () => {
+  const fixture = createFixture(() => fails(429));
+  for (let nth = 0; nth < 5; nth++) {
+    const result = await fixture.time.until(fixture.call({ patienceMs: 3_000 }));
+    expect(result).toMatchObject({
+      failureClass: 'rate_limited',
+      failure: { status: 429, deferrable: false },
+    });
+    expect((result as { failure: ProviderFailure }).failure.retryAfterMs).toBeGreaterThan(0);
+  }
+  expect(fixture.calls.length).toBeLessThanOrEqual(12);
+});
+
+describe.each([
+  ['per second', 1_000, false],
+  ['per 10 seconds, with Retry-After', 10_000, true],
+])('a limit counted %s', (_, windowMs, hasRetryAfter) => {
+  test.each([2, 5, 10])(
+    'of %i calls a second: 150 calls complete within 1.3 times the ideal time',
+    async (perSecond) => {
+      const counts = new Map<number, number>();
+      let refused = 0;
+      const fixture = createFixture(() => {
+        const window = Math.floor(fixture.time.at / windowMs);
+        const count = (counts.get(window) ?? 0) + 1;
+        if (count <= (perSecond * windowMs) / 1_000) {
+          counts.set(window, count);
+          return 'ok';
+        }
+        refused++;
+        return fails(429, hasRetryAfter ? { retryAfterMs: windowMs - (fixture.time.at % windowMs) } : {});
+      });
+      const startedAt = fixture.time.at;
+      let left = 150;
+      const work = async () => {
+        while (left-- > 0) {
+          const result = await callUntilTaken(fixture);
+          if ('answer' in result) await fixture.time.wait(50, new AbortController().signal);
+          else throw result.failure;
+        }
+      };
+      await fixture.time.until(Promise.all(Array.from({ length: 8 }, work)));
+      const idealMs = (150 / perSecond) * 1_000;
+      expect(fixture.time.at - startedAt).toBeLessThanOrEqual(1.3 * idealMs);
+      expect(refused / (150 + refused)).toBeLessThan(0.15);
+    },
+  );
 });

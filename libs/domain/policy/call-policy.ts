@@ -3,7 +3,9 @@
  * call may be sent, what its failure means, and when it is retried. Tests replace the clock.
  */
 import { ProviderFailure } from '../errors.ts';
-import { AttemptBudget, defaultCallBudget, type CallBudget } from './attempt-budget.ts';
+import { AdaptiveRate } from './adaptive-rate.ts';
+import { AttemptBudget, defaultCallBudget, type CallBudget, type UsedBudget } from './attempt-budget.ts';
+import { computeBackoffMs } from './backoff.ts';
 import {
   CircuitBreaker,
   defaultBreakerOptions,
@@ -50,13 +52,11 @@ export interface AttemptRecord {
   readonly failure: ProviderFailure | null;
 }
 
-export interface CallOptions<T> {
+export interface CallOptions<T> extends UsedBudget {
   /** Ends all attempts and waits. `call` then throws its reason. */
   readonly signal: AbortSignal;
   /** No attempt starts after this time, and none is waited for (ms since the epoch). */
   readonly deadline?: number;
-  /** Attempts that an earlier call with the same inputs has used. */
-  readonly usedAttempts?: number;
   /** After a time-out, return to the caller, which calls again with each half and the attempts that are left. */
   readonly splitsOnTimeout?: boolean;
   /** Waits for a permit of the call limiter. The permit is released after each attempt. */
@@ -105,8 +105,16 @@ export class CredentialState {
   }
 }
 
+/** A rate limit without `Retry-After` is waited for with this backoff while the provider accepts nothing. */
+const rateLimitBackoff = { baseMs: 1_000, maxMs: 30_000 };
+
+/** A call of deferrable work leaves this much time, so that the call of a waiting caller takes the next place. */
+const precedenceMs = 5;
+
 export class CallPolicy {
   private readonly breaker: CircuitBreaker;
+  private readonly rate = new AdaptiveRate();
+  private lastRateLimit: ProviderFailure | null = null;
 
   constructor(
     private readonly credential: CredentialState,
@@ -126,9 +134,14 @@ export class CallPolicy {
     return new CallPolicy(new CredentialState(), this.clock, this.options);
   }
 
+  /** Calls per second that the provider accepts, as far as it is known. null: it has refused none. */
+  get callsPerSecond(): number | null {
+    return this.rate.callsPerSecond;
+  }
+
   /** @throws only the reason of an aborted signal, and what `translate` throws. */
   async call<T>(options: CallOptions<T>): Promise<CallResult<T>> {
-    const budget = new AttemptBudget(this.options.budget, options.usedAttempts);
+    const budget = new AttemptBudget(this.options.budget, options);
     for (let failedProbes = 0; ;) {
       const started = await this.startAttempt(budget, failedProbes, options);
       if ('failure' in started) return { ...started, usedAttempts: budget.used, isFinal: true };
@@ -145,7 +158,12 @@ export class CallPolicy {
         !breakerCall.isProbe,
       );
       const isFinal = pauseMs === null || this.clock.now() + pauseMs > (options.deadline ?? Infinity);
-      const ended = { failure, failureClass, usedAttempts: budget.used };
+      const isDeferred = isFinal && budget.canDefer && isTemporary(failureClass);
+      const ended = {
+        failure: isDeferred ? copyFailure(failure, failure.retryAfterMs, true) : failure,
+        failureClass,
+        usedAttempts: budget.used,
+      };
       if (isFinal) return { ...ended, isFinal };
       if (pauseMs > 0) await this.clock.wait(pauseMs, options.signal);
       if (failureClass === 'timed_out' && options.splitsOnTimeout) return { ...ended, isFinal };
@@ -167,25 +185,45 @@ export class CallPolicy {
         return { failure: block, failureClass: classifyFailure(block) };
       }
       const breakerCall = this.breaker.tryBegin(this.clock.now(), failedProbes);
-      if (typeof breakerCall !== 'number') return { breakerCall, release };
+      if (typeof breakerCall !== 'number') {
+        const rateMs = this.rate.take(this.clock.now());
+        if (rateMs === 0) return { breakerCall, release };
+        this.breaker.recordCanceled(breakerCall);
+        release();
+        const refused = await this.waitForRate(rateMs, budget, options);
+        if (refused) return { failure: refused, failureClass: 'rate_limited' };
+        continue;
+      }
       release();
       const failure = await this.waitForBreaker(breakerCall, budget, options);
       if (failure) return { failure, failureClass: classifyFailure(failure) };
     }
   }
 
+  /**
+   * Waits for the call's turn at the rate that the provider accepts. Deferrable work waits as long as it takes.
+   * @returns null when the rate should be asked again, or the rate limit when the caller does not wait that long.
+   */
+  private async waitForRate<T>(ms: number, budget: AttemptBudget, options: CallOptions<T>) {
+    if (!budget.canDefer && !budget.canWaitInline(ms)) return this.copyLastFailure(ms, budget);
+    const startedAt = this.clock.now();
+    await this.clock.wait(budget.canDefer ? ms + precedenceMs : ms, options.signal);
+    if (budget.canDefer || budget.spendWait(this.clock.now() - startedAt)) return null;
+    return this.copyLastFailure(ms, budget);
+  }
+
   /** @returns null when the breaker should be asked again, or the failure when waiting is not worth it. */
   private async waitForBreaker<T>(ms: number, budget: AttemptBudget, options: CallOptions<T>) {
     const { clock, breaker } = this;
     const startedAt = clock.now();
-    const { rateLimit } = breaker;
-    if (rateLimit && ms !== Infinity && !budget.canWaitInline(ms)) return copyRateLimit(rateLimit, ms);
+    if (ms !== Infinity && !budget.canWaitInline(ms)) return this.copyLastFailure(ms, budget);
     const outageMs = breaker.getOutageMs(startedAt);
     const leftMs = Math.min(
       this.options.budget.maxWaitMs - outageMs,
       (options.deadline ?? Infinity) - startedAt,
+      options.patienceMs ?? Infinity,
     );
-    if (leftMs <= 0 || (ms !== Infinity && ms > leftMs)) return providerUnavailable(ms);
+    if (leftMs <= 0 || (ms !== Infinity && ms > leftMs)) return this.copyLastFailure(ms, budget);
     const changed = new AbortController();
     const unsubscribe = breaker.onChange(() => changed.abort());
     try {
@@ -195,7 +233,14 @@ export class CallPolicy {
     } finally {
       unsubscribe();
     }
-    return budget.spendWait(clock.now() - startedAt) === null ? providerUnavailable(ms) : null;
+    return budget.spendWait(clock.now() - startedAt) ? null : this.copyLastFailure(ms, budget);
+  }
+
+  /** What the provider answered last, for a call that was not sent. @param ms until calls are allowed again */
+  private copyLastFailure(ms: number, { canDefer }: AttemptBudget): ProviderFailure {
+    const last = this.breaker.lastFailure ?? this.lastRateLimit;
+    const retryAfterMs = ms === Infinity ? null : ms;
+    return last ? copyFailure(last, retryAfterMs, canDefer) : providerUnavailable(retryAfterMs, canDefer);
   }
 
   private async runAttempt<T>(
@@ -207,13 +252,15 @@ export class CallPolicy {
     try {
       const answer = await options.execute(() => breaker.recordAnswer(breakerCall));
       breaker.recordAnswer(breakerCall);
+      this.rate.recordAccepted(clock.now());
       options.observe({ ms: clock.now() - startedAt, failureClass: null, failure: null });
       return { answer };
     } catch (error) {
       if (options.signal.aborted) breaker.recordCanceled(breakerCall);
       options.signal.throwIfAborted();
-      const failure = this.translate(error, breakerCall, options);
-      const failureClass = classifyFailure(failure);
+      const reported = this.translate(error, breakerCall, options);
+      const failureClass = classifyFailure(reported);
+      const failure = failureClass === 'rate_limited' ? this.limitRate(reported, startedAt) : reported;
       options.observe({ ms: clock.now() - startedAt, failureClass, failure });
       this.recordFailure(failureClass, failure, breakerCall);
       return { failure };
@@ -229,6 +276,23 @@ export class CallPolicy {
     }
   }
 
+  /**
+   * Lowers the rate of calls. @returns the failure with the time to wait: the provider's `Retry-After`; the next turn at
+   * the new rate, if the provider accepts other calls; otherwise a backoff.
+   */
+  private limitRate(failure: ProviderFailure, startedAt: number): ProviderFailure {
+    const now = this.clock.now();
+    const acceptsOthers = this.rate.hasAccepted(now);
+    this.rate.recordRefused(startedAt, now);
+    const { consecutiveRateLimits } = this.breaker;
+    const waitMs =
+      failure.retryAfterMs ??
+      (acceptsOthers
+        ? (1_000 / this.rate.callsPerSecond!) * 2 ** Math.min(consecutiveRateLimits, 10)
+        : computeBackoffMs(rateLimitBackoff, consecutiveRateLimits + 1, 0.5 + this.clock.random() / 2));
+    return (this.lastRateLimit = copyFailure(failure, waitMs, false));
+  }
+
   private recordFailure(
     failureClass: FailureClass,
     failure: ProviderFailure,
@@ -236,7 +300,7 @@ export class CallPolicy {
   ): void {
     const now = this.clock.now();
     if (isCredentialBlocked(failureClass)) this.credential.block(failure, now + this.options.blockMs);
-    if (isOutage(failureClass)) this.breaker.recordFailure(breakerCall, now, this.clock.random());
+    if (isOutage(failureClass)) this.breaker.recordFailure(breakerCall, now, this.clock.random(), failure);
     else if (failureClass === 'rate_limited') {
       const waitMs = (failure.retryAfterMs ?? 0) * (1 + rateLimitJitter * this.clock.random());
       this.breaker.pauseUntil(breakerCall, now + waitMs, failure);
@@ -245,14 +309,24 @@ export class CallPolicy {
   }
 }
 
-/** The rate limit of another call, for a call that was not sent. @param ms that are left of the limit */
-const copyRateLimit = ({ message, code, status, cause }: ProviderFailure, ms: number): ProviderFailure =>
-  new ProviderFailure(message, { code, status, retryable: true, retryAfterMs: Math.ceil(ms), cause });
+/** Whether the provider may take the same work later. */
+const isTemporary = (failureClass: FailureClass): boolean =>
+  failureClass === 'rate_limited' || failureClass === 'overloaded' || failureClass === 'loading';
 
-const providerUnavailable = (ms: number): ProviderFailure =>
+/** @param retryAfterMs time until the provider may take the work */
+const copyFailure = (
+  { message, code, param, status, suspect, cause }: ProviderFailure,
+  retryAfterMs: number | null,
+  deferrable: boolean,
+): ProviderFailure =>
+  new ProviderFailure(message, {
+    ...{ code, status, suspect, cause, deferrable, retryable: true },
+    ...(param !== null && { param }),
+    retryAfterMs: retryAfterMs === null ? null : Math.ceil(retryAfterMs),
+  });
+
+/** Of a call that waited for the probe of another, which has not ended. */
+const providerUnavailable = (retryAfterMs: number | null, deferrable: boolean): ProviderFailure =>
   new ProviderFailure('The provider did not answer, and did not recover in the time this request can wait.', {
-    code: 'provider_unavailable',
-    status: 503,
-    retryable: true,
-    retryAfterMs: ms === Infinity ? null : ms,
+    ...{ code: 'provider_unavailable', status: 503, retryable: true, retryAfterMs, deferrable },
   });

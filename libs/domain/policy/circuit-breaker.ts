@@ -34,6 +34,8 @@ export class CircuitBreaker {
   private probe: BreakerCall | null = null;
   private openSince: number | null = null;
   private activeRateLimit: ProviderFailure | null = null;
+  private newestFailure: ProviderFailure | null = null;
+  private refusals = 0;
   private readonly listeners = new Set<() => void>();
 
   constructor(private readonly options: BreakerOptions = defaultBreakerOptions) {}
@@ -55,6 +57,16 @@ export class CircuitBreaker {
     return this.activeRateLimit;
   }
 
+  /** What the provider answered last, while calls are not allowed. null while they are. */
+  get lastFailure(): ProviderFailure | null {
+    return this.openUntil === 0 ? null : (this.activeRateLimit ?? this.newestFailure);
+  }
+
+  /** Number of rate limits since the last answer. */
+  get consecutiveRateLimits(): number {
+    return this.refusals;
+  }
+
   /** Duration of the current outage in ms. 0 while the provider answers. */
   getOutageMs(now: number): number {
     return this.openSince === null ? 0 : now - this.openSince;
@@ -62,7 +74,7 @@ export class CircuitBreaker {
 
   /** The provider answered. Any answer counts, also an error about the request. */
   recordAnswer(call: BreakerCall): void {
-    this.failures = this.openings = 0;
+    this.failures = this.openings = this.refusals = 0;
     this.openSince = null;
     // Calls that were sent before the rate limit are still answered. They don't end it.
     if (this.activeRateLimit && call !== this.probe) return;
@@ -73,8 +85,9 @@ export class CircuitBreaker {
   }
 
   /** @param random in [0, 1), so that workers with the same outage don't probe at the same moment. */
-  recordFailure(call: BreakerCall, now: number, random: number): void {
+  recordFailure(call: BreakerCall, now: number, random: number, failure: ProviderFailure): void {
     this.failures++;
+    this.newestFailure = failure;
     const isProbe = call === this.probe;
     if (isProbe) this.probe = null;
     if (this.failures >= this.options.maxFailures) {
@@ -95,6 +108,7 @@ export class CircuitBreaker {
   pauseUntil(call: BreakerCall, until: number, rateLimit: ProviderFailure): void {
     this.openUntil = Math.max(this.openUntil, until);
     this.activeRateLimit = rateLimit;
+    this.refusals++;
     this.recordCanceled(call);
   }
 

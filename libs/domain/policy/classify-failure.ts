@@ -7,7 +7,8 @@ import type { ProviderFailure } from '../errors.ts';
  * - `bad_token`: the provider rejects the credential. Nothing is sent with it for a while.
  * - `no_credit`: the account has no credit left. Same as `bad_token`.
  * - `model_unavailable`: the model is gated or does not exist. All inputs of the call fail, without retry.
- * - `rate_limited`: too many requests, with a `Retry-After`. Uses up no attempt.
+ * - `rate_limited`: too many requests. Uses up no attempt.
+ * - `overloaded`: the provider accepts no work now (503). Uses up no attempt of work that can be deferred.
  * - `loading`: the model is loading. Waits within a time budget of its own.
  * - `timed_out`: no answer in time. Retried within the attempt budget; a packed call is split.
  * - `transient`: a temporary failure. Retried within the attempt budget.
@@ -19,6 +20,7 @@ export type FailureClass =
   | 'no_credit'
   | 'model_unavailable'
   | 'rate_limited'
+  | 'overloaded'
   | 'loading'
   | 'timed_out'
   | 'transient';
@@ -42,12 +44,12 @@ export function classifyFailure({
   code,
   status,
   retryable,
-  retryAfterMs,
-}: Pick<ProviderFailure, 'code' | 'status' | 'retryable' | 'retryAfterMs'>): FailureClass {
+}: Pick<ProviderFailure, 'code' | 'status' | 'retryable'>): FailureClass {
   const named = byCode[code];
   if (named) return named;
   if (!retryable) return byStatus[status] ?? 'invalid_input';
-  if (status === 429 && retryAfterMs !== null) return 'rate_limited';
+  if (status === 429) return 'rate_limited';
+  if (status === 503) return 'overloaded';
   return status === 408 ? 'timed_out' : 'transient';
 }
 
@@ -57,7 +59,7 @@ export const canSplitCall = (failureClass: FailureClass): boolean =>
 
 /** Whether the provider itself fails. A 4xx is about the request, so it never opens the circuit breaker. */
 export const isOutage = (failureClass: FailureClass): boolean =>
-  failureClass === 'transient' || failureClass === 'timed_out';
+  failureClass === 'transient' || failureClass === 'overloaded' || failureClass === 'timed_out';
 
 /** Whether the provider does not accept the credential now. */
 export const isCredentialBlocked = (failureClass: FailureClass): boolean =>
