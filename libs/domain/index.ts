@@ -4,6 +4,7 @@ export type { InputFile } from './batches/line-checker.ts';
 export * from './batches/pack.ts';
 export * from './policy/backoff.ts';
 export * from './errors.ts';
+export { buildLane } from './lane.ts';
 export { countLines, LineCounter } from './lines/count-lines.ts';
 export type { LineIndex, LineIndexPart } from './lines/line-index.ts';
 export * from './lines/parse-line.ts';

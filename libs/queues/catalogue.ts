@@ -1,6 +1,6 @@
 /**
- * The queues, as data: the payload of each, its scope and how long a lock on its jobs lasts. A job carries ids
- * and nothing else. The worker reads the rows that they name from Postgres.
+ * The queues, as data: the payload of each, its scope and how long a lock on its jobs lasts. A job carries ids, and a
+ * task's job the names by which its provider is found. The worker reads the rows from Postgres.
  */
 import { z } from 'zod';
 import { idSchema } from '@millrace/contracts';
@@ -16,10 +16,18 @@ const traceparent = z
   .regex(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
   .optional();
 
+/** What decides for which provider, model and credential a task waits. */
+const taskRoute = z.strictObject({
+  workspaceId: idSchema('workspace'),
+  kind: z.string().max(64),
+  model: z.string().max(1_024),
+});
+export type TaskRoute = z.output<typeof taskRoute>;
+
 interface QueueDefinition<P extends z.ZodType> {
-  /** `shared`: one queue for the deployment. `pool`: one queue for each pool of workers. */
-  readonly scope: 'shared' | 'pool';
-  /** Strict, so that a job can carry nothing but ids. */
+  /** `shared`: one queue for the deployment. `lane`: one queue for each lane (libs/domain/lane.ts). */
+  readonly scope: 'shared' | 'lane';
+  /** Strict, so that a job can carry nothing else. */
   readonly payload: P;
   /** Unique per generation: BullMQ silently ignores an `add` whose id still exists. */
   readonly jobId: (payload: z.output<P>) => string;
@@ -37,14 +45,19 @@ export const queueCatalogue = {
     lockMs: 6_000,
   }),
   batch: defineQueue({
-    scope: 'pool',
+    scope: 'lane',
     payload: z.strictObject({ batchId: idSchema('batch'), chunk, generation, traceparent }),
     jobId: ({ batchId, chunk, generation }) => `${batchId}-${chunk}-${generation}`,
     lockMs: 6_000,
   }),
   direct: defineQueue({
-    scope: 'pool',
-    payload: z.strictObject({ taskId: idSchema('task'), generation, traceparent }),
+    scope: 'lane',
+    payload: z.strictObject({
+      taskId: idSchema('task'),
+      generation,
+      route: taskRoute.optional(),
+      traceparent,
+    }),
     jobId: ({ taskId, generation }) => `${taskId}-${generation}`,
     lockMs: 6_000,
   }),
@@ -59,20 +72,20 @@ export function buildJobId<Q extends QueueName>(name: Q, payload: QueuePayload<Q
   return jobId(payload);
 }
 
-const poolPattern = /^[a-z0-9][a-z0-9-]{0,47}$/;
+const lanePattern = /^[a-z0-9][a-z0-9_-]{0,79}$/;
 
 /**
- * Builds the queue's name in the backend: `plan`, `<pool>-batch`, `<pool>-direct`.
+ * Builds the queue's name in the backend: `plan`, `<lane>-batch`, `<lane>-direct`.
  *
- * @param pool ignored for a shared queue.
- * @throws TypeError when the pool's name is not safe in a Redis key or a Postgres channel.
+ * @param lane ignored for a shared queue.
+ * @throws TypeError when the lane's name is not safe in a Redis key or a Postgres channel.
  */
-export function buildQueueName(name: QueueName, pool: string | null): string {
+export function buildQueueName(name: QueueName, lane: string | null): string {
   if (queueCatalogue[name].scope === 'shared') return name;
-  if (pool === null || !poolPattern.test(pool)) {
-    throw new TypeError(`queue ${name} needs a pool named with a-z, 0-9 and "-"`);
+  if (lane === null || !lanePattern.test(lane)) {
+    throw new TypeError(`queue ${name} needs a lane named with a-z, 0-9, "_" and "-"`);
   }
-  return `${pool}-${name}`;
+  return `${lane}-${name}`;
 }
 
 /** @throws TypeError on an id that BullMQ misreads: it takes ":" for a key separator and an integer for an id of its own. */

@@ -37,15 +37,15 @@ export interface Queues {
    * Adds jobs in pages of 1,000. A job whose id still exists is ignored. When it throws, some jobs may have been
    * added: adding all of them again is safe.
    *
-   * @param pool the pool whose workers run the jobs; `null` for a shared queue.
+   * @param lane the lane of the jobs; `null` for a shared queue.
    * @throws TypeError on an id, payload, priority or delay that the catalogue does not allow.
    */
-  add<Q extends QueueName>(queue: Q, pool: string | null, jobs: readonly NewJob<Q>[]): Promise<void>;
+  add<Q extends QueueName>(queue: Q, lane: string | null, jobs: readonly NewJob<Q>[]): Promise<void>;
   /** Returns the ids that have no job, in order: the job is done or was lost with the queue. One round trip per 1,000. */
-  findMissing(queue: QueueName, pool: string | null, ids: readonly string[]): Promise<string[]>;
-  getCounts(queue: QueueName, pool: string | null): Promise<QueueCounts>;
+  findMissing(queue: QueueName, lane: string | null, ids: readonly string[]): Promise<string[]>;
+  getCounts(queue: QueueName, lane: string | null): Promise<QueueCounts>;
   /** Removes waiting jobs. A running job is locked and stays; a missing job is ignored. */
-  remove(queue: QueueName, pool: string | null, ids: readonly string[]): Promise<void>;
+  remove(queue: QueueName, lane: string | null, ids: readonly string[]): Promise<void>;
   /** Resolves when the backend answers. */
   ping(): Promise<void>;
   /** Closes the connections. Drain the worker hosts first: on Postgres they share the pool. */
@@ -79,8 +79,8 @@ export function connectQueues({ backend: address, log, timeoutMs = 2_000 }: Conn
   const openQueues = new Map<string, BullMqQueue>();
   const logError = throttleErrorLog(log, 'a queue reports an error');
 
-  const open = (queue: QueueName, pool: string | null): BullMqQueue => {
-    const name = buildQueueName(queue, pool);
+  const open = (queue: QueueName, lane: string | null): BullMqQueue => {
+    const name = buildQueueName(queue, lane);
     let bullMqQueue = openQueues.get(name);
     if (!bullMqQueue) {
       const streams = { events: { maxLen: 1_000 } };
@@ -94,8 +94,8 @@ export function connectQueues({ backend: address, log, timeoutMs = 2_000 }: Conn
   const queues: QueuesWithBackend = {
     kind: backend.kind,
     backend,
-    async add(queue, pool, jobs) {
-      const target = open(queue, pool);
+    async add(queue, lane, jobs) {
+      const target = open(queue, lane);
       const bullMqJobs = jobs.map((job) => buildJob(queue, job));
       const [first] = bullMqJobs;
       // The usual case for direct requests: on Postgres the bulk statement takes several times as long.
@@ -107,8 +107,8 @@ export function connectQueues({ backend: address, log, timeoutMs = 2_000 }: Conn
         await callWithTimeout(timeoutMs, () => target.addBulk(bullMqJobs.slice(start, start + pageSize)));
       }
     },
-    async findMissing(queue, pool, ids) {
-      const name = buildQueueName(queue, pool);
+    async findMissing(queue, lane, ids) {
+      const name = buildQueueName(queue, lane);
       const missing: string[] = [];
       for (let start = 0; start < ids.length; start += pageSize) {
         const page = ids.slice(start, start + pageSize);
@@ -117,8 +117,8 @@ export function connectQueues({ backend: address, log, timeoutMs = 2_000 }: Conn
       }
       return missing;
     },
-    async getCounts(queue, pool) {
-      const target = open(queue, pool);
+    async getCounts(queue, lane) {
+      const target = open(queue, lane);
       const states = ['waiting', 'active', 'delayed', 'prioritized'] as const;
       const counts = await callWithTimeout(timeoutMs, () => target.getJobCounts(...states));
       const count = (state: (typeof states)[number]): number => Number(counts[state] ?? 0);
@@ -129,8 +129,8 @@ export function connectQueues({ backend: address, log, timeoutMs = 2_000 }: Conn
         prioritized: count('prioritized'),
       };
     },
-    async remove(queue, pool, ids) {
-      const target = open(queue, pool);
+    async remove(queue, lane, ids) {
+      const target = open(queue, lane);
       for (let start = 0; start < ids.length; start += removePageSize) {
         const page = ids.slice(start, start + removePageSize);
         await callWithTimeout(timeoutMs, () => Promise.all(page.map((id) => target.remove(id))));

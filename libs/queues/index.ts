@@ -1,9 +1,9 @@
 /** The job queues. This library alone imports BullMQ. Start at `catalogue.ts`. */
 export { backendKinds } from './backend.ts';
 export type { BackendAddress } from './open-backend.ts';
-export { buildJobId, type QueuePayload, type QueueName } from './catalogue.ts';
+export { buildJobId, type QueuePayload, type QueueName, type TaskRoute } from './catalogue.ts';
 export { migrateQueues } from './postgres/schema.ts';
-export { toQueuePriority } from './queue-priority.ts';
+export { buildTaskJob } from './task-job.ts';
 export { connectQueues, type NewJob, type QueueCounts, type Queues } from './connect-queues.ts';
 export { startWorkerHost, type CancelFilter, type WorkerHost } from './worker/worker-host.ts';
 export { JobInterrupted, type InterruptReason } from './worker/job-interrupted.ts';

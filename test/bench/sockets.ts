@@ -271,6 +271,7 @@ async function createRunningTask(
       deadline: null,
       startBy: null,
       timeoutMs: null,
+      patienceMs: null,
       fallbackModels: null,
       work: 1,
       retryOf: null,

@@ -1,4 +1,4 @@
-/** Starts the queue consumers of this worker: one host per pool, with a handler for each queue it serves. */
+/** Starts the queue consumers of this worker: one host per lane (pool and provider), with a handler for each queue. */
 import { startWorkerHost, type JobHandler, type QueueMetrics, type Queues, type WorkerHost } from '#queues';
 import { queueRunSeconds, queueWaitSeconds, type Logger } from '#telemetry';
 import { runChunk, type RunChunkDeps } from './batches/chunks/run-chunk.ts';
@@ -7,8 +7,8 @@ import { runTask, type RunTaskDeps } from './tasks/run-task.ts';
 
 export interface QueueHostOptions {
   readonly queues: Queues;
-  readonly pools: readonly string[];
-  /** Chunks and direct tasks that a pool may run at once. */
+  readonly lanes: readonly string[];
+  /** Chunks and direct tasks that a lane may run at once. */
   readonly batchSlots: number;
   readonly directSlots: number;
   readonly chunkDeps: RunChunkDeps;
@@ -27,20 +27,18 @@ const metrics: QueueMetrics = {
   },
 };
 
-/** The host of the first pool also serves the `plan` queue, which belongs to no pool. */
+/** One host serves each lane, and one more the `plan` queue, which belongs to no lane. */
 export function startQueueHosts(options: QueueHostOptions): WorkerHost[] {
   const { queues, log, chunkDeps, taskDeps, planDeps } = options;
   const batch: JobHandler<'batch'> = (job, run) => runChunk(job, chunkDeps, run.signal, run.log);
   const direct: JobHandler<'direct'> = (job, run) => runTask(job, taskDeps, run.signal, run.log);
   const plan: JobHandler<'plan'> = (job, run) => planBatch(job, planDeps, run.signal, run.log);
   const concurrency = { batch: options.batchSlots, direct: options.directSlots };
-  return options.pools.map((pool, at) => {
-    const common = { queues, pool, log, metrics };
-    if (at > 0) return startWorkerHost({ ...common, concurrency, handlers: { batch, direct } });
-    return startWorkerHost({
-      ...common,
-      concurrency: { ...concurrency, plan: planSlots },
-      handlers: { batch, direct, plan },
-    });
-  });
+  const common = { queues, log, metrics };
+  return [
+    startWorkerHost({ ...common, lane: null, concurrency: { plan: planSlots }, handlers: { plan } }),
+    ...options.lanes.map((lane) =>
+      startWorkerHost({ ...common, lane, concurrency, handlers: { batch, direct } }),
+    ),
+  ];
 }

@@ -21,7 +21,7 @@ import {
   TaskRunStore,
   WorkerStore,
 } from '#database';
-import { Prices } from '#domain';
+import { buildLane, Prices } from '#domain';
 import { parseAllowedHosts, createOutbound } from '#outbound';
 import { createProviders } from '#providers';
 import { connectQueues, type CancelFilter } from '#queues';
@@ -76,7 +76,10 @@ export async function startWorker(
   const { route } = providers;
   const runtimes = new ModelRuntimes();
   const runningWork = new RunningWorkRegistry();
-  const commitQueue = new CommitQueue(commitsPerSlot * config.WORKER_SLOTS * config.WORKER_POOLS.length);
+  const lanes = providers.list
+    .filter(({ pool }) => config.WORKER_POOLS.includes(pool))
+    .map(({ pool, id }) => buildLane(pool, id));
+  const commitQueue = new CommitQueue(commitsPerSlot * config.WORKER_SLOTS * lanes.length);
   const eventsCommitted = new Coalescer<null>(
     eventsIntervalMs,
     () => void bus.publish('events.committed', {}),
@@ -90,7 +93,7 @@ export async function startWorker(
   const common = { workerId, objects, bus, runningWork, route, prices, media: { files, objects, outbound } };
   const hosts = startQueueHosts({
     queues,
-    pools: config.WORKER_POOLS,
+    lanes,
     batchSlots: config.WORKER_SLOTS,
     directSlots: config.WORKER_DIRECT_SLOTS,
     chunkDeps: {

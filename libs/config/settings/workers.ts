@@ -5,10 +5,10 @@ import { boolean, filePath, integer, nameList, poolList, url } from './types.ts'
 export const workerSettings = {
   WORKER_COUNT: integer(0, 256).default(1).describe('Worker processes that `npm start` runs.'),
   WORKER_POOLS: poolList().describe('Pools that a worker serves, separated by commas.'),
-  WORKER_SLOTS: integer(1, 256).default(2).describe('Chunks that a worker runs at once in each pool.'),
+  WORKER_SLOTS: integer(1, 256).default(2).describe('Chunks that a worker runs at once for each provider.'),
   WORKER_DIRECT_SLOTS: integer(1, 1_024)
     .default(32)
-    .describe('Direct requests that a worker runs at once in each pool.'),
+    .describe('Direct requests that a worker runs at once for each provider.'),
   WORKER_HTTP_PORT: integer(1, 65_535)
     .optional()
     .describe(

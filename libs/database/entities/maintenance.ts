@@ -10,12 +10,12 @@ export class GarbageCollectionRow {
   @Column('timestamptz', { nullable: true }) endedAt: Date | null;
 }
 
-/** A workspace's tags in a pool's fair queue (start-time fair queueing, dispatch-chunks.sql.ts). Both count lines. */
+/** A workspace's tags in a lane's fair queue (start-time fair queueing, dispatch-chunks.sql.ts). Both count lines. */
 @Entity('fair_queue_tags')
 export class FairQueueTagRow {
-  @PrimaryColumn('text') pool: string;
+  @PrimaryColumn('text') lane: string;
   @PrimaryColumn('text') workspaceId: string;
-  /** Of its last claimed chunk. The maximum of a pool is the pool's virtual time. */
+  /** Of its last claimed chunk. The maximum of a lane is the lane's virtual time. */
   @Column('bigint') startTag: number;
   @Column('bigint') finishTag: number;
 }

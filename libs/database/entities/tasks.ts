@@ -56,6 +56,8 @@ export class TaskRow {
   @Column('timestamptz', { nullable: true }) startBy: Date | null;
   /** Timeout of one provider call, if the request sets it. */
   @Column('int', { nullable: true }) timeoutMs: number | null;
+  /** How long the caller waits for the provider beyond its calls. null: nobody waits for the result. */
+  @Column('int', { nullable: true }) patienceMs: number | null;
   @Column('jsonb', { nullable: true }) fallbackModels: string[] | null;
   /** The task that this one retries. */
   @Column('text', { nullable: true }) retryOf: string | null;

@@ -16,6 +16,7 @@ import { Usage1763690000000 } from './1763690000000-usage.ts';
 import { PauseReason1763700000000 } from './1763700000000-pause-reason.ts';
 import { MetadataStatistics1763710000000 } from './1763710000000-metadata-statistics.ts';
 import { PlainNames1763720000000 } from './1763720000000-plain-names.ts';
+import { Lanes1763730000000 } from './1763730000000-lanes.ts';
 
 export const migrations: readonly (new () => MigrationInterface & { readonly name: string })[] = [
   InitialSchema1763600000000,
@@ -31,6 +32,7 @@ export const migrations: readonly (new () => MigrationInterface & { readonly nam
   PauseReason1763700000000,
   MetadataStatistics1763710000000,
   PlainNames1763720000000,
+  Lanes1763730000000,
 ];
 
 /** The names that the database records, in the order of the migrations. */

@@ -1,4 +1,5 @@
 import { prepareStatement } from '../prepared-statement.ts';
+import { laneOf } from './lane.sql.ts';
 
 /**
  * What a chunk costs its workspace in the fair queue: its lines, and 25 more for its round trips. Without the 25, a
@@ -24,16 +25,17 @@ export const claimChunk = prepareStatement(
     where c.batch_id = $1 and c.index = $2 and c.generation = $3 and c.status in ('queued', 'running')
       and b.id = c.batch_id and b.status in ('in_progress', 'cancelling')
     returning c.batch_id, c.index, c.attempt, c.workspace_id, c.first_line, c.lines, c.byte_start, c.byte_length,
-      c.queued_at, c.split_attempt, b.pool, b.kind, b.model, b.api_key_id, b.endpoint, b.closing, b.input_file_id, b.output_format
+      c.queued_at, c.split_attempt, ${laneOf('b')} as lane, b.kind, b.model, b.api_key_id, b.endpoint, b.closing, b.input_file_id, b.output_format,
+      extract(epoch from clock_timestamp() - b.in_progress_at)::float8 * 1000 as age_ms
   ), tagged as (
-    insert into fair_queue_tags as tag (pool, workspace_id, start_tag, finish_tag)
-    select c.pool, c.workspace_id, next.start, next.start + ${chunkCost('c.lines')}
+    insert into fair_queue_tags as tag (lane, workspace_id, start_tag, finish_tag)
+    select c.lane, c.workspace_id, next.start, next.start + ${chunkCost('c.lines')}
     from claimed c
     cross join lateral (
-      select greatest((select t.finish_tag from fair_queue_tags t where t.pool = c.pool and t.workspace_id = c.workspace_id),
-        (select max(t.start_tag) from fair_queue_tags t where t.pool = c.pool), 0) as start
+      select greatest((select t.finish_tag from fair_queue_tags t where t.lane = c.lane and t.workspace_id = c.workspace_id),
+        (select max(t.start_tag) from fair_queue_tags t where t.lane = c.lane), 0) as start
     ) next
-    on conflict (pool, workspace_id) do update
+    on conflict (lane, workspace_id) do update
     set start_tag = greatest(tag.finish_tag, excluded.start_tag),
       finish_tag = greatest(tag.finish_tag, excluded.start_tag) + excluded.finish_tag - excluded.start_tag
   ), lost as (
@@ -52,7 +54,7 @@ export const claimChunk = prepareStatement(
   )
   select c.batch_id as "batchId", c.index, c.attempt, c.workspace_id as "workspaceId", c.first_line as "firstLine",
     c.lines, c.byte_start as "byteStart", c.byte_length as "byteLength", c.kind, c.model, c.endpoint, c.closing,
-    c.input_file_id as "inputFileId", c.output_format as "outputFormat",
+    c.input_file_id as "inputFileId", c.output_format as "outputFormat", c.age_ms as "ageMs",
     (select count(*) from lost) + (
       select count(*) from attempts a
       where a.batch_id = c.batch_id and a.chunk = c.index and a.number > c.split_attempt and a.outcome = 'lost') as "lostAttempts",

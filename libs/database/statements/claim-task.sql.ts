@@ -54,7 +54,8 @@ export const claimTask = prepareStatement(
     from claimed where attempt = 1
   )
   select id as "taskId", workspace_id as "workspaceId", kind, model, pool, attempt, worker_id as "workerId", input,
-    input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs", priority, deadline,
+    input_key as "inputKey", upstream_run_id as "upstreamRunId", timeout_ms as "timeoutMs", patience_ms as "patienceMs",
+    priority, deadline, provider, extract(epoch from clock_timestamp() - created_at)::float8 * 1000 as "ageMs",
     fallback_models as "fallbackModels",
     case attempt when 1 then 0 else (select count(*) from lost) + (
       select count(*) from attempts a where a.task_id = $1 and a.outcome = 'lost') end as "lostAttempts",

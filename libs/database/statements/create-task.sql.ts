@@ -11,16 +11,17 @@ import { prepareStatement, setWorkspaceScope } from '../prepared-statement.ts';
  *
  * $1 task, $2 workspace, $3 kind, $4 model, $5 provider, $6 pool, $7 input, $8 input key, $9 metadata, $10 event,
  * $11 limit of pending tasks, $12 priority, $13 run at, $14 deadline, $15 start by, $16 timeout of one call in ms,
- * $17 fallback models, $18 work, $19 the task that it retries, $20 API key. Returns no row when the limit is reached.
+ * $17 fallback models, $18 work, $19 the task that it retries, $20 API key, $21 the caller's
+ * patience in ms. Returns no row when the limit is reached.
  */
 export const createTask = prepareStatement(
   'create-task',
   `
   with created as (
     insert into tasks (id, workspace_id, kind, model, provider, pool, input, input_key, metadata, sequence,
-      priority, run_at, deadline, start_by, timeout_ms, fallback_models, work, retry_of, api_key_id, status)
+      priority, run_at, deadline, start_by, timeout_ms, fallback_models, work, retry_of, api_key_id, patience_ms, status)
     select $1, $2, $3, $4, $5, $6, $7::json, $8, $9::jsonb, 1,
-      $12::int, $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::int, $17::jsonb, $18::float8, $19, $20,
+      $12::int, $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::int, $17::jsonb, $18::float8, $19, $20, $21::int,
       case when $13::timestamptz > clock_timestamp() then 'scheduled' else 'queued' end
     where ${setWorkspaceScope('$2')} and (
       select count(*) from (

@@ -1,3 +1,5 @@
+import { laneOf } from './lane.sql.ts';
+
 /**
  * What the reconciler compares with the queue: work that should have a job there. Paged by key, so that a flushed queue
  * of any size is rebuilt in bounded steps. A running chunk belongs to its worker while the worker sends heartbeats; when
@@ -7,7 +9,7 @@
  * last key read, $5 page size.
  */
 export const listOverdueChunks = `
-  select c.batch_id as "batchId", c.index as chunk, c.generation, b.pool
+  select c.batch_id as "batchId", c.index as chunk, c.generation, ${laneOf('b')} as lane
   from chunks c
   join batches b on b.id = c.batch_id and b.status in ('in_progress', 'cancelling')
   left join workers w on w.id = c.worker_id and w.seen_at > clock_timestamp() - make_interval(secs => $2)
@@ -25,7 +27,7 @@ export const requeueChunks = `
   from unnest($1::text[], $2::int[], $3::int[]) as missing (batch_id, index, generation), batches b
   where c.batch_id = missing.batch_id and c.index = missing.index and c.generation = missing.generation
     and c.status in ('queued', 'running') and b.id = c.batch_id
-  returning c.batch_id as "batchId", c.index as chunk, c.generation, b.pool`;
+  returning c.batch_id as "batchId", c.index as chunk, c.generation, ${laneOf('b')} as lane`;
 
 /** Plans that are overdue by `$1` seconds. */
 export const listOverduePlans = `

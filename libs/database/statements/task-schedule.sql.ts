@@ -1,4 +1,5 @@
 /** Time-driven changes of tasks, and what is known of a task while it waits or runs. */
+import { laneOf } from './lane.sql.ts';
 import { prepareStatement } from '../prepared-statement.ts';
 
 /** Queues scheduled tasks whose time has come. `$1` page size. */
@@ -10,14 +11,14 @@ export const queueDueTasks = `
     update tasks t
     set status = 'queued', queued_at = clock_timestamp(), sequence = sequence + 1
     from due where t.id = due.id and t.status = 'scheduled'
-    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.generation, t.pool, t.priority
+    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.generation, ${laneOf('t')} as lane, t.priority
   ), event as (
     insert into events (id, workspace_id, subject, sequence, type, data)
     select 'evt_' || replace(gen_random_uuid()::text, '-', ''), workspace_id, id, sequence, 'task.queued',
       json_build_object('id', id, 'kind', kind, 'model', model)
     from queued
   )
-  select id as "taskId", generation, pool, priority from queued`;
+  select id as "taskId", generation, lane, priority, workspace_id as "workspaceId", kind, model from queued`;
 
 /** Expires tasks that did not start by `start_by`, or did not end by their deadline. `$1` page size. */
 export const expireTasks = `
@@ -63,15 +64,16 @@ export const findOrphanedRun = `
   where id = $1 and status in ('canceled', 'expired') and upstream_run_id is not null`;
 
 /**
- * A queued task's position, the number of running tasks of its pool, and the typical duration of one task of its model.
+ * A queued task's position, the number of running tasks of its lane, and the typical duration of one task of its model.
  * `$1` task. The position is counted up to 1,000.
  */
 export const findQueuePosition = `
   select
     (select count(*)::int from (
-      select from tasks q where q.status = 'queued' and q.pool = t.pool
+      select from tasks q where q.status = 'queued' and q.pool = t.pool and q.provider = t.provider
         and (q.priority > t.priority or (q.priority = t.priority and q.id < t.id)) limit 1000) before) as position,
-    (select count(*)::int from tasks r where r.status = 'running' and r.pool = t.pool) as running,
+    (select count(*)::int from tasks r where r.status = 'running' and r.pool = t.pool
+      and r.provider = t.provider) as running,
     (select coalesce(percentile_cont(0.5) within group (order by ms), 0)::int from (
       select provider_ms / work * t.work as ms from attempts a
       where a.model = t.model and a.outcome = 'succeeded' and a.task_id is not null

@@ -7,22 +7,22 @@ export interface QueuedChunk {
   readonly batchId: string;
   readonly chunk: number;
   readonly generation: number;
-  readonly pool: string;
+  readonly lane: string;
 }
 
 /** Seconds without a heartbeat after which the dispatcher ignores a worker's slots. */
 const workerTimeoutS = 10;
 
-/** More chunks than a pool ever has. */
+/** More chunks than a lane ever has. */
 const unlimited = 1e9;
 
 export class ChunkQueueStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Queues the next chunks of open batches as far as their pools have room, fairly between workspaces.
+   * Queues the next chunks of open batches as far as their lanes have room, fairly between workspaces.
    * @param window maximum number of queued and running chunks per batch. @param limit maximum number of chunks per call.
-   * @param minWaiting chunks that a pool may have waiting even if it has fewer slots.
+   * @param minWaiting chunks that a lane may have waiting even if it has fewer slots.
    * @returns the queued chunks, in the order in which they should run.
    */
   dispatch(window: number, limit: number, minWaiting = unlimited): Promise<QueuedChunk[]> {

@@ -25,6 +25,8 @@ export interface ClaimedChunk {
   readonly closing: 'cancelled' | 'expired' | null;
   readonly inputFileId: string;
   readonly outputFormat: OutputFormat;
+  /** ms since the batch is in progress. */
+  readonly ageMs: number;
   /** Earlier attempts since it was last split that were lost: their worker crashed or lost its lock. */
   readonly lostAttempts: number;
   /** Earlier attempts since it was last split that failed with an error of ours. */
@@ -62,7 +64,7 @@ export class ChunkStore {
 
   /** @returns null if the generation is stale, the chunk is done, or its batch has ended. */
   async claim(
-    { batchId, chunk, generation }: Omit<QueuedChunk, 'pool'>,
+    { batchId, chunk, generation }: Omit<QueuedChunk, 'lane'>,
     workerId: string,
   ): Promise<ClaimedChunk | null> {
     const values = [batchId, chunk, generation, workerId];

@@ -6,7 +6,10 @@ import { expireTasks, queueDueTasks } from '../statements/task-schedule.sql.ts';
 export interface QueuedTask {
   readonly taskId: string;
   readonly generation: number;
-  readonly pool: string;
+  readonly lane: string;
+  readonly workspaceId: string;
+  readonly kind: string;
+  readonly model: string;
   readonly priority: number;
 }
 

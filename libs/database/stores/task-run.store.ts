@@ -16,6 +16,7 @@ export interface ClaimedTask {
   readonly kind: string;
   readonly model: string;
   readonly pool: string;
+  readonly provider: string;
   readonly attempt: number;
   readonly workerId: string;
   /** The kind's request body; null if it is in object storage under `inputKey`. */
@@ -30,6 +31,10 @@ export interface ClaimedTask {
   /** The upstream's run of an earlier attempt. */
   readonly upstreamRunId: string | null;
   readonly timeoutMs: number | null;
+  /** How long the caller waits for the provider beyond its calls, in ms. null: nobody waits for the result. */
+  readonly patienceMs: number | null;
+  /** ms since the task was created. */
+  readonly ageMs: number;
   readonly fallbackModels: readonly string[] | null;
   readonly priority: number;
   readonly deadline: Date | null;

@@ -26,6 +26,8 @@ export interface NewTask {
   readonly deadline: Date | null;
   readonly startBy: Date | null;
   readonly timeoutMs: number | null;
+  /** How long the caller waits for the provider beyond its calls. null: nobody waits for the result. */
+  readonly patienceMs: number | null;
   readonly fallbackModels: readonly string[] | null;
   /** Amount of work, in the kind's own unit; greater than 0. */
   readonly work: number;
@@ -49,9 +51,9 @@ export interface EndedTask {
 }
 
 export interface QueuePosition {
-  /** Number of tasks of its pool that are before it. */
+  /** Number of tasks of its lane that are before it. */
   readonly position: number;
-  /** Number of running tasks of its pool. */
+  /** Number of running tasks of its lane. */
   readonly running: number;
   /** Median duration of tasks like it; 0 if unknown. */
   readonly typicalMs: number;
@@ -94,10 +96,11 @@ export class TaskStore {
   ): Promise<string> {
     const { id, kind, model, provider, pool, input, inputKey, metadata } = task;
     const { priority, runAt, deadline, startBy, timeoutMs, fallbackModels, work, retryOf, apiKeyId } = task;
+    const { patienceMs } = task;
     const row = [id, workspaceId, kind, model, provider, pool, input, inputKey, metadata];
     const fallbacks = fallbackModels && JSON.stringify(fallbackModels);
     const schedule = [priority, runAt, deadline, startBy, timeoutMs, fallbacks, work, retryOf, apiKeyId];
-    const values = [...row, createId('event'), maxPending, ...schedule];
+    const values = [...row, createId('event'), maxPending, ...schedule, patienceMs];
     const [created] = await this.database.prepared(createTask, values, transaction);
     if (created) return id;
     throw new OverLimit(

@@ -7,6 +7,8 @@ export interface CallBudget extends RetryPolicy {
   readonly maxWaitMs: number;
   /** Total wait for a model that is loading. */
   readonly maxLoadingMs: number;
+  /** How long work without a waiting caller is deferred, from its start. Then its provider's failure is its result. */
+  readonly maxDeferralMs: number;
   /** Longest single wait of a call in whose place other work could run. For a longer one the caller defers the work. */
   readonly maxInlineWaitMs: number;
 }
@@ -18,6 +20,7 @@ export const defaultCallBudget: CallBudget = {
   maxWaitMs: 600_000,
   maxLoadingMs: 300_000,
   maxInlineWaitMs: 5_000,
+  maxDeferralMs: 24 * 3_600_000,
 };
 
 /** Bounds of the pause between two calls to a model that is loading. */
@@ -29,8 +32,10 @@ const maxAttemptsOfWaiting = 2;
 export interface UsedBudget {
   /** Attempts that an earlier call with these inputs has used. */
   readonly usedAttempts?: number;
-  /** How long a waiting caller has patience for the provider, in ms. null: nobody waits, and the work can be deferred. */
+  /** How long a waiting caller has patience for the provider, in ms. null: nobody waits for the result. */
   readonly patienceMs?: number | null;
+  /** Whether work without a waiting caller can be called again later. @default true */
+  readonly mayDefer?: boolean;
 }
 
 export class AttemptBudget {
@@ -39,22 +44,20 @@ export class AttemptBudget {
   private waitedMs = 0;
   private loadingMs = 0;
   private readonly patienceMs: number | null;
+  /** Whether the work can be called again later. */
+  readonly canDefer: boolean;
 
   constructor(
     private readonly budget: CallBudget,
-    { usedAttempts = 0, patienceMs = null }: UsedBudget = {},
+    { usedAttempts = 0, patienceMs = null, mayDefer = true }: UsedBudget = {},
   ) {
     this.usedAttempts = usedAttempts;
     this.patienceMs = patienceMs;
+    this.canDefer = patienceMs === null && mayDefer;
   }
 
   get used(): number {
     return this.usedAttempts;
-  }
-
-  /** Whether the work can be called again later, because nobody waits for its result. */
-  get canDefer(): boolean {
-    return this.patienceMs === null;
   }
 
   /**
@@ -74,19 +77,20 @@ export class AttemptBudget {
     const isUncounted = failureClass === 'overloaded' && this.canDefer;
     if (isUncounted) return this.getOverloadPauseMs(retryAfterMs, random);
     if (!counts && failureClass !== 'timed_out') return 0;
-    const maxAttempts = this.canDefer ? this.budget.maxAttempts : maxAttemptsOfWaiting;
-    if (++this.usedAttempts >= Math.min(maxAttempts, this.budget.maxAttempts)) return null;
+    const { maxAttempts } = this.budget;
+    const limit = this.patienceMs === null ? maxAttempts : Math.min(maxAttempts, maxAttemptsOfWaiting);
+    if (++this.usedAttempts >= limit) return null;
     const backoffMs = computeBackoffMs(this.budget, this.usedAttempts, random);
     const pauseMs =
       retryAfterMs === null ? backoffMs : Math.min(Math.max(backoffMs, retryAfterMs), this.budget.maxWaitMs);
-    return this.canDefer || this.canWaitInline(pauseMs) ? pauseMs : null;
+    return this.patienceMs === null || this.canWaitInline(pauseMs) ? pauseMs : null;
   }
 
   /** Whether the call waits this long. Otherwise a waiting caller gets the error, and other work is deferred. */
   canWaitInline(ms: number): boolean {
     const { maxInlineWaitMs, maxWaitMs } = this.budget;
-    if (this.patienceMs !== null) return this.waitedMs + ms <= this.patienceMs;
-    return ms <= maxInlineWaitMs && this.waitedMs + ms <= maxWaitMs;
+    if (this.canDefer && ms > maxInlineWaitMs) return false;
+    return this.waitedMs + ms <= (this.patienceMs ?? maxWaitMs);
   }
 
   /** Adds a wait to the total. @returns whether the total is within the budget. */

@@ -134,6 +134,11 @@ export class CallPolicy {
     return new CallPolicy(new CredentialState(), this.clock, this.options);
   }
 
+  /** @param ageMs ms since the work started. @returns whether it can be deferred once more. */
+  mayDefer(ageMs: number): boolean {
+    return ageMs < this.options.budget.maxDeferralMs;
+  }
+
   /** Calls per second that the provider accepts, as far as it is known. null: it has refused none. */
   get callsPerSecond(): number | null {
     return this.rate.callsPerSecond;

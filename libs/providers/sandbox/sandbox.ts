@@ -16,7 +16,7 @@ export const sandbox: Provider = {
   concurrency: 4,
   // Its failures are requested, so it does not help to wait until it recovers. And a refusal for one model does not
   // mean that the credential is refused for the others.
-  policy: { budget: { maxWaitMs: 15_000 }, blockMs: 0 },
+  policy: { budget: { maxWaitMs: 15_000, maxDeferralMs: 5_000 }, blockMs: 0 },
   handlers,
   isBilled: (model) => model.endsWith(':paid'),
   acceptsImages: ({ model }) => !model.endsWith(':blind'),

@@ -48,7 +48,7 @@ export interface QueueHealth {
 
 export interface QueueConsumerOptions<Q extends QueueName> extends RunContext<Q> {
   readonly backend: QueueBackend;
-  readonly pool: string;
+  readonly lane: string | null;
   readonly concurrency: number;
 }
 
@@ -117,7 +117,7 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
   }
 
   private start(): WorkerInstance {
-    const { queue, backend, concurrency, pool } = this.options;
+    const { queue, backend, concurrency, lane } = this.options;
     const running = new Set<RunningJob>();
     const claims: ClaimObserver = {
       stopped: false,
@@ -128,7 +128,7 @@ export class QueueConsumer<Q extends QueueName = QueueName> {
     const process = (job: Job, signal: AbortSignal | undefined): Promise<void> =>
       this.process(job, signal, running);
     const worker = new StoppableWorker(
-      buildQueueName(queue, pool),
+      buildQueueName(queue, lane),
       // BullMQ creates a signal only for a processor that declares three parameters.
       (job, _token, signal) => process(job, signal),
       {

@@ -10,7 +10,7 @@ import { QueueConsumer, type QueueHealth } from './queue-consumer.ts';
 
 export interface WorkerHostOptions<Q extends QueueName> {
   readonly queues: Queues;
-  readonly pool: string;
+  readonly lane: string | null;
   /** The queues to consume, with the number of jobs of each that may run at once. */
   readonly concurrency: Readonly<Record<Q, number>>;
   readonly handlers: { readonly [K in NoInfer<Q>]: JobHandler<K> };
@@ -46,7 +46,7 @@ const closingMs = 2_000;
 
 /** @throws TypeError when a queue has no handler or no slot. */
 export function startWorkerHost<Q extends QueueName>(options: WorkerHostOptions<Q>): WorkerHost {
-  const { log, pool, metrics, drainMs = 25_000, now = Date.now } = options;
+  const { log, lane, metrics, drainMs = 25_000, now = Date.now } = options;
   const { backend } = options.queues as QueuesWithBackend;
   const tracer = options.tracer ?? trace.getTracer('millrace.queues');
   const names = Object.keys(options.concurrency) as Q[];
@@ -59,7 +59,7 @@ export function startWorkerHost<Q extends QueueName>(options: WorkerHostOptions<
   const consumers = names.map((queue) => {
     const handler = options.handlers[queue] as JobHandler<Q>;
     const concurrency = options.concurrency[queue];
-    return new QueueConsumer<Q>({ queue, handler, concurrency, backend, pool, log, tracer, metrics, now });
+    return new QueueConsumer<Q>({ queue, handler, concurrency, backend, lane, log, tracer, metrics, now });
   });
 
   const watchdog = setInterval(() => {

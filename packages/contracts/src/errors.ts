@@ -10,6 +10,18 @@ export const wireError = z.object({
 });
 export type WireError = z.output<typeof wireError>;
 
+const typesByStatus: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  409: 'conflict_error',
+  429: 'rate_limit_error',
+};
+
+/** OpenAI's error type for a status. It is the same in responses, in tasks and in batch lines. */
+export const toErrorType = (status: number): string =>
+  typesByStatus[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
+
 /** Codes of errors that fail a whole batch during validation. */
 export const batchErrorCodes = [
   'invalid_json_line',

@@ -110,7 +110,11 @@ function parseJson(text: string): unknown {
 export const outputQuery = z.object({ index: z.coerce.number().int().min(0).default(0) });
 
 /** Why a task failed, with the HTTP status that the provider's answer is mapped to. */
-export const taskError = wireError.extend({ status: z.int() });
+export const taskError = wireError.extend({
+  status: z.int(),
+  /** Seconds after which the same request may succeed, if the provider says so. */
+  retry_after: z.int().nonnegative().optional(),
+});
 export type TaskError = z.output<typeof taskError>;
 
 const count = z.int().nonnegative();

@@ -228,7 +228,7 @@ export function deliveryTests(getBackend: () => BackendUnderTest): void {
       expect(() =>
         startWorkerHost({
           queues,
-          pool,
+          lane: pool,
           log,
           concurrency: { batch: 1, direct: 1 },
           // @ts-expect-error direct has no handler
@@ -236,7 +236,7 @@ export function deliveryTests(getBackend: () => BackendUnderTest): void {
         }),
       ).toThrow('direct has no handler');
       const handlers = { batch: async () => undefined };
-      expect(() => startWorkerHost({ queues, pool, log, concurrency: { batch: 0 }, handlers })).toThrow(
+      expect(() => startWorkerHost({ queues, lane: pool, log, concurrency: { batch: 0 }, handlers })).toThrow(
         'slot',
       );
     });

@@ -69,7 +69,7 @@ export class QueueHarness {
     const concurrency = Object.fromEntries(Object.keys(handlers).map((queue) => [queue, slots]));
     const host = startWorkerHost<QueueName>({
       queues,
-      pool: this.pool,
+      lane: this.pool,
       concurrency: concurrency as Record<QueueName, number>,
       handlers: handlers as Required<Handlers>,
       log: this.log,

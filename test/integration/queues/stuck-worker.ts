@@ -8,7 +8,7 @@ const queues = connectQueues({ backend: JSON.parse(address) as BackendAddress, l
 
 startWorkerHost({
   queues,
-  pool,
+  lane: pool,
   concurrency: { batch: 1 },
   handlers: {
     async batch(_payload, { jobId }) {

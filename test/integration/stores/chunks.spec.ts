@@ -25,7 +25,7 @@ async function dispatchBatch(chunks = 1) {
 
 test('a claim returns all that a worker needs', async () => {
   const { batchId, queued } = await dispatchBatch(2);
-  expect(queued).toEqual([0, 1].map((chunk) => ({ batchId, chunk, generation: 1, pool: 'remote' })));
+  expect(queued).toEqual([0, 1].map((chunk) => ({ batchId, chunk, generation: 1, lane: 'remote_sandbox' })));
   expect(await fixture.chunks.claim(queued[1]!, 'worker-a')).toEqual({
     batchId,
     index: 1,
@@ -44,6 +44,7 @@ test('a claim returns all that a worker needs', async () => {
     lostAttempts: 0,
     failedAttempts: 0,
     wasAnswered: false,
+    ageMs: expect.any(Number),
   });
 });
 
@@ -149,7 +150,7 @@ test('a released chunk is dispatched again under the next generation, after its 
   expect(await fixture.chunkQueue.dispatch(8, 1_000)).toEqual([]);
   await fixture.database.rows('update chunks set not_before = now() where batch_id = $1', [batchId]);
   const [again] = await fixture.chunkQueue.dispatch(8, 1_000);
-  expect(again).toEqual({ batchId, chunk: 0, generation: 2, pool: 'remote' });
+  expect(again).toEqual({ batchId, chunk: 0, generation: 2, lane: 'remote_sandbox' });
   expect(await fixture.chunks.claim(queued[0]!, 'worker-a')).toBeNull();
   const second = (await fixture.chunks.claim(again!, 'worker-b'))!;
   // A release is not a lost attempt.
@@ -190,7 +191,7 @@ describe('the window', () => {
     expect(await fixture.chunkQueue.dispatch(4, 1_000)).toEqual([]);
     await fixture.chunks.commit(chunk, buildChunkResult(chunk));
     expect(await fixture.chunkQueue.dispatch(4, 1_000)).toEqual([
-      { batchId, chunk: 4, generation: 1, pool: 'remote' },
+      { batchId, chunk: 4, generation: 1, lane: 'remote_sandbox' },
     ]);
     // A smaller window takes no chunk out of the queue.
     expect(await fixture.chunkQueue.dispatch(1, 1_000)).toEqual([]);
@@ -275,7 +276,7 @@ describe('overdue chunks', () => {
       fixture.chunkQueue.requeue(queued),
       fixture.chunkQueue.requeue(queued),
     ]);
-    expect(rounds.flat()).toEqual([{ batchId, chunk: 0, generation: 2, pool: 'remote' }]);
+    expect(rounds.flat()).toEqual([{ batchId, chunk: 0, generation: 2, lane: 'remote_sandbox' }]);
     expect(await fixture.chunkQueue.requeue(queued)).toEqual([]);
     expect(await fixture.chunks.commit(frozen, buildChunkResult(frozen))).toBeNull();
     expect(await fixture.chunks.claim(queued[0]!, 'worker-a')).toBeNull();

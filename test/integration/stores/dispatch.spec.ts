@@ -1,4 +1,4 @@
-/** The dispatcher: the queue holds only what workers start next, and workspaces share a pool by lines. */
+/** The dispatcher: the queue holds only what workers start next, and workspaces share a lane by lines. */
 import { createId } from '@millrace/contracts';
 import type { QueuedChunk } from '#database';
 import {
@@ -75,7 +75,7 @@ async function runInOrder(count: number): Promise<QueuedChunk[]> {
   return ran;
 }
 
-describe('the room of a pool', () => {
+describe('the room of a lane', () => {
   test('is one running and one waiting chunk for each slot of its live workers', async () => {
     await createBatch(a, 40);
     expect(await dispatch()).toHaveLength(1);
@@ -114,13 +114,14 @@ describe('the room of a pool', () => {
     expect(await dispatch()).toEqual([]);
   });
 
-  test('is counted per pool', async () => {
+  test('is counted per lane', async () => {
     await addWorker(2, ['remote']);
     await addWorker(1, ['gpu']);
     await createBatch(a, 40);
     await createBatch(a, 40, 10, { pool: 'gpu' });
-    const pools = (await dispatch()).map(({ pool }) => pool).sort();
-    expect(pools).toEqual(['gpu', 'gpu', 'remote', 'remote', 'remote', 'remote']);
+    const lanes = (await dispatch()).map(({ lane }) => lane).sort();
+    const [gpu, remote] = ['gpu_sandbox', 'remote_sandbox'];
+    expect(lanes).toEqual([gpu, gpu, remote, remote, remote, remote]);
   });
 
   // A dispatcher that started before another's commit does not see its chunks: the room may be exceeded once by a few chunks.

@@ -71,7 +71,15 @@ const buildTask = (overrides: Partial<NewTask> = {}): NewTask => ({
     pool: 'remote',
   },
   ...{ input: '{"messages":[]}', inputKey: null, metadata: null, priority: 0, runAt: null, deadline: null },
-  ...{ startBy: null, timeoutMs: null, fallbackModels: null, work: 1, retryOf: null, apiKeyId: 'key_a' },
+  ...{
+    startBy: null,
+    timeoutMs: null,
+    patienceMs: null,
+    fallbackModels: null,
+    work: 1,
+    retryOf: null,
+    apiKeyId: 'key_a',
+  },
   ...overrides,
 });
 const finished: TaskResult = {

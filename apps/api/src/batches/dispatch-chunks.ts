@@ -1,12 +1,12 @@
 /**
- * Keeps the next chunks of each pool's workers in the queue: chunks of open batches, workspaces in turn. Woken when a
+ * Keeps the next chunks of each lane in its queue: chunks of open batches, workspaces in turn. Woken when a
  * chunk is done or a batch is planned, and once a second. Runs in one process at a time; two would do no harm.
  */
 import type { QueuedChunk, ChunkQueueStore } from '#database';
 import type { Queues } from '#queues';
 import type { Logger } from '#telemetry';
 
-/** Fills the queue of every pool. */
+/** Fills the queue of every lane. */
 export type DispatchChunks = () => Promise<void>;
 export const DISPATCH_CHUNKS = Symbol('dispatch chunks');
 
@@ -21,7 +21,7 @@ export interface DispatchChunksDeps {
 /** Chunks added to the queue by one statement; a run repeats it until there is nothing to add. */
 const page = 1_000;
 
-/** Chunks queued for a pool without a free slot, so that a worker that starts has work at once. */
+/** Chunks queued for a lane without a free slot, so that a worker that starts has work at once. */
 const waiting = 1;
 
 export function dispatchChunksWith({ chunks, queues, window, log }: DispatchChunksDeps): DispatchChunks {
@@ -37,13 +37,13 @@ export function dispatchChunksWith({ chunks, queues, window, log }: DispatchChun
   };
 }
 
-/** Puts deliveries in the queues of their pools. */
+/** Puts deliveries in the queues of their lanes. */
 export async function enqueueChunks(deliveries: readonly QueuedChunk[], queues: Queues): Promise<void> {
-  const byPool = Map.groupBy(deliveries, ({ pool }) => pool);
-  for (const [pool, ofPool] of byPool) {
-    const jobs = ofPool.map(({ batchId, chunk, generation }) => ({
+  const byLane = Map.groupBy(deliveries, ({ lane }) => lane);
+  for (const [lane, ofLane] of byLane) {
+    const jobs = ofLane.map(({ batchId, chunk, generation }) => ({
       payload: { batchId, chunk, generation },
     }));
-    await queues.add('batch', pool, jobs);
+    await queues.add('batch', lane, jobs);
   }
 }

@@ -37,15 +37,15 @@ export async function redeliverChunks({ chunks, queues, log }: RedeliverBatchesD
   let after = { batchId: '', chunk: -1 };
   for (;;) {
     const overdue = await chunks.listOverdue(overdueAfterS, after, page);
-    for (const [pool, ofPool] of Map.groupBy(overdue, (chunk) => chunk.pool)) {
+    for (const [lane, ofLane] of Map.groupBy(overdue, (chunk) => chunk.lane)) {
       const toJobId = ({ batchId, chunk, generation }: QueuedChunk) =>
         buildJobId('batch', { batchId, chunk, generation });
-      const lost = await findMissingJobs(ofPool, toJobId, (ids) => queues.findMissing('batch', pool, ids));
+      const lost = await findMissingJobs(ofLane, toJobId, (ids) => queues.findMissing('batch', lane, ids));
       if (lost.length === 0) continue;
       const requeued = await chunks.requeue(lost);
       if (requeued.length === 0) continue; // They have changed since the check.
       await enqueueChunks(requeued, queues);
-      log.warn({ chunks: requeued.length, pool }, 'queued chunks again that were missing from the queue');
+      log.warn({ chunks: requeued.length, lane }, 'queued chunks again that were missing from the queue');
     }
     if (overdue.length < page) return;
     after = overdue.at(-1)!;

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { WireError, WireLinesError } from '@millrace/contracts';
+import { toErrorType, type WireError, type WireLinesError } from '@millrace/contracts';
 import {
   Failure,
   InvalidInput,
@@ -17,18 +17,6 @@ import { LOGGER } from '../infrastructure/tokens.ts';
 import { findFastifyError } from './fastify-errors.ts';
 import { drainRequest } from './drain-request.ts';
 import { isNativePath, toProblemDetails } from './problem-details.ts';
-
-/** OpenAI's error types, by status. Any other 4xx is `invalid_request_error`, any 5xx `server_error`. */
-const types: Readonly<Record<number, string>> = {
-  400: 'invalid_request_error',
-  401: 'authentication_error',
-  403: 'permission_error',
-  404: 'not_found_error',
-  409: 'conflict_error',
-  413: 'invalid_request_error',
-  416: 'invalid_request_error',
-  429: 'rate_limit_error',
-};
 
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
@@ -74,7 +62,7 @@ function getStatus(error: unknown): number {
 
 /** @param status chooses the `type`, and hides what an unexpected error says from 500 on. */
 export function toWireError(error: unknown, status: number): WireError | WireLinesError {
-  const type = types[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
+  const type = toErrorType(status);
   if (error instanceof Failure) {
     const { message, param, code } = error;
     const lines = error instanceof InvalidLines && {
@@ -102,6 +90,8 @@ function buildRetryHeaders(error: unknown, status: number): Record<string, strin
   if (status === 401) return { 'www-authenticate': 'Bearer' };
   // A retry would run a second time, beside the request that continues.
   if (status === 409 || error instanceof TimedOut) return { 'x-should-retry': 'false' };
-  const retryAfterMs = error instanceof Unavailable || error instanceof OverLimit ? error.retryAfterMs : null;
+  const isTemporary =
+    error instanceof Unavailable || error instanceof OverLimit || error instanceof ProviderFailure;
+  const retryAfterMs = isTemporary ? error.retryAfterMs : null;
   return retryAfterMs === null ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) };
 }

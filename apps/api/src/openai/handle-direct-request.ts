@@ -39,10 +39,17 @@ export interface HandleDirectRequestDeps {
   readonly maxWaitSeconds: number;
 }
 
+/**
+ * How long a client waits for a provider that is down or limits requests. After that it gets the provider's error, and
+ * `Retry-After`.
+ */
+const patienceMs = 10_000;
+
 export function handleDirectRequestWith(deps: HandleDirectRequestDeps): HandleDirectRequest {
   return async ({ endpoint, owner, json, idempotencyKey }, request, reply) => {
     const startedAt = performance.now();
-    const { body, task } = await parseRequest(endpoint, request, json);
+    const { body, task: parsed } = await parseRequest(endpoint, request, json);
+    const task = { ...parsed, runOptions: { patienceMs } };
     const idempotency = parseIdempotencyKey(idempotencyKey, body, `POST ${endpoint.path}`);
     const waitMs = deps.maxWaitSeconds * 1_000;
     const signal = createResponseAbortSignal(reply);

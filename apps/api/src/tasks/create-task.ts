@@ -43,7 +43,7 @@ export function createTaskWith({ submit, webhookTools }: CreateTaskDeps): Create
       kind,
       body: buildTaskBody(body),
       paramPrefix: 'input.',
-      runOptions: buildRunOptions(body),
+      runOptions: buildRunOptions(body, waitMs),
       buildWebhook: webhook ? (id: string) => buildSubjectWebhook(id, webhook, webhookTools) : null,
     };
     const idempotency = parseIdempotencyKey(idempotencyKey, body, 'POST /v1/tasks');
@@ -54,7 +54,7 @@ export function createTaskWith({ submit, webhookTools }: CreateTaskDeps): Create
   };
 }
 
-function buildRunOptions(body: CreateTaskBody): TaskRunOptions {
+function buildRunOptions(body: CreateTaskBody, waitMs: number): TaskRunOptions {
   const { priority, run_at, deadline, start_timeout, timeout, fallback_models } = body;
   return {
     priority,
@@ -62,6 +62,7 @@ function buildRunOptions(body: CreateTaskBody): TaskRunOptions {
     deadline: deadline ?? null,
     startTimeoutS: start_timeout ?? null,
     timeoutMs: timeout === undefined ? null : Math.round(timeout * 1_000),
+    patienceMs: waitMs > 0 ? waitMs : null,
     fallbackModels: fallback_models ?? null,
     retryOf: null,
   };

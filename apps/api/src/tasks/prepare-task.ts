@@ -47,6 +47,7 @@ export async function prepareTask(workspaceId: string, request: TaskRequest, dep
     deadline: runOptions.deadline ?? null,
     startBy: startTimeoutS === null ? null : new Date(startAt + startTimeoutS * 1_000),
     timeoutMs,
+    patienceMs: runOptions.patienceMs ?? null,
     fallbackModels: runOptions.fallbackModels ?? null,
     retryOf: runOptions.retryOf ?? null,
     work: Math.max(kind.estimateWork?.(parsed.data) ?? 1, 1e-6),

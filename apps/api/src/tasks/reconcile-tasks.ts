@@ -3,7 +3,7 @@
  * are missing from the queue.
  */
 import type { QueuedTask, TaskQueueStore } from '#database';
-import { buildJobId, toQueuePriority, type Queues } from '#queues';
+import { buildJobId, buildTaskJob, type Queues } from '#queues';
 import type { Bus } from '#realtime';
 import type { Logger } from '#telemetry';
 import type { ReconcileStep } from '../background/background-jobs.ts';
@@ -31,8 +31,12 @@ export function reconcileTasksWith(deps: ReconcileTasksDeps): readonly Reconcile
 async function enqueueDueTasks({ tasks, queues, bus }: ReconcileTasksDeps): Promise<void> {
   for (;;) {
     const due = await tasks.queueDue(page);
-    for (const [pool, ofPool] of Map.groupBy(due, (task) => task.pool)) {
-      await queues.add('direct', pool, ofPool.map(toTaskJob));
+    for (const [lane, ofLane] of Map.groupBy(due, (task) => task.lane)) {
+      await queues.add(
+        'direct',
+        lane,
+        ofLane.map((task) => buildTaskJob(task)),
+      );
     }
     if (due.length > 0) void bus.publish('events.committed', {});
     if (due.length < page) return;
@@ -54,21 +58,20 @@ async function expireTasks({ tasks, bus }: ReconcileTasksDeps): Promise<void> {
 async function redeliverTasks({ tasks, queues, log }: ReconcileTasksDeps): Promise<void> {
   for (let after = ''; ;) {
     const overdue = await tasks.listOverdue(overdueAfterS, after, page);
-    for (const [pool, ofPool] of Map.groupBy(overdue, (task) => task.pool)) {
+    for (const [lane, ofLane] of Map.groupBy(overdue, (task) => task.lane)) {
       const toJobId = ({ taskId, generation }: QueuedTask) => buildJobId('direct', { taskId, generation });
-      const lost = await findMissingJobs(ofPool, toJobId, (ids) => queues.findMissing('direct', pool, ids));
+      const lost = await findMissingJobs(ofLane, toJobId, (ids) => queues.findMissing('direct', lane, ids));
       if (lost.length === 0) continue;
       const requeued = await tasks.requeue(lost);
       if (requeued.length === 0) continue; // They have changed since the check.
-      await queues.add('direct', pool, requeued.map(toTaskJob));
-      log.warn({ tasks: requeued.length, pool }, 'queued tasks again that were missing from the queue');
+      await queues.add(
+        'direct',
+        lane,
+        requeued.map((task) => buildTaskJob(task)),
+      );
+      log.warn({ tasks: requeued.length, lane }, 'queued tasks again that were missing from the queue');
     }
     if (overdue.length < page) return;
     after = overdue.at(-1)!.taskId;
   }
 }
-
-const toTaskJob = ({ taskId, generation, priority }: QueuedTask) => ({
-  payload: { taskId, generation },
-  ...toQueuePriority(priority),
-});

@@ -85,6 +85,7 @@ function toTaskFailure({ status, error }: EndedTask): Error {
     ...(error?.param && { param: error.param }),
     status: toClientStatus(error?.status ?? 500),
     retryable: false,
+    retryAfterMs: error?.retry_after === undefined ? null : error.retry_after * 1_000,
   });
 }
 

@@ -1,14 +1,14 @@
 /**
  * Creates a task: finds its kind, validates the request, routes the model, writes the task with its event and its
- * idempotency key in one transaction, then puts it in the queue of its pool.
+ * idempotency key in one transaction, then puts it in the queue of its lane.
  */
 import { channel } from 'node:diagnostics_channel';
 import type { KindId } from '#catalogue';
 import type { FileStore, Idempotency, NewTask, TaskStore } from '#database';
-import { Unavailable } from '#domain';
+import { buildLane, Unavailable } from '#domain';
 import type { Outbound } from '#outbound';
 import type { Providers } from '#providers';
-import { toQueuePriority, type Queues } from '#queues';
+import { buildTaskJob, type Queues } from '#queues';
 import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import type { Caller } from '../access/caller.ts';
@@ -69,7 +69,7 @@ export function submitTaskWith(deps: SubmitTaskDeps): SubmitTask {
       const taskId = await createTask(workspaceId, newTask, idempotency, deps);
       if (taskId === task.id) {
         await beforeQueued?.(taskId);
-        await enqueueTask(task, deps);
+        await enqueueTask(workspaceId, task, deps);
         return { taskId, kind, waiter, webhookSecret: webhook?.secret };
       }
       // The idempotency key created this task before; it may have ended.
@@ -111,15 +111,18 @@ async function createTask(
   }
 }
 
+type QueueableTask = Pick<NewTask, 'id' | 'pool' | 'provider' | 'kind' | 'model' | 'runAt' | 'priority'>;
+
 async function enqueueTask(
-  { id, pool, runAt, priority }: Pick<NewTask, 'id' | 'pool' | 'runAt' | 'priority'>,
+  workspaceId: string,
+  { id: taskId, pool, provider, kind, model, runAt, priority }: QueueableTask,
   { queues, log }: SubmitTaskDeps,
 ) {
-  committed.publish({ taskId: id });
+  committed.publish({ taskId });
   // A scheduled task is queued by the reconcile job when it is due.
   if (runAt && runAt.getTime() > Date.now()) return;
-  const payload = { taskId: id, generation: 1 };
-  await queues.add('direct', pool, [{ payload, ...toQueuePriority(priority) }]).catch((error: unknown) => {
-    log.warn({ err: error, taskId: id }, 'could not queue a new task; the reconcile job will queue it');
+  const job = buildTaskJob({ taskId, generation: 1, workspaceId, kind, model, priority });
+  await queues.add('direct', buildLane(pool, provider), [job]).catch((error: unknown) => {
+    log.warn({ err: error, taskId }, 'could not queue a new task; the reconcile job will queue it');
   });
 }

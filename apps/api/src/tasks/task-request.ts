@@ -21,7 +21,7 @@ export type BuildTaskWebhook = (
 
 export type TaskRunOptions = Pick<
   NewTask,
-  'priority' | 'runAt' | 'deadline' | 'timeoutMs' | 'fallbackModels' | 'retryOf'
+  'priority' | 'runAt' | 'deadline' | 'timeoutMs' | 'patienceMs' | 'fallbackModels' | 'retryOf'
 > & {
   /** Seconds after `runAt` until which the task must have started. */
   readonly startTimeoutS: number | null;

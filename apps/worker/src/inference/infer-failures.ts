@@ -1,5 +1,5 @@
 /** Turns the errors of a call into failures that the call policy classifies and records contain. */
-import type { WireError } from '@millrace/contracts';
+import { toErrorType, type WireError } from '@millrace/contracts';
 import { InvalidInput, ProviderFailure, type Failure } from '#domain';
 import type { Logger } from '#telemetry';
 
@@ -43,7 +43,7 @@ export function internalFailure(error: unknown, inputs: number, log: Logger): Pr
 export function toWireError(failure: Failure): WireError {
   return {
     message: failure.message,
-    type: failure.status < 500 ? 'invalid_request_error' : 'server_error',
+    type: toErrorType(failure.status),
     param: failure.param,
     code: failure.code,
   };

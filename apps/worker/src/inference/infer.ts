@@ -41,6 +41,10 @@ export interface InferOptions {
   readonly timeoutMs?: number | null;
   /** No attempt starts after this time, and none is waited for (ms since the epoch). */
   readonly deadline?: number;
+  /** How long a waiting caller has patience for the provider, in ms. null: nobody waits for the result. */
+  readonly patienceMs: number | null;
+  /** Whether work without a waiting caller can be called again later. */
+  readonly mayDefer: boolean;
   /** Ends all attempts and waits. `infer` then rejects with its reason. */
   readonly signal: AbortSignal;
   /** Waits for a permit of the call limiter. It is held during one attempt, and not while waiting for the next. */
@@ -64,11 +68,13 @@ export async function infer(items: readonly InferItem[], options: InferOptions):
 }
 
 async function inferTogether(items: readonly InferItem[], usedAttempts: number, options: InferOptions) {
-  const { signal, deadline, acquire, observe, policy, packing } = options;
+  const { signal, deadline, patienceMs, mayDefer, acquire, observe, policy, packing } = options;
   let active = items;
   const shared: SharedCallOptions = {
     signal,
     deadline,
+    patienceMs,
+    mayDefer,
     usedAttempts,
     splitsOnTimeout: items.length > 1,
     translate: (error) => toProviderFailure(error, active.length, options.log),
@@ -106,7 +112,7 @@ async function inferTogether(items: readonly InferItem[], usedAttempts: number, 
 
 type SharedCallOptions = Pick<
   CallOptions<unknown>,
-  'signal' | 'deadline' | 'usedAttempts' | 'splitsOnTimeout' | 'translate'
+  'signal' | 'deadline' | 'patienceMs' | 'mayDefer' | 'usedAttempts' | 'splitsOnTimeout' | 'translate'
 >;
 
 /**

@@ -43,7 +43,7 @@ function createFixture() {
       const packing = new AdaptivePacking(() => ({ maxTokens: 1_000, maxItems }));
       const { outcome } = await microBatcher.run({
         ...{ kind, call, key, policy, packing, body, signal, log },
-        ...{ run: createSilentRun, media: noMedia },
+        ...{ run: createSilentRun, media: noMedia, patienceMs: null, mayDefer: true },
       });
       return 'answer' in outcome ? JSON.parse(outcome.answer.json).data[0].embedding[0] : outcome.failure;
     },

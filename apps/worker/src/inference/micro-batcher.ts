@@ -24,6 +24,11 @@ export interface DirectRequest {
   readonly run: InferOptions['run'];
   readonly media: InferOptions['media'];
   readonly timeoutMs?: number | null;
+  /** How long its caller has patience for the provider, in ms. null: nobody waits for the result. */
+  readonly patienceMs: number | null;
+  readonly mayDefer: boolean;
+  /** A permit that the request has already. */
+  readonly permit?: Release | null;
   /** ms since the epoch. */
   readonly deadline?: number | undefined;
 }
@@ -82,7 +87,7 @@ export class MicroBatcher {
   private async sendWhenPermitted(first: WaitingRequest): Promise<void> {
     let permit: Release | null;
     try {
-      permit = await this.limiter.acquireDirect(first.permitWait.signal);
+      permit = first.permit ?? (await this.limiter.acquireDirect(first.permitWait.signal));
     } catch {
       return; // Another request's call includes it, or it was cancelled.
     }
@@ -120,8 +125,19 @@ export class MicroBatcher {
   }
 }
 
-const toInferOptions = ({ kind, call, policy, packing, run, media, timeoutMs, log }: DirectRequest) => ({
-  ...{ kind, call, policy, packing, run, media, timeoutMs, log },
+const toInferOptions = ({
+  kind,
+  call,
+  policy,
+  packing,
+  run,
+  media,
+  timeoutMs,
+  patienceMs,
+  mayDefer,
+  log,
+}: DirectRequest) => ({
+  ...{ kind, call, policy, packing, run, media, timeoutMs, patienceMs, mayDefer, log },
 });
 
 /** Aborted when all of the signals are: a call continues while any request needs its answer. */

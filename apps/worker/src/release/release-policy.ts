@@ -33,18 +33,22 @@ export const maxFailedAttempts = 5;
 /** Backoff after an error. */
 const backoff = { baseMs: 1_000, maxMs: 30_000 };
 
-/** Up to this share is added to a rate limit's delay, so that work that was deferred together returns spread out. */
+/** Up to this share is added to a deferral, so that work that was deferred together returns spread out. */
 const deferralJitter = 0.1;
 
-/** Defers work until the provider's rate limit ends. Uses up no attempt. */
+/** Each deferral without a time of the provider's own is at least this backoff: an outage may last for hours. */
+const deferral = { baseMs: 2_000, maxMs: 120_000 };
+
+/** Defers work that the provider does not take now. Uses up no attempt. */
 export async function defer<T>(
   work: ReleasableWork<T>,
   { code, retryAfterMs }: Pick<ProviderFailure, 'code' | 'retryAfterMs'>,
   signal: AbortSignal,
   log: Logger,
 ): Promise<T> {
-  const delayMs = Math.round((retryAfterMs ?? 0) * (1 + deferralJitter * Math.random()));
-  log.info({ code, delayMs }, `the provider limits requests, so the ${work.type} is deferred`);
+  const waitMs = retryAfterMs ?? computeBackoffMs(deferral, work.attempt, 0.5 + Math.random() / 2);
+  const delayMs = Math.round(waitMs * (1 + deferralJitter * Math.random()));
+  log.info({ code, delayMs }, `the provider takes no work now, so the ${work.type} is deferred`);
   return retryUntilSettled(() => work.write({ outcome: 'released', code, delayMs }), signal);
 }
 

@@ -7,6 +7,7 @@ import type { Bus } from '#realtime';
 import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import { bindHandler } from '../inference/infer.ts';
+import type { Release } from '../inference/call-limiter.ts';
 import { createMediaSources, type MediaSourceDeps } from '../inference/media-sources.ts';
 import type { DirectOutcome } from '../inference/micro-batcher.ts';
 import type { ModelRuntimes } from '../inference/model-runtimes.ts';
@@ -21,6 +22,8 @@ export interface InferTaskDeps {
   readonly objects: ObjectStorage;
   readonly media: MediaSourceDeps;
   readonly bus: Bus;
+  /** A permit for the first call of the task's own model. */
+  readonly permit?: Release | null;
 }
 
 /** The outcome, with the model that was called last. */
@@ -59,7 +62,8 @@ export async function inferTask(
     const modelBody = at === 0 ? body : { ...(body as object), model };
     // A fallback model can't resume the upstream run of the first model.
     const modelTask = at === 0 ? task : { ...task, upstreamRunId: null };
-    const inferred = await inferWithModel(model, modelBody, modelTask, deps, signal, log);
+    const modelDeps = at === 0 ? deps : { ...deps, permit: null };
+    const inferred = await inferWithModel(model, modelBody, modelTask, modelDeps, signal, log);
     const { outcome } = inferred;
     providerMs += inferred.providerMs;
     const isLast = at === models.length - 1;
@@ -96,6 +100,9 @@ async function inferWithModel(
       run: live.createRun,
       media: createMediaSources(task.workspaceId, deps.media),
       timeoutMs: task.timeoutMs,
+      patienceMs: task.patienceMs,
+      mayDefer: policy.mayDefer(task.ageMs),
+      permit: deps.permit ?? null,
       deadline: task.deadline?.getTime(),
       call: bindHandler(route, kindId),
       key: `${kindId} ${model} ${packingKey}`,

@@ -1,7 +1,7 @@
 /** Gives a task back that this worker can't finish now, and puts it in the queue again. */
 import type { ClaimedTask, TaskRunStore } from '#database';
-import type { ProviderFailure } from '#domain';
-import { toQueuePriority, type Queues } from '#queues';
+import { buildLane, type ProviderFailure } from '#domain';
+import { buildTaskJob, type Queues } from '#queues';
 import type { Logger } from '#telemetry';
 import type { Outcome } from '../inference/infer.ts';
 import { toProviderHold } from '../release/provider-hold.ts';
@@ -12,23 +12,23 @@ export interface ReleaseTaskDeps {
   readonly queues: Pick<Queues, 'add'>;
 }
 
-/** @returns the rate limit that ended the call, when the task's deadline leaves time to run it again afterwards. */
-export function findRateLimit({ deadline }: ClaimedTask, outcome: Outcome): ProviderFailure | null {
+/** @returns the failure for which the task is deferred, if its deadline leaves time to run it again afterwards. */
+export function findDeferral({ deadline }: ClaimedTask, outcome: Outcome): ProviderFailure | null {
   const hold = 'failure' in outcome ? toProviderHold(outcome.failure) : null;
-  if (hold?.reason !== 'rate_limited') return null;
+  if (hold?.reason !== 'unavailable') return null;
   const resumesAt = Date.now() + (hold.failure.retryAfterMs ?? 0);
   return deadline === null || resumesAt < deadline.getTime() ? hold.failure : null;
 }
 
-/** Defers the task until the rate limit ends. */
+/** Defers the task until the provider may take it. */
 export async function deferTask(
   task: ClaimedTask,
-  rateLimit: ProviderFailure,
+  failure: ProviderFailure,
   deps: ReleaseTaskDeps,
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  await requeue(task, await defer(toReleasableWork(task, deps), rateLimit, signal, log), deps, log);
+  await requeue(task, await defer(toReleasableWork(task, deps), failure, signal, log), deps, log);
 }
 
 export async function releaseTask(
@@ -57,14 +57,14 @@ const toReleasableWork = (task: ClaimedTask, { tasks }: ReleaseTaskDeps): Releas
 });
 
 async function requeue(
-  { taskId, pool, priority }: ClaimedTask,
+  task: ClaimedTask,
   { generation, delayMs }: ReleasedTask,
   { queues }: ReleaseTaskDeps,
   log: Logger,
 ): Promise<void> {
   if (generation === null) return;
-  const job = { payload: { taskId, generation }, delayMs, ...toQueuePriority(priority) };
-  await queues.add('direct', pool, [job]).catch((error: unknown) => {
+  const job = buildTaskJob({ ...task, generation }, delayMs);
+  await queues.add('direct', buildLane(task.pool, task.provider), [job]).catch((error: unknown) => {
     log.warn({ err: error }, 'could not queue a released task; the reconcile job will queue it');
   });
 }

@@ -1,7 +1,7 @@
 /** Stores what a task's result refers to: its media, and an output that is too large for the row. */
 import { findKind, type KindId } from '#catalogue';
 import type { ClaimedTask, Metering, TaskResult } from '#database';
-import type { Prices } from '#domain';
+import { ProviderFailure, type Failure, type Prices } from '#domain';
 import type { ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
 import { toWireError } from '../inference/infer-failures.ts';
@@ -27,7 +27,7 @@ export async function storeResult(
     return {
       ...common,
       status: 'failed',
-      error: { ...toWireError(failure), status: failure.status },
+      error: { ...toWireError(failure), status: failure.status, ...toRetryAfter(failure) },
       output: null,
       outputKey: null,
       media: null,
@@ -54,6 +54,12 @@ export async function storeResult(
     storeMs: performance.now() - startedAt,
   };
 }
+
+/** Whole seconds, as in the header `Retry-After`. */
+const toRetryAfter = (failure: Failure) =>
+  failure instanceof ProviderFailure && failure.retryAfterMs !== null
+    ? { retry_after: Math.ceil(failure.retryAfterMs / 1_000) }
+    : {};
 
 /** Deletes the objects of a superseded attempt. Garbage collection deletes what this misses. */
 export async function deleteResult(

@@ -30,7 +30,7 @@ export async function releaseChunk(
     return;
   }
   if (!(error instanceof ProviderHold)) await releaseAfterError(work, error, signal, log);
-  else if (error.reason === 'rate_limited') await defer(work, error.failure, signal, log);
+  else if (error.reason === 'unavailable') await defer(work, error.failure, signal, log);
   else await pauseBatches(chunk, error, deps, signal, log);
   void deps.bus.publish('chunk.done', { batchId: chunk.batchId });
 }

@@ -78,8 +78,8 @@ test('each line gets its own vectors, packed with other lines or alone', async (
 
 test('a transient failure is retried, and fails after three attempts', async () => {
   jest.spyOn(Math, 'random').mockReturnValue(0);
-  const { errors, sums } = await run([{}, {}], undefined, 'sandbox/embeddings:503');
-  expect(errors.map(({ response }) => response.status_code)).toEqual([503, 503]);
+  const { errors, sums } = await run([{}, {}], undefined, 'sandbox/embeddings:500');
+  expect(errors.map(({ response }) => response.status_code)).toEqual([500, 500]);
   expect(Object.values(sums.latencyHistogram).reduce((sum, calls) => sum + calls, 0)).toBe(3);
 });
 

@@ -51,6 +51,8 @@ export async function runLines(
     signal,
     acquire: () => acquireThroughGate(gate, acquire, signal),
     policy,
+    patienceMs: null,
+    mayDefer: policy.mayDefer(chunk.ageMs),
     packing,
     observe: ({ ms }) => records.observeCall(ms),
     log,
