@@ -46,10 +46,47 @@ test('the input at fault is isolated in about 2 log2(n) calls, and all others ar
       const isBad = items.includes(77);
       if (!isBad) settled.push(...items);
       else if (items.length === 1) alone.push(...items);
-      return { settled: !isBad, usedAttempts: 0 };
+      return { settled: !isBad, failed: isBad, usedAttempts: 0 };
     },
   );
   expect(alone).toEqual([77]);
   expect(settled).toHaveLength(255);
   expect(calls).toBe(1 + 2 * 8);
+});
+
+test('a limit of inputs a call that is answered as an invalid input is learned, and rarely tried again', async () => {
+  const limit = 32;
+  const packing = new AdaptivePacking(() => ({ maxItems: 256, maxTokens: 1e9 }));
+  let calls = 0;
+  let refused = 0;
+  for (let left = 9_000; left > 0;) {
+    const items = Array.from({ length: Math.min(left, packing.maxItems) }, (_, at) => at);
+    left -= items.length;
+    await splitUntilSettled(
+      items,
+      async (some) => {
+        calls++;
+        const isRefused = some.length > limit;
+        if (isRefused) refused++;
+        else packing.grow();
+        return { settled: !isRefused, failed: isRefused, usedAttempts: 0 };
+      },
+      (tooMany) => packing.shrink({ items: tooMany }),
+    );
+  }
+  expect(packing.maxItems).toBe(limit);
+  expect(refused / calls).toBeLessThan(0.05);
+});
+
+test('an input at fault does not make the calls smaller', async () => {
+  const packing = new AdaptivePacking(() => ({ maxItems: 256, maxTokens: 1e9 }));
+  await splitUntilSettled(
+    Array.from({ length: 256 }, (_, at) => at),
+    async (some) => {
+      const isBad = some.includes(77);
+      return { settled: !isBad, failed: isBad, usedAttempts: 0 };
+    },
+    (tooMany) => packing.shrink({ items: tooMany }),
+  );
+  expect(packing.maxItems).toBe(256);
 });

@@ -64,7 +64,12 @@ export function bindHandler({ provider, model, credential }: Route, kind: KindId
 
 /** Resolves when every item is settled. @throws only the reason of an aborted `signal` */
 export async function infer(items: readonly InferItem[], options: InferOptions): Promise<void> {
-  await splitUntilSettled(items, (some, usedAttempts) => inferTogether(some, usedAttempts, options));
+  await splitUntilSettled(
+    items,
+    (some, usedAttempts) => inferTogether(some, usedAttempts, options),
+    // A limit of inputs a call may be answered as 400 or 422, as an invalid input is.
+    (tooMany) => options.packing.shrink({ items: tooMany }),
+  );
 }
 
 async function inferTogether(items: readonly InferItem[], usedAttempts: number, options: InferOptions) {
@@ -96,7 +101,7 @@ async function inferTogether(items: readonly InferItem[], usedAttempts: number, 
     if (active.length > 1) await new Promise(setImmediate);
     for (const [at, output] of result.answer.entries())
       active[at]!.settle(toOutcome(output, active[at]!.body, options));
-    return { settled: true, usedAttempts: 0 };
+    return { settled: true, failed: false, usedAttempts: 0 };
   }
   const { failure, failureClass, isFinal } = result;
   const canRetrySmaller = failureClass === 'timed_out' && !isFinal;
@@ -104,10 +109,10 @@ async function inferTogether(items: readonly InferItem[], usedAttempts: number, 
   if (mustShrink) packing.shrink({ items: active.length });
   const mayBeOneInput = failure.suspect && (failureClass === 'invalid_input' || failureClass === 'transient');
   if (active.length > 1 && (mustShrink || mayBeOneInput)) {
-    return { settled: false, usedAttempts: canRetrySmaller ? result.usedAttempts : 0 };
+    return { settled: false, failed: true, usedAttempts: canRetrySmaller ? result.usedAttempts : 0 };
   }
   for (const { settle } of active) settle({ failure });
-  return { settled: true, usedAttempts: 0 };
+  return { settled: true, failed: true, usedAttempts: 0 };
 }
 
 type SharedCallOptions = Pick<
