@@ -128,7 +128,7 @@ export class ProviderFailure extends Failure {
   readonly retryAfterMs: number | null;
   /** The input may be the cause: when retries do not help, a packed call is split. @default !retryable */
   readonly suspect: boolean;
-  /** The provider does not take this work now, and nobody waits for it: it can run later. */
+  /** The provider does not take this work now, and no client waits for it: it can run later. */
   readonly deferrable: boolean;
   constructor(
     message: string,

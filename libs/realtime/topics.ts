@@ -1,6 +1,6 @@
 /** The topics of the bus, each with its schema. Publisher and subscriber are checked against it. */
 import { z } from 'zod';
-import { idSchema, taskStatuses } from '@millrace/contracts';
+import { idSchema, taskError, taskStatuses } from '@millrace/contracts';
 
 const batchId = idSchema('batch');
 const taskId = idSchema('task');
@@ -10,15 +10,7 @@ const taskEnd = z.object({
   status: z.enum(taskStatuses),
   /** The result as JSON text. */
   output: z.string().nullable(),
-  error: z
-    .object({
-      message: z.string(),
-      type: z.string(),
-      param: z.string().nullable(),
-      code: z.string().nullable(),
-      status: z.int(),
-    })
-    .nullable(),
+  error: taskError.nullable(),
 });
 
 /** Messages are sent once. A subscriber that may have missed one is asked to read the state from Postgres again. */

@@ -56,7 +56,7 @@ export class TaskRow {
   @Column('timestamptz', { nullable: true }) startBy: Date | null;
   /** Timeout of one provider call, if the request sets it. */
   @Column('int', { nullable: true }) timeoutMs: number | null;
-  /** How long the caller waits for the provider beyond its calls. null: nobody waits for the result. */
+  /** How long the caller waits for the provider beyond its calls. null: no client waits for the result. */
   @Column('int', { nullable: true }) patienceMs: number | null;
   @Column('jsonb', { nullable: true }) fallbackModels: string[] | null;
   /** The task that this one retries. */

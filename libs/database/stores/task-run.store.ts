@@ -31,7 +31,7 @@ export interface ClaimedTask {
   /** The upstream's run of an earlier attempt. */
   readonly upstreamRunId: string | null;
   readonly timeoutMs: number | null;
-  /** How long the caller waits for the provider beyond its calls, in ms. null: nobody waits for the result. */
+  /** How long the caller waits for the provider beyond its calls, in ms. null: no client waits for the result. */
   readonly patienceMs: number | null;
   /** ms since the task was created. */
   readonly ageMs: number;

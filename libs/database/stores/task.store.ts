@@ -26,7 +26,7 @@ export interface NewTask {
   readonly deadline: Date | null;
   readonly startBy: Date | null;
   readonly timeoutMs: number | null;
-  /** How long the caller waits for the provider beyond its calls. null: nobody waits for the result. */
+  /** How long the caller waits for the provider beyond its calls. null: no client waits for the result. */
   readonly patienceMs: number | null;
   readonly fallbackModels: readonly string[] | null;
   /** Amount of work, in the kind's own unit; greater than 0. */

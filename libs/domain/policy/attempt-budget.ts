@@ -32,7 +32,7 @@ const maxAttemptsOfWaiting = 2;
 export interface UsedBudget {
   /** Attempts that an earlier call with these inputs has used. */
   readonly usedAttempts?: number;
-  /** How long a waiting caller has patience for the provider, in ms. null: nobody waits for the result. */
+  /** How long a waiting caller has patience for the provider, in ms. null: no client waits for the result. */
   readonly patienceMs?: number | null;
   /** Whether work without a waiting caller can be called again later. @default true */
   readonly mayDefer?: boolean;

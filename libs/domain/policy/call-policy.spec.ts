@@ -245,7 +245,7 @@ test.each([500, 503])(
   async (status) => {
     const fixture = createFixture(() => fails(status));
     const first = await fixture.time.until(fixture.call({ patienceMs: 10_000 }));
-    expect(first).toMatchObject({ failure: { status, deferrable: false } });
+    expect(first).toMatchObject({ failure: { status, deferrable: false, retryAfterMs: 1_000 } });
     expect(fixture.calls).toHaveLength(2);
     for (let nth = 0; nth < 20; nth++) {
       const startedAt = fixture.time.at;

@@ -108,6 +108,9 @@ export class CredentialState {
 /** A rate limit without `Retry-After` is waited for with this backoff while the provider accepts nothing. */
 const rateLimitBackoff = { baseMs: 1_000, maxMs: 30_000 };
 
+/** `Retry-After` of a failure whose provider names no time. */
+const minRetryAfterMs = 1_000;
+
 /** A call of deferrable work leaves this much time, so that the call of a waiting caller takes the next place. */
 const precedenceMs = 5;
 
@@ -163,9 +166,8 @@ export class CallPolicy {
         !breakerCall.isProbe,
       );
       const isFinal = pauseMs === null || this.clock.now() + pauseMs > (options.deadline ?? Infinity);
-      const isDeferred = isFinal && budget.canDefer && isTemporary(failureClass);
       const ended = {
-        failure: isDeferred ? copyFailure(failure, failure.retryAfterMs, true) : failure,
+        failure: isFinal ? this.addRetryAfter(failure, failureClass, budget) : failure,
         failureClass,
         usedAttempts: budget.used,
       };
@@ -239,6 +241,16 @@ export class CallPolicy {
       unsubscribe();
     }
     return budget.spendWait(clock.now() - startedAt) ? null : this.copyLastFailure(ms, budget);
+  }
+
+  /** Adds what the caller needs after its last attempt: whether the work can be deferred, and when to come again. */
+  private addRetryAfter(failure: ProviderFailure, failureClass: FailureClass, { canDefer }: AttemptBudget) {
+    if (canDefer) {
+      return isTemporary(failureClass) ? copyFailure(failure, failure.retryAfterMs, true) : failure;
+    }
+    if (!isTemporary(failureClass) && !isOutage(failureClass)) return failure;
+    const openMs = this.breaker.getOpenMs(this.clock.now());
+    return copyFailure(failure, failure.retryAfterMs ?? Math.max(minRetryAfterMs, openMs), false);
   }
 
   /** What the provider answered last, for a call that was not sent. @param ms until calls are allowed again */

@@ -67,6 +67,11 @@ export class CircuitBreaker {
     return this.refusals;
   }
 
+  /** ms until calls are allowed again. 0 while they are. */
+  getOpenMs(now: number): number {
+    return Math.max(0, this.openUntil - now);
+  }
+
   /** Duration of the current outage in ms. 0 while the provider answers. */
   getOutageMs(now: number): number {
     return this.openSince === null ? 0 : now - this.openSince;

@@ -1,5 +1,5 @@
 /**
- * Results that can't be stored: whatever the database or the object storage rejects, the provider is called once, and the
+ * Results that can't be stored: when the database or the object storage rejects one, the provider is called once, and the
  * task or the line ends. Triggers make each statement of the end fail in turn.
  */
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -41,7 +41,7 @@ export interface InferOptions {
   readonly timeoutMs?: number | null;
   /** No attempt starts after this time, and none is waited for (ms since the epoch). */
   readonly deadline?: number;
-  /** How long a waiting caller has patience for the provider, in ms. null: nobody waits for the result. */
+  /** How long a waiting caller has patience for the provider, in ms. null: no client waits for the result. */
   readonly patienceMs: number | null;
   /** Whether work without a waiting caller can be called again later. */
   readonly mayDefer: boolean;

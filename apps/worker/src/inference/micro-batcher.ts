@@ -24,7 +24,7 @@ export interface DirectRequest {
   readonly run: InferOptions['run'];
   readonly media: InferOptions['media'];
   readonly timeoutMs?: number | null;
-  /** How long its caller has patience for the provider, in ms. null: nobody waits for the result. */
+  /** How long its caller has patience for the provider, in ms. null: no client waits for the result. */
   readonly patienceMs: number | null;
   readonly mayDefer: boolean;
   /** A permit that the request has already. */
