@@ -3,6 +3,7 @@
  * is missing, builds what has changed, and then runs the script on Node 24.
  */
 import { spawnSync } from 'node:child_process';
+import { checkArguments, checkToolArguments } from './bootstrap/arguments.mjs';
 import { build, isBuilt } from './bootstrap/build.mjs';
 import { findNode, installNode } from './bootstrap/node-runtime.mjs';
 import { getNpmCommand } from './bootstrap/npm.mjs';
@@ -58,6 +59,7 @@ function runSteps(node, steps) {
 const [name, ...rest] = process.argv.slice(2);
 const script = Object.hasOwn(scripts, name ?? '') ? scripts[name] : null;
 if (!script) fail(`Usage: node deploy/bootstrap.mjs ${Object.keys(scripts).join('|')} [arguments]`);
+checkArguments(name, rest);
 
 const withDev = script.dev ?? process.env.NODE_ENV !== 'production';
 const isReady = () => areInstalled(script.dev ?? false) && isPruned() && findNode() !== null;
@@ -68,6 +70,7 @@ if (!isReady()) {
     if (findNode() === null) installNode();
   });
 }
+checkToolArguments(name, rest, findNode(), jest);
 if (script.build && !isBuilt()) await runExclusive(async () => isBuilt() || (await build()));
 if (script.steps) runSteps(findNode(), script.steps);
 if (script.args) runProgram(findNode(), [...script.args, ...rest], script);
