@@ -154,9 +154,10 @@ try {
 } catch (error) {
   if (!(error instanceof StoppedError)) {
     for (const line of hiddenLines ?? []) process.stderr.write(line);
-    const text = error instanceof StartupError ? error.message : ((error as Error).stack ?? String(error));
+    const isExpected = error instanceof StartupError;
+    const text = isExpected ? error.message : ((error as Error).stack ?? String(error));
     await supervisor?.stop();
     process.stderr.write(`\n${text}\n`);
-    process.exit(1);
+    process.exit(isExpected ? error.exitCode : 1);
   }
 }

@@ -66,7 +66,7 @@ export async function saveClusterInfo(home: string, info: ClusterInfo): Promise<
   await rename(`${path}.new`, path);
 }
 
-async function readClusterInfo(home: string): Promise<ClusterInfo | null> {
+export async function readClusterInfo(home: string): Promise<ClusterInfo | null> {
   const text = await readFile(join(home, 'postgres.json'), 'utf8').catch(returnNullIfMissing);
   if (text === null) return null;
   try {

@@ -10,7 +10,13 @@ import { spawnAs } from './os-account.ts';
 import { getBinaryPath } from './postgres-binaries.ts';
 import { StartupError } from './startup-error.ts';
 import { ensureCluster, resetAdminPassword } from './cluster.ts';
-import { resolveClusterConfig, saveClusterInfo, type ClusterConfig } from './cluster-config.ts';
+import {
+  readClusterInfo,
+  resolveClusterConfig,
+  saveClusterInfo,
+  type ClusterConfig,
+  type ClusterInfo,
+} from './cluster-config.ts';
 import { createDataFolder } from './data-folder.ts';
 import { findFreePort, isPortFree, type PortRange } from './tcp-ports.ts';
 import { findPostmaster, stopPostmaster, waitUntilReady, type StopMode } from './postmaster.ts';
@@ -107,9 +113,9 @@ function buildServer(
   adopted: boolean,
   exited: Promise<void>,
 ): EmbeddedPostgres {
-  const { port, password, adminPassword, data } = config.info;
+  const { port, adminPassword, data } = config.info;
   return {
-    url: `postgres://millrace:${password}@127.0.0.1:${port}/millrace`,
+    url: buildDatabaseUrl(config.info),
     adminUrl: `postgres://postgres:${adminPassword}@127.0.0.1:${port}/postgres`,
     port,
     pid: ref.pid,
@@ -118,6 +124,15 @@ function buildServer(
     exited,
     stop: (mode = 'fast') => stopPostmaster(ref, mode),
   };
+}
+
+const buildDatabaseUrl = ({ password, port }: ClusterInfo): string =>
+  `postgres://millrace:${password}@127.0.0.1:${port}/millrace`;
+
+/** @returns the URL of the embedded database of a data folder whose supervisor runs; null if there is none. */
+export async function findEmbeddedDatabaseUrl(home: string): Promise<string | null> {
+  const info = await readClusterInfo(home);
+  return info && buildDatabaseUrl(info);
 }
 
 /**

@@ -1,7 +1,6 @@
 /** Shared by `npm start` and `npm run quickstart`: the settings, the built programs, and a clean stop on signals. */
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { loadConfigOrExit, type Config } from '#config';
+import { loadSupervisorConfigOrExit, type Config } from '#config';
 import type { SupervisorOutput } from './output.ts';
 import type { Programs, Supervisor } from './supervisor.ts';
 
@@ -9,6 +8,7 @@ const getBuiltPath = (path: string): string => fileURLToPath(new URL(`../../apps
 
 export const builtPrograms: Programs = {
   migrate: getBuiltPath('api/src/migrate.js'),
+  newKey: getBuiltPath('api/src/new-key.js'),
   api: getBuiltPath('api/src/main.js'),
   worker: getBuiltPath('worker/src/main.js'),
 };
@@ -16,10 +16,9 @@ export const builtPrograms: Programs = {
 export function loadSettings(): Config {
   // Files, logs and credentials that are created from here on are readable by this user only.
   process.umask(0o077);
-  if (existsSync('.env')) process.loadEnvFile('.env');
   // After the terminal closes, a write to stdout fails. The stop must still complete.
   process.stdout.on('error', () => {});
-  return loadConfigOrExit();
+  return loadSupervisorConfigOrExit();
 }
 
 export const hasColor = (): boolean => process.stdout.isTTY && !process.env['NO_COLOR'];

@@ -1,9 +1,11 @@
 /** A child process of the supervisor: it has its own process group and is restarted when it exits by itself. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { onAbort, sleepOrAbort } from '#async';
+import { configExitCode, type StartFailure } from '#config';
 import { getRestartDelay } from './restart-delay.ts';
 import { forEachLine } from './log-lines.ts';
 import { deleteProcessRecord, saveProcessRecord } from './process-records.ts';
+import { StartupError } from './startup-error.ts';
 
 export interface ChildProgram {
   /** Unique. It prefixes the program's output and names its process record. */
@@ -22,10 +24,8 @@ export interface ChildContext {
 
 export interface SupervisedChild {
   readonly name: string;
-  /** How often it exited without a stop. */
-  readonly crashes: number;
-  /** Resolves when its first process runs and its process record is written. */
-  readonly launched: Promise<void>;
+  /** Resolves when a process of it has sent that it is ready. @throws StartupError when it cannot start. */
+  readonly ready: Promise<void>;
   /** Sends SIGTERM, and SIGKILL to its group after `graceMs`. Resolves when it has exited. */
   stop(graceMs: number): Promise<void>;
   /** Sets the environment of its next start. `now` restarts it at once. */
@@ -68,47 +68,82 @@ async function waitForExit(
   });
 }
 
-/** Runs a program until it exits. @returns its exit code, or 128 after a signal. */
+/** What a child sends over its IPC channel. */
+interface ChildMessages {
+  isReady: boolean;
+  /** Why it cannot start, for the user. */
+  startFailure: string | null;
+}
+
+function collectMessages(child: ChildProcess, onReady?: () => void): ChildMessages {
+  const messages: ChildMessages = { isReady: false, startFailure: null };
+  child.on('message', (message: Partial<StartFailure> | 'ready') => {
+    if (message === 'ready') {
+      messages.isReady = true;
+      onReady?.();
+    } else if (typeof message.startFailure === 'string') {
+      messages.startFailure = message.startFailure;
+    }
+  });
+  return messages;
+}
+
+/** Runs a program until it exits. @returns its exit code (128 after a signal), and why it could not start. */
 export async function runToCompletion(
   program: ChildProgram,
   context: ChildContext,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<{ code: number; startFailure: string | null }> {
   const child = startChild(program, context);
+  const messages = collectMessages(child);
   const exited = waitForExit(child);
   const removeListener = onAbort(signal, () => child.kill('SIGTERM'));
   if (child.pid) await saveProcessRecord(context.home, program.name, child.pid, child.spawnargs);
   const { code } = await exited;
   removeListener();
   await deleteProcessRecord(context.home, program.name);
-  return code ?? 128;
+  return { code: code ?? 128, startFailure: messages.startFailure };
 }
 
-/** Starts a program and restarts it until it is stopped. */
+/** A program that exits this often before it is ready cannot start. */
+const maxFailedStarts = 3;
+
+/**
+ * Starts a program and restarts it until it is stopped. Wrong settings, and three exits in a row, before it was ready for
+ * the first time make `ready` reject.
+ */
 export function superviseChild(initial: ChildProgram, context: ChildContext): SupervisedChild {
   let program = initial;
   let child: ChildProcess | null = null;
-  let crashes = 0;
+  let failedStarts = 0;
   const stopping = new AbortController();
-  const launched = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<void>();
+  ready.promise.catch(() => {}); // A stop during the start leaves it without a reader.
+
+  const checkFailedStart = (code: number | null, { startFailure }: ChildMessages): void => {
+    failedStarts++;
+    if (code !== configExitCode && failedStarts < maxFailedStarts) return;
+    const message = startFailure ?? `${program.name} exits before it is ready: see its output above.`;
+    ready.reject(new StartupError(message, { exitCode: code === configExitCode ? configExitCode : 1 }));
+  };
 
   const run = async (): Promise<void> => {
     let delay: number | null = null;
     while (!stopping.signal.aborted) {
       const startedAt = performance.now();
       const current = (child = startChild(program, context));
+      const messages = collectMessages(current, ready.resolve);
       const exited = waitForExit(current);
       if (current.pid) await saveProcessRecord(context.home, program.name, current.pid, current.spawnargs);
-      launched.resolve();
       const { code, signal } = await exited;
       child = null;
       await deleteProcessRecord(context.home, program.name);
       if (stopping.signal.aborted) return;
-      crashes++;
+      if (!messages.isReady) checkFailedStart(code, messages);
+      if (stopping.signal.aborted) return;
       delay = getRestartDelay(delay, performance.now() - startedAt);
-      context.log(
-        `${program.name} exited (${signal ?? `exit code ${code}`}); restarting it in ${delay / 1_000} s`,
-      );
+      const reason = messages.startFailure ?? signal ?? `exit code ${code}`;
+      context.log(`${program.name} exited (${reason}); restarting it in ${delay / 1_000} s`);
       await sleepOrAbort(delay, stopping.signal);
     }
   };
@@ -125,10 +160,7 @@ export function superviseChild(initial: ChildProgram, context: ChildContext): Su
 
   return {
     name: initial.name,
-    launched: launched.promise,
-    get crashes() {
-      return crashes;
-    },
+    ready: ready.promise,
     async stop(graceMs) {
       stopping.abort();
       child?.kill('SIGTERM');

@@ -2,8 +2,8 @@
  * The supervisor of `npm start`. It starts the stages in order (data folder, Postgres, migrations, API, workers) and stops
  * them in reverse. It can be killed at any time: the next start stops or adopts the processes that are left.
  */
-import { sleepOrAbort, waitAtMost } from '#async';
-import type { Config } from '#config';
+import { raceAbort, waitAtMost } from '#async';
+import { configExitCode, type Config } from '#config';
 import { StartupError } from './startup-error.ts';
 import {
   superviseChild,
@@ -21,6 +21,8 @@ import { stopOrphans } from './process-records.ts';
 
 export interface Programs {
   readonly migrate: string;
+  /** Makes an admin key, writes it to credentials.json. */
+  readonly newKey: string;
   readonly api: string;
   readonly worker: string;
 }
@@ -31,6 +33,8 @@ export interface SupervisorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly programs: Programs;
   readonly output: SupervisorOutput;
+  /** Make a new admin key before the API starts. @default false */
+  readonly newKey?: boolean;
   readonly postgres?: Omit<PostgresOptions, 'log' | 'home'>;
   /** How long a worker may take to release its work when it is stopped. */
   readonly workerGraceMs?: number;
@@ -58,7 +62,7 @@ interface Stage {
 
 const orphanGraceMs = 5_000;
 const apiGraceMs = 15_000;
-const apiStartMs = 120_000;
+const childStartMs = 120_000;
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { config, output } = options;
@@ -91,6 +95,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     stages.push({ stop: lock.release, kill: lock.release });
     await stopOrphans(home, orphanGraceMs, output.log);
     await assertPortFree(port, config.HOST);
+    if (config.WORKER_HTTP_PORT !== undefined && config.WORKER_COUNT > 0) {
+      await assertPortFree(config.WORKER_HTTP_PORT, config.HOST, 'WORKER_HTTP_PORT');
+    }
   }
 
   async function startDatabase(): Promise<void> {
@@ -103,14 +110,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     stages.push({ stop: () => postgres.stop('fast'), kill: () => postgres.stop('immediate') });
   }
 
-  async function migrate(): Promise<void> {
-    const program = { name: 'migrate', script: options.programs.migrate, env: env() };
-    const code = await runToCompletion(program, context, stopping.signal);
+  async function runProgram(name: string, script: string): Promise<void> {
+    const program = { name, script, env: env() };
+    const { code, startFailure } = await runToCompletion(program, context, stopping.signal);
     stopping.signal.throwIfAborted();
-    if (code !== 0)
-      throw new StartupError(
-        `The migrations of the database failed (exit code ${code}): see the output above.`,
-      );
+    if (code === 0) return;
+    const message = startFailure ?? `${name} failed (exit code ${code}): see its output above.`;
+    throw new StartupError(message, { exitCode: code === configExitCode ? configExitCode : 1 });
   }
 
   function startChildren(names: readonly string[], script: string, graceMs: number): SupervisedChild[] {
@@ -123,19 +129,30 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     return started;
   }
 
+  async function waitUntilReady(started: readonly SupervisedChild[]): Promise<void> {
+    const timeout = AbortSignal.timeout(childStartMs);
+    const signal = AbortSignal.any([stopping.signal, timeout]);
+    const ready = Promise.all(started.map((child) => child.ready));
+    await raceAbort(ready, signal).catch((error: unknown) => {
+      stopping.signal.throwIfAborted();
+      if (!timeout.aborted) throw error;
+      const names = started.map(({ name }) => name).join(', ');
+      throw new StartupError(`${names} not ready within ${childStartMs / 1_000} s: see the output above.`);
+    });
+  }
+
   async function startAll(): Promise<void> {
     const steps = [
       prepareDataFolder,
       startDatabase,
-      migrate,
+      () => runProgram('migrate', options.programs.migrate),
       async () => {
-        const [api] = startChildren(['api'], options.programs.api, apiGraceMs);
-        await waitUntilLive(buildLocalUrl(config.HOST, port), () => api?.crashes ?? 0, stopping.signal);
+        if (options.newKey) await runProgram('new-key', options.programs.newKey);
       },
-      async () => {
+      () => waitUntilReady(startChildren(['api'], options.programs.api, apiGraceMs)),
+      () => {
         const names = workerNames(config.WORKER_COUNT);
-        const workers = startChildren(names, options.programs.worker, options.workerGraceMs ?? 30_000);
-        await Promise.all(workers.map(({ launched }) => launched));
+        return waitUntilReady(startChildren(names, options.programs.worker, options.workerGraceMs ?? 30_000));
       },
     ];
     for (const step of steps) {
@@ -185,21 +202,4 @@ function workerNames(count: number): string[] {
 function buildLocalUrl(host: string, port: number): string {
   const local = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return `http://${local.includes(':') ? `[${local}]` : local}:${port}`;
-}
-
-async function waitUntilLive(url: string, crashes: () => number, signal: AbortSignal): Promise<void> {
-  const end = Date.now() + apiStartMs;
-  while (Date.now() < end) {
-    const answer = await fetch(`${url}/health/live`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]),
-    }).catch(() => null);
-    signal.throwIfAborted();
-    await answer?.body?.cancel();
-    if (answer?.ok) return;
-    if (crashes() >= 3) throw new StartupError('The API exits before it answers: see its output above.');
-    await sleepOrAbort(50, signal);
-  }
-  throw new StartupError(
-    `The API did not answer on ${url} within ${apiStartMs / 1_000} s: see its output above.`,
-  );
 }

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
+import { isBlockedPort } from '#config';
 import { StartupError } from './startup-error.ts';
 
 export interface PortRange {
@@ -47,8 +48,13 @@ function runCommand(command: string, args: string[]): Promise<string> {
   return new Promise((done) => execFile(command, args, { timeout: 3_000 }, (_error, out) => done(out ?? '')));
 }
 
-/** @returns a free port that the system chooses. */
+/** @returns a free port that the system chooses, and that the Fetch standard does not block. */
 export async function findEphemeralPort(host: string): Promise<number> {
+  const port = await listenOnAnyPort(host);
+  return isBlockedPort(port) ? findEphemeralPort(host) : port;
+}
+
+function listenOnAnyPort(host: string): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail);
     server.listen({ port: 0, host, exclusive: true }, () => {
@@ -59,17 +65,17 @@ export async function findEphemeralPort(host: string): Promise<number> {
 }
 
 /** @throws StartupError that names the setting to change and, if known, the process that uses the port. */
-export async function assertPortFree(port: number, host: string): Promise<void> {
+export async function assertPortFree(port: number, host: string, setting = 'PORT'): Promise<void> {
   const code = await getListenError(port, host);
   if (code === null) return;
   if (code === 'EADDRINUSE') {
     const holder = await findPortHolder(port);
     throw new StartupError(
-      `Port ${port} is in use${holder ? ` by ${holder}` : ''}: stop what uses it, or set PORT to another port.`,
+      `Port ${port} is in use${holder ? ` by ${holder}` : ''}: stop what uses it, or set ${setting} to another port.`,
     );
   }
   if (code === 'EACCES') {
-    throw new StartupError(`This user may not listen on port ${port}: set PORT to 1024 or more.`);
+    throw new StartupError(`This user may not listen on port ${port}: set ${setting} to 1024 or more.`);
   }
   throw new StartupError(
     `Listening on ${host}, port ${port} fails (${code}): set HOST to an address of this machine.`,

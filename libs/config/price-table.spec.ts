@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './config-error.ts';
 import { loadPriceTable } from './price-table.ts';
 
 let folder: string;
@@ -29,16 +29,19 @@ test('reads prices by model; without a table there are none', () => {
 });
 
 test.each([
-  ['{"openai/x": {"input": 1}}', /PRICES: openai\/x: Unrecognized key/],
-  ['{"openai/x": {"image": -1}}', /PRICES: openai\/x: image: /],
+  ['{"openai/x": {"input": 1}}', /PRICES: openai\/x: unknown name input; prices are input_tokens/],
+  ['{"openai/x": {"image": -1}}', /PRICES: openai\/x: image: must be a number of US dollars/],
   ['{"gpt-4.1-mini": {"call": 1}}', /named like openai\/gpt-4\.1-mini/],
-  ['[]', /PRICES: /],
+  ['{"openai/x": 3}', /PRICES: openai\/x: must be an object/],
+  ['[]', /PRICES: the file must be one object/],
   ['{', /not JSON/],
 ])('%s is refused with the reason', (text, message) => {
   expect(() => loadTable(text)).toThrow(message);
   expect(() => loadTable(text)).toThrow(ConfigError);
 });
 
-test('the error of a missing file contains ENOENT', () => {
-  expect(() => loadPriceTable({ PRICES: join(folder, 'nothing') })).toThrow(/can't be read \(ENOENT\)/);
+test('the error of a missing file says so', () => {
+  expect(() => loadPriceTable({ PRICES: join(folder, 'nothing') })).toThrow(
+    /PRICES: the file .*nothing does not exist/,
+  );
 });

@@ -1,24 +1,29 @@
 /** The price table, read from the file that PRICES names. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ConfigError, type Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
+import type { Config } from './config.ts';
 
-const dollars = z.number().min(0).max(1e6);
+const wrongAmount = 'must be a number of US dollars from 0 to 1000000';
+const dollars = z.number(wrongAmount).min(0, wrongAmount).max(1e6, wrongAmount).optional();
 
-const price = z.strictObject({
-  input_tokens: dollars.optional(),
-  output_tokens: dollars.optional(),
-  image: dollars.optional(),
-  second: dollars.optional(),
-  call: dollars.optional(),
-});
+const price = z.strictObject(
+  { input_tokens: dollars, output_tokens: dollars, image: dollars, second: dollars, call: dollars },
+  {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `unknown name ${issue.keys.join(', ')}; prices are input_tokens, output_tokens, image, second and call`
+        : 'must be an object like {"input_tokens": 0.4}',
+  },
+);
 
 const table = z.record(
   z
     .string()
     .regex(/^[^/\s]+\/\S+$|^\*$/, 'models are named like openai/gpt-4.1-mini, openai/* or *')
-    .max(256),
+    .max(256, 'the name is longer than 256 characters'),
   price,
+  'the file must be one object, with prices by model',
 );
 
 /** @returns prices in US dollars by model or pattern, empty if PRICES is unset. @throws ConfigError with every invalid entry. */
@@ -47,11 +52,12 @@ function readJson(path: string): unknown {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
-    throw new ConfigError([`PRICES: the file can't be read (${code})`]);
+    const reason = code === 'ENOENT' ? 'does not exist' : `can't be read (${code})`;
+    throw new ConfigError([`PRICES: the file ${path} ${reason}`]);
   }
   try {
     return JSON.parse(text);
   } catch {
-    throw new ConfigError(['PRICES: the file is not JSON']);
+    throw new ConfigError([`PRICES: the file ${path} is not JSON`]);
   }
 }

@@ -1,6 +1,7 @@
 /** Options of the hosted providers for libs/providers, from the settings. */
 import { readFileSync } from 'node:fs';
-import { ConfigError, type Config } from './config.ts';
+import { ConfigError } from './config-error.ts';
+import type { Config } from './config.ts';
 
 type ProviderSettings = Pick<
   Config,
@@ -14,6 +15,7 @@ type ProviderSettings = Pick<
   | 'OPENAI_COMPATIBLE_KEYS'
   | 'PROVIDER_CONCURRENCY'
   | 'PROVIDER_LIMITS'
+  | 'FREE_CREDIT_USD'
 >;
 
 /** @returns options for `createProviders`. @throws ConfigError if a key belongs to no server or its file cannot be read. */
@@ -24,8 +26,8 @@ export function buildProviderOptions(config: ProviderSettings) {
     OPENAI_COMPATIBLE: servers,
     OPENAI_COMPATIBLE_KEYS: keys,
   } = config;
-  const unknown = [...keys.keys()].find((name) => !servers.has(name));
-  if (unknown) throw new ConfigError([`OPENAI_COMPATIBLE_KEYS: '${unknown}' is not in OPENAI_COMPATIBLE`]);
+  const problems = listUnknownProviders(config);
+  if (problems.length > 0) throw new ConfigError(problems);
   const getConcurrency = (name: string) => ({
     concurrency: limits.get(name) ?? defaultConcurrency,
     getModelConcurrency: (model: string) => limits.get(`${name}/${model}`),
@@ -55,6 +57,22 @@ export function buildProviderOptions(config: ProviderSettings) {
       ...getConcurrency(name),
     })),
   };
+}
+
+/** @returns a problem for each setting that names a provider that does not exist: it would be ignored. */
+function listUnknownProviders(config: ProviderSettings): string[] {
+  const servers = [...config.OPENAI_COMPATIBLE.keys()];
+  const named = {
+    OPENAI_COMPATIBLE_KEYS: [config.OPENAI_COMPATIBLE_KEYS.keys(), servers],
+    PROVIDER_LIMITS: [config.PROVIDER_LIMITS.keys(), [...servers, 'hf', 'ollama']],
+    FREE_CREDIT_USD: [config.FREE_CREDIT_USD.keys(), [...servers, 'hf', 'ollama']],
+  } as const;
+  return Object.entries(named).flatMap(([setting, [names, known]]) => {
+    const unknown = [...names].filter((name) => !known.includes(name.split('/', 1)[0]!));
+    const allowed =
+      known.length > 0 ? `the names are ${known.join(', ')}` : 'OPENAI_COMPATIBLE names no server';
+    return unknown.map((name) => `${setting}: '${name}' is not the name of a provider; ${allowed}`);
+  });
 }
 
 function readKey(name: string, key: string | undefined): string | undefined {

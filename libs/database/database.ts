@@ -5,6 +5,7 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Unavailable } from '#domain';
+import { describeConnectFailure } from './connect-failure.ts';
 import { DisconnectingClient } from './disconnecting-client.ts';
 import { entities } from './entities/index.ts';
 import { SnakeCaseNaming } from './entities/snake-case-naming.ts';
@@ -39,7 +40,7 @@ const types = {
 export class Database {
   private constructor(private readonly source: DataSource) {}
 
-  /** @throws Unavailable when the server does not answer. */
+  /** @throws Unavailable when the server cannot be used. Its message is for the operator: what is wrong and what to do. */
   static async connect(options: DatabaseOptions): Promise<Database> {
     const source = new DataSource({
       type: 'postgres',
@@ -61,7 +62,11 @@ export class Database {
       // The pool replaces an idle connection that dies; a statement that meets a dead one throws its own error.
       poolErrorHandler: () => {},
     });
-    await translateErrors(source.initialize());
+    try {
+      await source.initialize();
+    } catch (error) {
+      throw buildConnectFailure(error, options.url);
+    }
     return new Database(source);
   }
 
@@ -115,8 +120,29 @@ export class Database {
     await this.rows('select 1');
   }
 
-  /** Applies the missing migrations. @returns the names of those applied. */
+  /**
+   * Applies the missing migrations. @returns the names of those applied.
+   * @throws Unavailable, with a message for the operator, when the server is too old or the role may not create tables
+   */
   async migrate(): Promise<string[]> {
+    const [server] = await this.rows<{ version: number }>(
+      `select current_setting('server_version_num')::int as version`,
+    );
+    if (server!.version < oldestServerVersion) {
+      const found = Math.floor(server!.version / 10_000);
+      throw new Unavailable(`DATABASE_URL: the server is Postgres ${found}. Use Postgres 15 or newer.`, {
+        code: 'database_unavailable',
+      });
+    }
+    try {
+      return await this.runMigrations();
+    } catch (error) {
+      if (!missingRights.test((error as { code?: string }).code ?? '')) throw error;
+      throw buildConnectFailure(error, (this.source.options as { url: string }).url);
+    }
+  }
+
+  private async runMigrations(): Promise<string[]> {
     // Two processes may start at once: the second waits for this lock, and then finds nothing to do.
     const lock = this.source.createQueryRunner();
     try {
@@ -143,6 +169,15 @@ export class Database {
   async close(): Promise<void> {
     if (this.source.isInitialized) await this.source.destroy();
   }
+}
+
+const oldestServerVersion = 150_000;
+
+/** SQLSTATE of a role that may not create tables, and of a replica. */
+const missingRights = /^(42501|25006)$/;
+
+function buildConnectFailure(error: unknown, url: string): Unavailable {
+  return new Unavailable(describeConnectFailure(error, url), { code: 'database_unavailable', cause: error });
 }
 
 /** Classes of SQLSTATE that mean the server, not the statement: connection, resources, operator, system. */

@@ -1,4 +1,5 @@
 /** The job queues. This library alone imports BullMQ. Start at `catalogue.ts`. */
+export { assertQueueBackendUsable } from './assert-usable.ts';
 export { backendKinds } from './backend.ts';
 export type { BackendAddress } from './open-backend.ts';
 export { buildJobId, type QueuePayload, type QueueName, type TaskRoute } from './catalogue.ts';

@@ -63,7 +63,7 @@ describeOnS3('a batch on S3', (server) => {
     [
       'a bucket that does not exist',
       { S3_BUCKET: 'millrace-none' },
-      /millrace-none of the object storage can't be used: it does not exist\. Create it/,
+      /S3_BUCKET: the bucket 'millrace-none' at \S+ does not exist\. Create it/,
     ],
     [
       'a wrong secret',

@@ -19,12 +19,12 @@ import { createHomeTemplate, type HomeTemplate } from '../support/home-template.
 
 const repo = resolve(import.meta.dirname, '../..');
 
-/** Programs in place of the apps. The API answers /health/live. Each writes its start and its stop to the journal. */
+/** Programs in place of the apps. Each writes its start and its stop to the journal. */
 const api = `
   import { createServer } from 'node:http';
   import { appendFileSync } from 'node:fs';
   const log = (what) => appendFileSync(process.env.JOURNAL, what + '\\n');
-  const server = createServer((_, reply) => reply.end('{}')).listen(Number(process.env.PORT), '127.0.0.1', () => log('api up'));
+  const server = createServer((_, reply) => reply.end('{}')).listen(Number(process.env.PORT), '127.0.0.1', () => { log('api up'); process.send('ready'); });
   const exit = (reason) => { log('api down: ' + reason); process.exit(0); };
   process.on('SIGTERM', () => exit('signal'));
   process.on('disconnect', () => exit('disconnect'));`;
@@ -35,14 +35,16 @@ const worker = `
   setInterval(() => {}, 1000);
   process.on('SIGTERM', async () => { await sleep(50); log('worker down: signal'); process.exit(0); });
   process.on('disconnect', () => { log('worker down: disconnect'); process.exit(0); });
-  log('worker up ' + process.env.DATABASE_URL);`;
+  log('worker up ' + process.env.DATABASE_URL);
+  process.send('ready');`;
 const ignoringSignals = `
   import { appendFileSync } from 'node:fs';
   setInterval(() => {}, 1000);
   process.on('SIGTERM', () => {});
   process.on('disconnect', () => {});
   process.on('SIGPIPE', () => {});
-  appendFileSync(process.env.JOURNAL, 'worker up\\n');`;
+  appendFileSync(process.env.JOURNAL, 'worker up\\n');
+  process.send('ready');`;
 const migrate = `
   import { appendFileSync } from 'node:fs';
   appendFileSync(process.env.JOURNAL, 'migrate\\n');`;
@@ -102,7 +104,7 @@ function start(env: Record<string, string> = {}): Started {
     import { createSupervisor, StoppedError } from ${at('deploy/embedded/supervisor.ts')};
     const config = loadSettings();
     const output = createOutput({ format: 'pretty', level: 'info', color: false, write: (text) => process.stdout.write(text) });
-    const programs = { migrate: 'migrate.js', api: 'api.js', worker: 'worker.js' };
+    const programs = { migrate: 'migrate.js', newKey: 'new-key.js', api: 'api.js', worker: 'worker.js' };
     const supervisor = createSupervisor({
       config, output, programs, env: process.env, workerGraceMs: Number(process.env.GRACE ?? 10000),
       postgres: { durable: false, ports: { from: 22000, to: 22099 } },
@@ -112,7 +114,7 @@ function start(env: Record<string, string> = {}): Started {
       await supervisor.start();
       console.log('all is up');
     } catch (error) {
-      if (!(error instanceof StoppedError)) { console.error(error.message); process.exit(1); }
+      if (!(error instanceof StoppedError)) { console.error(error.message); process.exit(error.exitCode ?? 1); }
     }`;
   const args = [
     '--experimental-transform-types',
@@ -340,14 +342,68 @@ describe('prints one line with what to do when', () => {
 
   test('the migrations fail, and leaves no process', async () => {
     await program({ migrate: 'process.exit(3)' });
-    expect(await getStartupError()).toMatch(/The migrations of the database failed \(exit code 3\)/);
+    expect(await getStartupError()).toMatch(/^migrate failed \(exit code 3\): see its output above/);
     expect(await listProcessRecords(home)).toEqual([]);
     expect(await findPostmaster(join(home, 'postgres'))).toBeNull();
   });
 
   test('the API exits before it answers', async () => {
     await program({ api: 'process.exit(1)' });
-    expect(await getStartupError()).toMatch(/The API exits before it answers/);
+    expect(await getStartupError()).toMatch(/^api exits before it is ready: see its output above/);
+  });
+
+  test('the worker exits before it is ready, and leaves no process', async () => {
+    await program({ worker: 'process.exit(1)' });
+    expect(await getStartupError()).toMatch(/^worker exits before it is ready: see its output above/);
+    expect(await listProcessRecords(home)).toEqual([]);
+  });
+
+  test.each(['migrate', 'api', 'worker'])('%s sends why it cannot start', async (name) => {
+    const failing = `process.send({ startFailure: 'REDIS_URL: no Redis. Start it.' }); process.exit(1);`;
+    await program({ [name]: failing });
+    const { code, output } = start();
+    expect(await code).toBe(1);
+    expect(output().trim().split('\n').at(-1)).toBe('REDIS_URL: no Redis. Start it.');
+  });
+
+  test('a process finds its settings wrong: it is not restarted, and the exit code is 78', async () => {
+    const failing = `process.send({ startFailure: 'Wrong settings:\\n  PRICES: no file' }); process.exit(78);`;
+    await program({ worker: failing });
+    const { code, output } = start();
+    expect(await code).toBe(78);
+    expect(output()).toContain('PRICES: no file');
+    expect(output()).not.toContain('restarting');
+  });
+
+  test('the port of the worker is in use', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port: workerPort } = taken.address() as { port: number };
+    expect(await getStartupError({ WORKER_HTTP_PORT: String(workerPort) })).toMatch(
+      new RegExp(`^Port ${workerPort} is in use.*set WORKER_HTTP_PORT`),
+    );
+    await new Promise((done) => taken.close(done));
+  });
+
+  test.each([
+    [{ PORT: '4190' }, 'PORT: must not be port 4190: the Fetch standard blocks it'],
+    [{ PRICES: '/nope.json' }, 'PRICES: the file /nope.json does not exist'],
+    [{ MODELS_DIR: '/nope' }, 'MODELS_DIR: the folder /nope does not exist'],
+    [{ OPENAI_COMPATIBLE_KEYS: 'gpu=x' }, "OPENAI_COMPATIBLE_KEYS: 'gpu' is not the name of a provider"],
+    [{ REDIS_URI: 'redis://x' }, 'REDIS_URI: no such setting. Did you mean REDIS_URL?'],
+    [{ S3_BUKET: 'files' }, 'S3_BUKET: no such setting. Did you mean S3_BUCKET?'],
+    [{ WORKER_COUNT: 'abc' }, "WORKER_COUNT: must be a whole number from 0 to 256, not 'abc'"],
+    [
+      { WORKER_COUNT: '2', WORKER_HTTP_PORT: '9100' },
+      'WORKER_HTTP_PORT: only one process can listen on port 9100',
+    ],
+  ])('%p: before any process starts, with exit code 78', async (env, problem) => {
+    const { code, output } = start(env);
+    expect(await code).toBe(78);
+    expect(output()).toContain(`  ${problem}`);
+    expect(output()).not.toContain('at ');
+    expect(await lines()).toEqual([]);
+    expect(await findPostmaster(join(home, 'postgres'))).toBeNull();
   });
 });
 

@@ -1,5 +1,6 @@
 /** The API's process: starts it, and stops it on a signal or when its supervisor is gone. */
 import 'reflect-metadata';
+import { exitAfterFailedStart } from '#config';
 import { createLogger } from '#telemetry';
 import { startApi } from './start-api.ts';
 
@@ -16,8 +17,8 @@ try {
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
   process.on('disconnect', () => void stop('the supervisor has exited'));
+  process.send?.('ready');
 } catch (error) {
   // The settings may be what failed, so this logger does not use them.
-  createLogger('api', 'info').fatal({ err: error }, 'the API could not start');
-  process.exit(1);
+  exitAfterFailedStart(error, createLogger('api', 'info'));
 }

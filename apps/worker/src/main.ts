@@ -1,5 +1,5 @@
 /** The worker process: reads settings, starts the worker, and stops it on a signal or when the supervisor is gone. */
-import { loadAppConfigOrExit } from '#config';
+import { exitAfterFailedStart, loadAppConfigOrExit } from '#config';
 import { createLogger } from '#telemetry';
 import { startWorker } from './worker.ts';
 
@@ -22,7 +22,7 @@ try {
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
   process.on('disconnect', () => void stop('the supervisor is gone'));
+  process.send?.('ready');
 } catch (error) {
-  log.fatal({ err: error }, 'the worker could not start');
-  process.exit(1);
+  exitAfterFailedStart(error, log);
 }

@@ -24,7 +24,7 @@ import {
 import { buildLane, Prices } from '#domain';
 import { parseAllowedHosts, createOutbound } from '#outbound';
 import { createProviders } from '#providers';
-import { connectQueues, type CancelFilter } from '#queues';
+import { assertQueueBackendUsable, connectQueues, type CancelFilter } from '#queues';
 import { Coalescer, connectBus } from '#realtime';
 import { createObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
@@ -64,6 +64,7 @@ export async function startWorker(
     applicationName: 'millrace-worker',
   });
   const backend = { kind: config.queueBackend, url: config.REDIS_URL ?? url };
+  await assertQueueBackendUsable(backend);
   const bus = await connectBus(backend, { log });
   const queues = connectQueues({ backend: { ...backend, poolMax: config.DATABASE_POOL }, log });
   const objects = await createObjectStorage(buildObjectStorageOptions(config));

@@ -21,7 +21,7 @@ export const settingGroups: readonly {
   { title: 'Logs', fields: logSettings },
 ];
 
-const settingFields = z.object({
+export const settings = z.object({
   ...apiSettings,
   ...databaseSettings,
   ...storageSettings,
@@ -34,17 +34,10 @@ const settingFields = z.object({
 });
 
 /** If the first of a pair is set, the second must be set too. */
-const requiredTogether = [
+export const requiredTogether = [
   ['S3_ENDPOINT', 'S3_BUCKET'],
   ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'],
   ['S3_SECRET_ACCESS_KEY', 'S3_ACCESS_KEY_ID'],
 ] as const;
-
-export const settings = settingFields.superRefine((values, context) => {
-  for (const [name, required] of requiredTogether) {
-    if (values[name] === undefined || values[required] !== undefined) continue;
-    context.addIssue({ code: 'custom', path: [required], message: `not set, though ${name} is` });
-  }
-});
 
 export type Settings = z.output<typeof settings>;

@@ -1,6 +1,5 @@
 /** Limits of requests and of hosts, how long data is kept, and logs. */
-import { z } from 'zod';
-import { hostList, integer } from './types.ts';
+import { hostList, integer, oneOf } from './types.ts';
 
 export const limitSettings = {
   UPLOAD_MAX_BYTES: integer(1, 2 ** 50)
@@ -50,12 +49,10 @@ export const retentionSettings = {
 };
 
 export const logSettings = {
-  LOG_LEVEL: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+  LOG_LEVEL: oneOf(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
     .describe('Minimum level that is logged.'),
-  LOG_FORMAT: z
-    .enum(['pretty', 'json'])
+  LOG_FORMAT: oneOf(['pretty', 'json'])
     .default('pretty')
     .describe('How `npm start` prints the logs of its processes. The processes themselves always log JSON.'),
 };

@@ -1,6 +1,7 @@
 /** The API's address, and the services that Millrace uses: Postgres, Redis and S3. */
-import { z } from 'zod';
-import { boolean, filePath, integer, nameList, text, url } from './types.ts';
+import { boolean, filePath, httpPort, integer, oneOf, originList, text, url } from './types.ts';
+
+export const minSecretLength = 32;
 
 export const apiSettings = {
   MILLRACE_HOME: filePath()
@@ -9,17 +10,17 @@ export const apiSettings = {
   HOST: text
     .default('127.0.0.1')
     .describe('Address that the API listens on. Set 0.0.0.0 to listen on all interfaces.'),
-  PORT: integer(0, 65_535).default(3_000).describe('Port that the API listens on.'),
+  PORT: httpPort(0).default(3_000).describe('Port that the API listens on.'),
   PUBLIC_URL: url('http', 'https')
     .optional()
     .describe('URL under which clients reach the API. Signed URLs start with it. Unset: from HOST and PORT.'),
   MILLRACE_SECRET: text
-    .min(32, 'must be 32 characters or longer')
+    .min(minSecretLength, `must be ${minSecretLength} characters or longer`)
     .optional()
     .describe(
       'Secret that signs URLs and encrypts webhook secrets. Must be the same on all machines. Unset: created once and stored in the data folder.',
     ),
-  CORS_ORIGINS: nameList().describe(
+  CORS_ORIGINS: originList().describe(
     'Origins of browser pages that may call the API and its sockets, separated by commas. Set * to allow any.',
   ),
 };
@@ -57,8 +58,7 @@ export const storageSettings = {
   S3_FORCE_PATH_STYLE: boolean()
     .optional()
     .describe('Put the bucket in the URL path instead of the host name. Unset: true if S3_ENDPOINT is set.'),
-  S3_CHECKSUMS: z
-    .enum(['when_required', 'when_supported'])
+  S3_CHECKSUMS: oneOf(['when_required', 'when_supported'])
     .default('when_required')
     .describe(
       'when_supported also sends a CRC-32 checksum, in addition to SHA-256 and MD5. AWS stores it; some servers reject it.',

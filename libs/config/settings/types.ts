@@ -1,21 +1,76 @@
 /** Types of settings: how each is parsed from text. `form` describes the accepted values in docs/reference/settings.md. */
 import { z } from 'zod';
+import { describeBlockedPort, isBlockedPort } from './blocked-ports.ts';
 
-export const text = z.string().trim().min(1);
+export const text = z.string().trim().min(1, 'must not be blank');
 
-export const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const maxQuotedLength = 40;
 
-export const boolean = () => z.stringbool('must be true or false').meta({ form: '`true` or `false`' });
+/** The value for an error message, cut. Only for types whose values are never secret. */
+const quote = (value: unknown) => {
+  const written = String(value);
+  return `'${written.length > maxQuotedLength ? `${written.slice(0, maxQuotedLength)}…` : written}'`;
+};
+
+export const integer = (min: number, max: number) =>
+  z
+    .string()
+    .transform((value, context) => {
+      const number = /^\s*[+-]?\d{1,16}\s*$/.test(value) ? Number(value) : NaN;
+      if (number >= min && number <= max) return number;
+      const message = `must be a whole number from ${min} to ${max}, not ${quote(value)}`;
+      context.issues.push({ code: 'custom', input: value, message });
+      return z.NEVER;
+    })
+    .meta({ form: `an integer from ${min} to ${max}` });
+
+/** A port that this process listens on, for clients that use fetch. */
+export const httpPort = (min: number) =>
+  integer(min, 65_535).refine((port) => !isBlockedPort(port), {
+    error: ({ input }) => describeBlockedPort(Number(input)),
+  });
+
+export const oneOf = <const Options extends readonly string[]>(options: Options) =>
+  z
+    .enum(options, { error: ({ input }) => `must be one of ${options.join(', ')}, not ${quote(input)}` })
+    .meta({ form: `one of ${options.map((option) => `\`${option}\``).join(', ')}` });
+
+export const boolean = () =>
+  z
+    .stringbool({ error: ({ input }) => `must be true or false, not ${quote(input)}` })
+    .meta({ form: '`true` or `false`' });
 
 export const url = (...protocols: string[]) => {
   const prefixes = protocols.map((protocol) => `${protocol}://`);
   return text
-    .refine(
-      (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol.slice(0, -1)),
-      `must be a URL that begins with ${prefixes.join(' or ')}`,
-    )
+    .superRefine((value, context) => {
+      const parsed = URL.parse(value);
+      if (!parsed || !protocols.includes(parsed.protocol.slice(0, -1))) {
+        context.addIssue(`must be a URL that begins with ${prefixes.join(' or ')}`);
+      } else if (isHttpUrlBlocked(parsed)) {
+        context.addIssue(describeBlockedPort(Number(parsed.port)));
+      }
+    })
     .meta({ form: `a URL that begins with ${prefixes.map((prefix) => `\`${prefix}\``).join(' or ')}` });
 };
+
+const isHttpUrlBlocked = ({ protocol, port }: URL) =>
+  protocol.startsWith('http') && port !== '' && isBlockedPort(Number(port));
+
+/** Origins of browser pages, compared with the header `Origin` as text; or `*`. */
+export const originList = () =>
+  nameList()
+    .pipe(
+      z.array(
+        z
+          .string()
+          .refine(
+            (origin) => origin === '*' || URL.parse(origin)?.origin === origin,
+            'origins are written like https://app.example.com or http://localhost:5173, without a path or a slash at the end, or *; separated by commas',
+          ),
+      ),
+    )
+    .meta({ form: 'origins like `https://app.example.com`, or `*`, separated by commas' });
 
 export const filePath = () => text.meta({ form: 'a path' });
 
@@ -64,8 +119,13 @@ export const namedValues = (value: 'url' | 'key') =>
         const [name, content] = [pair.slice(0, separator).trim(), pair.slice(separator + 1).trim()];
         const isNameValid =
           /^[a-z][a-z0-9-]{0,30}$/.test(name) && !reservedNames.includes(name) && !pairs.has(name);
-        const isContentValid =
-          value === 'key' ? content !== '' : /^https?:\/\//.test(content) && URL.canParse(content);
+        const parsed = value === 'url' && /^https?:\/\//.test(content) ? URL.parse(content) : null;
+        if (parsed && isHttpUrlBlocked(parsed)) {
+          const message = `${name}: ${describeBlockedPort(Number(parsed.port))}`;
+          context.issues.push({ code: 'custom', input: undefined, message });
+          return z.NEVER;
+        }
+        const isContentValid = value === 'key' ? content !== '' : parsed !== null;
         // The content may be a secret, so neither it nor the input is in the issue.
         if (!isNameValid || !isContentValid) {
           context.issues.push({

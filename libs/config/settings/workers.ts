@@ -1,6 +1,5 @@
 /** Worker processes, and the models that they run themselves. */
-import { z } from 'zod';
-import { boolean, filePath, integer, nameList, poolList, url } from './types.ts';
+import { boolean, filePath, integer, nameList, oneOf, poolList, url } from './types.ts';
 
 export const workerSettings = {
   WORKER_COUNT: integer(0, 256).default(1).describe('Worker processes that `npm start` runs.'),
@@ -37,9 +36,8 @@ export const modelSettings = {
   LOCAL_SLOTS: integer(1, 64)
     .default(1)
     .describe('Threads of a worker that run local models. Each loads its own copy. Use one for each device.'),
-  LOCAL_DEVICE: z.enum(['cpu', 'cuda']).default('cpu').describe('Device that runs local models.'),
-  LOCAL_DTYPE: z
-    .enum(['auto', 'fp32', 'fp16', 'int8', 'uint8', 'q8', 'q4', 'q4f16', 'bnb4'])
+  LOCAL_DEVICE: oneOf(['cpu', 'cuda']).default('cpu').describe('Device that runs local models.'),
+  LOCAL_DTYPE: oneOf(['auto', 'fp32', 'fp16', 'int8', 'uint8', 'q8', 'q4', 'q4f16', 'bnb4'])
     .default('auto')
     .describe('Data type of the weights to load. auto: the type in the model’s config, otherwise fp32.'),
   LOCAL_CPU_THREADS: integer(0, 1_024)

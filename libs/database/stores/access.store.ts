@@ -71,6 +71,30 @@ export class AccessStore {
     });
   }
 
+  async hasUsers(): Promise<boolean> {
+    const [found] = await this.database.rows<{ any: boolean }>('select exists (select from users) as any');
+    return found!.any;
+  }
+
+  /**
+   * Creates a key of the workspace that operates the instance, created by its owner.
+   * @returns false if there is no such workspace, or all its owners are disabled
+   */
+  createAdminKey(key: NewKey): Promise<boolean> {
+    return this.database.asSystem(async (transaction) => {
+      const created = await transaction.rows(
+        `insert into api_keys (id, workspace_id, created_by, name, prefix, hash)
+         select $1, w.id, u.id, $2, $3, $4
+         from workspaces w join memberships m on m.workspace_id = w.id and m.role = 'owner'
+           join users u on u.id = m.user_id and u.disabled_at is null
+         where w.operates_instance order by u.created_at limit 1
+         returning id`,
+        [createId('apiKey'), key.name, key.prefix, key.hash],
+      );
+      return created.length > 0;
+    });
+  }
+
   /** @returns the key's owner; null if the key is unknown, expired or revoked, or its creator is disabled. */
   async findByKeyHash(hash: Buffer): Promise<ApiKeyOwner | null> {
     const [owner] = await this.database.prepared<ApiKeyOwner>(findByKeyHash, [hash]);

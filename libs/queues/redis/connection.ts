@@ -9,6 +9,7 @@ export class RedisWithTimeout extends Redis {
   constructor(url: string, options: RedisOptions & { readonly socketTimeout: number }) {
     super(url, options);
     this.clearTimerOnClose();
+    this.hideEvictionPolicy();
   }
 
   private clearTimerOnClose(): void {
@@ -19,10 +20,20 @@ export class RedisWithTimeout extends Redis {
     });
   }
 
+  /**
+   * BullMQ reads INFO for the version on each connection, and prints a warning about the eviction policy each time.
+   * `assertRedisUsable` reports it once.
+   */
+  private hideEvictionPolicy(): void {
+    const readInfo = this.info.bind(this);
+    this.info = async () => (await readInfo()).replace(/^maxmemory_policy:.*$/m, '');
+  }
+
   /** BullMQ creates its blocking connection with `duplicate`. */
   override duplicate(options?: Partial<RedisOptions>): Redis {
     const copy = super.duplicate(options);
     RedisWithTimeout.prototype.clearTimerOnClose.call(copy);
+    RedisWithTimeout.prototype.hideEvictionPolicy.call(copy);
     return copy;
   }
 }

@@ -10,6 +10,8 @@ export interface Bucket {
   /** Signs URLs. A client of its own, because `client` adds checksums of a body that a signed URL does not have yet. */
   readonly signer: S3Client;
   readonly name: string;
+  /** Its URL; undefined for AWS. */
+  readonly endpoint: string | undefined;
   readonly prefix: string;
   readonly partBytes: number;
   readonly maxAttempts: number;
@@ -60,6 +62,7 @@ export function openBucket(options: S3StorageOptions): Bucket {
     client,
     signer: new S3Client(config),
     name,
+    endpoint: options.endpoint,
     prefix,
     partBytes,
     maxAttempts,

@@ -8,7 +8,7 @@ import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-s
 import { Unavailable } from '#domain';
 import type { Bucket } from './bucket.ts';
 import { deleteKeys } from './delete-keys.ts';
-import { toStorageError } from './s3-errors.ts';
+import { getStatus, toStorageError } from './s3-errors.ts';
 import { parseMd5 } from './checksums.ts';
 
 /** No key starts with a dot, so objects in this folder can't be read or listed. */
@@ -37,38 +37,94 @@ export async function probe(bucket: Bucket): Promise<void> {
   bucket.etagFormat.isMd5 = parseMd5(ETag, response) === createHash('md5').update(content).digest('hex');
 }
 
-/** @throws Unavailable with a message for the operator: what is wrong and how to fix it. */
+/** @throws Unavailable with one line for the operator: the setting, the server, what is wrong, and what to do. */
 export async function assertUsable(bucket: Bucket): Promise<void> {
   try {
-    // The listing comes first because its error response has a body with the cause; HEAD of the bucket has none.
-    await bucket.client.send(
+    // A listing before the probe: unlike HEAD of the bucket it comes with a body that says what is wrong.
+    const { $metadata, Name } = await bucket.client.send(
       new ListObjectsV2Command({ Bucket: bucket.name, Prefix: bucket.prefix, MaxKeys: 1 }),
     );
+    // A web server answers every path with a page, in which the SDK finds no fields.
+    if (Name === undefined) throw buildNotS3Error($metadata.httpStatusCode);
     await probe(bucket);
   } catch (error) {
     const failure = toStorageError(error);
-    if (!(failure instanceof Unavailable)) throw failure;
-    throw new Unavailable(
-      `The bucket ${bucket.name} of the object storage can't be used: ${buildAdvice(failure)}`,
-      {
-        code: failure.code as ErrorCode,
-        cause: failure.cause ?? failure,
-      },
-    );
+    const isUnavailable = failure instanceof Unavailable;
+    const [problem, remedy] = buildAdvice(failure, bucket, error);
+    const server = bucket.endpoint === undefined ? 'AWS' : formatServer(bucket.endpoint);
+    throw new Unavailable(`S3_BUCKET: the bucket '${bucket.name}' at ${server} ${problem}. ${remedy}.`, {
+      code: isUnavailable ? (failure.code as ErrorCode) : 'storage_failed',
+      cause: isUnavailable ? (failure.cause ?? failure) : failure,
+    });
   }
 }
 
-function buildAdvice({ code, message }: Unavailable): string {
-  switch (code) {
+const buildNotS3Error = (status: number | undefined) =>
+  Object.assign(new Error('the answer is no listing of a bucket'), {
+    name: 'NotS3',
+    $metadata: { httpStatusCode: status },
+  });
+
+const formatServer = (endpoint: string) => URL.parse(endpoint)?.host ?? endpoint;
+
+const certificateErrors = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
+
+/** @returns what is wrong, and what to do. */
+function buildAdvice(failure: unknown, { endpoint }: Bucket, error: unknown): readonly [string, string] {
+  const { code = '' } = error as { code?: unknown };
+  const systemCode = typeof code === 'string' ? code : '';
+  if (certificateErrors.test(systemCode)) {
+    return [
+      `has a TLS certificate that is not trusted (${systemCode})`,
+      'Set NODE_EXTRA_CA_CERTS to the file of its certificate authority',
+    ];
+  }
+  if (/EPROTO|ERR_SSL/.test(systemCode)) {
+    return ['does not speak TLS', 'Write http:// instead of https:// in S3_ENDPOINT'];
+  }
+  if (!(failure instanceof Unavailable)) return notS3;
+  switch (failure.code) {
     case 'storage_no_bucket':
-      return 'it does not exist. Create it, or set S3_BUCKET to an existing bucket.';
+      return ['does not exist', 'Create it, or set S3_BUCKET to one that does'];
     case 'storage_unreachable':
-      return 'no server responds at S3_ENDPOINT.';
+      return /ENOTFOUND|EAI_AGAIN/.test(systemCode)
+        ? ['cannot be found: the host name has no address', 'Correct S3_ENDPOINT or S3_REGION']
+        : ['cannot be reached', `Start the server, or correct ${endpoint ? 'S3_ENDPOINT' : 'S3_REGION'}`];
     case 'storage_misplaced':
-      return 'it is not in the region S3_REGION.';
+      return ['is in another region than S3_REGION', 'Correct S3_REGION'];
     case 'storage_denied':
-      return `${message.replace(/\.$/, '')} (S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY).`;
+      return describeDenial(failure);
+    case 'storage_failed':
+      return hasStatus(error, 200) || hasStatus(error, 405)
+        ? notS3
+        : [`fails: ${trimStop(failure.message)}`, 'See its log'];
     default:
-      return message;
+      return [`cannot be used: ${trimStop(failure.message)}`, 'Start again when it can'];
   }
 }
+
+const notS3 = [
+  'does not answer as S3 does',
+  "Set S3_ENDPOINT to the address of the server's S3 API, not of its console or a web page",
+] as const;
+
+/** The message distinguishes wrong credentials, missing ones and missing permissions. */
+function describeDenial({ message }: Unavailable): readonly [string, string] {
+  if (/clock/.test(message)) return [`refuses requests: ${trimStop(message)}`, 'Set the clock'];
+  if (/no credentials/.test(message)) {
+    return [
+      'needs credentials',
+      'Set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or give this machine a role or a profile',
+    ];
+  }
+  if (/does not accept/.test(message)) {
+    return ['does not accept the credentials', 'Correct S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY'];
+  }
+  return [
+    'refuses access',
+    'Allow the key of S3_ACCESS_KEY_ID to read, write, list and delete its objects, or set another key',
+  ];
+}
+
+const hasStatus = (error: unknown, status: number) => getStatus(error) === status;
+const trimStop = (message: string) => message.replace(/\.$/, '');

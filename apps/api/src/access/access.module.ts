@@ -40,12 +40,14 @@ export class AccessModule implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const isFirst = await createFirstWorkspace(this.access, this.options.home, this.options.url);
-    if (isFirst) {
+    const result = await createFirstWorkspace(this.access, this.options.home, this.options.url);
+    if (result === 'created') {
       this.log.info(
         { path: 'credentials.json' },
         'first start: created a workspace, an admin and an API key',
       );
+    } else if (result === 'missing') {
+      this.log.warn('the data folder has no API key of this database; `npm start -- --new-key` makes one');
     }
   }
 }

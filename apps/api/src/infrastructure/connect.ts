@@ -3,7 +3,7 @@ import { buildModelOptions, buildProviderOptions, buildObjectStorageOptions, typ
 import { Database } from '#database';
 import { parseAllowedHosts, createOutbound } from '#outbound';
 import { createProviders, type Providers } from '#providers';
-import { connectQueues, type Queues } from '#queues';
+import { assertQueueBackendUsable, connectQueues, type Queues } from '#queues';
 import { connectBus, type Bus } from '#realtime';
 import { createObjectStorage, type ObjectStorage } from '#storage';
 import type { Logger } from '#telemetry';
@@ -29,6 +29,7 @@ export async function connectInfrastructure(config: AppConfig, log: Logger): Pro
     applicationName: 'millrace-api',
   });
   const backend = { kind: config.queueBackend, url: config.REDIS_URL ?? url };
+  await assertQueueBackendUsable(backend);
   const bus = await connectBus(backend, { log });
   const queues = connectQueues({ backend: { ...backend, poolMax: 2 }, log });
   const objects = await createObjectStorage(buildObjectStorageOptions(config));
