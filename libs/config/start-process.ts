@@ -46,8 +46,10 @@ export function loadSupervisorConfigOrExit(): Config {
     printWarnings(findUnknownSettings(process.env, envFileNames).warnings);
     return config;
   } catch (error) {
-    if (error instanceof ConfigError) exitWithStartFailure(error.message, configExitCode);
-    throw error;
+    if (!(error instanceof ConfigError)) throw error;
+    // Its own parent (npm's script, or `npm run dev`) prints nothing.
+    process.stderr.write(`${error.message}\n`);
+    process.exit(configExitCode);
   }
 }
 
