@@ -72,7 +72,7 @@ module.exports = {
       from: {
         path: '^(libs|packages|apps)/',
         pathNot:
-          '^libs/config/|^apps/[^/]+/src/(main|migrate|worker|start-[^/]+)\\.ts$|\\.module\\.ts$|^apps/api/src/infrastructure/|^apps/cli/src/credentials\\.ts$',
+          '^libs/config/|^apps/[^/]+/src/(main|migrate|new-key|worker|start-[^/]+)\\.ts$|\\.module\\.ts$|^apps/api/src/infrastructure/|^apps/cli/src/credentials\\.ts$',
       },
       to: { path: '^libs/config/' },
     },

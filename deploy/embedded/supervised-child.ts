@@ -118,13 +118,18 @@ export function superviseChild(initial: ChildProgram, context: ChildContext): Su
   let failedStarts = 0;
   const stopping = new AbortController();
   const ready = Promise.withResolvers<void>();
-  ready.promise.catch(() => {}); // A stop during the start leaves it without a reader.
 
-  const checkFailedStart = (code: number | null, { startFailure }: ChildMessages): void => {
+  let wasReady = false;
+  void ready.promise.then(() => (wasReady = true)).catch(() => {});
+
+  /** @returns whether it is not restarted. After it was ready once, it is always restarted: a service may be down. */
+  const isFinalFailure = (code: number | null, { isReady, startFailure }: ChildMessages): boolean => {
+    if (isReady || wasReady) return false;
     failedStarts++;
-    if (code !== configExitCode && failedStarts < maxFailedStarts) return;
+    if (code !== configExitCode && failedStarts < maxFailedStarts) return false;
     const message = startFailure ?? `${program.name} exits before it is ready: see its output above.`;
     ready.reject(new StartupError(message, { exitCode: code === configExitCode ? configExitCode : 1 }));
+    return true;
   };
 
   const run = async (): Promise<void> => {
@@ -139,8 +144,7 @@ export function superviseChild(initial: ChildProgram, context: ChildContext): Su
       child = null;
       await deleteProcessRecord(context.home, program.name);
       if (stopping.signal.aborted) return;
-      if (!messages.isReady) checkFailedStart(code, messages);
-      if (stopping.signal.aborted) return;
+      if (isFinalFailure(code, messages)) return;
       delay = getRestartDelay(delay, performance.now() - startedAt);
       const reason = messages.startFailure ?? signal ?? `exit code ${code}`;
       context.log(`${program.name} exited (${reason}); restarting it in ${delay / 1_000} s`);

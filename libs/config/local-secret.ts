@@ -31,7 +31,8 @@ export function readSecret(home: string): string | null {
     secret = readFileSync(path, 'utf8').trim();
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return null;
+    // ENOTDIR: the data folder cannot exist either, and the code that creates it reports that.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw new ConfigError([`MILLRACE_SECRET: not set, and the file ${path} can't be read (${code})`]);
   }
   if (secret.length >= minSecretLength) return secret;

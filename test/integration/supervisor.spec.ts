@@ -209,6 +209,23 @@ test.each(['worker', 'api'])('restarts a killed %s', async (name) => {
   );
 });
 
+test('a worker that was ready is restarted as often as it fails, and its reason is one line', async () => {
+  const { output } = await startAll();
+  await program({ worker: `process.send({ startFailure: 'REDIS_URL: no Redis.' }); process.exit(1);` });
+  process.kill((await findRecord('worker')).pid, 'SIGKILL');
+  await eventually(
+    'the worker has failed four times',
+    () => (output().match(/worker exited \(REDIS_URL: no Redis\.\); restarting it in/g) ?? []).length >= 4,
+    60_000,
+  );
+  await program({ worker });
+  await eventually(
+    'the worker is up again',
+    async () => (await lines()).filter((line) => line.startsWith('worker up')).length === 2,
+    60_000,
+  );
+});
+
 test('after a kill -9 the children exit, and the next start adopts the database', async () => {
   const first = await startAll();
   const left = await listProcessRecords(home);

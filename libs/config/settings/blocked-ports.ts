@@ -1,6 +1,6 @@
 /**
  * Ports that the Fetch standard blocks (https://fetch.spec.whatwg.org/#port-blocking): browsers and Node's `fetch` refuse to
- * connect to them, whatever listens there.
+ * connect to them.
  */
 const blockedPorts = new Set([
   1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
