@@ -86,7 +86,10 @@ function describeByMessage(code: string, message: string): readonly [string, str
     return ['asks for a password', 'Add it to the URL'];
   }
   if (/time-?d? ?out/i.test(`${code} ${message}`)) {
-    return ['does not answer within 5 s', 'Check the host, the port and the firewall'];
+    return [
+      'does not answer within 5 s',
+      'Check the host, the port, the firewall, and that a Postgres listens there',
+    ];
   }
   const reason = /^[0-9A-Z_]{4,40}$/.test(code) ? ` (${code})` : '';
   return [

@@ -60,7 +60,7 @@ test('a start with another database keeps the credentials of the first', async (
   expect(await start(second)).toBe('found');
   expect(await read()).toEqual(others);
   const names = await readdir(home);
-  expect(names.sort()).toEqual([`credentials.${own['apiKey']!.slice(0, 11)}.json`, 'credentials.json']);
+  expect(names.sort()).toEqual(['credentials.json', `credentials.${own['apiKey']!.slice(0, 11)}.json`]);
   for (const name of names) expect((await stat(join(home, name))).mode & 0o777).toBe(0o600);
 });
 

@@ -26,6 +26,8 @@ export async function assertRedisUsable(url: string): Promise<string[]> {
     const info = await withTimeout(
       (async () => {
         await connection.connect();
+        // ioredis selects the database of the URL itself, and ignores that it does not exist.
+        if (connection.options.db) await connection.select(connection.options.db);
         return connection.info();
       })(),
       timeoutMs,
@@ -70,8 +72,8 @@ function isOlder(version: string, oldest: string): boolean {
 
 /** @returns what is wrong, and what to do. */
 function describeFailure(error: unknown, url: string): readonly [string, string] {
-  const { code = '', message = '' } = (error ?? {}) as { code?: string; message?: string };
-  const text = `${code} ${message}`;
+  const { name = '', code = '', message = '' } = (error ?? {}) as Partial<Error> & { code?: string };
+  const text = `${name} ${code} ${message}`;
   if (/ENOTFOUND|EAI_AGAIN/.test(text)) {
     return ['cannot be found: the host name has no address', 'Correct the host'];
   }
@@ -109,8 +111,14 @@ function describeFailure(error: unknown, url: string): readonly [string, string]
         : 'If it speaks only TLS, write rediss:// instead of redis://',
     ];
   }
-  if (/time-?d? ?out/i.test(text))
-    return ['does not answer within 5 s', 'Check the host, the port and the firewall'];
+  if (/time-?d? ?out/i.test(text)) {
+    return [
+      'does not answer within 5 s',
+      url.startsWith('rediss:')
+        ? 'If it does not speak TLS, write redis:// instead of rediss://; otherwise check the host, the port and the firewall'
+        : 'Check the host, the port and the firewall',
+    ];
+  }
   return ['cannot be used', 'Check the host, the port, and that a Redis listens there'];
 }
 
