@@ -45,8 +45,10 @@ async function assertFormat(home: string): Promise<void> {
   const path = join(home, 'version');
   const text = await readFile(path, 'utf8').catch(() => null);
   if (text === null) {
-    await writeFile(`${path}.new`, `${JSON.stringify({ format })}\n`);
-    await rename(`${path}.new`, path);
+    // Two supervisors may start at once: the lock is taken later.
+    const draft = `${path}.${process.pid}`;
+    await writeFile(draft, `${JSON.stringify({ format })}\n`);
+    await rename(draft, path);
     return;
   }
   const found = parseFormat(text);
