@@ -85,7 +85,7 @@ function buildAdvice(failure: unknown, { endpoint }: Bucket, error: unknown): re
   if (!(failure instanceof Unavailable)) return notS3;
   switch (failure.code) {
     case 'storage_no_bucket':
-      return ['does not exist', 'Create it, or set S3_BUCKET to one that does'];
+      return ['does not exist', 'Create it, or set S3_BUCKET to an existing bucket'];
     case 'storage_unreachable':
       return /ENOTFOUND|EAI_AGAIN/.test(systemCode)
         ? ['cannot be found: the host name has no address', 'Correct S3_ENDPOINT or S3_REGION']
