@@ -25,8 +25,13 @@ export class RedisWithTimeout extends Redis {
    * `assertRedisUsable` reports it once.
    */
   private hideEvictionPolicy(): void {
-    const readInfo = this.info.bind(this);
-    this.info = async () => (await readInfo()).replace(/^maxmemory_policy:.*$/m, '');
+    const readInfo = this.info.bind(this) as (...parameters: unknown[]) => Promise<string>;
+    this.info = ((...parameters: unknown[]) => {
+      const answer = readInfo(...parameters);
+      // ioredis checks with a callback whether the server is ready.
+      if (typeof parameters.at(-1) === 'function') return answer;
+      return answer.then((info) => info.replace(/^maxmemory_policy:.*$/m, ''));
+    });
   }
 
   /** BullMQ creates its blocking connection with `duplicate`. */
