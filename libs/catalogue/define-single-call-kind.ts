@@ -16,6 +16,8 @@ import {
 export interface ProviderReport {
   /** As counted by the provider. */
   readonly usage?: Usage;
+  /** The usage in the provider's own format, for answers that carry it. */
+  readonly reportedUsage?: Readonly<Record<string, unknown>>;
   /** True if no model computed the answer (sandbox). */
   readonly simulated?: boolean;
 }
@@ -82,7 +84,8 @@ export function defineSingleCallKind<Input extends z.ZodType, Output extends z.Z
     },
     estimateAnswerBytes: () => answerBytes,
     buildAnswer(produced, body): Answer {
-      const { usage = { inputTokens: 0, outputTokens: 0 }, simulated, ...rest } = produced;
+      const { usage, reportedUsage: _, simulated, ...rest } = produced;
+      const counted: Usage = usage ?? { inputTokens: 0, outputTokens: 0 };
       const attached: Media[] = [];
       const detached = detachMedia(rest, attached);
       const parsed = output.safeParse(detached);
@@ -92,7 +95,7 @@ export function defineSingleCallKind<Input extends z.ZodType, Output extends z.Z
         : (detached as object);
       const note = simulated && { millrace: { simulated } };
       const json = JSON.stringify({ ...response, ...note });
-      return { json, usage: { ...countMedia(attached, modalities.out), ...usage }, media: attached };
+      return { json, usage: { ...countMedia(attached, modalities.out), ...counted }, media: attached };
     },
   };
 }

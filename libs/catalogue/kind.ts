@@ -9,6 +9,10 @@ import type { Media, MediaField } from './media.ts';
 export interface Usage {
   inputTokens: number;
   outputTokens: number;
+  /** Part of the input tokens that the provider read from its cache. Absent if it does not report them. */
+  cachedTokens?: number;
+  /** Part of the output tokens that were reasoning. Absent if the provider does not report them. */
+  reasoningTokens?: number;
   /** US dollars, if the provider reports a cost. */
   cost?: number;
   /** Number of generated images. */

@@ -81,6 +81,10 @@ export function detachMedia(value: unknown, media: Media[]): unknown {
     } satisfies MediaObject;
   }
   if (Array.isArray(value)) return value.map((item) => detachMedia(item, media));
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || isRawNumber(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, detachMedia(item, media)]));
 }
+
+/** A number of a provider's answer that a double cannot hold. `JSON.stringify` writes its digits (`JSON.rawJSON`). */
+const isRawNumber = (value: object): boolean =>
+  (JSON as { isRawJSON?(value: object): boolean }).isRawJSON?.(value) ?? false;

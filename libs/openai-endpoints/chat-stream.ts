@@ -10,24 +10,25 @@ import type {
   StreamError,
   TextDelta,
 } from './response-stream.ts';
+import { SentChoice } from './sent-choice.ts';
 
-interface Completion {
+interface Completion extends Fields {
   readonly choices: readonly Choice[];
-  readonly usage: object;
+  /** Absent if the provider reports none. */
+  readonly usage?: object;
 }
 
 interface Choice {
   readonly index: number;
-  readonly message: { readonly content: string | null; readonly tool_calls?: readonly object[] };
+  readonly message: Fields;
   readonly finish_reason: string | null;
 }
 
 export class ChatStream implements ResponseStream {
   private readonly created = nowInSeconds();
   private readonly includesUsage: boolean;
-  /** Text sent so far, by choice. */
-  private readonly sentText = new Map<number, string>();
-  private readonly finishedChoices = new Set<number>();
+  private readonly choices = new Map<number, SentChoice>();
+  private hasSentShared = false;
   private attempt = 0;
   /** False after a gap or a new attempt: no delta is sent any more, the rest follows at the end. */
   private isContiguous = true;
@@ -41,33 +42,31 @@ export class ChatStream implements ResponseStream {
   }
 
   begin(): ResponseEvent[] {
-    return [this.buildChunk([{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }])];
+    const role = this.getChoice(0).takeRole();
+    return [this.buildChunk([{ index: 0, delta: { ...role, content: '' }, finish_reason: null }])];
   }
 
   addItem(item: StreamedItem): ResponseEvent[] {
     if (item.attempt > this.attempt) {
-      // Text of a new attempt cannot follow text of an old one. If none was sent, the new attempt is like the first.
-      if (this.attempt > 0 && this.sentText.size > 0) this.isContiguous = false;
+      // The answer of a new attempt cannot follow that of an old one. If none was sent, it is like the first.
+      if (this.attempt > 0 && [...this.choices.values()].some(({ hasContent }) => hasContent))
+        this.isContiguous = false;
       this.attempt = item.attempt;
     }
     if (item.kind === 'gap' || item.kind === 'resync') this.isContiguous = false;
     if (item.kind !== 'delta' || !this.isContiguous) return [];
-    const { index = 0, text, reasoning, toolCalls, finishReason = null } = item.delta as TextDelta;
-    if (text) this.sentText.set(index, (this.sentText.get(index) ?? '') + text);
-    if (finishReason !== null) this.finishedChoices.add(index);
-    const delta = {
-      ...(text !== undefined && { content: text }),
-      ...(reasoning !== undefined && { reasoning_content: reasoning }),
-      ...(toolCalls && { tool_calls: toolCalls }),
-    };
-    return [this.buildChunk([{ index, delta, finish_reason: finishReason }])];
+    const { index = 0, finishReason = null, choice = {}, chunk } = item.delta as TextDelta;
+    const delta = this.getChoice(index).add(item.delta as TextDelta);
+    if (chunk) this.hasSentShared = true;
+    return [this.buildChunk([{ ...choice, index, delta, finish_reason: finishReason }], { shared: chunk })];
   }
 
   complete(output: unknown): ResponseEvent[] {
-    const { choices, usage } = output as Completion;
+    const { choices, usage, ...others } = output as Completion;
+    const shared = this.hasSentShared ? {} : omitOwnFields(others);
     const events: ResponseEvent[] = [];
     for (const choice of choices) {
-      const rest = this.completeChoice(choice);
+      const rest = this.completeChoice(choice, shared);
       if (!rest) {
         const message = 'The answer was restarted after a part of it was sent. Send the request again.';
         const error = { message, type: 'server_error', param: null, code: 'stream_interrupted' };
@@ -75,7 +74,7 @@ export class ChatStream implements ResponseStream {
       }
       events.push(...rest);
     }
-    if (this.includesUsage) events.push(this.buildChunk([], usage));
+    if (this.includesUsage && usage) events.push(this.buildChunk([], { usage, shared }));
     return [...events, { data: '[DONE]' }];
   }
 
@@ -83,29 +82,36 @@ export class ChatStream implements ResponseStream {
     return [{ data: { error } }];
   }
 
-  /** @returns what is not sent yet; null if the stored text does not begin with what was sent. */
-  private completeChoice({ index, message, finish_reason: finishReason }: Choice): ResponseEvent[] | null {
-    const sent = this.sentText.get(index) ?? '';
-    const whole = message.content ?? '';
-    if (!whole.startsWith(sent)) return null;
-    const isFinished = this.finishedChoices.has(index);
-    const rest = whole.slice(sent.length);
-    const calls = sent === '' && !isFinished ? message.tool_calls : undefined;
+  /** @returns what is not sent yet; null if the stored output does not continue what was sent. */
+  private completeChoice(choice: Choice, shared: Fields): ResponseEvent[] | null {
+    const { index, finish_reason: finishReason } = choice;
+    const sent = this.getChoice(index);
+    const rest = sent.complete(choice);
+    if (!rest) return null;
+    const delta = { ...sent.takeRole(), ...rest.delta };
     const events: ResponseEvent[] = [];
-    if (rest || calls) {
-      const delta = {
-        ...(rest && { content: rest }),
-        ...(calls && { tool_calls: calls.map((call, position) => ({ index: position, ...call })) }),
-      };
-      events.push(this.buildChunk([{ index, delta, finish_reason: null }]));
+    const hasRest = Object.keys(delta).length > 0 || Object.keys(rest.choice).length > 0;
+    if (hasRest) {
+      events.push(this.buildChunk([{ ...rest.choice, index, delta, finish_reason: null }], { shared }));
     }
-    if (!isFinished) events.push(this.buildChunk([{ index, delta: {}, finish_reason: finishReason }]));
+    if (!sent.isFinished)
+      events.push(this.buildChunk([{ index, delta: {}, finish_reason: finishReason }], { shared }));
     return events;
   }
 
-  private buildChunk(choices: readonly object[], usage: object | null = null): ResponseEvent {
+  private getChoice(index: number): SentChoice {
+    const choice = this.choices.get(index) ?? new SentChoice();
+    this.choices.set(index, choice);
+    return choice;
+  }
+
+  private buildChunk(
+    choices: readonly object[],
+    { usage = null, shared = {} }: { usage?: object | null; shared?: Fields | undefined } = {},
+  ): ResponseEvent {
     const { request, taskId, created, includesUsage } = this;
     const data = {
+      ...shared,
       id: `chatcmpl-${taskId.slice(taskId.indexOf('_') + 1)}`,
       object: 'chat.completion.chunk',
       created,
@@ -116,3 +122,9 @@ export class ChatStream implements ResponseStream {
     return { data };
   }
 }
+
+/** The chunks have these of their own. */
+const ownFields = ['id', 'object', 'created', 'model', 'millrace'];
+
+const omitOwnFields = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([name]) => !ownFields.includes(name)));

@@ -6,14 +6,19 @@ export interface ResponseEvent {
   readonly data: object | string;
 }
 
-/** A piece of streamed text, as providers report it. */
+/** A piece of a streamed answer, as providers report it. */
 export interface TextDelta {
   /** Index of the choice. @default 0 */
   readonly index?: number;
   readonly text?: string;
-  readonly reasoning?: string;
   readonly toolCalls?: readonly object[];
   readonly finishReason?: string | null;
+  /** Other fields of the delta, for example `reasoning_content`. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+  /** Other fields of the choice, for example `logprobs`. */
+  readonly choice?: Readonly<Record<string, unknown>>;
+  /** Other fields of the chunk, for example `system_fingerprint`. */
+  readonly chunk?: Readonly<Record<string, unknown>>;
 }
 
 /** What the bus delivers: a delta of an attempt, or notice that some were missed. */

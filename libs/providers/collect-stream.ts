@@ -1,37 +1,46 @@
-/** Forwards the chunks of a streamed response as they arrive, and collects the complete output. */
-import { streamInterrupted, unreachable } from './failures.ts';
+/** Reads the answer to a chat or text completion, streamed or whole: forwards its parts, and collects the output. */
+import { invalidOutput, streamInterrupted, unreachable } from './failures.ts';
+import type { AnswerPart } from './read-stream.ts';
 import type { Run } from './run.ts';
-import { parseUsage, type UpstreamUsage } from './usage.ts';
-
-interface StreamCollector<Chunk> {
-  /** @returns whether the run's caller was sent any part of it. */
-  add(chunk: Chunk, run: Run): boolean;
-  readonly isComplete: boolean;
-  readonly choices: readonly object[];
-}
+import type { CompletionCollector } from './stream-collectors.ts';
+import { parseUsage } from './usage.ts';
 
 /**
- * @param read reads the whole stream and passes each chunk to its callback.
+ * @param isStreamed whether the caller asked for a stream. Otherwise nothing is forwarded, whatever the server sends.
+ * @param read reads the whole answer and passes each part to its callback.
  * @throws ProviderFailure; not retryable once a part of the output has been forwarded.
  */
-export async function collectStream<Chunk extends { usage?: UpstreamUsage | null }, Output>(
+export async function collectStream<Output>(
   provider: string,
   run: Run,
-  collector: StreamCollector<Chunk>,
-  read: (onChunk: (chunk: Chunk) => void) => Promise<void>,
+  isStreamed: boolean,
+  collector: CompletionCollector,
+  read: (onPart: (part: AnswerPart) => void) => Promise<void>,
 ): Promise<Output> {
+  const reader: Run = isStreamed ? run : { ...run, stream: () => undefined };
   let hasForwarded = false;
-  let usage: UpstreamUsage | null | undefined;
+  let last: unknown;
   try {
-    await read((chunk) => {
-      hasForwarded = collector.add(chunk, run) || hasForwarded;
-      usage = chunk.usage ?? usage;
+    await read(({ isChunk, body }) => {
+      last = body;
+      const isSent = isChunk ? collector.addChunk(body, reader) : collector.addWhole(body, reader);
+      hasForwarded ||= isSent && isStreamed;
     });
     run.signal.throwIfAborted(); // The client libraries end an aborted stream without an error.
-    if (!collector.isComplete) throw unreachable(provider, undefined);
   } catch (error) {
     run.signal.throwIfAborted();
     throw hasForwarded ? streamInterrupted(provider, error) : error;
   }
-  return { choices: collector.choices, usage: parseUsage(usage) } as Output;
+  if (!collector.hasChoices) {
+    // A stream that ended before it had said anything: the server, or what is before it, gave up.
+    if (last === undefined) throw unreachable(provider, undefined);
+    throw invalidOutput('it has no choices', undefined, last);
+  }
+  if (!collector.hasBegun) throw unreachable(provider, undefined);
+  const { usage: reported } = collector;
+  const usage = parseUsage(reported);
+  return {
+    ...collector.build(),
+    ...(usage && { usage, reportedUsage: reported }),
+  } as Output;
 }

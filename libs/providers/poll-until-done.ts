@@ -1,6 +1,7 @@
 /** Starts an upstream run at most once, stores its id, and polls it until it is done. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { ProviderFailure } from '#domain';
+import { buildRunFailure, UnknownRunState } from './run-states.ts';
 import type { Run } from './run.ts';
 
 export interface UpstreamRun {
@@ -16,6 +17,9 @@ const interval = { firstMs: 250, maxMs: 5_000, growth: 1.5 };
 
 /** Consecutive polls that may fail before the run counts as failed. */
 const maxFailedPolls = 10;
+
+/** Consecutive polls with a state that we do not know, 5 s in all, before the run counts as ended with that state. */
+const maxUnknownPolls = 6;
 
 /**
  * @returns the provider's id of the finished run.
@@ -33,13 +37,16 @@ export async function pollUntilDone(
   }
   try {
     let failures = 0;
+    let unknown = 0;
     for (let ms = interval.firstMs; ; ms = Math.min(ms * interval.growth, interval.maxMs)) {
       signal.throwIfAborted();
       try {
         if (await upstream.poll(id)) return id;
-        failures = 0;
+        failures = unknown = 0;
       } catch (error) {
         signal.throwIfAborted();
+        if (error instanceof UnknownRunState && ++unknown >= maxUnknownPolls)
+          throw buildRunFailure(error.state, null);
         const isRetryable = error instanceof ProviderFailure && error.retryable;
         if (!isRetryable || ++failures > maxFailedPolls) throw error;
         ms = Math.max(ms, error.retryAfterMs ?? 0);

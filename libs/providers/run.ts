@@ -30,11 +30,15 @@ export interface Delta {
   /** Index of the choice. @default 0 */
   readonly index?: number;
   readonly text?: string;
-  /** Reasoning text, for models that return it. */
-  readonly reasoning?: string;
-  /** In the format of OpenAI's chunks. */
+  /** In the format of OpenAI's chunks. Indexes are positions in the answer, whatever the upstream sent. */
   readonly toolCalls?: readonly object[];
   readonly finishReason?: string | null;
+  /** Other fields of the delta, for example `reasoning_content` or `refusal`, as the upstream sent them. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+  /** Other fields of the choice, for example `logprobs`. */
+  readonly choice?: Readonly<Record<string, unknown>>;
+  /** Other fields of the chunk, for example `system_fingerprint`. */
+  readonly chunk?: Readonly<Record<string, unknown>>;
 }
 
 export interface Run {

@@ -1,40 +1,38 @@
 /** Chat through the router, which chooses the inference provider, or at a dedicated inference endpoint. */
-import type { InferenceClient } from '@huggingface/inference';
 import type { OutputOf } from '#catalogue';
 import { collectStream } from '../collect-stream.ts';
-import { invalidOutput } from '../failures.ts';
+import { readAnswer } from '../read-stream.ts';
 import type { Handler } from '../run.ts';
-import { ChatStreamCollector, type ChatChunk } from '../stream-collectors.ts';
-import { parseUsage } from '../usage.ts';
-import type { Connection } from './connection.ts';
+import { createChatCollector } from '../stream-collectors.ts';
+import { routerUrl, type Connection } from './connection.ts';
 
 export const chatCompletion =
   (connection: Connection): Handler<'chat-completion'> =>
-  async ({ model, credential, input: { metadata: _, ...input } }, run) => {
-    const { signal } = run;
-    // The router's chat API reads the suffix itself, so the client needs no look-up of the model's provider.
+  async ({ model, credential, input }, run) => {
+    const { metadata: _, stream_options: streamOptions, ...fields } = input;
+    // The router's chat API reads the suffix itself, so no look-up of the model's provider is needed.
     const { modelWithSuffix, endpointUrl } = connection.parseTarget(model);
-    const target = { model: modelWithSuffix, modelWithSuffix, provider: null, endpointUrl };
-    const body = input as unknown as Parameters<InferenceClient['chatCompletion']>[0];
-    if (input.stream) {
-      const streamed = { ...body, stream_options: { include_usage: true } };
-      return collectStream<ChatChunk, OutputOf<'chat-completion'>>(
-        'Hugging Face',
-        run,
-        new ChatStreamCollector(),
-        (onChunk) =>
-          connection.callTarget(target, credential, signal, async (client, { to, options }) => {
-            const chunks = client.chatCompletionStream({ ...streamed, ...to }, options);
-            for await (const chunk of chunks) onChunk(chunk);
-          }),
-      );
-    }
-    const answer = await connection.callTarget(target, credential, signal, (client, { to, options }) =>
-      client.chatCompletion({ ...body, ...to }, options),
+    const isStreamed = input.stream === true;
+    const streaming = { stream: true, stream_options: { ...streamOptions, include_usage: true } };
+    const body = { ...fields, model: modelWithSuffix, ...(isStreamed && streaming) };
+    const init = { method: 'POST', body: JSON.stringify(body) };
+    const url = endpointUrl === undefined ? `${routerUrl}/v1/chat/completions` : toChatUrl(endpointUrl);
+    const access = { model: modelWithSuffix, credential };
+    return collectStream<OutputOf<'chat-completion'>>(
+      'Hugging Face',
+      run,
+      isStreamed,
+      createChatCollector(),
+      (onPart) =>
+        connection.open(url, access, run.signal, init, async (response) => {
+          for await (const part of readAnswer(response)) onPart(part);
+        }),
     );
-    if (!Array.isArray(answer.choices)) throw invalidOutput('it has no choices');
-    return {
-      choices: answer.choices,
-      usage: parseUsage(answer.usage),
-    } as unknown as OutputOf<'chat-completion'>;
   };
+
+/** As the client library builds it: an endpoint may be set with or without `/v1`. */
+function toChatUrl(endpointUrl: string): string {
+  const url = endpointUrl.replace(/\/+$/, '');
+  if (url.endsWith('/chat/completions')) return url;
+  return url.endsWith('/v1') ? `${url}/chat/completions` : `${url}/v1/chat/completions`;
+}

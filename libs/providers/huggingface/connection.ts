@@ -5,24 +5,19 @@
  */
 import {
   InferenceClient,
-  InferenceClientHubApiError,
   InferenceClientInputError,
-  InferenceClientProviderApiError,
   InferenceClientProviderOutputError,
   setLogger,
 } from '@huggingface/inference';
-import { ProviderFailure } from '#domain';
+import type { Media } from '#catalogue';
 import { callUpstream } from '../call-upstream.ts';
 import type { ProviderCredential } from '../credential.ts';
-import {
-  buildUpstreamFailure,
-  invalidOutput,
-  isNetworkError,
-  isParseError,
-  unreachable,
-  unsupportedRequest,
-} from '../failures.ts';
+import { downloadMedia, type DownloadGuarded } from '../download-media.ts';
+import { assertNoError, invalidOutput, translateUpstreamError, unsupportedRequest } from '../failures.ts';
+import { parseJson } from '../parse-json.ts';
+import { readJson } from '../read-stream.ts';
 import type { ModelAccess } from '../run.ts';
+import { fetchUpstream } from '../upstream-fetch.ts';
 import { parseTarget, type InferenceEndpoints, type Target } from './target.ts';
 
 export interface HuggingFaceOptions {
@@ -37,9 +32,9 @@ export interface HuggingFaceOptions {
   /** Maximum concurrent calls, in total and per model. */
   readonly concurrency: number;
   readonly getModelConcurrency?: (model: string) => number | undefined;
+  /** Downloads results that are on other hosts. Absent: only those on the router's host. */
+  readonly download?: DownloadGuarded | undefined;
 }
-
-type Headers = Response['headers'];
 
 /** Arguments for the client's methods: where the call goes, and the options of each call. */
 export interface ClientArguments {
@@ -81,67 +76,95 @@ export class Connection {
     run: RunClient<T>,
   ): Promise<T> {
     const token = await credential.getToken();
-    let errorHeaders: Headers | null = null;
-    const fetchAndKeepHeaders: typeof fetch = async (url, init) => {
-      const response = await this.fetch(url, { ...init, signal });
-      if (!response.ok) errorHeaders = response.headers;
-      return response;
-    };
     const to = (
       endpointUrl ? { endpointUrl } : { model, provider: provider ?? 'auto' }
     ) as ClientArguments['to'];
-    const options = { signal, fetch: fetchAndKeepHeaders, retry_on_error: false } as const;
+    const fetchForClient: typeof fetch = async (url, init) =>
+      toClientResponse(await this.fetch(url, { ...init, signal }));
+    const options = { signal, fetch: fetchForClient, retry_on_error: false } as const;
     return callUpstream(
       signal,
       () => run(new InferenceClient(token), { to, options }),
-      (error) => translateError(error, model, token, errorHeaders),
+      (error) => translateError(error, model, token, endpointUrl),
     );
   }
 
-  /** For what the client has no method for: the Hub's API and the queues of inference providers. */
+  /** For what the client has no method for: chat, the Hub's API and the queues of inference providers. */
   async request<T>(
     url: string,
-    { model, credential }: ModelAccess,
+    access: ModelAccess,
     signal: AbortSignal,
     init: RequestInit = {},
   ): Promise<T> {
+    return this.open(url, access, signal, init, async (response) => (await readJson(response)) as T);
+  }
+
+  /** @param read reads the response; its errors are translated too. */
+  async open<T>(
+    url: string,
+    { model, credential }: ModelAccess,
+    signal: AbortSignal,
+    init: RequestInit,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const token = await credential.getToken();
+    const headers = {
+      'content-type': 'application/json',
+      ...(token && { authorization: `Bearer ${token}` }),
+    };
     return callUpstream(
       signal,
-      async () => {
-        const response = await this.fetch(url, {
-          ...init,
-          signal,
-          headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-        });
-        if (response.ok) return (await response.json()) as T;
-        const body = (await response.text()).slice(0, 1_000);
-        const error = { status: response.status, message: parseMessage(body), headers: response.headers };
-        throw buildFailure({ ...error, cause: undefined }, model, token);
-      },
-      (error) => translateError(error, model, token, null),
+      async () => read(await this.fetch(url, { ...init, signal, headers })),
+      (error) => translateError(error, model, token),
     );
   }
 
   /** Downloads a result from the URL that a provider returned. The token is not sent there. */
-  async download(url: string, signal: AbortSignal): Promise<Response> {
+  download(url: string, signal: AbortSignal): Promise<Media> {
+    const { hubUrl: ownHub = hubUrl, routerUrl: ownRouter = routerUrl, download: guarded } = this.options;
     return callUpstream(
       signal,
-      async () => {
-        const response = await fetch(url, { signal });
-        if (!response.ok) throw unreachable('The server that holds the result', undefined);
-        return response;
-      },
-      (error) => translateError(error, '', undefined, null),
+      () => downloadMedia(url, 'application/octet-stream', signal, { ownUrls: [ownRouter, ownHub], guarded }),
+      (error) => translateError(error, '', undefined),
     );
   }
 
   private fetch(url: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> {
     const text = url instanceof Request ? url.url : url.toString();
     const { hubUrl: ownHub = hubUrl, routerUrl: ownRouter = routerUrl } = this.options;
-    if (text.startsWith(`${routerUrl}/`)) return fetch(ownRouter + text.slice(routerUrl.length), init);
-    if (text.startsWith(`${hubUrl}/`)) return fetch(ownHub + text.slice(hubUrl.length), init);
-    return fetch(text, init);
+    if (text.startsWith(`${routerUrl}/`))
+      return fetchUpstream(ownRouter + text.slice(routerUrl.length), init);
+    if (text.startsWith(`${hubUrl}/`)) return fetchUpstream(ownHub + text.slice(hubUrl.length), init);
+    return fetchUpstream(text, init);
+  }
+}
+
+/**
+ * The client takes every body without the type `application/json` for a file. Servers send JSON under other types, or
+ * without one, so a body that is JSON is given to the client as JSON. @throws UpstreamRefusal if it reports an error.
+ */
+async function toClientResponse(response: Response): Promise<Response> {
+  const type = response.headers.get('content-type') ?? '';
+  if (/^(image|audio|video)\//i.test(type)) return response;
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const isJson = /json/i.test(type) || /^\s*[{[]/.test(bytes.toString('latin1', 0, 64));
+  const { status } = response;
+  if (!isJson) {
+    if (/^text\//i.test(type)) throw invalidOutput('it is not JSON', undefined, bytes.toString());
+    return new Response(bytes, { status, headers: type === '' ? {} : { 'content-type': type } });
+  }
+  const text = bytes.toString();
+  const body = tryParse(text);
+  if (body === undefined) throw invalidOutput('it is not JSON', undefined, text);
+  assertNoError(body);
+  return new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } });
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
   }
 }
 
@@ -149,52 +172,19 @@ function translateError(
   error: unknown,
   model: string,
   token: string | undefined,
-  headers: Headers | null,
+  endpointUrl?: string,
 ): unknown {
-  if (error instanceof ProviderFailure) return error;
-  if (error instanceof InferenceClientProviderApiError || error instanceof InferenceClientHubApiError) {
-    const { status, body } = error.httpResponse;
-    const message = parseMessage(body) || error.message;
-    return buildFailure({ status, message, headers, cause: error }, model, token);
-  }
   if (error instanceof InferenceClientInputError) return unsupportedRequest(error.message, 'model');
   if (error instanceof InferenceClientProviderOutputError)
-    return invalidOutput('it does not have the format that the client expects', error);
-  if (isNetworkError(error)) return unreachable('Hugging Face', error);
-  if (isParseError(error)) return invalidOutput('it is not JSON', error);
-  return error;
-}
-
-function buildFailure(
-  error: Parameters<typeof buildUpstreamFailure>[0],
-  model: string,
-  token: string | undefined,
-): ProviderFailure {
-  return buildUpstreamFailure(error, {
+    return invalidOutput('it does not have the format that the client expects', error, error.message);
+  return translateUpstreamError(error, {
     provider: 'Hugging Face',
     secret: token,
+    ...(endpointUrl !== undefined && { url: endpointUrl }),
     advice: {
       token: 'Set HF_TOKEN to a token with permission to call Inference Providers.',
       credit: 'The account of HF_TOKEN has no credit left: see https://huggingface.co/settings/billing.',
       model: `See https://huggingface.co/${model}: request access there if the model is gated, and check which providers serve it.`,
     },
   });
-}
-
-/** @returns the message of an error body: text, or JSON with `error`, `message` or `detail` at any depth. */
-function parseMessage(body: unknown): string {
-  if (typeof body === 'string') {
-    try {
-      return parseMessage(JSON.parse(body));
-    } catch {
-      return body;
-    }
-  }
-  if (typeof body !== 'object' || body === null) return '';
-  const { error, message, detail } = body as Record<string, unknown>;
-  for (const value of [error, message, detail]) {
-    if (typeof value === 'string') return value;
-    if (typeof value === 'object' && value !== null) return parseMessage(value);
-  }
-  return '';
 }

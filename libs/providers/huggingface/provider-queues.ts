@@ -5,7 +5,6 @@
 import type { Media } from '#catalogue';
 import { unsupportedRequest } from '../failures.ts';
 import { pollUntilDone } from '../poll-until-done.ts';
-import { readMedia } from '../response-media.ts';
 import type { ModelAccess, Run } from '../run.ts';
 import { hubUrl, type Connection } from './connection.ts';
 import { createFalQueue } from './fal-queue.ts';
@@ -42,14 +41,14 @@ export async function findQueue(
   if (target.endpointUrl) return null;
   const [startedAt] = run.resume?.split(' ') ?? [];
   if (startedAt) return { provider: startedAt, providerId: '', status: 'live' };
-  const { inferenceProviderMapping: mapping = {} } = await connection.request<{
-    inferenceProviderMapping?: HubMapping;
+  const { inferenceProviderMapping: mapping } = await connection.request<{
+    inferenceProviderMapping?: HubMapping | null;
   }>(
     `${hubUrl}/api/models/${target.model}?expand[]=inferenceProviderMapping`,
     { ...access, model: target.model },
     run.signal,
   );
-  const candidates = listMappings(mapping).filter(
+  const candidates = listMappings(mapping ?? {}).filter(
     ({ provider }) => target.provider === null || provider === target.provider,
   );
   if (candidates.length === 0) {
@@ -89,10 +88,7 @@ export async function runInQueue(
     poll: (runId) => queue.poll(runId),
     cancel: (runId) => cancelInQueue(connection, access, `${provider} ${runId}`),
   });
-  return readMedia(
-    await connection.download(await queue.getResultUrl(id), signal),
-    'application/octet-stream',
-  );
+  return connection.download(await queue.getResultUrl(id), signal);
 }
 
 /** @param storedRunId the provider's name and its id of the run, as `runInQueue` stored them. */

@@ -1,16 +1,24 @@
 /** Replicate's predictions: https://replicate.com/docs/reference/http */
-import { ProviderFailure } from '#domain';
 import { invalidOutput } from '../failures.ts';
+import { parsePercent } from '../parse-percent.ts';
+import { readRunId, readRunState, type RunStates } from '../run-states.ts';
 import { routerUrl } from './connection.ts';
 import type { CreateQueue } from './queue.ts';
 
 interface Prediction {
-  readonly id?: string;
-  readonly status: string;
-  readonly output?: string | readonly string[] | null;
-  readonly error?: string | null;
-  readonly logs?: string | null;
+  readonly id?: unknown;
+  readonly status?: unknown;
+  readonly output?: unknown;
+  readonly error?: unknown;
+  readonly logs?: unknown;
 }
+
+/** https://replicate.com/docs/topics/predictions/lifecycle: `aborted` is the end of a run that did not start in time. */
+const states: RunStates = {
+  running: ['starting', 'processing'],
+  done: ['succeeded', 'successful'],
+  failed: ['failed', 'canceled', 'aborted'],
+};
 
 export const createReplicateQueue: CreateQueue = (sendRequest, modelId, reportProgress) => {
   const send = (path: string, init?: RequestInit) =>
@@ -22,32 +30,33 @@ export const createReplicateQueue: CreateQueue = (sendRequest, modelId, reportPr
         method: 'POST',
         body: JSON.stringify({ input, ...(version && { version }) }),
       });
-      if (!id) throw invalidOutput('the queue returned no id');
-      return id;
+      return readRunId(id);
     },
     async poll(id) {
       const { status, logs, error } = await send(`/predictions/${id}`);
-      if (status === 'failed' || status === 'canceled') throw buildFailure(error ?? status);
-      const log = logs?.trim().split('\n').at(-1);
-      const [, percent] = /(\d{1,3})%\|/.exec(log ?? '') ?? [];
-      reportProgress({
-        stage: status,
-        ...(log && { log }),
-        ...(percent && { percent: Math.min(100, Number(percent)) }),
-      });
-      return status === 'succeeded';
+      const state = typeof status === 'string' ? status : '';
+      const log = typeof logs === 'string' ? logs.trim().split('\n').at(-1) : undefined;
+      const percent = parsePercent(log);
+      reportProgress({ stage: state, ...(log && { log }), ...(percent !== undefined && { percent }) });
+      return readRunState(state, states, error);
     },
     async cancel(id) {
       await send(`/predictions/${id}/cancel`, { method: 'POST' });
     },
     async getResultUrl(id) {
       const { output } = await send(`/predictions/${id}`);
-      const url = typeof output === 'string' ? output : output?.[0];
-      if (!url) throw invalidOutput('the queue returned no result');
+      const url = findUrl(output);
+      if (url === undefined) throw invalidOutput('the queue returned no result', undefined, output ?? null);
       return url;
     },
   };
 };
 
-const buildFailure = (reason: string) =>
-  new ProviderFailure(`The prediction failed: ${reason.slice(0, 400)}`, { status: 422, retryable: false });
+/** A URL, a list of URLs, or an object with one. */
+function findUrl(output: unknown): string | undefined {
+  if (typeof output === 'string') return output || undefined;
+  if (typeof output !== 'object' || output === null) return undefined;
+  return Object.values(output)
+    .map(findUrl)
+    .find((url) => url !== undefined);
+}

@@ -1,128 +1,187 @@
 /** `/api/chat` and `/api/generate`, streamed if the caller asked for a stream. Ollama returns one choice. */
 import type { OutputOf } from '#catalogue';
+import { ProviderFailure } from '#domain';
 import { collectStream } from '../collect-stream.ts';
-import { unsupportedRequest } from '../failures.ts';
+import { isObject, toObjects } from '../completion-choices.ts';
+import { invalidOutput } from '../failures.ts';
 import type { Call, Handler, Run } from '../run.ts';
-import {
-  ChatStreamCollector,
-  TextStreamCollector,
-  type ChatChunk,
-  type TextChunk,
-} from '../stream-collectors.ts';
+import { createChatCollector, createTextCollector, type CompletionCollector } from '../stream-collectors.ts';
 import type { Connection } from './connection.ts';
-import { toOllamaMessage, toToolCallChunk, type OllamaToolCall } from './messages.ts';
-import { toOllamaFormat, toOllamaOptions } from './options.ts';
+import { toOllamaMessage, toToolCallChunk } from './messages.ts';
+import { toOllamaFormat, toOllamaOptions, toThink } from './options.ts';
 
-/** Fields of the last line. */
-interface EndFields {
-  readonly done?: boolean;
-  readonly done_reason?: string;
-  readonly prompt_eval_count?: number;
-  readonly eval_count?: number;
-}
-
-interface ChatLine extends EndFields {
-  readonly message?: {
-    readonly content?: string;
-    readonly thinking?: string;
-    readonly tool_calls?: readonly OllamaToolCall[];
-  };
+/** One line of a stream, or the whole answer. */
+interface Line {
+  readonly message?: unknown;
+  readonly response?: unknown;
+  readonly thinking?: unknown;
+  readonly logprobs?: unknown;
+  readonly done?: unknown;
+  readonly done_reason?: unknown;
+  readonly prompt_eval_count?: unknown;
+  readonly eval_count?: unknown;
 }
 
 export const chatCompletion =
   (connection: Connection): Handler<'chat-completion'> =>
   async (call, run) => {
     const { model, input } = call;
-    assertOneChoice(input);
-    const { tools, think, keep_alive } = input;
+    const { keep_alive, logprobs, top_logprobs } = input;
+    const tools = input.tool_choice === 'none' ? undefined : (input.tools ?? undefined);
     const body = {
-      ...{ model, tools, think, keep_alive },
+      ...{
+        model,
+        tools,
+        keep_alive,
+        logprobs: logprobs ?? undefined,
+        top_logprobs: top_logprobs ?? undefined,
+      },
+      think: toThink(input),
       messages: input.messages.map(toOllamaMessage),
       options: toOllamaOptions(input),
       format: toOllamaFormat(input),
     };
     let toolCallCount = 0;
-    const toChunk = ({ message = {}, ...end }: ChatLine): ChatChunk => {
-      const { content, thinking, tool_calls = [] } = message;
-      const toolCalls = tool_calls.map((toolCall) => toToolCallChunk(toolCall, toolCallCount++));
+    const toChunk = (line: Line) => {
+      const {
+        content,
+        thinking,
+        tool_calls: calls,
+        role: _,
+        ...others
+      } = isObject(line.message) ? line.message : {};
+      const toolCalls = toObjects(calls).map((toolCall) => toToolCallChunk(toolCall, toolCallCount++));
       const delta = {
-        ...(content && { content }),
-        ...(thinking && { reasoning_content: thinking }),
+        ...others,
+        ...(content !== '' && { content }),
+        ...(thinking !== '' && { reasoning_content: thinking }),
         ...(toolCalls.length > 0 && { tool_calls: toolCalls }),
       };
-      const finishReason = findFinishReason(end, toolCallCount > 0);
-      return { choices: [{ index: 0, delta, finish_reason: finishReason }], usage: toUsage(end) };
+      const isEmpty = !content && !thinking && toolCalls.length === 0;
+      return toCompletionChunk(line, { delta }, isEmpty, toolCallCount > 0);
     };
-    return collectStream<ChatChunk, OutputOf<'chat-completion'>>(
-      'Ollama',
-      withoutUnwantedStream(run, input),
-      new ChatStreamCollector(),
-      (onChunk) =>
-        readAnswer<ChatLine>(connection, '/api/chat', body, call, run, (line) => onChunk(toChunk(line))),
+    return complete<OutputOf<'chat-completion'>>(
+      connection,
+      '/api/chat',
+      body,
+      call,
+      run,
+      createChatCollector(),
+      toChunk,
     );
   };
-
-interface GenerateLine extends EndFields {
-  readonly response?: string;
-}
 
 export const textGeneration =
   (connection: Connection): Handler<'text-generation'> =>
   async (call, run) => {
     const { model, input } = call;
-    assertOneChoice(input);
     const { prompt, suffix, keep_alive } = input;
     const body = {
       ...{ model, prompt, suffix, keep_alive },
       options: toOllamaOptions(input),
       raw: suffix === undefined,
     };
-    const toChunk = ({ response, ...end }: GenerateLine): TextChunk => ({
-      choices: [
-        { index: 0, ...(response && { text: response }), finish_reason: findFinishReason(end, false) },
-      ],
-      usage: toUsage(end),
-    });
-    return collectStream<TextChunk, OutputOf<'text-generation'>>(
-      'Ollama',
-      withoutUnwantedStream(run, input),
-      new TextStreamCollector(),
-      (onChunk) =>
-        readAnswer<GenerateLine>(connection, '/api/generate', body, call, run, (line) =>
-          onChunk(toChunk(line)),
-        ),
+    const toChunk = (line: Line) => {
+      const { response: text, thinking } = line;
+      const choice = {
+        ...(text !== '' && { text }),
+        ...(thinking !== '' && { reasoning_content: thinking }),
+      };
+      return toCompletionChunk(line, choice, !text && !thinking, false);
+    };
+    return complete<OutputOf<'text-generation'>>(
+      connection,
+      '/api/generate',
+      body,
+      call,
+      run,
+      createTextCollector(),
+      toChunk,
     );
   };
 
-interface StreamInput {
-  readonly n?: number | null | undefined;
-  readonly stream?: boolean | null | undefined;
-}
-
-/** Whole answers are collected as a stream of one line; nothing is forwarded for them. */
-const withoutUnwantedStream = (run: Run, { stream }: StreamInput): Run =>
-  stream ? run : { ...run, stream: () => undefined };
-
-async function readAnswer<Line>(
+function complete<Output>(
   connection: Connection,
   path: string,
   body: object,
   { credential, input }: Call<'chat-completion'> | Call<'text-generation'>,
-  { signal }: Run,
-  onLine: (line: Line) => void,
-): Promise<void> {
-  if (input.stream) await connection.stream<Line>(path, body, credential, signal, onLine);
-  else onLine(await connection.post<Line>(path, body, credential, signal));
+  run: Run,
+  collector: CompletionCollector,
+  toChunk: (line: Line) => object,
+): Promise<Output> {
+  const isStreamed = input.stream === true;
+  let hasBegun = false;
+  let isDone = false;
+  return collectStream<Output>('Ollama', run, isStreamed, collector, async (onPart) => {
+    const onLine = (line: Line) => {
+      if (!isObject(line)) throw invalidOutput('it is not an object', undefined, line);
+      // A whole answer has no other line, so it is done whether it says so or not.
+      const { done = !isStreamed } = line;
+      if (!hasBegun) assertNotLoad(line);
+      hasBegun = true;
+      isDone ||= done === true;
+      onPart({ isChunk: true, body: toChunk({ ...line, done }) });
+    };
+    if (isStreamed) await connection.stream<Line>(path, body, credential, run.signal, onLine);
+    else onLine(await connection.post<Line>(path, body, credential, run.signal));
+    // Ollama ends every stream with a line that says `done`: without it the model's runner died.
+    if (!isDone) {
+      throw new ProviderFailure('Ollama ended the stream before the answer was complete.', {
+        code: 'provider_unreachable',
+        status: 502,
+        retryable: true,
+      });
+    }
+  });
 }
 
-function assertOneChoice({ n }: StreamInput): void {
-  if (n != null && n > 1) throw unsupportedRequest('Ollama returns one choice per call. Leave `n` out.', 'n');
+/**
+ * A model that was only loaded or unloaded answers with success, without a text:
+ * https://github.com/ollama/ollama/blob/main/docs/api.md#load-a-model-1. The call is repeated once it is loaded.
+ */
+function assertNotLoad({ done_reason: reason, message, response }: Line): void {
+  const text = isObject(message) ? message['content'] : response;
+  const hasCalls = isObject(message) && toObjects(message['tool_calls']).length > 0;
+  if ((reason !== 'load' && reason !== 'unload') || text || hasCalls) return;
+  throw new ProviderFailure('Ollama loaded the model and did not run the request.', {
+    code: 'model_loading',
+    status: 503,
+    retryable: true,
+  });
 }
 
-function findFinishReason({ done, done_reason: reason = 'stop' }: EndFields, hasToolCalls: boolean) {
-  if (!done) return null;
-  return hasToolCalls && reason === 'stop' ? 'tool_calls' : reason;
+/** Fields of a line that become parts of a completion. All others are kept. */
+const mappedFields = [
+  ...['message', 'response', 'thinking', 'logprobs', 'done', 'done_reason', 'model', 'created_at'],
+  ...['prompt_eval_count', 'eval_count', 'context', 'error'],
+];
+
+/** @param choice the delta or the text. @param isEmpty whether the line has no part of the answer. */
+function toCompletionChunk(line: Line, choice: object, isEmpty: boolean, hasToolCalls: boolean): object {
+  const { logprobs } = line;
+  const isDone = line.done === true;
+  const others = Object.entries(line).filter(([name]) => !mappedFields.includes(name));
+  return {
+    ...Object.fromEntries(others),
+    choices: [
+      {
+        index: 0,
+        ...(isEmpty ? { delta: {} } : choice),
+        ...(Array.isArray(logprobs) && { logprobs: { content: logprobs as unknown[] } }),
+        finish_reason: isDone ? toFinishReason(line, hasToolCalls) : null,
+      },
+    ],
+    usage: isDone ? toUsage(line) : null,
+  };
 }
 
-const toUsage = ({ done, prompt_eval_count: prompt = 0, eval_count: completion = 0 }: EndFields) =>
-  done ? { prompt_tokens: prompt, completion_tokens: completion } : null;
+function toFinishReason({ done_reason: reason }: Line, hasToolCalls: boolean): string {
+  const given = typeof reason === 'string' && reason !== '' ? reason : 'stop';
+  return hasToolCalls && given === 'stop' ? 'tool_calls' : given;
+}
+
+/** Ollama leaves out a count of 0, for example of a prompt that is in its cache. */
+function toUsage({ prompt_eval_count: prompt, eval_count: completion }: Line): object | null {
+  if (typeof prompt !== 'number' && typeof completion !== 'number') return null;
+  return { prompt_tokens: prompt ?? 0, completion_tokens: completion ?? 0 };
+}

@@ -5,8 +5,8 @@ import { shareTokens } from '../share-tokens.ts';
 import type { Connection } from './connection.ts';
 
 interface EmbedResponse {
-  readonly embeddings?: readonly (readonly (number | null)[])[];
-  readonly prompt_eval_count?: number;
+  readonly embeddings?: unknown;
+  readonly prompt_eval_count?: unknown;
 }
 
 export const embeddings =
@@ -17,11 +17,15 @@ export const embeddings =
     }
     const body = { model, input: inputs, dimensions, truncate: false };
     const answer = await connection.post<EmbedResponse>('/api/embed', body, credential, signal);
-    if (!Array.isArray(answer.embeddings)) throw invalidOutput('it has no list of vectors');
+    const { embeddings: vectors, prompt_eval_count: tokens } = answer;
+    if (!Array.isArray(vectors)) throw invalidOutput('it has no list of vectors', undefined, answer);
     return {
-      vectors: answer.embeddings.map((vector: readonly (number | null)[]) =>
-        Float32Array.from(vector, (value) => value ?? NaN),
-      ),
-      tokens: shareTokens(answer.prompt_eval_count, inputs),
+      vectors: vectors.map(readVector),
+      tokens: shareTokens(typeof tokens === 'number' ? tokens : undefined, inputs),
     };
   };
+
+function readVector(vector: unknown): Float32Array {
+  if (!Array.isArray(vector)) throw invalidOutput('an item of its list is not a vector', undefined, vector);
+  return Float32Array.from(vector as unknown[], (value) => (typeof value === 'number' ? value : NaN));
+}

@@ -1,5 +1,6 @@
 /** Chat messages from OpenAI's format to Ollama's, and tool calls in both directions. */
 import type { InputOf } from '#catalogue';
+import { isObject } from '../completion-choices.ts';
 import { unsupportedRequest } from '../failures.ts';
 
 type Message = InputOf<'chat-completion'>['messages'][number];
@@ -9,7 +10,8 @@ export interface OllamaToolCall {
 }
 
 interface OpenAIToolCall {
-  readonly function?: { readonly name: string; readonly arguments: string } | undefined;
+  readonly id?: unknown;
+  readonly function?: { readonly name: string; readonly arguments?: unknown } | null | undefined;
 }
 
 /** In Ollama's format the text is one string, images are base64 beside it, and a tool call's arguments are an object. */
@@ -24,29 +26,54 @@ export function toOllamaMessage(message: Message): object {
     else if (part.type === 'image_url') images.push(part.image_url.url.replace(/^data:[^,]*,/, ''));
     else throw unsupportedRequest('Ollama does not accept audio in messages.', 'messages');
   }
-  const toolCalls =
-    'tool_calls' in message ? (message.tool_calls as readonly OpenAIToolCall[] | undefined) : undefined;
+  const {
+    tool_calls: toolCalls,
+    name,
+    thinking,
+    reasoning_content: reasoning = thinking,
+  } = message as {
+    readonly tool_calls?: readonly OpenAIToolCall[] | null;
+    readonly name?: string | null;
+    readonly thinking?: unknown;
+    readonly reasoning_content?: unknown;
+  };
   return {
     role: role === 'developer' ? 'system' : role,
     content: texts.join('\n'),
     ...(images.length > 0 && { images }),
     ...(toolCalls && { tool_calls: toolCalls.flatMap(toOllamaToolCall) }),
+    ...(typeof reasoning === 'string' && { thinking: reasoning }),
+    ...(role === 'tool' && typeof name === 'string' && { tool_name: name }),
   };
 }
 
 function toOllamaToolCall({ function: called }: OpenAIToolCall): OllamaToolCall[] {
   if (!called) return [];
+  return [{ function: { name: called.name, arguments: parseArguments(called.name, called.arguments) } }];
+}
+
+/** @param value JSON text; some clients send the object itself, or nothing for a function without parameters. */
+function parseArguments(name: string, value: unknown): unknown {
+  if (typeof value !== 'string') return value ?? {};
+  if (value.trim() === '') return {};
   try {
-    return [{ function: { name: called.name, arguments: JSON.parse(called.arguments) as unknown } }];
+    return JSON.parse(value) as unknown;
   } catch {
-    throw unsupportedRequest(`The arguments of the tool call '${called.name}' are not JSON.`, 'messages');
+    throw unsupportedRequest(`The arguments of the tool call '${name}' are not JSON.`, 'messages');
   }
 }
 
-/** @param index position among all tool calls of the answer. Ollama gives tool calls no ids. */
-export const toToolCallChunk = ({ function: called }: OllamaToolCall, index: number) => ({
-  index,
-  id: `call_${index}`,
-  type: 'function',
-  function: { name: called.name, arguments: JSON.stringify(called.arguments) },
-});
+/** @param index position among all tool calls of the answer. Versions before 0.12 give tool calls no ids. */
+export function toToolCallChunk(
+  { id, function: called, ...others }: Readonly<Record<string, unknown>>,
+  index: number,
+): object {
+  const { index: _, name, arguments: args, ...rest } = isObject(called) ? called : {};
+  return {
+    ...others,
+    index,
+    id: typeof id === 'string' && id !== '' ? id : `call_${index}`,
+    type: 'function',
+    function: { ...rest, name, arguments: typeof args === 'string' ? args : JSON.stringify(args ?? {}) },
+  };
+}

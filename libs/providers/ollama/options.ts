@@ -4,11 +4,11 @@ interface SamplingInput {
   readonly max_tokens?: number | null | undefined;
   readonly max_completion_tokens?: number | null | undefined;
   readonly repetition_penalty?: number | null | undefined;
-  readonly response_format?: Readonly<Record<string, unknown>> | undefined;
+  readonly response_format?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
-/** Parameters with the same name in both. The last three exist only in Ollama. */
-const sameName = [
+/** Parameters with the same name in both. Those from `min_p` on exist only in Ollama. */
+export const sameName = [
   'temperature',
   'top_p',
   'top_k',
@@ -19,6 +19,9 @@ const sameName = [
   'min_p',
   'num_ctx',
   'repeat_penalty',
+  'repeat_last_n',
+  'typical_p',
+  'num_keep',
 ] as const;
 
 export function toOllamaOptions(input: SamplingInput & Readonly<Record<string, unknown>>): object {
@@ -35,4 +38,10 @@ export function toOllamaOptions(input: SamplingInput & Readonly<Record<string, u
 export function toOllamaFormat({ response_format: format }: SamplingInput): unknown {
   if (format?.['type'] === 'json_object') return 'json';
   return (format?.['json_schema'] as { schema?: unknown } | undefined)?.schema;
+}
+
+/** @returns Ollama's `think`: true, false, or how much. `reasoning_effort` is OpenAI's name for it. */
+export function toThink({ think, reasoning_effort: effort }: Readonly<Record<string, unknown>>): unknown {
+  if (think !== undefined && think !== null) return think;
+  return effort === 'none' ? false : (effort ?? undefined);
 }

@@ -1,10 +1,12 @@
 /** `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`. */
 import type OpenAI from 'openai';
-import type { APIPromise } from 'openai';
+import { toObjects, type Fields } from '../completion-choices.ts';
+import { assertNoError, invalidOutput } from '../failures.ts';
+import { parseJson } from '../parse-json.ts';
 import { readMedia } from '../response-media.ts';
 import type { Handler } from '../run.ts';
-import { parseUsage, type UpstreamUsage } from '../usage.ts';
-import { readCostHeader, type Connection } from './connection.ts';
+import { parseUsage } from '../usage.ts';
+import { readCostHeader, type Answer, type Connection } from './connection.ts';
 import { toUploadFile } from './upload-file.ts';
 
 export const textToSpeech =
@@ -13,20 +15,22 @@ export const textToSpeech =
     const { text, voice, speaker_id: speaker, metadata: _, ...more } = input;
     const voiceName = voice ?? (speaker === undefined ? 'alloy' : String(speaker));
     const body = { ...more, model, input: text, voice: voiceName } as OpenAI.Audio.SpeechCreateParams;
-    return connection.call(credential, signal, async (client) => {
+    return connection.call({ model, credential }, signal, async (client) => {
       const response = await client.audio.speech.create(body, { signal });
       const usage = parseUsage({ cost: readCostHeader(response) });
-      return { audio: await readMedia(response, 'audio/mpeg'), usage };
+      const audio = await readMedia(response, 'audio/mpeg');
+      assertAudio(audio);
+      return { audio, ...(usage?.cost !== undefined && { usage }) };
     });
   };
 
-interface Transcript {
-  readonly text: string;
-  readonly language?: string;
-  readonly duration?: number | string;
-  readonly usage?: UpstreamUsage;
-  readonly segments?: readonly { readonly text: string; readonly start: number; readonly end: number }[];
-  readonly words?: readonly { readonly word: string; readonly start: number; readonly end: number }[];
+/** Some gateways report an error as JSON with a status of success. */
+function assertAudio({ bytes, type }: { bytes: Uint8Array; type: string }): void {
+  if (bytes.byteLength === 0) throw invalidOutput('it has no audio');
+  if (!/json|text/.test(type)) return;
+  const text = Buffer.from(bytes).toString();
+  if (/json/.test(type)) assertNoError(parseJson(text));
+  throw invalidOutput('it is not audio', undefined, text);
 }
 
 export const automaticSpeechRecognition =
@@ -41,29 +45,48 @@ export const automaticSpeechRecognition =
       ...(hasTimestamps && !translate && { timestamp_granularities: [timestamps] }),
     };
     const answer = await connection.callForJson(
-      credential,
+      { model, credential },
       signal,
       ({ audio: { translations, transcriptions } }) =>
         translate
-          ? (translations.create(body as OpenAI.Audio.TranslationCreateParams, {
-              signal,
-            }) as APIPromise<Transcript>)
-          : (transcriptions.create(body as OpenAI.Audio.TranscriptionCreateParamsNonStreaming, {
-              signal,
-            }) as APIPromise<Transcript>),
+          ? translations.create(body as OpenAI.Audio.TranslationCreateParams, { signal })
+          : transcriptions.create(body as OpenAI.Audio.TranscriptionCreateParamsNonStreaming, { signal }),
     );
-    const duration = answer.duration === undefined ? undefined : Number(answer.duration);
-    const usage = parseUsage({ ...answer.usage, seconds: answer.usage?.seconds ?? duration });
-    return {
-      text: answer.text,
-      ...(answer.language && { language: answer.language }),
-      ...(duration !== undefined && { duration }),
-      ...(hasTimestamps && { chunks: toTimedChunks(answer, timestamps) }),
-      ...(usage && { usage }),
-    };
+    return toTranscript(answer, timestamps);
   };
 
-const toTimedChunks = ({ words, segments }: Transcript, unit: 'segment' | 'word') =>
-  unit === 'word' && words
-    ? words.map(({ word: text, start, end }) => ({ text, start, end }))
-    : (segments ?? []).map(({ text, start, end }) => ({ text, start, end }));
+/** Fields that are read or mapped; all others of the answer are kept. */
+const mappedFields = ['text', 'task', 'language', 'duration', 'segments', 'words', 'usage', 'list', 'chunks'];
+
+function toTranscript(answer: Answer, timestamps: 'none' | 'segment' | 'word') {
+  const { text, language } = answer;
+  if (typeof text !== 'string') throw invalidOutput('it has no text', undefined, answer);
+  const reported = Number(answer['duration'] ?? NaN);
+  const duration = Number.isFinite(reported) ? reported : undefined;
+  const usage = parseUsage({ ...answer.usage, seconds: answer.usage?.seconds ?? duration });
+  const isCounted = answer.usage != null || duration !== undefined;
+  const others = Object.entries(answer).filter(
+    ([name, value]) => value !== null && !mappedFields.includes(name),
+  );
+  return {
+    ...Object.fromEntries(others),
+    text,
+    ...(typeof language === 'string' && { language }),
+    ...(duration !== undefined && { duration }),
+    ...(timestamps !== 'none' && { chunks: toTimedChunks(answer, timestamps) }),
+    ...(isCounted && usage && { usage }),
+  };
+}
+
+function toTimedChunks({ words, segments }: Answer, unit: 'segment' | 'word') {
+  const timed = unit === 'word' && Array.isArray(words) ? toObjects(words) : toObjects(segments);
+  return timed.map((chunk) => ({
+    text: readText(chunk),
+    start: readSeconds(chunk['start']) ?? 0,
+    end: readSeconds(chunk['end']) ?? null,
+  }));
+}
+
+const readText = ({ word, text }: Fields): string => String(word ?? text ?? '');
+const readSeconds = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined;

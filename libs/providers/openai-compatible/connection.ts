@@ -2,17 +2,15 @@
  * Calls a server with OpenAI's API through the official client. The client's retries, time-out and logs are turned off:
  * our policy retries, and our signal ends a call.
  */
-import OpenAI, { APIConnectionError, APIError, type APIPromise } from 'openai';
-import { ProviderFailure } from '#domain';
+import OpenAI, { type APIPromise } from 'openai';
+import type { Media } from '#catalogue';
 import { callUpstream } from '../call-upstream.ts';
 import type { ProviderCredential } from '../credential.ts';
-import {
-  buildUpstreamFailure,
-  invalidOutput,
-  isNetworkError,
-  isParseError,
-  unreachable,
-} from '../failures.ts';
+import { downloadMedia, type DownloadGuarded } from '../download-media.ts';
+import { translateUpstreamError, unreachable } from '../failures.ts';
+import { readJson } from '../read-stream.ts';
+import type { ModelAccess } from '../run.ts';
+import { fetchUpstream } from '../upstream-fetch.ts';
 import { parseCost, type UpstreamUsage } from '../usage.ts';
 
 export interface OpenAICompatibleOptions {
@@ -25,10 +23,19 @@ export interface OpenAICompatibleOptions {
   /** Maximum concurrent calls, in total and per model. */
   readonly concurrency: number;
   readonly getModelConcurrency?: (model: string) => number | undefined;
+  /** Downloads files that are on other hosts. Absent: only those on the server's own. */
+  readonly download?: DownloadGuarded | undefined;
 }
 
-/** Longer than any time-out of ours, so that the client's own time-out never ends a call first. */
-const clientTimeoutMs = 24 * 3_600_000;
+/** The time-out is longer than any of ours, so that the client's own never ends a call first. */
+export const openAIClientOptions = {
+  fetch: fetchUpstream,
+  maxRetries: 0,
+  timeout: 24 * 3_600_000,
+  logLevel: 'off',
+  organization: null,
+  project: null,
+} as const;
 
 /**
  * Reads the cost in US dollars from a response header, where gateways such as LiteLLM's proxy report it:
@@ -41,70 +48,78 @@ export class Connection {
   private readonly client: OpenAI;
 
   constructor(private readonly options: OpenAICompatibleOptions) {
-    this.client = new OpenAI({
-      baseURL: options.url,
-      apiKey: 'none',
-      maxRetries: 0,
-      timeout: clientTimeoutMs,
-      logLevel: 'off',
-      organization: null,
-      project: null,
-    });
+    this.client = new OpenAI({ ...openAIClientOptions, baseURL: options.url, apiKey: 'none' });
   }
 
   get name(): string {
     return this.options.name;
   }
 
+  /** Downloads a file that an answer names. The credential is not sent there. @throws like `call` */
+  download(url: string, defaultType: string, signal: AbortSignal): Promise<Media> {
+    const { url: ownUrl, download: guarded } = this.options;
+    return callUpstream(
+      signal,
+      () => downloadMedia(url, defaultType, signal, { ownUrls: [ownUrl], guarded }),
+      (error) => this.translateError(error, undefined, undefined),
+    );
+  }
+
   /** @throws ProviderFailure, or the signal's reason. */
   async call<T>(
-    credential: ProviderCredential,
+    access: { readonly credential: ProviderCredential; readonly model?: string },
     signal: AbortSignal,
     run: (client: OpenAI) => Promise<T>,
   ): Promise<T> {
-    const token = await credential.getToken();
+    const token = await access.credential.getToken();
     return callUpstream(
       signal,
       () => run(this.client.withOptions({ apiKey: token ?? 'none' })),
-      (error) => this.translateError(error, token),
+      (error) => this.translateError(error, token, access.model),
     );
   }
 
-  /** A call whose response is one JSON object. If only a header has the cost, the cost is added to its `usage`. */
-  callForJson<T extends object>(
-    credential: ProviderCredential,
+  /**
+   * A call whose response is one JSON object, read by us: the client's types say what servers should answer. If only a
+   * header has the cost, the cost is added to `usage`.
+   */
+  callForJson(
+    access: ModelAccess,
     signal: AbortSignal,
-    run: (client: OpenAI) => APIPromise<T>,
-  ): Promise<T & { readonly usage?: UpstreamUsage }> {
-    return this.call(credential, signal, async (client) => {
-      const { data, response } = await run(client).withResponse();
-      const { usage } = data as { readonly usage?: UpstreamUsage | null };
+    run: (client: OpenAI) => APIPromise<unknown>,
+  ): Promise<Answer> {
+    return this.call(access, signal, async (client) => {
+      const response = await run(client).asResponse();
+      const body = await readJson(response);
+      const fields = (typeof body === 'object' && body !== null ? body : {}) as Answer;
+      const { usage } = fields;
       const cost = parseCost(usage ?? {}) ?? readCostHeader(response);
-      return cost === undefined ? data : Object.assign(data, { usage: { ...usage, cost } });
+      const withCost = cost === undefined ? {} : { usage: { ...usage, cost } };
+      return { ...fields, ...withCost, ...(Array.isArray(body) && { list: body }) };
     });
   }
 
-  private translateError(error: unknown, token: string | undefined): unknown {
+  private translateError(error: unknown, token: string | undefined, model: string | undefined): unknown {
     const { name: provider, url } = this.options;
-    if (error instanceof ProviderFailure) return error;
-    if (error instanceof APIConnectionError || isNetworkError(error)) return unreachable(provider, error);
-    if (isParseError(error)) return invalidOutput('it is not JSON', error);
-    if (!(error instanceof APIError)) return error;
-    const { status, headers, code, param } = error as APIError;
-    if (status === undefined) return unreachable(provider, error);
-    const reported = (error.error as { message?: unknown } | undefined)?.message;
-    const message = typeof reported === 'string' ? reported : error.message;
-    return buildUpstreamFailure(
-      { status, headers: headers ?? null, code, param, message, cause: error },
-      {
-        provider,
-        secret: token,
-        advice: {
-          token: `Set the key of '${provider}' in OPENAI_COMPATIBLE_KEYS.`,
-          credit: 'Its account has no credit left.',
-          model: `See which models the server has: ${url}/models.`,
-        },
+    const translated = translateUpstreamError(error, {
+      provider,
+      secret: token,
+      url,
+      advice: {
+        token: `Set the key of '${provider}' in OPENAI_COMPATIBLE_KEYS.`,
+        credit: 'Its account has no credit left.',
+        model: `'${provider}' does not serve '${model ?? ''}' for this request. GET /v1/models lists the models that it names.`,
       },
-    );
+    });
+    // The client throws its own errors for a connection that failed, and for a stream that broke.
+    return translated instanceof OpenAI.APIError ? unreachable(provider, error) : translated;
   }
+}
+
+/** A response body. What it holds is checked where it is read. */
+export interface Answer {
+  readonly [field: string]: unknown;
+  readonly usage?: UpstreamUsage | null;
+  /** The body, if it is a list. */
+  readonly list?: readonly unknown[];
 }

@@ -3,7 +3,8 @@
  * name. A server answers with an error for a kind that it does not support.
  */
 import { InvalidInput } from '#domain';
-import { createDefaultCredential } from '../credential.ts';
+import { toObjects } from '../completion-choices.ts';
+import { createDefaultCredential, type ProviderCredential } from '../credential.ts';
 import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
 import type { Provider } from '../provider.ts';
 import { automaticSpeechRecognition, textToSpeech } from './audio.ts';
@@ -16,11 +17,12 @@ import { cancelVideo, imageToVideo, textToVideo } from './videos.ts';
 
 export function createOpenAICompatible(options: OpenAICompatibleOptions): Provider {
   const connection = new Connection(options);
+  const defaultCredential = createDefaultCredential(options.name, options.key);
   return {
     id: options.name,
     pool: 'remote',
     isBilled: () => true,
-    defaultCredential: createDefaultCredential(options.name, options.key),
+    defaultCredential,
     concurrency: options.concurrency,
     getModelConcurrency: options.getModelConcurrency,
     handlers: {
@@ -38,9 +40,13 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
       'text-to-video': textToVideo(connection),
     },
     acceptsImages: cacheImageSupport(async ({ model, credential }, signal) => {
-      const { data } = await connection.call(credential, signal, (client) => client.models.list({ signal }));
-      return findImageSupport(data as ListedModel[], model);
+      return findImageSupport(await listModels(connection, credential, signal), model);
     }),
+    async listModels() {
+      const signal = AbortSignal.timeout(listTimeoutMs);
+      const listed = await listModels(connection, defaultCredential, signal).catch(() => []);
+      return listed.map(({ id }) => id);
+    },
     cancelRun: (access, runId) => cancelVideo(connection, access, runId),
     checkModel(model) {
       if (model !== '') return;
@@ -50,4 +56,24 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
       });
     },
   };
+}
+
+/** The list of models waits for it. */
+const listTimeoutMs = 2_000;
+const maxNameLength = 256;
+
+/** Most servers list their models under `data`; some under `models`, or as a bare list. */
+async function listModels(
+  connection: Connection,
+  credential: ProviderCredential,
+  signal: AbortSignal,
+): Promise<ListedModel[]> {
+  const answer = await connection.callForJson({ model: '', credential }, signal, (client) =>
+    client.get('/models', { signal }),
+  );
+  const listed = toObjects(answer['data'] ?? answer['models'] ?? answer.list);
+  return listed.flatMap((model) => {
+    const id = [model['id'], model['name'], model['model']].find((name) => typeof name === 'string');
+    return typeof id === 'string' && id !== '' && id.length <= maxNameLength ? [{ ...model, id }] : [];
+  });
 }

@@ -4,10 +4,10 @@
  */
 import type OpenAI from 'openai';
 import type { InputOf, Media, Usage } from '#catalogue';
-import { ProviderFailure } from '#domain';
 import { pollUntilDone } from '../poll-until-done.ts';
 import { readMedia } from '../response-media.ts';
 import type { Call, Handler, ModelAccess, Run } from '../run.ts';
+import { readRunId, readRunState, type RunStates } from '../run-states.ts';
 import { parseUsage } from '../usage.ts';
 import type { Connection } from './connection.ts';
 import { toUploadFile } from './upload-file.ts';
@@ -25,7 +25,6 @@ export const imageToVideo =
     generateVideo(connection, call, run, call.input.image);
 
 async function generateVideo(connection: Connection, call: Call<VideoKind>, run: Run, image?: Media) {
-  const { credential } = call;
   const { signal } = run;
   let usage: Usage | undefined;
   const id = await pollUntilDone(run, {
@@ -33,24 +32,24 @@ async function generateVideo(connection: Connection, call: Call<VideoKind>, run:
       const started = await createVideo(connection, call, signal, image);
       // Billed when it is started: an attempt that resumes it reports no usage.
       usage = parseUsage(started.usage);
-      return started.id;
+      return readRunId(started['id']);
     },
     async poll(videoId) {
-      const { status, progress, error } = await connection.call(credential, signal, (client) =>
+      const video = await connection.callForJson(call, signal, (client) =>
         client.videos.retrieve(videoId, { signal }),
       );
-      if (status === 'failed') throw buildFailure(error);
+      const status = typeof video['status'] === 'string' ? video['status'] : '';
+      const { progress } = video;
       // 0 % adds nothing to the stage: the video is queued or has just started.
-      run.reportProgress({
-        stage: status,
-        ...(status !== 'queued' && progress > 0 && { percent: progress }),
-      });
-      return status === 'completed';
+      const percent =
+        typeof progress === 'number' && progress > 0 && !isQueued(status) ? progress : undefined;
+      run.reportProgress({ stage: status, ...(percent !== undefined && { percent }) });
+      return readRunState(status, videoStates, video['error']);
     },
     cancel: (videoId) => cancelVideo(connection, call, videoId),
   });
   const download = (variant: 'video' | 'thumbnail') =>
-    connection.call(credential, signal, async (client) =>
+    connection.call(call, signal, async (client) =>
       readMedia(await client.videos.downloadContent(id, { variant }, { signal }), 'video/mp4'),
     );
   const video = await download('video');
@@ -58,17 +57,22 @@ async function generateVideo(connection: Connection, call: Call<VideoKind>, run:
   return { video, thumbnail, ...(usage && { usage }) };
 }
 
+const isQueued = (status: string) => /^(queued|pending|waiting)$/i.test(status);
+
+/** OpenAI's states, and the names that compatible servers use for them. */
+const videoStates: RunStates = {
+  running: ['queued', 'in_progress', 'pending', 'processing', 'running', 'waiting'],
+  done: ['completed', 'succeeded', 'success', 'done'],
+  failed: ['failed', 'error'],
+};
+
 /** The upstream's time limit for accepting a cancel. */
 const cancelTimeoutMs = 10_000;
 
 /** Deleting a video that is still being generated stops it. */
-export async function cancelVideo(
-  connection: Connection,
-  { credential }: Pick<ModelAccess, 'credential'>,
-  id: string,
-): Promise<void> {
+export async function cancelVideo(connection: Connection, access: ModelAccess, id: string): Promise<void> {
   const signal = AbortSignal.timeout(cancelTimeoutMs);
-  await connection.call(credential, signal, (client) => client.videos.delete(id, { signal }));
+  await connection.call(access, signal, (client) => client.videos.delete(id, { signal }));
 }
 
 async function createVideo(
@@ -84,17 +88,7 @@ async function createVideo(
     ...(seconds !== undefined && { seconds: String(seconds) }),
     ...(image && { input_reference: await toUploadFile(image) }),
   };
-  return connection.callForJson(credential, signal, (client) =>
+  return connection.callForJson({ model, credential }, signal, (client) =>
     client.videos.create(body as unknown as OpenAI.VideoCreateParams, { signal }),
   );
 }
-
-const buildFailure = (error: { code: string; message: string } | null) =>
-  new ProviderFailure(
-    `The video could not be generated: ${error?.message ?? 'the provider gives no reason'}`,
-    {
-      code: error?.code ?? 'provider_error',
-      status: 422,
-      retryable: false,
-    },
-  );

@@ -1,17 +1,17 @@
 /** `/v1/chat/completions` and `/v1/completions`, in OpenAI's shape. Unknown fields are passed to the model. */
 import { z } from 'zod';
 
-const textPart = z.object({ type: z.literal('text'), text: z.string() });
-const imagePart = z.object({
+const textPart = z.looseObject({ type: z.literal('text'), text: z.string() });
+const imagePart = z.looseObject({
   type: z.literal('image_url'),
   /** An https URL or a data URI, as with OpenAI; also the id of an uploaded file. */
-  image_url: z.object({ url: z.string().min(1), detail: z.enum(['auto', 'low', 'high']).optional() }),
+  image_url: z.looseObject({ url: z.string().min(1), detail: z.enum(['auto', 'low', 'high']).optional() }),
 });
-const audioPart = z.object({
+const audioPart = z.looseObject({
   type: z.literal('input_audio'),
-  input_audio: z.object({ data: z.string().min(1), format: z.string() }),
+  input_audio: z.looseObject({ data: z.string().min(1), format: z.string() }),
 });
-const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+const refusalPart = z.looseObject({ type: z.literal('refusal'), refusal: z.string() });
 const parts = z.array(z.discriminatedUnion('type', [textPart, imagePart, audioPart, refusalPart])).min(1);
 const content = z.union([z.string(), parts], {
   error: 'content is a string, or parts of type text, image_url or input_audio',
@@ -20,19 +20,19 @@ const content = z.union([z.string(), parts], {
 const toolCall = z.looseObject({
   id: z.string(),
   type: z.string(),
-  function: z.object({ name: z.string(), arguments: z.string() }).optional(),
+  function: z.looseObject({ name: z.string(), arguments: z.string() }).optional(),
 });
 
 const message = z.discriminatedUnion('role', [
-  z.object({ role: z.literal('system'), content, name: z.string().optional() }),
-  z.object({ role: z.literal('developer'), content, name: z.string().optional() }),
-  z.object({ role: z.literal('user'), content, name: z.string().optional() }),
+  z.looseObject({ role: z.literal('system'), content, name: z.string().optional() }),
+  z.looseObject({ role: z.literal('developer'), content, name: z.string().optional() }),
+  z.looseObject({ role: z.literal('user'), content, name: z.string().optional() }),
   z.looseObject({
     role: z.literal('assistant'),
     content: content.nullish(),
     tool_calls: z.array(toolCall).optional(),
   }),
-  z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),
+  z.looseObject({ role: z.literal('tool'), content, tool_call_id: z.string() }),
 ]);
 export type ChatMessage = z.output<typeof message>;
 
@@ -87,11 +87,14 @@ const completionFields = {
   id: z.string(),
   created: z.int().nonnegative(),
   model: z.string(),
-  usage: z.object({
-    prompt_tokens: z.int().nonnegative(),
-    completion_tokens: z.int().nonnegative(),
-    total_tokens: z.int().nonnegative(),
-  }),
+  /** Absent if the provider reports no usage. Details that it reports are kept. */
+  usage: z
+    .looseObject({
+      prompt_tokens: z.int().nonnegative(),
+      completion_tokens: z.int().nonnegative(),
+      total_tokens: z.int().nonnegative(),
+    })
+    .optional(),
 };
 
 /** Fields that the upstream adds are passed to the client. */
