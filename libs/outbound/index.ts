@@ -1,4 +1,4 @@
-export { parseAllowedHosts, type UrlPolicy } from './destination.ts';
+export { parseAllowedHosts, RefusedUrl, type UrlPolicy } from './destination.ts';
 export {
   createOutbound,
   OutboundFailure,

@@ -10,7 +10,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-export const toObjects = (value: unknown): Fields[] => (Array.isArray(value) ? value.filter(isObject) : []);
+/** @returns the objects of a list. Some servers send one object in place of a list with one. */
+export const toObjects = (value: unknown): Fields[] => [value].flat().filter(isObject);
 
 /** @returns the index that the server gives to a choice, or its position in the list. */
 export const readIndex = ({ index }: Fields, position: number): number =>

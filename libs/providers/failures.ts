@@ -9,8 +9,8 @@ export interface UpstreamIdentity {
   readonly provider: string;
   /** Removed from the message if the provider repeats it. */
   readonly secret: string | undefined;
-  /** The operator's URL of the server, without which the message is told: its readers are tenants. */
-  readonly url?: string;
+  /** The operator's URLs of the server, removed from the message: its readers are tenants. */
+  readonly urls?: readonly (string | undefined)[];
   /** What the reader should do about 401, about 402, and about 403 or 404. One sentence each. */
   readonly advice: { readonly token: string; readonly credit: string; readonly model: string };
 }
@@ -20,10 +20,10 @@ const maxMessageLength = 400;
 
 export function buildUpstreamFailure(
   error: UpstreamError,
-  { provider, secret, url, advice }: UpstreamIdentity,
+  { provider, secret, urls, advice }: UpstreamIdentity,
 ): ProviderFailure {
   const { status, headers, cause } = error;
-  const words = toStorableText(redact(error.message, secret, url), maxMessageLength);
+  const words = toStorableText(redact(error.message, secret, urls), maxMessageLength);
   const message = words === '' ? 'no reason is given' : words;
   const isOutOfCredit = status === 402 || error.code === 'insufficient_quota';
   const retryable = !isOutOfCredit && (status === 408 || status === 409 || status === 429 || status >= 500);
@@ -150,9 +150,10 @@ export const isNetworkError = (error: unknown): boolean =>
 export const isParseError = (error: unknown): boolean => isNamed(error, 'SyntaxError');
 
 /** Removes the secret that was sent, the server's address, and anything that looks like a token of OpenAI or Hugging Face. */
-function redact(text: string, secret: string | undefined, url?: string): string {
+function redact(text: string, secret: string | undefined, urls: UpstreamIdentity['urls'] = []): string {
   let cleaned = secret ? text.replaceAll(secret, '…') : text;
-  if (url !== undefined) {
+  for (const url of urls) {
+    if (url === undefined) continue;
     const { origin, host, hostname } = new URL(url);
     for (const address of [origin, host, hostname]) cleaned = cleaned.replaceAll(address, '…');
   }

@@ -1,8 +1,7 @@
 /** Parses JSON as servers write it: numbers that a double cannot hold are kept as text, and Python's NaN is null. */
 
 interface RawJson {
-  rawJSON?(text: string): object;
-  isRawJSON?(value: unknown): boolean;
+  readonly rawJSON?: (text: string) => object;
 }
 
 /** Absent in Node 20, which loses the digits. */

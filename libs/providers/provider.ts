@@ -3,6 +3,7 @@ import type { KindId } from '#catalogue';
 import type { PackLimits, PolicyOverrides } from '#domain';
 import type { ProviderCredential } from './credential.ts';
 import type { ModelHost } from './model-host.ts';
+import type { OptionTable } from './option-rules.ts';
 import type { Handler, ModelAccess } from './run.ts';
 
 export interface Provider {
@@ -24,6 +25,13 @@ export interface Provider {
   isBilled?(model: string): boolean;
   /** @throws InvalidInput if the provider cannot serve this model; the message says what to use instead. */
   checkModel(model: string, kind?: KindId): void;
+  /**
+   * Checks a request's options before it is queued. @param body as the kind's schema has parsed it.
+   * @throws InvalidInput, code `unsupported`, if the provider does not have one of them; the message says what can be used.
+   */
+  checkOptions?(kind: KindId, body: object): void;
+  /** What it does with each option, for documentation. Absent: it takes all of them. */
+  readonly optionTable?: OptionTable;
   /** Whether a model accepts images where its kind allows them but does not require them. @default true, if unknown */
   acceptsImages?(access: ModelAccess): boolean | Promise<boolean>;
   /** Models that the provider can list, with the default credential. Empty if it cannot list them now. */

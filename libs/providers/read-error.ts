@@ -58,7 +58,7 @@ const answerFields = ['choices', 'data', 'embeddings', 'results', 'message', 're
 
 /** @returns the error of a body that came with a status of success; null if the body reports none. */
 export function findError(body: unknown): ReportedError | null {
-  if (!isObject(body)) return null;
+  if (!isObject(body) || isRun(body)) return null;
   const { error, errors, object, success, base_resp: minimax } = body;
   const isError =
     isPresent(error) ||
@@ -73,6 +73,10 @@ export function findError(body: unknown): ReportedError | null {
   }
   return null;
 }
+
+/** The state of a run has the run's error in it: the poll has not failed. */
+const isRun = ({ status, id, request_id: requestId, logs }: Fields) =>
+  typeof status === 'string' && [id, requestId, logs].some((value) => value !== undefined && value !== null);
 
 const isPresent = (value: unknown) =>
   value !== undefined && value !== null && value !== false && value !== '' && !isEmptyObject(value);
@@ -200,7 +204,7 @@ const statusByName: readonly StatusRule[] = [
 const statusByWords: readonly StatusRule[] = [
   [/rate limit|too many requests/i, 429],
   [/overloaded|temporarily unavailable|currently loading|no capacity/i, 503],
-  [/(model|file).*(not found|does not exist)|not found.*model/i, 404],
+  [/(model|file).*(not found|does not exist)|not found.*model|unexpected endpoint/i, 404],
 ];
 
 const guessStatus = (text: string, rules: readonly StatusRule[]): number | null =>

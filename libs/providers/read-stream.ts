@@ -43,7 +43,8 @@ export async function readJson(response: Response): Promise<unknown> {
 
 async function* readWhole(first: string, lines: AsyncGenerator<string>): AsyncGenerator<AnswerPart> {
   const all = [first];
-  for await (const line of lines) all.push(line);
+  // Gateways put the end of a stream after a whole answer.
+  for await (const line of lines) if (!/^data:\s*\[DONE\]/.test(line)) all.push(line);
   const bodies = all.length > 1 ? all.filter((line) => line.trim() !== '').map(tryParse) : [];
   // One object per line is a stream too.
   if (bodies.length > 1 && bodies.every((body) => typeof body === 'object' && body !== null)) {
@@ -112,8 +113,8 @@ async function findFirstLine(lines: AsyncGenerator<string>): Promise<string | nu
 }
 
 const next = async (lines: AsyncGenerator<string>): Promise<string | undefined> => {
-  const { done, value } = await lines.next();
-  return done ? undefined : value;
+  const result = await lines.next();
+  return result.done === true ? undefined : result.value;
 };
 
 /** Lines end with LF, CRLF or CR. */

@@ -2,6 +2,7 @@
 import { kinds, type KindId } from '#catalogue';
 import { InvalidInput } from '#domain';
 import type { ProviderCredential } from './credential.ts';
+import type { DownloadGuarded } from './download-media.ts';
 import type { HuggingFaceOptions } from './huggingface/connection.ts';
 import { createHuggingFace } from './huggingface/huggingface.ts';
 import type { OllamaOptions } from './ollama/connection.ts';
@@ -47,18 +48,27 @@ export interface ProviderOptions {
   readonly ollama?: OllamaOptions;
   /** Servers with OpenAI's API. Each is a provider under its own name. */
   readonly openaiCompatible?: readonly OpenAICompatibleOptions[];
+  /** Downloads files of answers that are on other servers. Absent: such an answer fails. */
+  readonly download?: DownloadGuarded;
   /** Finds a workspace's own credential. @default every workspace uses the instance's default credentials */
   readonly resolveCredential?: ResolveCredential;
 }
 
 /** Creates all providers of a process from its settings. Models are loaded when they are first called. */
 export function createProviders(options: ProviderOptions = {}): Providers {
-  const { local, huggingFace, ollama, openaiCompatible = [], resolveCredential = () => null } = options;
+  const {
+    local,
+    huggingFace,
+    ollama,
+    openaiCompatible = [],
+    download,
+    resolveCredential = () => null,
+  } = options;
   const list: readonly Provider[] = [
     ...(local ? [createTransformers(local)] : []),
-    ...(huggingFace ? [createHuggingFace(huggingFace)] : []),
+    ...(huggingFace ? [createHuggingFace({ ...huggingFace, download })] : []),
     ...(ollama ? [createOllama(ollama)] : []),
-    ...openaiCompatible.map(createOpenAICompatible),
+    ...openaiCompatible.map((server) => createOpenAICompatible({ ...server, download })),
     sandbox,
   ];
   return {

@@ -66,7 +66,6 @@ function toStorable(response: Response): Response {
 /** A body without a type is text if it begins as JSON or HTML does, or has no control characters at its start. */
 function beginsAsText(chunk: Uint8Array): boolean {
   const start = Buffer.from(chunk).toString('latin1', 0, 512);
-  // eslint-disable-next-line no-control-regex
   return /^\s*[{["<]/.test(start) || !/[\x00-\x08\x0e-\x1f]/.test(start);
 }
 
@@ -94,7 +93,7 @@ function createRewriter(text: 'yes' | 'no' | 'unknown'): TransformStream<Uint8Ar
 async function readAtMost({ body }: Response, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const reader = body?.getReader();
+  const reader = body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined;
   try {
     for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
       chunks.push(part.value);

@@ -35,6 +35,7 @@ import { preloadModels } from './models/preload-models.ts';
 import { ModelReconciler } from './models/reconcile-models.ts';
 import { startQueueHosts } from './queue-hosts.ts';
 import { RunningWorkRegistry } from './heartbeat/running-work.ts';
+import { downloadResultWith } from './inference/download-result.ts';
 import { ModelRuntimes } from './inference/model-runtimes.ts';
 import { startHeartbeat } from './heartbeat/heartbeat.ts';
 import { startWorkerServer } from './worker-server.ts';
@@ -68,7 +69,16 @@ export async function startWorker(
   const bus = await connectBus(backend, { log });
   const queues = connectQueues({ backend: { ...backend, poolMax: config.DATABASE_POOL }, log });
   const objects = await createObjectStorage(buildObjectStorageOptions(config));
-  const providers = createProviders({ ...buildModelOptions(config), ...buildProviderOptions(config) });
+  const outbound = createOutbound({
+    schemes: ['https'],
+    ports: [443],
+    allowHosts: parseAllowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS),
+  });
+  const providers = createProviders({
+    ...buildModelOptions(config),
+    ...buildProviderOptions(config),
+    download: downloadResultWith(outbound),
+  });
   const files = new FileStore(database);
   const plans = new PlanStore(database);
   const chunks = new ChunkStore(database);
@@ -86,11 +96,6 @@ export async function startWorker(
     () => void bus.publish('events.committed', {}),
   );
   const { LINE_MAX_BYTES: lineMaxBytes, BATCH_MAX_LINES: batchMaxLines } = config;
-  const outbound = createOutbound({
-    schemes: ['https'],
-    ports: [443],
-    allowHosts: parseAllowedHosts(config.MILLRACE_INPUT_ALLOW_HOSTS),
-  });
   const common = { workerId, objects, bus, runningWork, route, prices, media: { files, objects, outbound } };
   const hosts = startQueueHosts({
     queues,

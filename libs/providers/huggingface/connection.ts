@@ -58,6 +58,12 @@ type RunClient<T> = (client: InferenceClient, args: ClientArguments) => Promise<
 export class Connection {
   constructor(private readonly options: HuggingFaceOptions) {}
 
+  /** Set only where the operator replaces Hugging Face's hosts. */
+  private get ownUrls(): readonly (string | undefined)[] {
+    const { hubUrl: ownHub, routerUrl: ownRouter } = this.options;
+    return [ownHub === hubUrl ? undefined : ownHub, ownRouter === routerUrl ? undefined : ownRouter];
+  }
+
   /** @throws InvalidInput, code `model_not_found`. */
   parseTarget(model: string): Target {
     return parseTarget(model, this.options.inferenceEndpoints);
@@ -85,7 +91,7 @@ export class Connection {
     return callUpstream(
       signal,
       () => run(new InferenceClient(token), { to, options }),
-      (error) => translateError(error, model, token, endpointUrl),
+      (error) => translateError(error, model, token, [endpointUrl, ...this.ownUrls]),
     );
   }
 
@@ -115,7 +121,7 @@ export class Connection {
     return callUpstream(
       signal,
       async () => read(await this.fetch(url, { ...init, signal, headers })),
-      (error) => translateError(error, model, token),
+      (error) => translateError(error, model, token, this.ownUrls),
     );
   }
 
@@ -125,7 +131,7 @@ export class Connection {
     return callUpstream(
       signal,
       () => downloadMedia(url, 'application/octet-stream', signal, { ownUrls: [ownRouter, ownHub], guarded }),
-      (error) => translateError(error, '', undefined),
+      (error) => translateError(error, '', undefined, this.ownUrls),
     );
   }
 
@@ -172,7 +178,7 @@ function translateError(
   error: unknown,
   model: string,
   token: string | undefined,
-  endpointUrl?: string,
+  urls: readonly (string | undefined)[],
 ): unknown {
   if (error instanceof InferenceClientInputError) return unsupportedRequest(error.message, 'model');
   if (error instanceof InferenceClientProviderOutputError)
@@ -180,7 +186,7 @@ function translateError(
   return translateUpstreamError(error, {
     provider: 'Hugging Face',
     secret: token,
-    ...(endpointUrl !== undefined && { url: endpointUrl }),
+    urls,
     advice: {
       token: 'Set HF_TOKEN to a token with permission to call Inference Providers.',
       credit: 'The account of HF_TOKEN has no credit left: see https://huggingface.co/settings/billing.',

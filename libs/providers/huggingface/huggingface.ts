@@ -5,6 +5,8 @@
 import { createDefaultCredential } from '../credential.ts';
 import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
 import type { Provider } from '../provider.ts';
+import { withOptionChecks } from '../with-option-checks.ts';
+import { huggingFaceOptionTable } from './option-table.ts';
 import { chatCompletion } from './chat.ts';
 import { Connection, routerUrl, type HuggingFaceOptions } from './connection.ts';
 import * as media from './image-and-audio.ts';
@@ -15,7 +17,7 @@ import { imageToVideo, textToVideo } from './videos.ts';
 
 export function createHuggingFace(options: HuggingFaceOptions): Provider {
   const connection = new Connection(options);
-  return {
+  const provider: Provider = {
     id: 'hf',
     pool: 'remote',
     isBilled: () => true,
@@ -64,4 +66,5 @@ export function createHuggingFace(options: HuggingFaceOptions): Provider {
     cancelRun: (access, runId) => cancelInQueue(connection, access, runId),
     checkModel: (model) => void connection.parseTarget(model),
   };
+  return withOptionChecks(provider, huggingFaceOptionTable);
 }

@@ -8,13 +8,18 @@ type BuildHandler<K extends KindId> = (connection: Connection) => Handler<K>;
 
 export const embeddings: BuildHandler<'embeddings'> =
   (connection) =>
-  async ({ input: { inputs, dimensions }, ...access }, { signal }) => {
+  async ({ input: { inputs, dimensions, purpose }, ...access }, { signal }) => {
     if (inputs.some((input) => typeof input !== 'string')) {
       throw unsupportedRequest('Models of Hugging Face accept text, not token ids.', 'input');
     }
     const answer = (await connection.call(access, signal, (client, { to, options }) =>
       client.featureExtraction(
-        { ...to, inputs: inputs as string[], ...(dimensions && { dimensions }) },
+        {
+          ...{ ...to, inputs: inputs as string[] },
+          ...(dimensions && { dimensions }),
+          // The names of prompts in sentence-transformers' configuration of a model.
+          ...(purpose && { prompt_name: purpose }),
+        },
         options,
       ),
     )) as unknown[];
@@ -121,18 +126,20 @@ export const translation: BuildHandler<'translation'> =
 export const textGeneration: BuildHandler<'text-generation'> =
   (connection) =>
   async ({ input, ...access }, { signal }) => {
-    const { prompt, max_tokens, temperature, top_p, top_k, seed, stop, repetition_penalty } = input;
+    const {
+      prompt,
+      max_tokens,
+      stop,
+      stream: _,
+      stream_options: __,
+      user: ___,
+      metadata: ____,
+      ...more
+    } = input;
+    const given = Object.entries(more).filter(([, value]) => value !== null && value !== undefined);
     const parameters = {
-      ...{
-        max_new_tokens: max_tokens ?? undefined,
-        temperature: temperature ?? undefined,
-        top_p: top_p ?? undefined,
-      },
-      ...{
-        top_k: top_k ?? undefined,
-        seed: seed ?? undefined,
-        repetition_penalty: repetition_penalty ?? undefined,
-      },
+      ...Object.fromEntries(given),
+      ...(max_tokens != null && { max_new_tokens: max_tokens }),
       ...(stop && { stop: [stop].flat() }),
     };
     const { generated_text: text } = await connection.call(access, signal, (client, { to, options }) =>

@@ -40,7 +40,12 @@ async function generateVideo(
     const message = 'Only inference providers with a queue generate videos from images: fal-ai, replicate.';
     throw unsupportedRequest(message, 'model');
   }
-  const parameters = { ...rest, ...(negativePrompt && { negative_prompt: [negativePrompt] }) };
+  const parameters = {
+    ...rest,
+    ...parseImageSize(size),
+    ...(seconds && { duration: seconds }),
+    ...(negativePrompt && { negative_prompt: [negativePrompt] }),
+  };
   const blob = await connection.call(access, run.signal, (client, { to, options }) =>
     client.textToVideo({ ...to, inputs: prompt, parameters }, options),
   );

@@ -68,7 +68,7 @@ export class Connection {
         translateUpstreamError(error, {
           provider: 'Ollama',
           secret: token,
-          url,
+          urls: [url],
           advice: {
             token: 'Set OLLAMA_KEY to the key that the server expects.',
             credit: 'Its account has no credit left.',

@@ -3,6 +3,8 @@ import { InvalidInput } from '#domain';
 import { createDefaultCredential } from '../credential.ts';
 import { cacheImageSupport } from '../image-support.ts';
 import type { Provider } from '../provider.ts';
+import { withOptionChecks } from '../with-option-checks.ts';
+import { ollamaOptionTable } from './option-table.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OllamaOptions } from './connection.ts';
 import { embeddings } from './embeddings.ts';
@@ -13,7 +15,7 @@ export function createOllama(options: OllamaOptions): Provider {
   // A key only opens the server: the limits are the server's own, whichever key a call uses. So it has no fingerprint.
   const defaultCredential = { ...createDefaultCredential('ollama', options.key), fingerprint: null };
   const models = new OllamaModels(connection, defaultCredential);
-  return {
+  const provider: Provider = {
     id: 'ollama',
     pool: 'remote',
     defaultCredential,
@@ -35,4 +37,5 @@ export function createOllama(options: OllamaOptions): Provider {
     listModels: () => models.listModels().catch(() => []),
     models,
   };
+  return withOptionChecks(provider, ollamaOptionTable);
 }

@@ -87,6 +87,7 @@ function toTimedChunks({ words, segments }: Answer, unit: 'segment' | 'word') {
   }));
 }
 
-const readText = ({ word, text }: Fields): string => String(word ?? text ?? '');
+const readText = ({ word, text }: Fields): string =>
+  [word, text].find((value): value is string => typeof value === 'string') ?? '';
 const readSeconds = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;

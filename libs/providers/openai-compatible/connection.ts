@@ -104,7 +104,7 @@ export class Connection {
     const translated = translateUpstreamError(error, {
       provider,
       secret: token,
-      url,
+      urls: [url],
       advice: {
         token: `Set the key of '${provider}' in OPENAI_COMPATIBLE_KEYS.`,
         credit: 'Its account has no credit left.',

@@ -7,6 +7,8 @@ import { toObjects } from '../completion-choices.ts';
 import { createDefaultCredential, type ProviderCredential } from '../credential.ts';
 import { cacheImageSupport, findImageSupport, type ListedModel } from '../image-support.ts';
 import type { Provider } from '../provider.ts';
+import { withOptionChecks } from '../with-option-checks.ts';
+import { openAIOptionTable } from './option-table.ts';
 import { automaticSpeechRecognition, textToSpeech } from './audio.ts';
 import { chatCompletion, textGeneration } from './chat.ts';
 import { Connection, type OpenAICompatibleOptions } from './connection.ts';
@@ -18,7 +20,7 @@ import { cancelVideo, imageToVideo, textToVideo } from './videos.ts';
 export function createOpenAICompatible(options: OpenAICompatibleOptions): Provider {
   const connection = new Connection(options);
   const defaultCredential = createDefaultCredential(options.name, options.key);
-  return {
+  const provider: Provider = {
     id: options.name,
     pool: 'remote',
     isBilled: () => true,
@@ -56,6 +58,7 @@ export function createOpenAICompatible(options: OpenAICompatibleOptions): Provid
       });
     },
   };
+  return withOptionChecks(provider, openAIOptionTable);
 }
 
 /** The list of models waits for it. */

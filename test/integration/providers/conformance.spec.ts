@@ -3,7 +3,7 @@ import { ProviderFailure } from '#domain';
 import type { Provider } from '#providers';
 import { billedUsd } from '../../support/upstream/openai.ts';
 import { ScriptedUpstream } from '../../support/upstream/server.ts';
-import { buildInput, createProvidersAt, createRun, secret } from './provider-fixtures.ts';
+import { buildInput, createProvidersAt, createRun, dropRefused, secret } from './provider-fixtures.ts';
 
 let upstream: ScriptedUpstream;
 let providers: ReturnType<typeof createProvidersAt>;
@@ -27,7 +27,7 @@ const modelOf: Record<string, (kind: KindId) => string> = {
 
 function call(id: string, kind: KindId, over: object = {}, run = createRun(), model = modelOf[id]!(kind)) {
   const { handlers, defaultCredential: credential } = find(id);
-  const input = { ...(buildInput(kind) as object), ...over } as never;
+  const input = { ...dropRefused(find(id), kind, buildInput(kind) as object), ...over } as never;
   return handlers[kind]!({ model, credential, input }, run);
 }
 
@@ -271,7 +271,10 @@ test('Ollama: names, list of models, and the format of requests', async () => {
       messages: [{ role: 'system' }, { role: 'user', content: 'What is it?', images: ['AAAA'] }],
     },
   });
-  await expect(call('ollama', 'chat-completion', { n: 2 })).rejects.toMatchObject({ code: 'unsupported' });
+  await expect(call('ollama', 'chat-completion', { n: 2 })).rejects.toMatchObject({
+    code: 'unsupported',
+    param: 'n',
+  });
   await expect(call('ollama', 'embeddings', { inputs: [[1, 2]] })).rejects.toMatchObject({ param: 'input' });
 });
 

@@ -1,6 +1,6 @@
 /** The hosted providers against the scripted upstream, and an input for each of their kinds. */
 import { findKind, type KindId, type Media } from '#catalogue';
-import { createProviders, type Run } from '#providers';
+import { createProviders, type Provider, type Run } from '#providers';
 import { png, wav } from '../../support/upstream/model-outputs.ts';
 import type { ScriptedUpstream } from '../../support/upstream/server.ts';
 
@@ -34,6 +34,19 @@ export function buildInput(kind: KindId): unknown {
     replace({ bytes, type } satisfies Media);
   }
   return packing ? packing.join([parsed]) : entry.toInput(parsed);
+}
+
+/** A kind's example may have options that a provider refuses. */
+export function dropRefused(provider: Provider, kind: KindId, input: object): object {
+  const isTaken = ([name, value]: [string, unknown]) => {
+    try {
+      provider.checkOptions?.(kind, { [name]: value });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return Object.fromEntries(Object.entries(input).filter(isTaken));
 }
 
 export interface RunRecord {

@@ -15,12 +15,14 @@ export const huggingFace: Route = (call) => {
   return pipelines[pipeline ?? model]?.(call);
 };
 
-const served: Record<string, string> = { fal: 'fal-ai', replicate: 'replicate' };
+const servedBy: Record<string, string> = { fal: 'fal-ai', replicate: 'replicate' };
 
 function mapping(owner: string, task: string): Reply {
   if (owner === 'gated') return errorReply(403, 'gated');
-  const provider = served[owner] ?? 'hf-inference';
-  const entry = { provider, providerId: `${provider}/${task}`, status: 'live', task };
+  const provider = servedBy[owner] ?? 'hf-inference';
+  // A model that misbehaves is named for how it does so.
+  const served = owner === 'misbehaving' ? 'summarization' : task;
+  const entry = { provider, providerId: `${provider}/${task}`, status: 'live', task: served };
   const inferenceProviderMapping =
     owner === 'unserved'
       ? {}

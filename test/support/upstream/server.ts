@@ -9,6 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { getField, readBody, errorReply, type Reply, type Route, type UpstreamCall } from './call.ts';
 import { Faults, toPythonJson, applyFault, type Fault } from './faults.ts';
 import { huggingFace } from './hugging-face.ts';
+import { misbehaving } from './misbehaviours/index.ts';
 import { ollama, OllamaState } from './ollama.ts';
 import { openai } from './openai.ts';
 import { queues } from './queues.ts';
@@ -43,8 +44,11 @@ export class ScriptedUpstream {
     ollama(this.ollama),
   ];
 
-  static async start(port = 0): Promise<ScriptedUpstream> {
-    const upstream = new ScriptedUpstream();
+  /** @param misbehaves whether models that are named for a misbehaviour answer so. */
+  constructor(private readonly misbehaves = false) {}
+
+  static async start(port = 0, misbehaves = false): Promise<ScriptedUpstream> {
+    const upstream = new ScriptedUpstream(misbehaves);
     upstream.server.listen(port, '127.0.0.1');
     await once(upstream.server, 'listening');
     return upstream;
@@ -123,7 +127,8 @@ export class ScriptedUpstream {
     const fault = this.faults.match(call);
     if (fault?.hang) return;
     if (fault?.reset) return void response.destroy();
-    const found = this.routes.map((route) => route(call)).find((reply) => reply !== undefined);
+    const misbehaved = this.misbehaves ? misbehaving(call) : undefined;
+    const found = misbehaved ?? this.routes.map((route) => route(call)).find((reply) => reply !== undefined);
     const reply = found ?? errorReply(404, `nothing is served at ${call.path}`);
     const sent = fault ? applyFault(reply, fault) : reply;
     const { callMs, itemMs } = this.timing;

@@ -4,7 +4,7 @@ import { kindIds, findKind, type Kind, type KindId } from '#catalogue';
 import type { FileStore } from '#database';
 import { InvalidInput } from '#domain';
 import type { Outbound } from '#outbound';
-import type { Providers } from '#providers';
+import type { Provider, Providers } from '#providers';
 import { toInvalidInput } from '../http/schema.pipe.ts';
 import { chooseKind } from './choose-kind.ts';
 import type { TaskRequest } from './task-request.ts';
@@ -30,7 +30,13 @@ export async function prepareTask(workspaceId: string, request: TaskRequest, dep
     throw toInvalidInput({ ...parsedMetadata.error.issues[0]!, path: ['metadata'] });
   }
   const route = providers.route(model, id, { workspaceId });
-  for (const fallback of runOptions.fallbackModels ?? []) providers.route(fallback, id, { workspaceId });
+  const fallbacks = runOptions.fallbackModels ?? [];
+  for (const { provider } of [
+    route,
+    ...fallbacks.map((name) => providers.route(name, id, { workspaceId })),
+  ]) {
+    checkProviderOptions(provider, id, parsed.data as object, paramPrefix);
+  }
   const { timeoutMs = null, startTimeoutS = null, runAt = null } = runOptions;
   assertTimeout(timeoutMs, kind);
   await validateMedia(workspaceId, kind, parsed.data, route, deps);
@@ -53,6 +59,16 @@ export async function prepareTask(workspaceId: string, request: TaskRequest, dep
     work: Math.max(kind.estimateWork?.(parsed.data) ?? 1, 1e-6),
   };
   return { task, text: JSON.stringify(parsed.data), kind: id };
+}
+
+/** @throws InvalidInput, with the path of the option in the request. */
+function checkProviderOptions(provider: Provider, kind: KindId, body: object, paramPrefix = ''): void {
+  try {
+    provider.checkOptions?.(kind, body);
+  } catch (error) {
+    if (!(error instanceof InvalidInput) || error.param === null) throw error;
+    throw new InvalidInput(error.message, { code: 'unsupported', param: paramPrefix + error.param });
+  }
 }
 
 function resolveKind(workspaceId: string, { kind, body }: TaskRequest, providers: Providers): KindId {

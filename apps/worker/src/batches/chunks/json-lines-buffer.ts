@@ -41,6 +41,7 @@ export class JsonLinesBuffer {
 
   private flush(): void {
     if (this.text === '') return;
+    this.text = escapeLineSeparators(this.text);
     // A UTF-16 unit takes at most three bytes.
     const needed = this.used + this.text.length * 3;
     if (needed > this.bytes.length) this.grow(needed);
@@ -56,3 +57,12 @@ export class JsonLinesBuffer {
     this.bytes = larger;
   }
 }
+
+/**
+ * Characters that JSON allows in strings, and that readers take for the end of a line: Python's `splitlines`, JavaScript's
+ * `readline`. In JSON they occur in strings only, so they are escaped wherever they are.
+ */
+const lineSeparators = /[\u0085\u2028\u2029]/g;
+
+const escapeLineSeparators = (text: string): string =>
+  text.replace(lineSeparators, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
