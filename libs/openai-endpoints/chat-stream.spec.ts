@@ -97,3 +97,66 @@ test('usage is in the last chunk if the request asks for it', () => {
   });
   expect(open().begin()[0]!.data).not.toHaveProperty('usage');
 });
+
+test('each choice begins with its role', () => {
+  const stream = open({ n: 2 });
+  const events = [
+    ...stream.begin(),
+    ...stream.addItem(delta('a', 1, { index: 0 })),
+    ...stream.addItem(delta('b', 1, { index: 1 })),
+    ...stream.addItem(delta('c', 1, { index: 1 })),
+  ];
+  const roles = events.map(({ data }) => (data as Chunk).choices[0]!.delta);
+  expect(roles).toEqual([
+    { role: 'assistant', content: '' },
+    { content: 'a' },
+    { role: 'assistant', content: 'b' },
+    { content: 'c' },
+  ]);
+});
+
+test('other fields of the delta, the choice and the chunk are sent, and after a gap taken from the output', () => {
+  const logprobs = { content: [{ token: 'a' }] };
+  const fields = { reasoning: 'Hm' };
+  const item = { text: 'a', fields, choice: { logprobs }, chunk: { system_fingerprint: 'fp' } };
+  const whole = {
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: 'ab', reasoning: 'Hmm', annotations: [1], refusal: null },
+        finish_reason: 'stop',
+        logprobs,
+      },
+    ],
+    system_fingerprint: 'fp',
+  };
+  const live = open();
+  const [event] = live.addItem({ kind: 'delta', attempt: 1, delta: item });
+  expect(event!.data).toMatchObject({
+    system_fingerprint: 'fp',
+    choices: [{ delta: { content: 'a', reasoning: 'Hm' }, logprobs }],
+  });
+  const rest = [...live.addItem({ kind: 'gap', attempt: 1 }), ...live.complete(whole)];
+  expect(rest[0]!.data).toMatchObject({
+    choices: [{ delta: { content: 'b', reasoning: 'm', annotations: [1] } }],
+  });
+  expect(rest[0]!.data).not.toHaveProperty('choices.0.logprobs');
+  expect(open().complete(whole)[0]!.data).toMatchObject({
+    system_fingerprint: 'fp',
+    choices: [{ delta: { content: 'ab', reasoning: 'Hmm' }, logprobs }],
+  });
+});
+
+test('tool calls of which a part was sent are completed after a gap', () => {
+  const stream = open();
+  const piece = { index: 0, id: 'a', function: { name: 'f', arguments: '{"a' } };
+  stream.addItem({ kind: 'delta', attempt: 1, delta: { toolCalls: [piece] } });
+  stream.addItem({ kind: 'gap', attempt: 1 });
+  const calls = [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }];
+  const [event] = stream.complete({
+    choices: [{ index: 0, message: { content: null, tool_calls: calls }, finish_reason: 'tool_calls' }],
+  });
+  expect(event!.data).toMatchObject({
+    choices: [{ delta: { tool_calls: [{ index: 0, function: { arguments: '":1}' } }] } }],
+  });
+});

@@ -6,7 +6,7 @@ import type { CompletionCollector } from './stream-collectors.ts';
 import { parseUsage } from './usage.ts';
 
 /**
- * @param isStreamed whether the caller asked for a stream. Otherwise nothing is forwarded, whatever the server sends.
+ * @param isStreamed whether the caller asked for a stream. Otherwise nothing is forwarded, even if the server streams.
  * @param read reads the whole answer and passes each part to its callback.
  * @throws ProviderFailure; not retryable once a part of the output has been forwarded.
  */

@@ -200,7 +200,7 @@ const statusByName: readonly StatusRule[] = [
   [/internal|server[_ ]?error|api[_ ]?error/i, 500],
 ];
 
-/** Words of an error without a code. Only what is said plainly is judged. */
+/** Words of an error without a code. Only plain words are classified. */
 const statusByWords: readonly StatusRule[] = [
   [/rate limit|too many requests/i, 429],
   [/overloaded|temporarily unavailable|currently loading|no capacity/i, 503],

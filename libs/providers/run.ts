@@ -30,7 +30,7 @@ export interface Delta {
   /** Index of the choice. @default 0 */
   readonly index?: number;
   readonly text?: string;
-  /** In the format of OpenAI's chunks. Indexes are positions in the answer, whatever the upstream sent. */
+  /** In the format of OpenAI's chunks. Indexes are positions in the answer, not those of the upstream. */
   readonly toolCalls?: readonly object[];
   readonly finishReason?: string | null;
   /** Other fields of the delta, for example `reasoning_content` or `refusal`, as the upstream sent them. */

@@ -5,7 +5,7 @@
  * - Without an id, the index continues the last call with this index, and a new index begins a call.
  * - Without both, the last call is continued, unless the delta names a function and the last call has its arguments.
  * - A name that is repeated is not joined. Arguments that are an object are written as JSON.
- * - Calls without an id get one. Indexes are given anew, so that a client that joins by index gets the same calls.
+ * - Calls without an id get one. Calls are numbered again, so that a client that joins by index gets the same calls.
  */
 import { isObject, readArguments, type Fields } from './completion-choices.ts';
 

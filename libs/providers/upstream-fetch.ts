@@ -102,7 +102,7 @@ async function readAtMost({ body }: Response, maxBytes: number): Promise<string>
     }
     await reader?.cancel();
   } catch {
-    // Told by the status.
+    // The status is reported anyway.
   }
   return Buffer.concat(chunks).subarray(0, maxBytes).toString();
 }

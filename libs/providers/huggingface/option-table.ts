@@ -37,7 +37,7 @@ export const huggingFaceOptionTable: OptionTable = {
     'question-answering': oneAnswer,
     'visual-question-answering': oneAnswer,
     embeddings: {
-      encoding_format: { applied: 'the answer is written in it, whatever the server sends' },
+      encoding_format: { applied: 'Millrace writes the answer in it' },
       input_type: { as: 'prompt_name' },
       user: { applied: 'it names the end user, and changes no answer' },
     },

@@ -47,7 +47,7 @@ export const ollamaOptionTable: OptionTable = {
       repetition_penalty: { as: 'options.repeat_penalty' },
     },
     embeddings: {
-      encoding_format: { applied: 'the answer is written in it, whatever the server sends' },
+      encoding_format: { applied: 'Millrace writes the answer in it' },
       input_type: {
         refused: "Put the prefix that the model expects into the text, for example 'search_query: …'.",
       },

@@ -4,7 +4,7 @@ import { refused, type OptionTable } from '../option-rules.ts';
 export const openAIOptionTable: OptionTable = {
   rules: {
     embeddings: {
-      encoding_format: { applied: 'the answer is written in it, whatever the server sends' },
+      encoding_format: { applied: 'Millrace writes the answer in it' },
       input_type: {
         refused:
           "OpenAI's API has no such option. Put the prefix that the model expects into the text, for example 'query: …'.",

@@ -5,22 +5,26 @@ import { renderText } from './render-image.ts';
 
 /** Encoding takes time, and only the progress bar changes during the video. */
 const maxSeconds = 10;
-const maxSide = 320;
 const framesPerSecond = 8;
+/** A frame of 1280x720 takes 20 times as long to encode as one of 320x180: a large video has fewer frames. */
+const maxPixels = 40 * 320 * 320;
+const maxSide = 4_096;
 
 export async function renderVideo(
   text: string,
   seconds: number,
   [requestedWidth, requestedHeight]: readonly [number, number],
 ): Promise<Media> {
-  const scale = Math.min(1, maxSide / Math.max(requestedWidth, requestedHeight));
-  // The encoder needs sides that are multiples of 16.
-  const toSide = (side: number) => Math.max(32, Math.floor((side * scale) / 16) * 16);
+  // The encoder needs even sides.
+  const toSide = (side: number) => Math.min(maxSide, Math.max(32, side + (side % 2)));
   const [width, height] = [toSide(requestedWidth), toSide(requestedHeight)];
-  const frames = Math.max(1, Math.round(Math.min(seconds, maxSeconds) * framesPerSecond));
+  const duration = Math.min(seconds, maxSeconds);
+  const affordable = Math.max(1, Math.floor(maxPixels / (width * height)));
+  const frames = Math.max(1, Math.min(affordable, Math.round(duration * framesPerSecond)));
+  const frameRate = frames / duration;
   const encoder: H264MP4Encoder = await createH264MP4Encoder();
   try {
-    Object.assign(encoder, { width, height, frameRate: framesPerSecond, quantizationParameter: 33 });
+    Object.assign(encoder, { width, height, frameRate, quantizationParameter: 33 });
     encoder.initialize();
     for (let frame = 1; frame <= frames; frame++) {
       encoder.addFrameRgba(renderText(text, [width, height], frame / frames).pixels);
@@ -28,7 +32,7 @@ export async function renderVideo(
     }
     encoder.finalize();
     const bytes = encoder.FS.readFile(encoder.outputFilename);
-    return { bytes, type: 'video/mp4', width, height, seconds: frames / framesPerSecond };
+    return { bytes, type: 'video/mp4', width, height, seconds: duration };
   } finally {
     encoder.delete();
   }

@@ -178,12 +178,12 @@ test.each([
 });
 
 test('null, and values that change nothing, are not refused', () => {
-  const { checkOptions } = find('ollama');
-  checkOptions!('chat-completion', {
+  const ollama = find('ollama');
+  ollama.checkOptions!('chat-completion', {
     n: null,
     tool_choice: 'auto',
     logit_bias: null,
     parallel_tool_calls: true,
   });
-  checkOptions!('chat-completion', { model: 'x', metadata: { a: 'b' }, user: 'u', num_ctx: 4_096 });
+  ollama.checkOptions!('chat-completion', { model: 'x', metadata: { a: 'b' }, user: 'u', num_ctx: 4_096 });
 });
