@@ -1,5 +1,7 @@
 /** `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`. */
+import { InvalidInput } from '#domain';
 import { dropNulls, toMediaSource, type Fields, type OpenAiEndpoint } from './endpoint.ts';
+import { formatSubtitles, type TimedText } from './subtitles.ts';
 
 export const speech: OpenAiEndpoint = {
   path: '/v1/audio/speech',
@@ -14,14 +16,20 @@ export const speech: OpenAiEndpoint = {
   },
 };
 
-interface TimedText {
-  readonly text: string;
-  readonly start: number;
-  readonly end: number | null;
-}
-
 const wantsWordTimestamps = ({ timestamp_granularities: granularities }: Fields) =>
   Array.isArray(granularities) && granularities.includes('word');
+
+/** Subtitles are written here from the times of the segments, so that every provider with timestamps has them. */
+const formats = ['json', 'text', 'verbose_json', 'srt', 'vtt'];
+const timedFormats = ['verbose_json', 'srt', 'vtt'];
+
+function assertFormat(format: unknown): void {
+  if (format === undefined || formats.includes(format as string)) return;
+  throw new InvalidInput(`'response_format' is one of ${formats.join(', ')}.`, {
+    code: 'unsupported',
+    param: 'response_format',
+  });
+}
 
 const buildTranscription = (path: string, translate: boolean): OpenAiEndpoint => ({
   path,
@@ -32,17 +40,21 @@ const buildTranscription = (path: string, translate: boolean): OpenAiEndpoint =>
   chooseKind: () => 'automatic-speech-recognition',
   toKindBody(body) {
     const { file, response_format: format, ...fields } = dropNulls(body);
-    const timestamps = wantsWordTimestamps(body) ? 'word' : 'segment';
+    assertFormat(format);
+    const isVerbose = format === 'verbose_json';
+    const timestamps = isVerbose && wantsWordTimestamps(body) ? 'word' : 'segment';
     return {
       ...fields,
       audio: toMediaSource(file),
-      ...(format === 'verbose_json' && { timestamps }),
+      ...(timedFormats.includes(format as string) && { timestamps }),
       ...(translate && { translate }),
     };
   },
   toResponse({ chunks, ...output }, body) {
+    const { response_format: format } = body;
+    const texts = (chunks ?? []) as readonly TimedText[];
+    if (format === 'srt' || format === 'vtt') return { ...output, text: formatSubtitles(format, texts) };
     if (!chunks) return output;
-    const texts = chunks as readonly TimedText[];
     const segments = texts.map((segment, id) => ({ id, ...segment }));
     const words = texts.map(({ text: word, start, end }) => ({ word, start, end }));
     return {

@@ -49,7 +49,7 @@ export const reranking =
       };
     });
     results.sort((a, b) => b.relevance_score - a.relevance_score);
-    const reported = answer.usage as (UpstreamUsage & { readonly total_tokens?: number }) | null | undefined;
+    const reported = answer.usage;
     const usage = reported && parseUsage({ prompt_tokens: reported.total_tokens, ...reported });
     return { results: topN === undefined ? results : results.slice(0, topN), ...(usage && { usage }) };
   };
