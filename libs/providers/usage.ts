@@ -5,6 +5,7 @@ export interface UpstreamUsage {
   readonly prompt_tokens?: number | null;
   readonly input_tokens?: number | null;
   readonly completion_tokens?: number | null;
+  readonly total_tokens?: number | null;
   readonly output_tokens?: number | null;
   readonly prompt_tokens_details?: { readonly cached_tokens?: number | null } | null;
   readonly input_tokens_details?: { readonly cached_tokens?: number | null } | null;

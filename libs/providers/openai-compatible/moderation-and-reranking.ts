@@ -4,7 +4,7 @@ import type { OutputOf } from '#catalogue';
 import { toObjects } from '../completion-choices.ts';
 import { invalidOutput } from '../failures.ts';
 import type { Handler } from '../run.ts';
-import { parseUsage, type UpstreamUsage } from '../usage.ts';
+import { parseUsage } from '../usage.ts';
 import type { Connection } from './connection.ts';
 
 export const moderation =
