@@ -57,7 +57,7 @@ async function run(
   { runtimes = new ModelRuntimes(quick), model = 'openai/scripted', batchId = 'batch_1', route }: Way = {},
 ) {
   for (const one of [fault ?? []].flat()) upstream.script(one);
-  const chunk = { batchId, index: 0, kind: kinds[what], model } as ClaimedChunk;
+  const chunk = { batchId, index: 0, kind: kinds[what], model, ageMs: 0 } as ClaimedChunk;
   const input = texts.map((text, at) =>
     JSON.stringify({
       custom_id: `row-${at}`,
@@ -118,7 +118,7 @@ test('429 with a longer Retry-After: the chunk is deferred with the remaining li
   const fault = { status: 429, headers: { 'retry-after': '60' }, skip: 8 };
   const { completed, failed, hold, calls } = await run('chat', many(40), fault);
   expect(hold).toEqual({
-    reason: 'rate_limited',
+    reason: 'unavailable',
     code: 'provider_rate_limited',
     afterMs: expect.any(Number),
   });
@@ -193,7 +193,7 @@ test('400 for one line of a shared call: the line is found by splitting, the oth
     status: 400,
     bodyContains: 'a bad one',
   });
-  expect(failed).toEqual([['row-77', 400, 'provider_error']]);
+  expect(failed).toEqual([['row-77', 400, 'scripted']]);
   expect(completed).toBe(199);
   expect(calls).toBeLessThanOrEqual(17);
 });
