@@ -1,6 +1,6 @@
 /** Builds a kind whose lines are one provider call each, from its schemas and limits. */
-import { z } from 'zod';
-import { metadataSchema } from '@millrace/contracts';
+import type { z } from 'zod';
+import { metadataSchema, modelName, optional, providerOptions } from '@millrace/contracts';
 import { ProviderFailure, type ChunkLimits } from '#domain';
 import type { Answer, Example, Kind, Modality, Usage } from './kind.ts';
 import {
@@ -27,7 +27,7 @@ interface RequestLabels {
   readonly metadata?: Record<string, string> | null;
 }
 
-interface Definition<Input extends z.ZodType, Output extends z.ZodObject> {
+interface Definition<Input extends z.ZodObject, Output extends z.ZodObject> {
   readonly id: string;
   readonly title: string;
   readonly modalities: { readonly in: readonly Modality[]; readonly out: readonly Modality[] };
@@ -53,19 +53,26 @@ interface Definition<Input extends z.ZodType, Output extends z.ZodObject> {
   readonly examples: readonly [Example, ...Example[]];
 }
 
-export type TaskBody<Input> = Input & RequestLabels & { readonly model: string };
-export type TaskInput<Input> = Resolved<Input> & RequestLabels;
+/** Options of the model itself, for the provider to pass on as they are. Kinds that take any field have none. */
+interface ProviderOptions {
+  readonly provider?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export type TaskBody<Input> = Input & RequestLabels & ProviderOptions & { readonly model: string };
+export type TaskInput<Input> = Resolved<Input> & RequestLabels & ProviderOptions;
 export type TaskOutput<Output> = Produced<Output> & ProviderReport;
 
-const requestLabels = z.object({ model: z.string().min(1).max(256), metadata: metadataSchema.nullish() });
+/** Fields of every kind's body beside its input. */
+export const requestLabels = { model: modelName, metadata: optional(metadataSchema) };
 
 /** An answer up to this size is stored in the task's row. */
 export const maxInlineBytes = 64 * 2 ** 10;
 
-export function defineSingleCallKind<Input extends z.ZodType, Output extends z.ZodObject>(
+export function defineSingleCallKind<Input extends z.ZodObject, Output extends z.ZodObject>(
   definition: Definition<Input, Output>,
 ): Kind<TaskBody<z.output<Input>>, TaskInput<z.output<Input>>, TaskOutput<z.output<Output>>> {
-  const { limits, media = {}, listMediaFields, toResponse, streams = false, input, output } = definition;
+  const { limits, media = {}, listMediaFields, toResponse, streams = false, output } = definition;
+  const input = addProviderOptions(definition.input);
   const { answerBytes, ...times } = limits;
   const { id, title, modalities, examples, estimateWork } = definition;
   const fields = Object.entries(media);
@@ -73,7 +80,7 @@ export function defineSingleCallKind<Input extends z.ZodType, Output extends z.Z
     ...{ id, title, modalities, examples, input, output, streams, ...(estimateWork && { estimateWork }) },
     ...times,
     result: { maxInlineBytes },
-    body: z.intersection(requestLabels, input),
+    body: input.safeExtend(requestLabels) as unknown as z.ZodType<TaskBody<z.output<Input>>>,
     toInput({ model: _, ...rest }) {
       return rest as TaskInput<z.output<Input>>;
     },
@@ -98,6 +105,12 @@ export function defineSingleCallKind<Input extends z.ZodType, Output extends z.Z
       return { json, usage: { ...countMedia(attached, modalities.out), ...counted }, media: attached };
     },
   };
+}
+
+/** A kind that takes any field takes the model's own options there. */
+function addProviderOptions(input: z.ZodObject): z.ZodObject {
+  const takesAnyField = (input.def.catchall as z.ZodType | undefined)?.def.type === 'unknown';
+  return takesAnyField ? input : input.safeExtend({ provider: providerOptions });
 }
 
 /** Counts the media that are the kind's output: not a video's thumbnail or a region's mask. */

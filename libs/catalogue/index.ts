@@ -5,6 +5,9 @@ export type { Answer, Kind, Usage } from './kind.ts';
 export type { EmbeddingsInput, EmbeddingsOutput } from './kinds/embeddings.ts';
 export type { Media, MediaRule, MediaField, MediaType } from './media.ts';
 export { getPacking } from './packing.ts';
+export { buildKindSchemas } from './describe-kind.ts';
+export { parseKindBody } from './parse-kind-body.ts';
+export { listPrompts, requireSingleText } from './prompts.ts';
 export { buildTaskBody, tasksPath } from './task-body.ts';
 export { kinds };
 

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { Unavailable } from '#domain';
+import { parseStoredJson, Unavailable } from '#domain';
 import { describeConnectFailure } from './connect-failure.ts';
 import { DisconnectingClient } from './disconnecting-client.ts';
 import { entities } from './entities/index.ts';
@@ -28,13 +28,15 @@ export interface DatabaseOptions {
 
 const defaultStatementTimeoutMs = 60_000;
 
-const int8 = 20;
-/** Parses bigint columns as numbers, not strings: they are counts, bytes and sequences, all below 2^53. */
+/**
+ * By the id of a column's type. bigint is parsed as a number, not a string: counts, bytes and sequences, all below 2^53.
+ * json keeps its numbers as written: a task's input may hold some that a double cannot.
+ */
+const parsers: Readonly<Record<number, (value: string) => unknown>> = { 20: Number, 114: parseStoredJson };
 const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary'): ((value: string) => unknown) =>
-    oid === int8 && format !== 'binary'
-      ? Number
-      : (pg.types.getTypeParser(oid, format ?? 'text') as (value: string) => unknown),
+    (format !== 'binary' && parsers[oid]) ||
+    (pg.types.getTypeParser(oid, format ?? 'text') as (value: string) => unknown),
 };
 
 export class Database {

@@ -83,6 +83,14 @@ export class Gone extends Failure {
   }
 }
 
+/** 415: the body has a content type that the route does not take. */
+export class UnsupportedMediaType extends Failure {
+  readonly status = 415;
+  constructor(message: string, details?: FailureDetails) {
+    super(message, 'unsupported_media_type', details);
+  }
+}
+
 /** 413 when one thing is too large, 429 when there are too many. */
 export class OverLimit extends Failure {
   readonly status: 413 | 429;

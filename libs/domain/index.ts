@@ -11,6 +11,7 @@ export * from './lines/parse-line.ts';
 export * from './lines/part-lines.ts';
 export * from './lines/split-lines.ts';
 export { formatFloat32Json } from './numbers/float32-json.ts';
+export * from './numbers/exact-json.ts';
 export * from './policy/adaptive-packing.ts';
 export * from './policy/split-until-settled.ts';
 export { classifyFailure, canFallBack } from './policy/classify-failure.ts';

@@ -1,5 +1,5 @@
 /** A batch line's body and response, mapped by the endpoint that its batch names: one of OpenAI's, or `/v1/tasks`. */
-import { taskRequest } from '@millrace/contracts';
+import { explainIssues, taskRequest } from '@millrace/contracts';
 import { buildTaskBody, tasksPath } from '#catalogue';
 import { InvalidInput } from '#domain';
 import type { Fields } from './endpoint.ts';
@@ -32,9 +32,8 @@ export function toLineResponse(json: string, body: Fields, path: string): string
 function parseTaskLine(body: unknown, kind: string): Record<string, unknown> {
   const parsed = taskRequest.safeParse(body);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const param = issue!.path.join('.');
-    throw new InvalidInput(`'${param}': ${issue!.message}.`, { code: 'invalid_request', param });
+    const { param, message } = explainIssues(parsed.error.issues);
+    throw new InvalidInput(message, { code: 'invalid_request', ...(param && { param }) });
   }
   if (parsed.data.kind !== kind && parsed.data.kind !== 'auto') {
     throw kindMismatch(parsed.data.kind, kind);

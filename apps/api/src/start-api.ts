@@ -11,6 +11,8 @@ import { requireDeclaredAccess, type RouteAccess } from './access/route-access.t
 import { AppModule } from './app.module.ts';
 import { BackgroundJobs } from './background/background-jobs.ts';
 import { malformedRequestHandlers } from './http/malformed-requests.ts';
+import { registerBodyParsers } from './http/parse-body.ts';
+import { registerUnknownRoutes } from './http/unknown-routes.ts';
 import { NestLogger } from './http/nest-logger.ts';
 import { observeRequests } from './http/observe-requests.ts';
 import { CONFIG, LOGGER } from './infrastructure/tokens.ts';
@@ -83,13 +85,16 @@ export async function createApp(): Promise<CreatedApp> {
   const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(options), {
     logger: false,
     abortOnError: false,
+    bodyParser: false,
   });
   const config = app.get<AppConfig>(CONFIG);
   const log = app.get<Logger>(LOGGER);
   app.useLogger(new NestLogger(log));
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   const routes = requireDeclaredAccess(fastify);
+  registerBodyParsers(fastify, bodyLimit);
   await fastify.register(multipart);
+  registerUnknownRoutes(fastify, routes);
   const { CORS_ORIGINS: origins } = config;
   if (origins.length > 0) {
     await fastify.register(cors, {

@@ -12,7 +12,7 @@ export const audioClassification = defineSingleCallKind({
   title: 'Audio classification',
   modalities: { in: ['audio'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({ audio: mediaSource, top_k: topK }),
+  input: z.strictObject({ audio: mediaSource, top_k: topK }),
   output: classificationOutput,
   media: { audio: audioRule },
   examples: [

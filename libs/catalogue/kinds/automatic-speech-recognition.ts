@@ -1,6 +1,6 @@
 /** Transcribes or translates speech, with timestamps on request. */
 import { z } from 'zod';
-import { mediaSource } from '@millrace/contracts';
+import { mediaSource, optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleAudio } from '../example-media.ts';
 import { textGenerationLimits } from '../limits.ts';
@@ -11,13 +11,13 @@ export const automaticSpeechRecognition = defineSingleCallKind({
   title: 'Speech recognition',
   modalities: { in: ['audio'], out: ['text'] },
   limits: textGenerationLimits,
-  input: z.object({
+  input: z.strictObject({
     audio: mediaSource,
-    language: z.string().min(2).max(35).optional(),
-    prompt: z.string().optional(),
-    temperature: z.number().min(0).max(1).optional(),
-    timestamps: z.enum(['none', 'segment', 'word']).optional(),
-    translate: z.boolean().optional(),
+    language: optional(storedText(2, 35)),
+    prompt: optional(storedText(0, 100_000)),
+    temperature: optional(z.number().min(0).max(1)),
+    timestamps: optional(z.enum(['none', 'segment', 'word'])),
+    translate: optional(z.boolean()),
   }),
   output: z.object({
     text: z.string(),

@@ -11,7 +11,7 @@ export const depthEstimation = defineSingleCallKind({
   title: 'Depth estimation',
   modalities: { in: ['image'], out: ['image'] },
   limits: imageLimits,
-  input: z.object({ image: mediaSource }),
+  input: z.strictObject({ image: mediaSource }),
   output: z.object({ depth: mediaObject }),
   media: { image: imageRule },
   examples: [{ model: 'sandbox/depth-estimation', input: { image: exampleImage } }],

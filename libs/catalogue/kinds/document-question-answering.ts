@@ -1,6 +1,6 @@
 /** Answers a question about an image of a document page. */
 import { z } from 'zod';
-import { mediaSource } from '@millrace/contracts';
+import { mediaSource, optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { text, topK } from '../fields.ts';
@@ -12,7 +12,12 @@ export const documentQuestionAnswering = defineSingleCallKind({
   title: 'Document question answering',
   modalities: { in: ['image', 'text'], out: ['text'] },
   limits: classificationLimits,
-  input: z.object({ image: mediaSource, question: text, top_k: topK, language: z.string().optional() }),
+  input: z.strictObject({
+    image: mediaSource,
+    question: text,
+    top_k: topK,
+    language: optional(storedText()),
+  }),
   output: z.object({
     answers: z.array(
       z.object({

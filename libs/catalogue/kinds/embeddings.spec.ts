@@ -46,7 +46,10 @@ test('refuses invalid options, and more numbers than one response can hold', () 
   expect(accepts({ input: 'a', dimensions: 65_536 })).toBe(true);
   expect(accepts({ input: Array(65).fill('a'), dimensions: 65_536 })).toBe(false);
   expect(accepts({ input: 'a', encoding_format: 'hex' })).toBe(false);
-  expect(accepts({ input: 'a', anything: 'else' })).toBe(true);
+  expect(accepts({ input: 'a', dimension: 8 })).toBe(false);
+  expect(accepts({ input: 'a', provider: { anything: 'else' } })).toBe(true);
+  // 8,000 token ids are one input.
+  expect(accepts({ input: Array(8_000).fill(1), dimensions: 1_024 })).toBe(true);
 });
 
 test('weighs text by its length and token ids by their number', () => {

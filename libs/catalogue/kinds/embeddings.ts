@@ -13,6 +13,8 @@ export interface EmbeddingsInput {
   readonly purpose?: 'query' | 'passage';
   /** May carry options for the sandbox. Other providers ignore it. */
   readonly metadata?: Record<string, string> | null;
+  /** Options of the model itself, to pass on as they are. */
+  readonly provider?: Readonly<Record<string, unknown>>;
 }
 
 export interface EmbeddingsOutput {
@@ -52,8 +54,8 @@ export const embeddings = defineKind<EmbeddingsBody, EmbeddingsInput, Embeddings
   packing: {
     maxTokens: 16_384,
     maxItems: 256,
-    getKey: (body) =>
-      `${body.dimensions ?? ''} ${body.input_type ?? ''} ${body.metadata ? JSON.stringify(body.metadata) : ''}`,
+    getKey: ({ dimensions = '', input_type: purpose = '', metadata, provider }) =>
+      `${dimensions} ${purpose} ${metadata || provider ? JSON.stringify([metadata, provider]) : ''}`,
     weigh(body) {
       let tokens = 0;
       const inputs = listInputs(body);
@@ -90,8 +92,8 @@ export const embeddings = defineKind<EmbeddingsBody, EmbeddingsInput, Embeddings
 });
 
 function join(bodies: EmbeddingsBody[]): EmbeddingsInput {
-  const { dimensions, input_type: purpose, metadata } = bodies[0]!;
-  return { inputs: bodies.flatMap(listInputs), dimensions, purpose, metadata };
+  const { dimensions, input_type: purpose, metadata, provider } = bodies[0]!;
+  return { inputs: bodies.flatMap(listInputs), dimensions, purpose, metadata, provider };
 }
 
 /** The `millrace` field of the response. `truncated` lists the indexes of the inputs that were cut. */

@@ -1,5 +1,6 @@
 /** Predicts the masked word of a text. */
 import { z } from 'zod';
+import { optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text, topK } from '../fields.ts';
 import { classificationLimits } from '../limits.ts';
@@ -9,7 +10,7 @@ export const fillMask = defineSingleCallKind({
   title: 'Fill the mask',
   modalities: { in: ['text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({ text, top_k: topK, targets: z.array(z.string()).optional() }),
+  input: z.strictObject({ text, top_k: topK, targets: optional(z.array(storedText())) }),
   output: z.object({
     fills: z.array(z.object({ token: z.string(), score: z.number(), sequence: z.string() })),
   }),

@@ -12,7 +12,7 @@ export const imageClassification = defineSingleCallKind({
   title: 'Image classification',
   modalities: { in: ['image'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({ image: mediaSource, top_k: topK }),
+  input: z.strictObject({ image: mediaSource, top_k: topK }),
   output: classificationOutput,
   media: { image: downscaledImageRule },
   examples: [{ model: 'sandbox/image-classification', input: { image: exampleImage } }],

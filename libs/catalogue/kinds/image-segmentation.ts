@@ -1,6 +1,6 @@
 /** Finds the regions of an image, each as a mask: white inside the region. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '@millrace/contracts';
+import { mediaObject, mediaSource, optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { imageLimits } from '../limits.ts';
@@ -11,10 +11,10 @@ export const imageSegmentation = defineSingleCallKind({
   title: 'Image segmentation',
   modalities: { in: ['image'], out: ['regions', 'image'] },
   limits: imageLimits,
-  input: z.object({
+  input: z.strictObject({
     image: mediaSource,
-    subtask: z.enum(['instance', 'panoptic', 'semantic']).optional(),
-    threshold: z.number().min(0).max(1).optional(),
+    subtask: optional(z.enum(['instance', 'panoptic', 'semantic'])),
+    threshold: optional(z.number().min(0).max(1)),
   }),
   output: z.object({
     segments: z.array(z.object({ label: z.string(), score: z.number().optional(), mask: mediaObject })),

@@ -1,6 +1,6 @@
 /** Describes an image in text. */
 import { z } from 'zod';
-import { mediaSource } from '@millrace/contracts';
+import { mediaSource, optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { classificationLimits } from '../limits.ts';
@@ -11,10 +11,10 @@ export const imageToText = defineSingleCallKind({
   title: 'Image to text',
   modalities: { in: ['image'], out: ['text'] },
   limits: classificationLimits,
-  input: z.object({
+  input: z.strictObject({
     image: mediaSource,
-    prompt: z.string().optional(),
-    max_tokens: z.int().positive().optional(),
+    prompt: optional(storedText(0, 1_000_000)),
+    max_tokens: optional(z.int().positive()),
   }),
   output: z.object({ text: z.string() }),
   media: { image: downscaledImageRule },

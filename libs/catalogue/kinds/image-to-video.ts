@@ -1,9 +1,9 @@
 /** Generates a video that starts with an image. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '@millrace/contracts';
+import { mediaObject, mediaSource, optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageGenerationFields, size, text, videoSeconds } from '../fields.ts';
 import { videoLimits, estimateVideoWork } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
@@ -12,14 +12,14 @@ export const imageToVideo = defineSingleCallKind({
   title: 'Image to video',
   modalities: { in: ['image', 'text'], out: ['video'] },
   limits: videoLimits,
-  input: z.object({
+  input: z.strictObject({
     image: mediaSource,
-    prompt: text.optional(),
+    prompt: optional(text),
     ...imageGenerationFields,
-    seconds: z.coerce.number().positive().max(3_600).optional(),
+    seconds: videoSeconds,
     size,
-    num_frames: z.int().min(1).max(10_000).optional(),
-    fps: z.int().min(1).max(120).optional(),
+    num_frames: optional(z.int().min(1).max(10_000)),
+    fps: optional(z.int().min(1).max(120)),
   }),
   output: z.object({ video: mediaObject, thumbnail: mediaObject.optional() }),
   media: { image: imageRule },

@@ -1,9 +1,9 @@
 /** Replaces the masked part of an image. The white part of the mask is replaced. */
 import { z } from 'zod';
-import { mediaObject, mediaSource } from '@millrace/contracts';
+import { mediaObject, mediaSource, optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
-import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageGenerationFields, responseFormat, size, text } from '../fields.ts';
 import { imageLimits } from '../limits.ts';
 import { imageRule } from '../media.ts';
 
@@ -12,15 +12,16 @@ export const inpainting = defineSingleCallKind({
   title: 'Inpainting',
   modalities: { in: ['image', 'text'], out: ['image'] },
   limits: imageLimits,
-  input: z.object({
+  input: z.strictObject({
     image: mediaSource,
     mask: mediaSource,
     prompt: text,
-    strength: z.number().min(0).max(1).optional(),
+    strength: optional(z.number().min(0).max(1)),
     ...imageGenerationFields,
     size,
-    n: z.int().min(1).max(10).optional(),
-    output_format: z.enum(['png', 'jpeg', 'webp']).optional(),
+    n: optional(z.int().min(1).max(10)),
+    response_format: responseFormat,
+    output_format: optional(z.enum(['png', 'jpeg', 'webp'])),
   }),
   output: z.object({ images: z.array(mediaObject).min(1) }),
   media: { image: imageRule, mask: imageRule },

@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { kindIds, findKind } from '../index.ts';
+import { buildKindSchemas, kindIds, findKind } from '../index.ts';
 
 const all = kindIds.map((id) => [id, findKind(id)] as const);
 
@@ -15,8 +14,8 @@ test.each(all)(
       expect(model).toBe(`sandbox/${id}`);
       expect(kind.body.safeParse({ model, ...input, ...options }).error?.issues ?? []).toEqual([]);
     }
-    for (const schema of [kind.input, kind.output]) {
-      expect(z.toJSONSchema(schema)).toMatchObject({ type: 'object' });
+    for (const schema of Object.values(buildKindSchemas(kind))) {
+      expect(schema).toMatchObject({ type: 'object' });
     }
   },
 );

@@ -16,8 +16,13 @@ export const moderation = defineSingleCallKind({
   title: 'Moderation',
   modalities: { in: ['text', 'image'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({
-    input: z.union([text, z.array(text).min(1).max(1_024), z.array(moderated).min(1).max(64)]),
+  input: z.strictObject({
+    input: z.union([text, z.array(text).min(1).max(1_024), z.array(moderated).min(1).max(64)], {
+      error: ({ input }) =>
+        input === undefined
+          ? 'it is required'
+          : 'it must be a text, a list of texts, or a list of text and image_url parts, none of them blank',
+    }),
   }),
   output: z.object({
     id: z.string().optional(),

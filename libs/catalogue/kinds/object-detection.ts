@@ -1,6 +1,6 @@
 /** Finds the objects in an image, with their boxes in pixels of the image as sent. */
 import { z } from 'zod';
-import { mediaSource } from '@millrace/contracts';
+import { mediaSource, optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { boundingBox } from '../fields.ts';
@@ -12,7 +12,7 @@ export const objectDetection = defineSingleCallKind({
   title: 'Object detection',
   modalities: { in: ['image'], out: ['regions'] },
   limits: classificationLimits,
-  input: z.object({ image: mediaSource, threshold: z.number().min(0).max(1).optional() }),
+  input: z.strictObject({ image: mediaSource, threshold: optional(z.number().min(0).max(1)) }),
   output: z.object({
     objects: z.array(z.object({ label: z.string(), score: z.number(), box: boundingBox })),
   }),

@@ -9,7 +9,7 @@ export const questionAnswering = defineSingleCallKind({
   title: 'Question answering',
   modalities: { in: ['text'], out: ['text'] },
   limits: classificationLimits,
-  input: z.object({ question: text, context: text, top_k: topK }),
+  input: z.strictObject({ question: text, context: text, top_k: topK }),
   output: z.object({
     answers: z.array(z.object({ answer: z.string(), score: z.number(), start: z.int(), end: z.int() })),
   }),

@@ -1,5 +1,6 @@
 /** Ranks documents by their relevance to a query, best first. */
 import { z } from 'zod';
+import { optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
 import { classificationLimits } from '../limits.ts';
@@ -9,11 +10,11 @@ export const reranking = defineSingleCallKind({
   title: 'Reranking',
   modalities: { in: ['text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({
+  input: z.strictObject({
     query: text,
     documents: z.array(text).min(1).max(10_000),
-    top_n: z.int().positive().optional(),
-    return_documents: z.boolean().optional(),
+    top_n: optional(z.int().positive()),
+    return_documents: optional(z.boolean()),
   }),
   output: z.object({
     results: z.array(

@@ -9,7 +9,7 @@ export const sentenceSimilarity = defineSingleCallKind({
   title: 'Sentence similarity',
   modalities: { in: ['text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({ source_sentence: text, sentences: texts }),
+  input: z.strictObject({ source_sentence: text, sentences: texts }),
   output: z.object({ similarities: z.array(z.number()) }),
   examples: [
     {

@@ -1,5 +1,6 @@
 /** Summarizes a text. */
 import { z } from 'zod';
+import { optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
 import { textGenerationLimits } from '../limits.ts';
@@ -9,10 +10,10 @@ export const summarization = defineSingleCallKind({
   title: 'Summarization',
   modalities: { in: ['text'], out: ['text'] },
   limits: textGenerationLimits,
-  input: z.object({
+  input: z.strictObject({
     text,
-    min_length: z.int().nonnegative().optional(),
-    max_length: z.int().positive().optional(),
+    min_length: optional(z.int().nonnegative()),
+    max_length: optional(z.int().positive()),
   }),
   output: z.object({ summary: z.string() }),
   examples: [

@@ -9,7 +9,7 @@ export const textClassification = defineSingleCallKind({
   title: 'Text classification',
   modalities: { in: ['text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({ text, top_k: topK }),
+  input: z.strictObject({ text, top_k: topK }),
   output: classificationOutput,
   examples: [{ model: 'sandbox/text-classification', input: { text: 'The mill turns well.' } }],
 });

@@ -1,6 +1,6 @@
 /** Generates music or sound from a description. */
 import { z } from 'zod';
-import { mediaObject } from '@millrace/contracts';
+import { mediaObject, optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { seed, text } from '../fields.ts';
 import { imageLimits } from '../limits.ts';
@@ -10,10 +10,10 @@ export const textToAudio = defineSingleCallKind({
   title: 'Text to audio',
   modalities: { in: ['text'], out: ['audio'] },
   limits: imageLimits,
-  input: z.object({
+  input: z.strictObject({
     prompt: text,
-    seconds: z.number().positive().max(600).optional(),
-    guidance_scale: z.number().optional(),
+    seconds: optional(z.number().positive().max(600)),
+    guidance_scale: optional(z.number()),
     seed,
   }),
   output: z.object({ audio: mediaObject }),

@@ -1,8 +1,8 @@
 /** Generates images from a prompt. */
 import { z } from 'zod';
-import { mediaObject } from '@millrace/contracts';
+import { mediaObject, optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
-import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageGenerationFields, responseFormat, size, text } from '../fields.ts';
 import { imageLimits } from '../limits.ts';
 
 export const textToImage = defineSingleCallKind({
@@ -10,18 +10,19 @@ export const textToImage = defineSingleCallKind({
   title: 'Text to image',
   modalities: { in: ['text'], out: ['image'] },
   limits: imageLimits,
-  input: z.object({
+  input: z.strictObject({
     prompt: text,
     ...imageGenerationFields,
     size,
-    width: z.int().min(16).max(8_192).optional(),
-    height: z.int().min(16).max(8_192).optional(),
-    n: z.int().min(1).max(10).optional(),
-    quality: z.string().optional(),
-    style: z.string().optional(),
-    background: z.enum(['transparent', 'opaque', 'auto']).optional(),
-    output_format: z.enum(['png', 'jpeg', 'webp']).optional(),
-    scheduler: z.string().optional(),
+    width: optional(z.int().min(16).max(8_192)),
+    height: optional(z.int().min(16).max(8_192)),
+    n: optional(z.int().min(1).max(10)),
+    quality: optional(storedText()),
+    style: optional(storedText()),
+    background: optional(z.enum(['transparent', 'opaque', 'auto'])),
+    response_format: responseFormat,
+    output_format: optional(z.enum(['png', 'jpeg', 'webp'])),
+    scheduler: optional(storedText()),
   }),
   output: z.object({ images: z.array(mediaObject).min(1), revised_prompt: z.string().optional() }),
   examples: [

@@ -1,6 +1,6 @@
 /** Speaks a text. */
 import { z } from 'zod';
-import { mediaObject } from '@millrace/contracts';
+import { mediaObject, optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
 import { imageLimits } from '../limits.ts';
@@ -10,13 +10,15 @@ export const textToSpeech = defineSingleCallKind({
   title: 'Text to speech',
   modalities: { in: ['text'], out: ['audio'] },
   limits: imageLimits,
-  input: z.object({
+  input: z.strictObject({
     text,
-    voice: z.string().optional(),
-    speaker_id: z.union([z.string(), z.int()]).optional(),
-    speed: z.number().min(0.25).max(4).optional(),
-    instructions: z.string().optional(),
-    response_format: z.enum(['wav', 'mp3', 'opus', 'aac', 'flac', 'pcm']).optional(),
+    voice: optional(storedText()),
+    speaker_id: optional(
+      z.union([storedText(), z.int()], { error: 'it must be a string or a whole number' }),
+    ),
+    speed: optional(z.number().min(0.25).max(4)),
+    instructions: optional(storedText(0, 100_000)),
+    response_format: optional(z.enum(['wav', 'mp3', 'opus', 'aac', 'flac', 'pcm'])),
   }),
   output: z.object({ audio: mediaObject }),
   examples: [

@@ -1,8 +1,8 @@
 /** Generates a video from a prompt. */
 import { z } from 'zod';
-import { mediaObject } from '@millrace/contracts';
+import { mediaObject, optional } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
-import { imageGenerationFields, size, text } from '../fields.ts';
+import { imageGenerationFields, size, text, videoSeconds } from '../fields.ts';
 import { videoLimits, estimateVideoWork } from '../limits.ts';
 
 export const textToVideo = defineSingleCallKind({
@@ -10,13 +10,13 @@ export const textToVideo = defineSingleCallKind({
   title: 'Text to video',
   modalities: { in: ['text'], out: ['video'] },
   limits: videoLimits,
-  input: z.object({
+  input: z.strictObject({
     prompt: text,
     ...imageGenerationFields,
-    seconds: z.coerce.number().positive().max(3_600).optional(),
+    seconds: videoSeconds,
     size,
-    num_frames: z.int().min(1).max(10_000).optional(),
-    fps: z.int().min(1).max(120).optional(),
+    num_frames: optional(z.int().min(1).max(10_000)),
+    fps: optional(z.int().min(1).max(120)),
   }),
   output: z.object({ video: mediaObject, thumbnail: mediaObject.optional() }),
   estimateWork: estimateVideoWork,

@@ -1,5 +1,6 @@
 /** Finds entities, e.g. names or parts of speech, with their positions in the text. */
 import { z } from 'zod';
+import { optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
 import { classificationLimits } from '../limits.ts';
@@ -9,10 +10,10 @@ export const tokenClassification = defineSingleCallKind({
   title: 'Token classification',
   modalities: { in: ['text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({
+  input: z.strictObject({
     text,
-    aggregation_strategy: z.enum(['none', 'simple', 'first', 'average', 'max']).optional(),
-    ignore_labels: z.array(z.string()).optional(),
+    aggregation_strategy: optional(z.enum(['none', 'simple', 'first', 'average', 'max'])),
+    ignore_labels: optional(z.array(storedText())),
   }),
   output: z.object({
     entities: z.array(

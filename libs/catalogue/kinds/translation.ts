@@ -1,5 +1,6 @@
 /** Translates a text. */
 import { z } from 'zod';
+import { optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { text } from '../fields.ts';
 import { textGenerationLimits } from '../limits.ts';
@@ -9,7 +10,11 @@ export const translation = defineSingleCallKind({
   title: 'Translation',
   modalities: { in: ['text'], out: ['text'] },
   limits: textGenerationLimits,
-  input: z.object({ text, source_language: z.string().optional(), target_language: z.string().optional() }),
+  input: z.strictObject({
+    text,
+    source_language: optional(storedText()),
+    target_language: optional(storedText()),
+  }),
   output: z.object({ translation: z.string() }),
   examples: [
     {

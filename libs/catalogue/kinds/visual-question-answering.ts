@@ -12,7 +12,7 @@ export const visualQuestionAnswering = defineSingleCallKind({
   title: 'Visual question answering',
   modalities: { in: ['image', 'text'], out: ['text'] },
   limits: classificationLimits,
-  input: z.object({ image: mediaSource, question: text, top_k: topK }),
+  input: z.strictObject({ image: mediaSource, question: text, top_k: topK }),
   output: z.object({ answers: z.array(z.object({ answer: z.string(), score: z.number().optional() })) }),
   media: { image: downscaledImageRule },
   examples: [

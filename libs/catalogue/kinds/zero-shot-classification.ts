@@ -1,5 +1,6 @@
 /** Assigns the request's own labels to a text. */
 import { z } from 'zod';
+import { optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { classificationOutput, text, texts } from '../fields.ts';
 import { classificationLimits } from '../limits.ts';
@@ -9,11 +10,11 @@ export const zeroShotClassification = defineSingleCallKind({
   title: 'Zero-shot classification',
   modalities: { in: ['text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({
+  input: z.strictObject({
     text,
     candidate_labels: texts,
-    multi_label: z.boolean().optional(),
-    hypothesis_template: z.string().optional(),
+    multi_label: optional(z.boolean()),
+    hypothesis_template: optional(storedText()),
   }),
   output: classificationOutput,
   examples: [

@@ -1,6 +1,6 @@
 /** Assigns the request's own labels to an image. */
 import { z } from 'zod';
-import { mediaSource } from '@millrace/contracts';
+import { mediaSource, optional, storedText } from '@millrace/contracts';
 import { defineSingleCallKind } from '../define-single-call-kind.ts';
 import { exampleImage } from '../example-media.ts';
 import { classificationOutput, texts } from '../fields.ts';
@@ -12,10 +12,10 @@ export const zeroShotImageClassification = defineSingleCallKind({
   title: 'Zero-shot image classification',
   modalities: { in: ['image', 'text'], out: ['labels'] },
   limits: classificationLimits,
-  input: z.object({
+  input: z.strictObject({
     image: mediaSource,
     candidate_labels: texts,
-    hypothesis_template: z.string().optional(),
+    hypothesis_template: optional(storedText()),
   }),
   output: classificationOutput,
   media: { image: downscaledImageRule },

@@ -1,6 +1,13 @@
 /** Parses one line of a batch's input from bytes to a validated request. */
 import { isUtf8 } from 'node:buffer';
-import { batchLine, type BatchErrorCode, type BatchLine } from '@millrace/contracts';
+import { batchLine, explainIssues, type BatchErrorCode, type BatchLine } from '@millrace/contracts';
+
+import {
+  describeUnrepresentable,
+  findUnrepresentable,
+  hasInexactNumber,
+  parseStoredJson,
+} from '../numbers/exact-json.ts';
 
 export interface LineProblem {
   readonly code: BatchErrorCode;
@@ -33,15 +40,17 @@ export function parseLine(bytes: Buffer | null, maxBytes: number): ParsedLine {
     return fail('invalid_json_line', 'This line is not a JSON object.');
   }
   const parsed = batchLine.safeParse(value);
-  if (parsed.success) return { line: parsed.data, problem: null };
+  if (parsed.success) {
+    const tooLarge = findUnrepresentable(parsed.data.body);
+    if (!tooLarge) return { line: parsed.data, problem: null };
+    const path = ['body', ...tooLarge];
+    return fail('invalid_line', describeUnrepresentable(path), path.join('.'));
+  }
   const issue = parsed.error.issues[0]!;
-  const param = issue.path.join('.') || null;
+  const { param, message } = explainIssues(parsed.error.issues);
   const isMissing = (value as Record<string, unknown>)[String(issue.path[0])] === undefined;
   const isInBody = issue.path[0] === 'body' && issue.path.length > 1;
-  if (isMissing || isInBody) {
-    return fail('missing_required_parameter', `'${param}' is missing or has the wrong type.`, param);
-  }
-  return fail('invalid_line', `'${param}': ${issue.message}.`, param);
+  return fail(isMissing || isInBody ? 'missing_required_parameter' : 'invalid_line', message, param || null);
 }
 
 /**
@@ -51,7 +60,9 @@ export function parseLine(bytes: Buffer | null, maxBytes: number): ParsedLine {
 export function parseCheckedLine(bytes: Buffer | null): BatchLine | null {
   if (bytes === null) return null;
   try {
-    const line = JSON.parse(bytes.toString('utf8')) as Partial<BatchLine> | null;
+    const text = bytes.toString('utf8');
+    let line = JSON.parse(text) as Partial<BatchLine> | null;
+    if (hasInexactNumber(line?.body)) line = parseStoredJson(text) as Partial<BatchLine>;
     const isLine = typeof line?.custom_id === 'string' && typeof line.body === 'object' && line.body !== null;
     return isLine ? (line as BatchLine) : null;
   } catch {

@@ -1,5 +1,5 @@
 /** Tasks on text: embeddings, classification, question answering, translation, generation. */
-import type { KindId, OutputOf } from '#catalogue';
+import { requireSingleText, type KindId, type OutputOf } from '#catalogue';
 import { invalidOutput, unsupportedRequest } from '../failures.ts';
 import type { Handler } from '../run.ts';
 import type { Connection } from './connection.ts';
@@ -143,7 +143,7 @@ export const textGeneration: BuildHandler<'text-generation'> =
       ...(stop && { stop: [stop].flat() }),
     };
     const { generated_text: text } = await connection.call(access, signal, (client, { to, options }) =>
-      client.textGeneration({ ...to, inputs: prompt, parameters }, options),
+      client.textGeneration({ ...to, inputs: requireSingleText(prompt), parameters }, options),
     );
     return { choices: [{ index: 0, text, finish_reason: 'stop' }] };
   };

@@ -1,5 +1,5 @@
 /** `/api/chat` and `/api/generate`, streamed if the caller asked for a stream. Ollama returns one choice. */
-import type { OutputOf } from '#catalogue';
+import { requireSingleText, type OutputOf } from '#catalogue';
 import { ProviderFailure } from '#domain';
 import { collectStream } from '../collect-stream.ts';
 import { isObject, toObjects } from '../completion-choices.ts';
@@ -75,7 +75,8 @@ export const textGeneration =
   (connection: Connection): Handler<'text-generation'> =>
   async (call, run) => {
     const { model, input } = call;
-    const { prompt, suffix, keep_alive } = input;
+    const { suffix, keep_alive } = input;
+    const prompt = requireSingleText(input.prompt);
     const body = {
       ...{ model, prompt, suffix, keep_alive },
       options: toOllamaOptions(input),

@@ -1,6 +1,6 @@
 /** Generates text that depends on the request only, and streams it word by word if the request asks for a stream. */
 import { setTimeout as wait } from 'node:timers/promises';
-import type { InputOf, OutputOf } from '#catalogue';
+import { listPrompts, type InputOf, type OutputOf } from '#catalogue';
 import type { Run } from '../run.ts';
 import type { SandboxOptions } from './options.ts';
 
@@ -44,16 +44,18 @@ export async function generateText(
   run: Run,
   options: SandboxOptions,
 ): Promise<OutputOf<'text-generation'>> {
-  const fullText = ` this text is simulated, and continues: ${input.prompt}`;
+  const prompts = listPrompts(input.prompt).map(String);
+  const { n = 1 } = input;
   const choices = [];
   let allText = '';
-  for (let index = 0; index < (input.n ?? 1); index++) {
+  for (let index = 0; index < n * prompts.length; index++) {
+    const fullText = ` this text is simulated, and continues: ${prompts[Math.floor(index / n)]}`;
     const choice = { index, maxWords: input.max_tokens ?? undefined, isStreamed: input.stream === true };
     const { text, finishReason } = await writeChoice(fullText, choice, run, options);
     allText += text;
     choices.push({ index, text, finish_reason: finishReason, logprobs: null });
   }
-  return { choices, usage: estimateUsage(input.prompt, allText) };
+  return { choices, usage: estimateUsage(prompts.join(' '), allText) };
 }
 
 /** Longest delay of a timer in Node. */

@@ -1,7 +1,15 @@
 /** Batches, in OpenAI's shape, with Millrace's own fields under `millrace`. Times are Unix seconds. */
 import { z } from 'zod';
 import { batchErrorList } from './errors.ts';
-import { metadataSchema, timestamp } from './fields.ts';
+import {
+  integer,
+  metadataSchema,
+  optional,
+  queryInteger,
+  storedText,
+  timestamp,
+  withDefault,
+} from './fields.ts';
 import { expiresAfter } from './files.ts';
 import { idSchema } from './ids.ts';
 import { batchLine } from './lines.ts';
@@ -23,11 +31,11 @@ export type BatchStatus = (typeof batchStatuses)[number];
 /** `24h`, or any whole number of hours or days from `1h` to `7d`. */
 export const completionWindow = z
   .string()
-  .regex(/^\d{1,3}[hd]$/, 'a completion window is written like 24h or 7d')
+  .regex(/^\d{1,3}[hd]$/, 'it must be written like 24h or 7d')
   .refine((text) => {
     const seconds = parseCompletionWindow(text);
     return seconds >= 3_600 && seconds <= 7 * 86_400;
-  }, 'a completion window is from 1h to 7d');
+  }, 'it must be from 1h to 7d');
 
 /** @returns the length of a completion window in seconds. */
 export function parseCompletionWindow(text: string): number {
@@ -36,8 +44,8 @@ export function parseCompletionWindow(text: string): number {
 
 /** A line given in the request itself. Its url defaults to the batch's endpoint. */
 const inlineRequest = batchLine.extend({
-  method: batchLine.shape.method.default('POST'),
-  url: batchLine.shape.url.optional(),
+  method: withDefault(batchLine.shape.method, 'POST'),
+  url: optional(batchLine.shape.url),
 });
 
 /** Formats of the output and error files. Concatenated gzip members are one valid gzip file. */
@@ -45,54 +53,50 @@ export const outputFormats = ['jsonl', 'jsonl.gz'] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
 /** Priority among the batches of a workspace: 0 is the highest, -100 the lowest. */
-const batchPriority = z.int().min(-100).max(0);
+const batchPriority = integer(-100, 0);
 
-const batchFields = z.object({
-  input_file_id: z.string().optional(),
-  requests: z.array(inlineRequest).min(1, 'give at least one request').optional(),
-  endpoint: z.string(),
+const batchFields = z.strictObject({
+  input_file_id: optional(storedText(0, 256)),
+  requests: optional(z.array(inlineRequest).min(1)),
+  endpoint: storedText(1, 256),
   completion_window: completionWindow,
-  metadata: metadataSchema.nullish(),
-  output_expires_after: expiresAfter('created_at').optional(),
-  webhook: batchWebhookBody.nullish(),
-  output_format: z.enum(outputFormats).optional(),
-  priority: batchPriority.optional(),
+  metadata: optional(metadataSchema),
+  output_expires_after: optional(expiresAfter('created_at')),
+  webhook: optional(batchWebhookBody),
+  output_format: optional(z.enum(outputFormats)),
+  priority: optional(batchPriority),
 });
 export const createBatchBody = batchFields
   .refine(({ input_file_id, requests }) => input_file_id !== undefined || requests !== undefined, {
     path: ['input_file_id'],
-    error: 'give input_file_id or requests',
+    error: 'it is required, or give the lines in requests',
   })
   .refine(({ input_file_id, requests }) => input_file_id === undefined || requests === undefined, {
     path: ['requests'],
-    error: 'give input_file_id or requests, not both',
+    error: 'it cannot be given together with input_file_id',
   });
-export const createBatchQuery = z.object({ validate: z.enum(['strict']).optional() });
+export const createBatchQuery = z.object({ validate: optional(z.enum(['strict'])) });
 export type CreateBatchQuery = z.output<typeof createBatchQuery>;
 export type CreateBatchBody = z.output<typeof createBatchBody>;
 
 /** The fields of a batch that can be changed after its creation. */
-export const updateBatchBody = z.object({ priority: batchPriority });
+export const updateBatchBody = z.strictObject({ priority: batchPriority });
 export type UpdateBatchBody = z.output<typeof updateBatchBody>;
 
 /** Without `webhook`, the retry has the webhook of the batch that it retries; with null, none. */
-export const retryBatchBody = z.object({ webhook: batchWebhookBody.nullish() }).optional();
+export const retryBatchBody = optional(z.strictObject({ webhook: batchWebhookBody.nullish() }));
 export type RetryBatchBody = z.output<typeof retryBatchBody>;
 
-const chunkCount = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .max(2 ** 31 - 1);
+const chunkCount = queryInteger(0, 2 ** 31 - 1);
 
 /** `after`: the number of chunks already read, in completion order. */
-export const resultsQuery = z.object({ after: chunkCount.default(0) });
+export const resultsQuery = z.object({ after: withDefault(chunkCount, 0) });
 export type ResultsQuery = z.output<typeof resultsQuery>;
 
 /** Chunks are paged by index, which is the order of the input's lines. */
 export const chunkListQuery = z.object({
-  after: chunkCount.optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  after: optional(chunkCount),
+  limit: withDefault(queryInteger(1, 1_000), 100),
 });
 export type ChunkListQuery = z.output<typeof chunkListQuery>;
 

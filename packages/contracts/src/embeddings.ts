@@ -1,38 +1,45 @@
 /** `/v1/embeddings`, in OpenAI's shape. */
 import { z } from 'zod';
-import { modelName } from './fields.ts';
+import { integer, metadataSchema, modelName, optional, storedText, withDefault } from './fields.ts';
 
 const tokens = z.array(z.int().nonnegative()).min(1);
 
 /** Text is passed on unchanged. Blank text has no meaning to embed, so it is refused before a model gets it. */
-const text = z.string().refine((value) => value.trim() !== '', 'input text is empty or blank');
+const text = z.string().regex(/\S/, 'a text is empty or blank');
 
 /** Maximum numbers in one response: more do not fit into one JavaScript string as JSON. */
 const maxNumbers = 2 ** 22;
 
-export const embeddingsInput = z.object({
+/** Options of the model itself, passed on as they are. The model's page names them. */
+export const providerOptions = optional(z.record(z.string(), z.unknown()));
+
+export const embeddingsInput = z.strictObject({
   input: z.union([text, z.array(text).min(1).max(2_048), tokens, z.array(tokens).min(1).max(2_048)], {
-    error: 'input must be a string, an array of strings, or arrays of token ids, none of them empty',
+    error: ({ input }) =>
+      input === undefined
+        ? 'it is required'
+        : 'it must be a string, a list of strings, or lists of token ids, none of them empty or blank',
   }),
-  encoding_format: z.enum(['float', 'base64']).default('float'),
-  dimensions: z.int().positive().max(65_536).optional(),
+  encoding_format: withDefault(z.enum(['float', 'base64']), 'float'),
+  dimensions: optional(integer(1, 65_536)),
   /** Millrace's own: the purpose of the texts, for models that have a prompt for each. */
-  input_type: z.enum(['query', 'passage']).optional(),
-  user: z.string().optional(),
+  input_type: optional(z.enum(['query', 'passage'])),
+  user: optional(storedText(0, 512)),
+  provider: providerOptions,
 });
+
+const countInputs = (input: z.output<typeof embeddingsInput>['input']) =>
+  typeof input === 'string' || typeof input[0] === 'number' ? 1 : input.length;
 
 export const embeddingsBody = embeddingsInput
   .extend({
     model: modelName,
-    metadata: z.record(z.string(), z.string()).nullish(),
+    metadata: optional(metadataSchema),
   })
-  .refine(
-    ({ input, dimensions = 1 }) => typeof input === 'string' || input.length * dimensions <= maxNumbers,
-    {
-      path: ['dimensions'],
-      error: `inputs × dimensions is ${maxNumbers} at most`,
-    },
-  );
+  .refine(({ input, dimensions = 1 }) => countInputs(input) * dimensions <= maxNumbers, {
+    path: ['dimensions'],
+    error: `inputs × dimensions must be at most ${maxNumbers.toLocaleString('en')}`,
+  });
 export type EmbeddingsBody = z.output<typeof embeddingsBody>;
 
 export const embeddingList = z.object({

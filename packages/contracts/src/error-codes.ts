@@ -49,6 +49,11 @@ const requestsErrors = {
     meaning: 'The route does not take this content type.',
     action: 'Send `application/json`, or `multipart/form-data` for files.',
   },
+  method_not_allowed: {
+    status: 405,
+    meaning: 'The path exists, but not with this method.',
+    action: 'Use a method that the `Allow` header lists.',
+  },
   request_too_large: {
     status: 413,
     meaning: 'The body is larger than 32 MiB.',

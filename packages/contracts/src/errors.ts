@@ -69,5 +69,7 @@ export const problemDetails = z.object({
   instance: z.string(),
   code: z.string().nullable(),
   param: z.string().nullable(),
+  /** The same as OpenAI's clients read it. */
+  error: z.union([wireLinesError, wireError]),
 });
 export type ProblemDetails = z.output<typeof problemDetails>;

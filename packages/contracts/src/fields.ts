@@ -4,27 +4,88 @@ import { z } from 'zod';
 /** A time in a response: whole Unix seconds. */
 export const timestamp = z.int().nonnegative();
 
-/** Text that Postgres and UTF-8 can store: no NUL, no lone surrogate. */
-const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0');
+const storableRule = 'it must not contain NUL characters or lone surrogates';
+
+/** Without `u`, a surrogate pair would match too. */
+const storablePattern = /^[^\0\ud800-\udfff]*$/u;
+
+/** Whether Postgres and UTF-8 can store this text: no NUL, no lone surrogate. */
+export const isStorableText = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
+
+/** Text that is stored or compared with stored text. Every such field of a request uses this schema. */
+export const storedText = (min = 0, max = 4_096) =>
+  z
+    .string()
+    .refine((text) => hasLength(text, min, max), describeLength(min, max))
+    .regex(storablePattern, storableRule)
+    .meta({ ...(min > 0 && { minLength: min }), maxLength: max });
+
+/** Characters are code points, as JSON Schema counts them. */
+function hasLength(text: string, min: number, max: number): boolean {
+  const mayFit = text.length >= min && text.length <= 2 * max;
+  if (!mayFit) return false;
+  if (text.length >= 2 * min && text.length <= max) return true;
+  const length = Array.from(text).length;
+  return length >= min && length <= max;
+}
+
+function describeLength(min: number, max: number): string {
+  const limit = max.toLocaleString('en');
+  return min > 0 ? `it must have ${min} to ${limit} characters` : `it must have at most ${limit} characters`;
+}
+
+/** Optional in a request. Null counts as absent: clients send it for a field that they leave to the server. */
+export const optional = <T extends z.ZodType>(schema: T) =>
+  schema
+    .nullable()
+    .transform((value) => value ?? undefined)
+    .optional();
+
+/** Like `optional`, with a value for a field that is absent or null. */
+export const withDefault = <T extends z.ZodType>(schema: T, value: NonNullable<z.output<T>>) =>
+  schema
+    .nullish()
+    .transform((given): NonNullable<z.output<T>> => given ?? value)
+    .meta({ default: value });
+
+/** A whole number in a JSON body, with its range in the message. */
+export const integer = (min: number, max: number) => {
+  const error = rangeError('whole number', min, max);
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+
+/** A number in a JSON body, with its range in the message. */
+export const numberIn = (min: number, max: number) => {
+  const error = rangeError('number', min, max);
+  return z.number({ error }).min(min, { error }).max(max, { error });
+};
+
+function rangeError(noun: string, min: number, max: number) {
+  const range = `it must be a ${noun} from ${min.toLocaleString('en')} to ${max.toLocaleString('en')}`;
+  return ({ input }: { input?: unknown }) =>
+    input === undefined ? `it is required: ${range.slice(13)}` : range;
+}
+
+/** A whole number in a query string or a form field. */
+export const queryInteger = (min: number, max: number) => {
+  const error = rangeError('whole number', min, max);
+  return z
+    .union([z.string().regex(/^-?\d{1,16}$/), z.number()], { error })
+    .transform(Number)
+    .pipe(z.int({ error }).min(min, { error }).max(max, { error }));
+};
+
+/** A whole number of any size: a provider may take 64 bits. A number that a double cannot hold is passed on as written. */
+export const anyInteger = z
+  .number()
+  .refine((value) => Number.isInteger(value), 'it must be a whole number')
+  .meta({ type: 'integer' });
 
 /** OpenAI's limits for metadata: 16 pairs, keys of 64 characters, values of 512. */
 export const metadataSchema = z
-  .record(z.string(), z.string().max(512, 'a metadata value has at most 512 characters'))
-  .refine((pairs) => Object.keys(pairs).length <= 16, 'metadata has at most 16 pairs')
-  .refine(
-    (pairs) => Object.keys(pairs).every((key) => key.length <= 64),
-    'a metadata key has at most 64 characters',
-  )
-  .refine(
-    (pairs) => Object.entries(pairs).flat().every(isStorable),
-    'metadata must not contain NUL characters or lone surrogates',
-  );
+  .record(storedText(0, 64), storedText(0, 512))
+  .refine((pairs) => Object.keys(pairs).length <= 16, 'it has more than 16 pairs')
+  .meta({ maxProperties: 16 });
 
 /** A model as callers name it, `provider/model-id`. */
-export const modelName = z.string().min(1).max(256);
-
-/** A model name that is stored: no NUL, no lone surrogate. */
-export const storableModelName = z
-  .string()
-  .max(256)
-  .regex(/^[^\0\ud800-\udfff]+$/u);
+export const modelName = storedText(1, 256);

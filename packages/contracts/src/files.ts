@@ -1,6 +1,6 @@
 /** Files, in OpenAI's shape. Times are Unix seconds, sizes are bytes. */
 import { z } from 'zod';
-import { timestamp } from './fields.ts';
+import { optional, queryInteger, timestamp } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { deletedSchema, pageQuery } from './pages.ts';
 
@@ -19,19 +19,19 @@ export type FilePurpose = (typeof filePurposes)[number];
 export const uploadPurpose = z.enum(filePurposes).exclude(['batch_output']);
 
 export const expiresAfter = (anchor: string) =>
-  z.object({
+  z.strictObject({
     anchor: z.literal(anchor),
-    seconds: z.coerce.number().int().min(3_600).max(2_592_000),
+    seconds: queryInteger(3_600, 2_592_000),
   });
 
 /** The form fields of an upload, without the file. Bracketed field names are nested before this schema reads them. */
-export const uploadFields = z.object({
+export const uploadFields = z.strictObject({
   purpose: uploadPurpose,
-  expires_after: expiresAfter('created_at').optional(),
+  expires_after: optional(expiresAfter('created_at')),
 });
 
 export const fileListQuery = pageQuery({ max: 10_000, default: 10_000 }).extend({
-  purpose: z.enum(filePurposes).optional(),
+  purpose: optional(z.enum(filePurposes)),
 });
 
 export const fileObject = z.object({

@@ -1,3 +1,4 @@
+export * from './messages.ts';
 export * from './batches.ts';
 export * from './chat.ts';
 export * from './embeddings.ts';

@@ -1,6 +1,6 @@
 /** Lines of a batch's input file, and the errors of lines that did not run. */
 import { z } from 'zod';
-import { storableModelName } from './fields.ts';
+import { modelName, storedText } from './fields.ts';
 
 /** Maximum length of `custom_id` in characters. OpenAI documents no limit; the unique index needs one. */
 export const maxCustomIdLength = 512;
@@ -8,8 +8,8 @@ export const maxCustomIdLength = 512;
 export const batchLine = z.object({
   custom_id: z.string().min(1).max(maxCustomIdLength),
   method: z.literal('POST'),
-  url: z.string(),
-  body: z.looseObject({ model: storableModelName }),
+  url: storedText(1, 256),
+  body: z.looseObject({ model: modelName }),
 });
 export type BatchLine = z.output<typeof batchLine>;
 

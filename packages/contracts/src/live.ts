@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { batchObject } from './batches.ts';
 import { eventObject, type EventObject } from './events.ts';
+import { optional, queryInteger, withDefault } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { pageSchema } from './pages.ts';
 import { taskObject } from './tasks.ts';
@@ -34,13 +35,13 @@ export const workersState = stateMessage('workers', pageSchema(workerObject));
 export type WorkersState = z.output<typeof workersState>;
 
 /** Position in a workspace's feed. A client sends the last position that it has received. */
-const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const position = queryInteger(0, Number.MAX_SAFE_INTEGER);
 
 /** A client subscribes to a batch, a task, its workspace or the workers. The server maps these to rooms. */
 export const subscribeMessage = z.union([
   z.strictObject({ batch: idSchema('batch') }),
   z.strictObject({ task: idSchema('task') }),
-  z.strictObject({ workspace: z.literal(true), after: position.optional() }),
+  z.strictObject({ workspace: z.literal(true), after: optional(position) }),
   z.strictObject({ workers: z.literal(true) }),
 ]);
 export type SubscribeMessage = z.output<typeof subscribeMessage>;
@@ -68,8 +69,8 @@ export interface ClientToServer {
 
 /** For `GET /v1/events` as a list and as a stream, and for the streams of one subject. */
 export const eventsQuery = z.object({
-  after: position.optional(),
-  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  after: optional(position),
+  limit: withDefault(queryInteger(1, 1_000), 100),
 });
 export type EventsQuery = z.output<typeof eventsQuery>;
 

@@ -1,6 +1,6 @@
 /** Models, in OpenAI's shape, with what Millrace knows of them under `millrace`. */
 import { z } from 'zod';
-import { storableModelName } from './fields.ts';
+import { modelName } from './fields.ts';
 import { listSchema } from './pages.ts';
 import { hostedModelState } from './workers.ts';
 
@@ -24,4 +24,4 @@ export const modelList = listSchema(modelObject);
 export type ModelList = z.output<typeof modelList>;
 
 /** The body of `POST /v1/models/load` and `/v1/models/unload`. */
-export const hostedModelBody = z.strictObject({ model: storableModelName.min(1) });
+export const hostedModelBody = z.strictObject({ model: modelName });

@@ -1,14 +1,16 @@
 /** Lists as OpenAI's clients page them: by id, `after` is exclusive. */
 import { z } from 'zod';
+import { optional, queryInteger, withDefault } from './fields.ts';
 
 export const pageQuery = (limits: { max: number; default: number }) =>
   z.object({
-    after: z
-      .string()
-      .regex(/^[a-z]{1,16}_[0-9a-f]{32}$/, 'after is the id of the last item of the previous page')
-      .optional(),
-    limit: z.coerce.number().int().min(1).max(limits.max).default(limits.default),
-    order: z.enum(['asc', 'desc']).default('desc'),
+    after: optional(
+      z
+        .string()
+        .regex(/^[a-z]{1,16}_[0-9a-f]{32}$/, 'it must be the id of the last item of the previous page'),
+    ),
+    limit: withDefault(queryInteger(1, limits.max), limits.default),
+    order: withDefault(z.enum(['asc', 'desc']), 'desc'),
   });
 
 export type PageQuery = z.output<ReturnType<typeof pageQuery>>;

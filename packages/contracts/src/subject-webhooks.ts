@@ -1,22 +1,23 @@
 /** The webhook of one batch or task: it receives the events of that subject only, and no list shows it. */
 import { z } from 'zod';
+import { optional, withDefault } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { eventPatterns, signingSecret, webhookStatuses, webhookUrl } from './webhook-fields.ts';
 
 /** @param defaultEvents what is sent if the request does not name `events`: the ends, and what the owner must act on. */
 const buildSubjectWebhookBody = (defaultEvents: string[]) =>
-  z.object({
+  z.strictObject({
     url: webhookUrl,
-    events: eventPatterns.default(defaultEvents),
+    events: withDefault(eventPatterns, defaultEvents),
     /** Signs the deliveries. Without one, Millrace creates a secret and shows it once. */
-    secret: signingSecret.optional(),
+    secret: optional(signingSecret),
   });
 export const batchWebhookBody = buildSubjectWebhookBody(
   ['completed', 'failed', 'expired', 'cancelled', 'paused'].map((status) => `batch.${status}`),
 );
 export const taskWebhookBody = buildSubjectWebhookBody(
   ['succeeded', 'failed', 'canceled', 'expired'].map((status) => `task.${status}`),
-).strict();
+);
 export type SubjectWebhookBody = z.output<typeof batchWebhookBody>;
 
 export const subjectWebhook = z.object({

@@ -1,7 +1,17 @@
 /** Tasks: one request of one kind, from its creation to its end. Times are Unix seconds. */
 import { z } from 'zod';
 import { wireError } from './errors.ts';
-import { metadataSchema, modelName, timestamp } from './fields.ts';
+import {
+  integer,
+  metadataSchema,
+  modelName,
+  numberIn,
+  optional,
+  queryInteger,
+  storedText,
+  timestamp,
+  withDefault,
+} from './fields.ts';
 import { idSchema } from './ids.ts';
 import { pageQuery } from './pages.ts';
 import { subjectWebhook, taskWebhookBody } from './subject-webhooks.ts';
@@ -23,76 +33,73 @@ const yearMs = 366 * 86_400_000;
 const requestTime = z
   .union(
     [
-      z.number().transform((seconds) => new Date(seconds * 1_000)),
+      z
+        .number()
+        .min(0)
+        .max(2 ** 40)
+        .transform((seconds) => new Date(seconds * 1_000)),
       z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
     ],
     {
-      error: 'give Unix seconds, or a time like 2026-01-31T12:00:00Z',
+      error: 'it must be Unix seconds, or a time like 2026-01-31T12:00:00Z',
     },
   )
-  .refine((time) => time.getTime() < Date.now() + yearMs, 'it is more than a year from now');
+  .refine((time) => time.getTime() < Date.now() + yearMs, 'it must be at most a year from now');
 
 /** How a task is run. */
 const taskRunOptions = z.strictObject({
   /** 0 is the highest. A task waits for all tasks with a higher priority. */
-  priority: z.int().min(-100).max(0).default(0),
+  priority: withDefault(integer(-100, 0), 0),
   /** Earliest start. */
-  run_at: requestTime.optional(),
+  run_at: optional(requestTime),
   /** The task expires if it has not ended by then. */
-  deadline: requestTime.optional(),
+  deadline: optional(requestTime),
   /** Seconds from its earliest start; the task expires if it has not started by then. */
-  start_timeout: z
-    .number()
-    .positive()
-    .max(86_400 * 30)
-    .optional(),
+  start_timeout: optional(numberIn(0.001, 86_400 * 30)),
   /** Time limit of one provider call, in seconds. */
-  timeout: z.number().positive().optional(),
-  fallback_models: z.array(modelName).min(1).max(8).optional(),
+  timeout: optional(numberIn(0.001, 86_400 * 30)),
+  fallback_models: optional(z.array(modelName).min(1).max(8)),
 });
 
 /** What a task runs. Also the body of a batch line whose url is `/v1/tasks`. The kind's schema checks `input`. */
 export const taskRequest = z.strictObject({
   /** `auto`: chosen from the model and the input. */
-  kind: z.string().min(1).max(64).default('auto'),
+  kind: withDefault(storedText(1, 64), 'auto'),
   model: modelName,
   input: z.record(z.string(), z.unknown()),
-  options: z.record(z.string(), z.unknown()).optional(),
-  metadata: metadataSchema.nullish(),
+  options: optional(z.record(z.string(), z.unknown())),
+  metadata: optional(metadataSchema),
 });
 export type TaskRequestBody = z.output<typeof taskRequest>;
 
 /** Strict: an unknown field is an error instead of being ignored. */
 export const createTaskBody = taskRequest
   .extend(taskRunOptions.shape)
-  .extend({ webhook: taskWebhookBody.nullish() })
+  .extend({ webhook: optional(taskWebhookBody) })
   .refine(({ deadline, run_at }) => !deadline || deadline > (run_at ?? new Date()), {
     path: ['deadline'],
-    error: 'it is before the earliest start of the task',
+    error: 'it must be after the earliest start of the task',
   });
 export type CreateTaskBody = z.output<typeof createTaskBody>;
 
 /** Without `webhook`, the retry has the webhook of the task that it retries; with null, none. */
-export const retryTaskBody = z.strictObject({ webhook: taskWebhookBody.nullish() }).optional();
+export const retryTaskBody = optional(z.strictObject({ webhook: taskWebhookBody.nullish() }));
 export type RetryTaskBody = z.output<typeof retryTaskBody>;
 
 /** A time in a query string: Unix seconds. */
-const querySeconds = z.coerce
-  .number()
-  .min(0)
-  .max(2 ** 40);
+const querySeconds = queryInteger(0, 2 ** 40);
 
 export const taskListQuery = pageQuery({ max: 100, default: 20 }).extend({
-  status: z.enum(taskStatuses).optional(),
-  kind: z.string().max(64).optional(),
-  model: z.string().max(256).optional(),
-  created_after: querySeconds.optional(),
-  created_before: querySeconds.optional(),
+  status: optional(z.enum(taskStatuses)),
+  kind: optional(storedText(0, 64)),
+  model: optional(storedText(0, 256)),
+  created_after: optional(querySeconds),
+  created_before: optional(querySeconds),
   /** A pair as JSON, e.g. `{"job":"7"}`, or as `metadata[job]=7`. */
   metadata: z
     .preprocess(
-      (value) => (typeof value === 'string' ? parseJson(value) : value),
-      z.record(z.string(), z.string(), { error: 'metadata is JSON like {"job":"7"}' }),
+      (value) => (typeof value === 'string' ? parseJson(value) : (value ?? undefined)),
+      z.record(storedText(0, 64), storedText(0, 512), { error: 'it must be JSON like {"job":"7"}' }),
     )
     .optional(),
 });
@@ -107,7 +114,7 @@ function parseJson(text: string): unknown {
 }
 
 /** Which of the output's media to send. */
-export const outputQuery = z.object({ index: z.coerce.number().int().min(0).default(0) });
+export const outputQuery = z.object({ index: withDefault(queryInteger(0, 1e6), 0) });
 
 /** Why a task failed, with the HTTP status that the provider's answer is mapped to. */
 export const taskError = wireError.extend({

@@ -1,6 +1,6 @@
 /** Uploads, in OpenAI's shape: a file sent in parts. Times are Unix seconds, sizes are bytes. */
 import { z } from 'zod';
-import { timestamp } from './fields.ts';
+import { integer, optional, storedText, timestamp } from './fields.ts';
 import { expiresAfter, fileObject, filePurposes, uploadPurpose } from './files.ts';
 import { idSchema } from './ids.ts';
 
@@ -10,26 +10,21 @@ export type UploadStatus = (typeof uploadStatuses)[number];
 /** Maximum number of parts of one file. */
 export const maxParts = 10_000;
 
-export const createUploadBody = z.object({
-  filename: z.string(),
-  bytes: z.number().int().min(1, 'bytes is the size of the whole file, at least 1'),
-  mime_type: z.string().min(1).max(255),
+export const createUploadBody = z.strictObject({
+  filename: storedText(1, 255),
+  /** Of the whole file. */
+  bytes: integer(1, Number.MAX_SAFE_INTEGER),
+  mime_type: storedText(1, 255),
   purpose: uploadPurpose,
-  expires_after: expiresAfter('created_at').optional(),
+  expires_after: optional(expiresAfter('created_at')),
 });
 export type CreateUploadBody = z.output<typeof createUploadBody>;
 
-export const completeUploadBody = z.object({
+export const completeUploadBody = z.strictObject({
   /** In the order of the file. */
-  part_ids: z
-    .array(z.string())
-    .min(1, 'give at least one part')
-    .max(maxParts, `a file has at most ${maxParts} parts`),
+  part_ids: z.array(storedText(0, 256)).min(1).max(maxParts),
   /** MD5 of the bytes as sent, in hex. */
-  md5: z
-    .string()
-    .regex(/^[0-9a-f]{32}$/i, 'an md5 is 32 hexadecimal digits')
-    .nullish(),
+  md5: optional(z.string().regex(/^[0-9a-f]{32}$/i, 'it must be 32 hexadecimal digits')),
 });
 export type CompleteUploadBody = z.output<typeof completeUploadBody>;
 

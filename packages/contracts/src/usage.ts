@@ -1,6 +1,6 @@
 /** Usage in time buckets, in the shape of OpenAI's usage API, with Millrace's own fields under `millrace`. */
 import { z } from 'zod';
-import { timestamp } from './fields.ts';
+import { optional, queryInteger, storedText, timestamp, withDefault } from './fields.ts';
 import { listSchema } from './pages.ts';
 
 const splitList = (value: unknown) => (typeof value === 'string' ? value.split(',') : [value]);
@@ -9,16 +9,12 @@ const splitList = (value: unknown) => (typeof value === 'string' ? value.split('
 const listParameter = <T extends z.ZodType>(item: T) =>
   z
     .preprocess(
-      (value) => (value === undefined ? undefined : [value].flat().flatMap(splitList)),
-      z.array(item).min(1).max(100),
+      (value) => (value == null ? undefined : [value].flat().flatMap(splitList)),
+      z.array(item).min(1).max(100).optional(),
     )
     .optional();
 
-const querySeconds = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .max(2 ** 40);
+const querySeconds = queryInteger(0, 2 ** 40);
 
 export const usageGroups = ['model', 'provider', 'kind', 'api_key_id', 'batch', 'token'] as const;
 const group = z.preprocess((name) => (name === 'api_key' ? 'api_key_id' : name), z.enum(usageGroups));
@@ -26,33 +22,30 @@ const group = z.preprocess((name) => (name === 'api_key' ? 'api_key_id' : name),
 /** Buckets per page by bucket width, as OpenAI has them. */
 const buckets = { '1h': { default: 24, max: 168 }, '1d': { default: 7, max: 31 } } as const;
 
-const name = z.string().min(1).max(256);
+const name = storedText(1, 256);
 
 const query = z
   .object({
     start_time: querySeconds,
-    end_time: querySeconds.optional(),
-    bucket_width: z.enum(['1h', '1d']).default('1d'),
+    end_time: optional(querySeconds),
+    bucket_width: withDefault(z.enum(['1h', '1d']), '1d'),
     group_by: listParameter(group),
     models: listParameter(name),
     providers: listParameter(name),
     kinds: listParameter(name),
     api_key_ids: listParameter(name),
-    batch: z.stringbool('true or false').optional(),
-    limit: z.coerce.number().int().min(1).optional(),
+    batch: optional(z.stringbool('it must be true or false')),
+    limit: optional(queryInteger(1, 168)),
     /** `next_page` of the previous page. */
-    page: z
-      .string()
-      .regex(/^page_\d{1,12}$/, 'page is the next_page of the previous page')
-      .optional(),
+    page: optional(z.string().regex(/^page_\d{1,12}$/, 'it must be the next_page of the previous page')),
   })
   .refine(({ limit = 1, bucket_width: width }) => limit <= buckets[width].max, {
     path: ['limit'],
-    error: 'a page has at most 168 hours or 31 days',
+    error: 'it must be at most 168 for hours, or 31 for days',
   })
   .refine(({ start_time: from, end_time: until = Infinity }) => until > from, {
     path: ['end_time'],
-    error: 'it is not after start_time',
+    error: 'it must be after start_time',
   });
 
 /** The stock clients write a list as `group_by[]`. */
@@ -60,10 +53,7 @@ export const usageQuery = z
   .preprocess(
     (input) =>
       Object.fromEntries(
-        Object.entries(input as object).map(([key, value]) => [
-          key.replace(/\[\d*\]$/, ''),
-          value as unknown,
-        ]),
+        Object.entries(input ?? {}).map(([key, value]) => [key.replace(/\[\d*\]$/, ''), value as unknown]),
       ),
     query,
   )

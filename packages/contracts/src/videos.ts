@@ -1,13 +1,13 @@
 /** Videos, in OpenAI's shape. Each is a task of a video kind. */
 import { z } from 'zod';
-import { timestamp } from './fields.ts';
+import { timestamp, withDefault } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { deletedSchema, pageQuery } from './pages.ts';
 
 export const videoListQuery = pageQuery({ max: 100, default: 20 });
 export type VideoListQuery = z.output<typeof videoListQuery>;
 
-export const videoContentQuery = z.object({ variant: z.enum(['video', 'thumbnail']).default('video') });
+export const videoContentQuery = z.object({ variant: withDefault(z.enum(['video', 'thumbnail']), 'video') });
 export type VideoContentQuery = z.output<typeof videoContentQuery>;
 
 export const videoObject = z.object({

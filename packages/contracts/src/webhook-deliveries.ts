@@ -1,6 +1,6 @@
 /** The log of a webhook endpoint's deliveries, and the requests that send them again. */
 import { z } from 'zod';
-import { timestamp } from './fields.ts';
+import { integer, optional, timestamp, withDefault } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { pageQuery } from './pages.ts';
 import { eventPatterns } from './webhook-fields.ts';
@@ -9,7 +9,7 @@ export const deliveryStatuses = ['pending', 'succeeded', 'failed'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
 export const deliveryListQuery = pageQuery({ max: 100, default: 20 }).extend({
-  status: z.enum(deliveryStatuses).optional(),
+  status: optional(z.enum(deliveryStatuses)),
 });
 export type DeliveryListQuery = z.output<typeof deliveryListQuery>;
 
@@ -51,10 +51,10 @@ export type DeliveryAttemptObject = z.output<typeof deliveryAttemptObject>;
 export const deliveryWithAttempts = deliveryObject.extend({ attempts: z.array(deliveryAttemptObject) });
 export type DeliveryWithAttempts = z.output<typeof deliveryWithAttempts>;
 
-const unixSeconds = z.int().min(0).max(253_402_300_799);
+const unixSeconds = integer(0, 253_402_300_799);
 
 /** Sends the failed deliveries again that were created between `since` and `until`. */
-export const redeliverFailedBody = z.object({ since: unixSeconds, until: unixSeconds.optional() });
+export const redeliverFailedBody = z.strictObject({ since: unixSeconds, until: optional(unixSeconds) });
 export type RedeliverFailedBody = z.output<typeof redeliverFailedBody>;
 
 export const redeliveryObject = z.object({
@@ -66,17 +66,17 @@ export type RedeliveryObject = z.output<typeof redeliveryObject>;
 
 /** Sends events of the feed again: from a time on, or after an event. */
 export const replayBody = z
-  .object({
-    since: unixSeconds.optional(),
-    until: unixSeconds.optional(),
-    after: idSchema('event').optional(),
-    event_types: eventPatterns.optional(),
+  .strictObject({
+    since: optional(unixSeconds),
+    until: optional(unixSeconds),
+    after: optional(idSchema('event')),
+    event_types: optional(eventPatterns),
     /** `missing`: only events without a delivery to this webhook endpoint; `all`: also the delivered ones. */
-    include: z.enum(['missing', 'all']).default('missing'),
+    include: withDefault(z.enum(['missing', 'all']), 'missing'),
   })
   .refine(({ since, after }) => since !== undefined || after !== undefined, {
     path: ['since'],
-    error: 'give a start time (since) or an event id (after)',
+    error: 'it is required, or give an event id in after',
   });
 export type ReplayBody = z.output<typeof replayBody>;
 

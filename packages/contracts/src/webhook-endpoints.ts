@@ -1,6 +1,6 @@
 /** Webhook endpoints, as the `openai` package (7.19 and later) manages them. */
 import { z } from 'zod';
-import { timestamp } from './fields.ts';
+import { integer, metadataSchema, optional, storedText, timestamp, withDefault } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { deletedSchema, listSchema, pageQuery } from './pages.ts';
 import { eventPatterns, subscribableTypes, webhookStatuses, webhookUrl } from './webhook-fields.ts';
@@ -11,49 +11,51 @@ const reservedHeaders =
 
 const customHeaders = z
   .record(
-    z
-      .string()
-      .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'a header name has 1 to 64 characters of RFC 9110'),
-    z.string().regex(/^[\x20-\x7e]{0,1024}$/, 'a header value has at most 1,024 printable ASCII characters'),
+    z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'it must have 1 to 64 characters of RFC 9110'),
+    z.string().regex(/^[\x20-\x7e]{0,1024}$/, 'it must have at most 1,024 printable ASCII characters'),
   )
-  .refine((headers) => Object.keys(headers).length <= 20, 'give at most 20 headers')
+  .refine((headers) => Object.keys(headers).length <= 20, 'it has more than 20 headers')
   .refine(
     (headers) => !Object.keys(headers).some((name) => reservedHeaders.test(name.toLowerCase())),
-    'headers that frame the request or carry its signature cannot be set',
+    'it has a header that frames the request or carries its signature; remove it',
   );
 
-const webhookEndpointFields = z.object({
-  name: z.string().trim().min(1, 'a name has 1 to 256 characters').max(256, 'a name has 1 to 256 characters'),
+const webhookEndpointFields = z.strictObject({
+  name: z.string().trim().pipe(storedText(1, 256)),
   url: webhookUrl,
   event_types: eventPatterns,
   /** Sent with each delivery. Values are stored encrypted and never shown. */
   headers: customHeaders.nullish(),
   /** Sends only events of batches and tasks whose metadata has all of these pairs. */
-  metadata_filter: z.record(z.string().max(64), z.string().max(512)).nullish(),
+  metadata_filter: metadataSchema.nullish(),
   /** One delivery at a time: for each subject, or for the whole feed. */
   ordered: z.enum(['subject', 'feed']).nullish(),
   /** Maximum deliveries per second. */
-  rate_limit: z.int().min(1).max(10_000).nullish(),
+  rate_limit: integer(1, 10_000).nullish(),
 });
 
 export const createWebhookEndpointBody = webhookEndpointFields;
 export type CreateWebhookEndpointBody = z.output<typeof createWebhookEndpointBody>;
 
 /** Omitted fields stay, null clears. `disabled: false` enables the webhook endpoint again. */
-export const updateWebhookEndpointBody = webhookEndpointFields
-  .partial()
-  .extend({ disabled: z.boolean().optional() })
-  .optional();
+export const updateWebhookEndpointBody = optional(
+  webhookEndpointFields.extend({
+    name: optional(webhookEndpointFields.shape.name),
+    url: optional(webhookUrl),
+    event_types: optional(eventPatterns),
+    disabled: optional(z.boolean()),
+  }),
+);
 export type UpdateWebhookEndpointBody = NonNullable<z.output<typeof updateWebhookEndpointBody>>;
 
-export const rotateSecretBody = z
-  .object({ keep_old_secret_active_for_24_hours: z.boolean().default(false) })
-  .optional();
+export const rotateSecretBody = optional(
+  z.strictObject({ keep_old_secret_active_for_24_hours: withDefault(z.boolean(), false) }),
+);
 export type RotateSecretBody = z.output<typeof rotateSecretBody>;
 
-export const testWebhookEndpointBody = z.object({
+export const testWebhookEndpointBody = z.strictObject({
   event_type: z.string().refine((type) => subscribableTypes.includes(type), {
-    error: `must be one of ${subscribableTypes.join(', ')}`,
+    error: `it must be one of ${subscribableTypes.join(', ')}`,
   }),
 });
 export type TestWebhookEndpointBody = z.output<typeof testWebhookEndpointBody>;

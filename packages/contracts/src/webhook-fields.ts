@@ -1,6 +1,7 @@
 /** Fields that webhook endpoints and the webhooks of single batches and tasks share. */
 import { z } from 'zod';
 import { eventTypes } from './events.ts';
+import { storedText } from './fields.ts';
 
 /** Types that can be subscribed to although Millrace does not send them yet: stock clients list them with the others. */
 const reservedTypes = [
@@ -26,17 +27,17 @@ export function matchesEventType(pattern: string, type: string): boolean {
 export const eventPatterns = z
   .array(
     z.string().refine(isPattern, {
-      error: `must be *, one of ${subscribableTypes.join(', ')}, or a prefix of them followed by .*`,
+      error: `it must be *, one of ${subscribableTypes.join(', ')}, or a prefix of them followed by .*`,
     }),
   )
-  .min(1, 'give at least one event type')
-  .max(64, 'give at most 64 event types')
+  .min(1)
+  .max(64)
   .transform((patterns) => [...new Set(patterns)]);
 
-export const webhookUrl = z.string().min(1).max(2_048, 'a URL has at most 2,048 characters');
+export const webhookUrl = storedText(1, 2_048);
 
 const secretPattern = /^whsec_([A-Za-z0-9+/]{32,88})={0,2}$/;
-const secretRule = 'a signing secret is whsec_ followed by 24 to 64 bytes in base64';
+const secretRule = 'it must be whsec_ followed by 24 to 64 bytes in base64';
 
 /** Standard Webhooks: `whsec_` followed by 24 to 64 bytes in base64. */
 export const signingSecret = z
@@ -44,7 +45,8 @@ export const signingSecret = z
   .regex(secretPattern, secretRule)
   .refine((secret) => {
     // Four base64 characters hold three bytes.
-    const bytes = Math.floor((secretPattern.exec(secret)![1]!.length * 3) / 4);
+    const [, base64 = ''] = secretPattern.exec(secret) ?? [];
+    const bytes = Math.floor((base64.length * 3) / 4);
     return bytes >= 24 && bytes <= 64;
   }, secretRule);
 

@@ -66,7 +66,7 @@ function buildRetry(id: string, source: BatchRow) {
     inputFile,
     endpoint: source.endpoint,
     completion_window: source.completionWindow,
-    metadata: source.metadata,
+    metadata: source.metadata ?? undefined,
     output_format: source.outputFormat,
     priority: source.priority,
     retryOf: source.id,

@@ -9,6 +9,7 @@ import type { FileRow, FileStore } from '#database';
 import { countLines, InvalidInput, LineCounter, Unavailable } from '#domain';
 import type { ObjectStorage } from '#storage';
 import { createRequestAbortSignal } from '../http/client-disconnect.ts';
+import { toInvalidInput } from '../http/schema.pipe.ts';
 import { assertFilename, expandedFilename, isJsonLines } from './filename.ts';
 import { assertFormSize, fileTooLarge, readForm, readUpload } from './read-upload.ts';
 import { fileLifetimeS } from './store-lines.ts';
@@ -113,7 +114,5 @@ function parseFields(fields: ReadonlyMap<string, unknown>) {
   }
   const parsed = uploadFields.safeParse(nested);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const param = issue.path.join('.');
-  throw new InvalidInput(`'${param}': ${issue.message}.`, { param });
+  throw toInvalidInput(parsed.error.issues);
 }

@@ -16,6 +16,7 @@ import type { Logger } from '#telemetry';
 import { LOGGER } from '../infrastructure/tokens.ts';
 import { findFastifyError } from './fastify-errors.ts';
 import { drainRequest } from './drain-request.ts';
+import { findUnknownRoute } from './unknown-routes.ts';
 import { isNativePath, toProblemDetails } from './problem-details.ts';
 
 @Catch()
@@ -37,15 +38,38 @@ export class ErrorFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
+    if (isUnknownRoute(error)) {
+      sendUnknownRoute(request, reply);
+      return;
+    }
     drainRequest(request, reply);
     for (const [name, value] of Object.entries(buildRetryHeaders(error, status)))
       void reply.header(name, value);
-    const wire = toWireError(error, status);
-    if (isNativePath(request.url)) {
-      const problem = toProblemDetails(wire, status, STATUS_CODES[status] ?? 'Error', request.id);
-      void reply.status(status).type('application/problem+json').send(problem);
-    } else void reply.status(status).send({ error: wire });
+    sendError(request, reply, status, toWireError(error, status));
   }
+}
+
+function sendError(request: FastifyRequest, reply: FastifyReply, status: number, wire: WireError): void {
+  if (isNativePath(request.url)) {
+    const problem = toProblemDetails(wire, status, STATUS_CODES[status] ?? 'Error', request.id);
+    void reply.status(status).type('application/problem+json').send(problem);
+  } else void reply.status(status).send({ error: wire });
+}
+
+/** Thrown by Nest for a path or a method without a route. */
+const isUnknownRoute = (error: unknown) => error instanceof HttpException && error.getStatus() === 404;
+
+function sendUnknownRoute(request: FastifyRequest, reply: FastifyReply): void {
+  drainRequest(request, reply);
+  const { status, message, allow } = findUnknownRoute(request);
+  if (allow.length > 0) void reply.header('allow', allow.join(', '));
+  const code = status === 405 ? 'method_not_allowed' : 'unknown_url';
+  sendError(request, reply, status, {
+    message,
+    type: types[status] ?? 'invalid_request_error',
+    param: null,
+    code,
+  });
 }
 
 /** The worker has logged these. */
@@ -80,9 +104,6 @@ export function toWireError(error: unknown, status: number): WireError | WireLin
   }
   const known = findFastifyError(error);
   if (known) return { ...known, type, param: null };
-  if (error instanceof HttpException && status === 404) {
-    return { message: 'No such route.', type, param: null, code: 'unknown_url' };
-  }
   return { message: (error as Error).message, type, param: null, code: null };
 }
 

@@ -8,10 +8,12 @@ export const isNativePath = (url: string): boolean => native.test(url);
 
 /** @param title reason phrase of the status, as RFC 9457 requires for `about:blank`. */
 export function toProblemDetails(
-  { message, code, param }: WireError,
+  wire: WireError,
   status: number,
   title: string,
   instance: string,
 ): ProblemDetails {
-  return { type: 'about:blank', title, status, detail: message, instance, code, param };
+  const { message: detail, code, param } = wire;
+  // OpenAI's client shows `error.message`, whatever the content type.
+  return { type: 'about:blank', title, status, detail, instance, code, param, error: wire };
 }

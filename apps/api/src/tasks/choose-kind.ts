@@ -1,6 +1,6 @@
 /** Resolves kind `auto`: from the kinds that the model's provider serves and the fields of the request. */
 import { z } from 'zod';
-import { kindIds, findKind, type KindId } from '#catalogue';
+import { kindIds, findKind, parseKindBody, type KindId } from '#catalogue';
 import { Failure, InvalidInput } from '#domain';
 import type { Providers } from '#providers';
 
@@ -28,7 +28,7 @@ export function chooseKind(
   if (served.length === 1) return only!;
   const names = Object.keys(body).filter((key) => key !== 'model' && key !== 'metadata');
   const matching = served.filter(
-    (id) => names.every((name) => listInputFields(id).has(name)) && findKind(id).body.safeParse(body).success,
+    (id) => names.every((name) => listInputFields(id).has(name)) && parseKindBody(findKind(id), body).success,
   );
   if (matching.length === 1) return matching[0]!;
   const candidates = (matching.length > 0 ? matching : served).join(', ');

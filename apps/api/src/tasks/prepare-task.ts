@@ -1,6 +1,6 @@
 /** Validates a task request against its kind, and builds the row to insert. */
-import { metadataSchema, createId } from '@millrace/contracts';
-import { kindIds, findKind, type Kind, type KindId } from '#catalogue';
+import { createId } from '@millrace/contracts';
+import { kindIds, findKind, parseKindBody, type Kind, type KindId } from '#catalogue';
 import type { FileStore } from '#database';
 import { InvalidInput } from '#domain';
 import type { Outbound } from '#outbound';
@@ -22,13 +22,9 @@ export async function prepareTask(workspaceId: string, request: TaskRequest, dep
   const { providers } = deps;
   const id = resolveKind(workspaceId, request, providers);
   const kind = findKind(id);
-  const parsed = kind.body.safeParse(body);
-  if (!parsed.success) throw toInvalidInput(parsed.error.issues[0], paramPrefix);
-  const { model, metadata } = parsed.data as { model: string; metadata?: unknown };
-  const parsedMetadata = metadataSchema.nullish().safeParse(metadata);
-  if (!parsedMetadata.success) {
-    throw toInvalidInput({ ...parsedMetadata.error.issues[0]!, path: ['metadata'] });
-  }
+  const parsed = parseKindBody(kind, body);
+  if (!parsed.success) throw toInvalidInput(parsed.error.issues, paramPrefix);
+  const { model, metadata = null } = parsed.data as { model: string; metadata?: Record<string, string> };
   const route = providers.route(model, id, { workspaceId });
   const fallbacks = runOptions.fallbackModels ?? [];
   for (const { provider } of [
@@ -47,7 +43,7 @@ export async function prepareTask(workspaceId: string, request: TaskRequest, dep
     model,
     provider: route.provider.id,
     pool: route.provider.pool,
-    metadata: parsedMetadata.data ?? null,
+    metadata,
     priority: runOptions.priority ?? 0,
     runAt,
     deadline: runOptions.deadline ?? null,

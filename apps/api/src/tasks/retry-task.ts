@@ -1,7 +1,7 @@
 /** Retries a task that failed, expired or was canceled, as a new task: the state of an ended task does not change. */
 import type { RetryTaskBody } from '@millrace/contracts';
 import type { TaskStore, WebhookEndpointRow } from '#database';
-import { Conflict } from '#domain';
+import { Conflict, parseStoredJson } from '#domain';
 import type { ObjectStorage } from '#storage';
 import { parseIdempotencyKey } from '../http/idempotency.ts';
 import { buildSubjectWebhook, copySubjectWebhook } from '../webhooks/subject-webhook.ts';
@@ -37,7 +37,7 @@ export function retryTaskWith({ tasks, objects, submit, webhookTools }: RetryTas
     const { kind, input, inputKey, priority, timeoutMs, fallbackModels } = task;
     const request = {
       kind,
-      body: inputKey ? (JSON.parse((await objects.read(inputKey)).toString()) as unknown) : input,
+      body: inputKey ? parseStoredJson((await objects.read(inputKey)).toString()) : input,
       runOptions: { priority, timeoutMs, fallbackModels, retryOf: taskId },
       buildWebhook: chooseWebhook(retry, task.webhook, webhookTools),
     };

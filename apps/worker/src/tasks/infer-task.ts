@@ -1,7 +1,7 @@
 /** Calls a task's model, and after its failure the fallback models that the request names. */
 import { findKind, getPacking, type KindId } from '#catalogue';
 import type { ClaimedTask, TaskRunStore } from '#database';
-import { canFallBack, classifyFailure, ProviderFailure, type Failure } from '#domain';
+import { canFallBack, classifyFailure, parseStoredJson, ProviderFailure, type Failure } from '#domain';
 import type { Providers } from '#providers';
 import type { Bus } from '#realtime';
 import type { ObjectStorage } from '#storage';
@@ -54,7 +54,7 @@ export async function inferTask(
   if (task.failedAttempts >= maxFailedAttempts) return buildNotRun(task.model, failedTooOften);
   const stored = task.inputKey ? await deps.objects.read(task.inputKey, { signal }) : null;
   const inputBytes = stored && stored.length;
-  const body: unknown = stored ? JSON.parse(stored.toString()) : task.input;
+  const body: unknown = stored ? parseStoredJson(stored.toString()) : task.input;
   const models = [task.model, ...(task.fallbackModels ?? [])];
   let providerMs = 0;
   for (const [at, model] of models.entries()) {

@@ -1,6 +1,6 @@
 /** Prepares a chunk's lines for their calls: parses each body by its kind, and records the result when it arrives. */
-import { getPacking, type Kind } from '#catalogue';
-import type { BatchLine } from '@millrace/contracts';
+import { getPacking, parseKindBody, type Kind } from '#catalogue';
+import { explainIssues, type BatchLine } from '@millrace/contracts';
 import { InvalidInput, parseCheckedLine, type Failure, type Line } from '#domain';
 import { parseLineBody, toLineResponse } from '#openai-endpoints';
 import { toWireError } from '../../inference/infer-failures.ts';
@@ -81,10 +81,8 @@ function parseBody(
     if (error instanceof InvalidInput) return { problem: error };
     throw error;
   }
-  const parsed = kind.body.safeParse(kindBody);
+  const parsed = parseKindBody(kind, kindBody);
   if (parsed.success) return parsed;
-  const issue = parsed.error.issues[0]!;
-  const param = issue.path.join('.') || null;
-  const message = `${param ? `'${param}': ` : ''}${issue.message}.`;
-  return { problem: { message, param, code: 'invalid_request' } };
+  const { param, message } = explainIssues(parsed.error.issues);
+  return { problem: { message, param: param || null, code: 'invalid_request' } };
 }
