@@ -31,11 +31,22 @@ export async function checkMediaType(
     const accepted = rule.types.join(' or ');
     throw buildError(param, 'wrong_media_type', `${detected}. Send ${accepted}; SVG is not accepted.`);
   }
-  if (declared && declared !== 'application/octet-stream' && declared.split('/')[0] !== type.split('/')[0]) {
+  const label = declared && findFamily(declared);
+  if (label && !isSameFamily(label, family)) {
     throw buildError(param, 'wrong_media_type', `the declared type is ${declared}, but the file is ${type}.`);
   }
-  return type;
+  // Audio and video share containers. Without a video track in mind, servers want the audio type.
+  const isAudio =
+    label === 'audio' || (label === null && rule.types[0] === 'audio' && isAudioRecording(type));
+  return isAudio && family === 'video' ? type.replace('video/', 'audio/') : type;
 }
+
+/** Containers that browsers and phones record sound in, detected as video. */
+const isAudioRecording = (type: string) => type === 'video/webm' || type === 'video/3gpp';
+
+const isSameFamily = (label: string, family: string) =>
+  label === family ||
+  (label !== 'image' && label !== 'document' && family !== 'image' && family !== 'document');
 
 /** @throws InvalidInput if the image is damaged or has too many pixels. */
 export async function readImageMetadata(bytes: Buffer, rule: MediaRule, param: string): Promise<Metadata> {
@@ -62,24 +73,36 @@ export async function prepareMedia(
 ): Promise<Media> {
   const type = await checkMediaType(bytes, declared, rule, param);
   if (findFamily(type) !== 'image') return { bytes, type };
-  const { width, height, orientation = 1 } = await readImageMetadata(bytes, rule, param);
+  const { width, height, hasAlpha, orientation = 1 } = await readImageMetadata(bytes, rule, param);
   const { fitPixels, maxPixels } = rule;
-  if (!fitPixels || Math.max(width, height) <= fitPixels) {
+  const fits = !fitPixels || Math.max(width, height) <= fitPixels;
+  if (fits && acceptedEverywhere.has(type)) {
     // EXIF orientations 5 to 8 swap width and height.
     return orientation > 4 ? { bytes, type, width: height, height: width } : { bytes, type, width, height };
   }
   try {
     const image = sharp(bytes, { ...(maxPixels && { limitInputPixels: maxPixels }) }).autoOrient();
-    const scaled = image.resize(fitPixels, fitPixels, { fit: 'inside', withoutEnlargement: true });
-    const { data, info } = await scaled.webp({ quality: 90 }).toBuffer({ resolveWithObject: true });
-    return { bytes: data, type: 'image/webp', width: info.width, height: info.height };
+    const scaled = fits
+      ? image
+      : image.resize(fitPixels, fitPixels, { fit: 'inside', withoutEnlargement: true });
+    // What is only looked at may lose a little; what is transformed, or has transparency, may not.
+    const isLossless = hasAlpha || !fitPixels;
+    const encoded = isLossless ? scaled.png() : scaled.jpeg({ quality: 90 });
+    const { data, info } = await encoded.toBuffer({ resolveWithObject: true });
+    const sentType = isLossless ? 'image/png' : 'image/jpeg';
+    return { bytes: data, type: sentType, width: info.width, height: info.height };
   } catch {
     throw buildError(param, 'broken_image', 'the image is damaged.');
   }
 }
 
+/** Formats that every server of image models reads. Any other is sent as one of these. */
+const acceptedEverywhere = new Set(['image/png', 'image/jpeg']);
+
 function findFamily(type: string): MediaRule['types'][number] | null {
   if (type === 'application/pdf') return 'document';
+  if (type === 'application/ogg') return 'audio';
+  if (type === 'application/vnd.ms-asf' || type === 'application/mxf') return 'video';
   const [family] = type.split('/');
   return family === 'image' || family === 'audio' || family === 'video' ? family : null;
 }

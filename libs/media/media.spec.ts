@@ -83,7 +83,7 @@ test('a large image is scaled to fit, a small one is not changed', async () => {
   const png = await createImage(40, 20).png().toBuffer();
   const small = createField(`data:image/png;base64,${png.toString('base64')}`);
   await resolveMedia([large.field, small.field], noSources, signal);
-  expect(large.replaced[0]).toMatchObject({ type: 'image/webp', width: 100, height: 50 });
+  expect(large.replaced[0]).toMatchObject({ type: 'image/jpeg', width: 100, height: 50 });
   expect(small.replaced[0]).toMatchObject({ type: 'image/png', width: 40, height: 20 });
   expect(Buffer.from(small.replaced[0]!.bytes).equals(png)).toBe(true);
 });
@@ -113,6 +113,55 @@ test('images in chat messages become data URIs', async () => {
   expect(JSON.stringify(body)).toContain(`data:image/png;base64,${png}`);
 });
 
+test.each([
+  ['webp', 'image/jpeg'],
+  ['avif', 'image/jpeg'],
+  ['gif', 'image/png'],
+  ['tiff', 'image/jpeg'],
+  ['png', 'image/png'],
+  ['jpeg', 'image/jpeg'],
+] as const)('%s leaves as %s, which every server reads', async (format, type) => {
+  const bytes = await createImage(10, 10).toFormat(format).toBuffer();
+  const { field, replaced } = createField(bytes.toString('base64'));
+  await resolveMedia([field], noSources, signal);
+  expect(replaced[0]).toMatchObject({ type, width: 10, height: 10 });
+  expect(await detectMimeType(replaced[0]!.bytes)).toBe(type);
+});
+
+test('an image that is transformed or has transparency loses nothing', async () => {
+  const alpha = await createImage(10, 10).ensureAlpha(0.5).webp().toBuffer();
+  const { field, replaced } = createField(alpha.toString('base64'));
+  const opaque = createField((await createImage(10, 10).webp().toBuffer()).toString('base64'));
+  const { fitPixels: _, ...transformed } = rule;
+  const image = { ...opaque.field, rule: transformed };
+  await resolveMedia([field, image], noSources, signal);
+  expect([replaced[0]!.type, opaque.replaced[0]!.type]).toEqual(['image/png', 'image/png']);
+});
+
+const breakLines = (base64: string, end: string) => base64.replaceAll(/(.{20})/g, `$1${end}`);
+
+test.each<[string, (base64: string) => string]>([
+  ['LF', (base64) => `data:image/png;base64,${breakLines(base64, '\n')}`],
+  ['CRLF and a last line end', (base64) => `data:image/png;base64,${breakLines(base64, '\r\n')}\r\n`],
+  ['base64 alone with LF', (base64) => breakLines(base64, '\n')],
+  ['spaces around', (base64) => ` data:image/png;base64, ${base64} `],
+  ['no type', (base64) => `data:;base64,${base64}`],
+  ['a generic type', (base64) => `data:application/octet-stream;base64,${base64}`],
+  ['binary/octet-stream', (base64) => `data:binary/octet-stream;base64,${base64}`],
+  ['another image type', (base64) => `data:image/jpeg;base64,${base64}`],
+  ['image/jpg in capitals', (base64) => `DATA:IMAGE/JPG;BASE64,${base64}`],
+  ['parameters', (base64) => `data:image/png;name="a, b.png";charset=utf-8;base64,${base64}`],
+  ['percent-encoded base64', (base64) => `data:image/png;base64,${encodeURIComponent(base64)}`],
+  ['base64url', (base64) => Buffer.from(base64, 'base64').toString('base64url')],
+])('a PNG is read from a source with %s', async (_, write) => {
+  const png = await createImage(10, 10).png().toBuffer();
+  const { field, replaced } = createField(write(png.toString('base64')));
+  await expect(validateInlineMedia([field])).resolves.toEqual({ files: [], urls: [] });
+  await resolveMedia([field], noSources, signal);
+  expect(replaced[0]!.type).toBe('image/png');
+  expect(kinds['image-classification'].input.safeParse({ image: field.source }).success).toBe(true);
+});
+
 /** An MP4 container with this brand. */
 const buildMp4 = (brand: string) => Buffer.from(`\0\0\0\x18ftyp${brand}\0\0\0\0${brand}mp42`, 'latin1');
 /** An Ogg page with the first bytes of a codec's header. */
@@ -137,4 +186,32 @@ test.each<[string, Buffer]>([
   ['video/webm', Buffer.from('\x1aE\xdf\xa3\x87\x42\x82\x84webm', 'latin1')],
 ])('%s is detected', async (type, bytes) => {
   expect(await detectMimeType(bytes)).toBe(type);
+});
+
+const webm = Buffer.from('\x1aE\xdf\xa3\x87\x42\x82\x84webm', 'latin1');
+
+test.each<[string, string, Buffer]>([
+  ['audio/webm', 'data:audio/webm;codecs=opus;base64,', webm],
+  ['audio/webm', 'data:audio/webm;codecs="opus, vp8";base64,', webm],
+  ['audio/webm', 'data:video/webm;codecs=vp9,opus;base64,'.replace('video', 'audio'), webm],
+  ['audio/webm', 'data:application/octet-stream;base64,', webm],
+  ['audio/webm', '', webm],
+  ['video/webm', 'data:video/webm;codecs=vp9,opus;base64,', webm],
+  ['audio/mp4', 'data:audio/mp4;base64,', buildMp4('isom')],
+  ['audio/mp4', 'data:audio/x-m4a;base64,', buildMp4('M4A ')],
+  ['audio/mp4', 'data:audio/m4a;base64,', buildMp4('mp42')],
+  ['audio/3gpp', 'data:audio/3gpp;base64,', buildMp4('3gp4')],
+  ['audio/3gpp', '', buildMp4('3gp4')],
+  ['audio/ogg', 'data:application/ogg;base64,', buildOgg('OpusHead')],
+  ['audio/ogg', 'data:video/ogg;base64,', buildOgg('OpusHead')],
+  ['audio/wav', 'data:audio/x-wav;base64,', Buffer.from('RIFF0000WAVEfmt ')],
+  ['audio/wav', 'data:audio/mpeg;base64,', Buffer.from('RIFF0000WAVEfmt ')],
+  ['audio/wav', 'data:text/plain;base64,', Buffer.from('RIFF0000WAVEfmt ')],
+])('a recording is %s from %s', async (type, head, bytes) => {
+  const audio: MediaRule = { types: ['audio', 'video'], maxBytes: 2 ** 20 };
+  const replaced: Media[] = [];
+  const source = `${head}${bytes.toString('base64')}`;
+  const field = { param: 'audio', rule: audio, source, replace: (media: Media) => void replaced.push(media) };
+  await resolveMedia([field], noSources, signal);
+  expect(replaced[0]!.type).toBe(type);
 });
