@@ -7,6 +7,7 @@ export * from './errors.ts';
 export { buildLane } from './lane.ts';
 export { countLines, LineCounter } from './lines/count-lines.ts';
 export type { LineIndex, LineIndexPart } from './lines/line-index.ts';
+export { explainNotJsonLines } from './lines/explain-file.ts';
 export * from './lines/parse-line.ts';
 export * from './lines/part-lines.ts';
 export * from './lines/split-lines.ts';

@@ -29,6 +29,8 @@ export interface UrlPolicy {
   readonly schemes: readonly ('http' | 'https')[];
   readonly ports: readonly number[];
   readonly allowHosts: readonly AllowedHost[];
+  /** Name of the setting behind `allowHosts`, for messages. */
+  readonly allowSetting?: string;
 }
 
 export interface Destination {
@@ -89,29 +91,39 @@ export function parseDestination(text: string, policy: UrlPolicy): Destination {
   const destination = { url, host, port, isAllowed };
   if (isAllowed) return destination;
   if (!policy.schemes.includes(scheme)) {
-    throw new RefusedUrl('url_scheme_refused', `The URL must begin with ${formatSchemes(policy)}.`);
+    const message = `The URL must begin with ${formatSchemes(policy)}.${describeAllowing(policy)}`;
+    throw new RefusedUrl('url_scheme_refused', message);
   }
   if (!policy.ports.includes(port)) {
-    throw new RefusedUrl('url_port_refused', `The URL's port must be ${policy.ports.join(' or ')}.`);
+    const message = `The URL's port must be ${policy.ports.join(' or ')}.${describeAllowing(policy)}`;
+    throw new RefusedUrl('url_port_refused', message);
   }
-  if (ipaddr.isValid(host)) assertPublic([host]);
+  if (ipaddr.isValid(host)) assertPublic([host], policy);
   else if (!host.includes('.') || privateHostNames.test(host)) {
-    throw new RefusedUrl('url_host_refused', 'The URL names a host that is not on the public internet.');
+    const message = `The URL names a host that is not on the public internet.${describeAllowing(policy)}`;
+    throw new RefusedUrl('url_host_refused', message);
   }
   return destination;
 }
 
 /** @throws RefusedUrl when any address of a host is not public, so that no order of attempts can reach it. */
-export function assertPublic(addresses: readonly string[]): void {
+export function assertPublic(
+  addresses: readonly string[],
+  policy: Pick<UrlPolicy, 'allowSetting'> = {},
+): void {
   if (addresses.every((address) => findNonPublicReason(address) === null)) return;
   throw new RefusedUrl(
     'url_address_refused',
-    'The URL resolves to an address that is not on the public internet.',
+    `The URL resolves to an address that is not on the public internet.${describeAllowing(policy)}`,
   );
 }
 
 function toCanonicalHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '');
 }
+
+/** For the operator who tries a receiver on his own machine. */
+const describeAllowing = ({ allowSetting }: Pick<UrlPolicy, 'allowSetting'>) =>
+  allowSetting ? ` In development, list the host in the setting ${allowSetting}.` : '';
 
 const formatSchemes = ({ schemes }: UrlPolicy) => schemes.map((scheme) => `${scheme}://`).join(' or ');

@@ -31,7 +31,7 @@ export async function resolveAllowedAddresses(
   if (addresses.length === 0) {
     throw new RefusedUrl('url_host_not_found', 'The URL names a host that does not exist.');
   }
-  if (!isAllowed) assertPublic(addresses);
+  if (!isAllowed) assertPublic(addresses, deps);
   return addresses;
 }
 

@@ -5,15 +5,15 @@
  *
  * The same lock gives the chunk its completion order: the numbers have no gaps and become visible in order, so readers
  * of results page by them. A chunk that runs again because its segments are missing keeps its number
- * (`reopen-chunks.sql.ts`). The lock also makes milestones (10, 20 … 90 %) exact: each is passed by one commit, which
- * writes its event.
+ * (`reopen-chunks.sql.ts`). The lock also makes milestones (10, 20 … 90 %) exact: each is passed by one commit. A commit
+ * that passes several writes one event, for the highest.
  *
  * An attempt's lines are the lines it answered. Lines recorded as not run do not count: they would look like the fastest
  * lines ever run.
  *
  * $1 batch, $2 index, $3 attempt, $4..$7 completed, failed, canceled, expired, $8/$9 output key and bytes,
  * $10/$11 error key and bytes, $12/$13 input and output tokens, $14/$15 provider and store ms, $16 histogram,
- * $17 ids for nine events, $18 metering (metering.sql.ts), $19 failed lines by error code.
+ * $17 id of the event, $18 metering (metering.sql.ts), $19 failed lines by error code.
  */
 import { prepareStatement } from '../prepared-statement.ts';
 import { meteringColumns, meteringRecord } from './metering.sql.ts';
@@ -24,9 +24,9 @@ const recorded = '(b.completed + b.failed + b.canceled + b.expired)';
 /** Tenths of the batch that are done, 9 at most: the last tenth is the batch's end, not a milestone. */
 const tenths = (lines: string) => `least(9, (${lines}) * 10 / greatest(b.total, 1))::int`;
 
-/** Number of milestones passed. A closing batch passes none: its remaining lines are recorded as not run. */
-const milestonesPassed = (from: string, to: string) =>
-  `case when b.closing is null then greatest(0, ${tenths(to)} - greatest(b.published_tenths, ${tenths(from)})) else 0 end`;
+/** Whether a milestone is passed. A closing batch passes none: its remaining lines are recorded as not run. */
+const passesMilestone = (from: string, to: string) =>
+  `(b.closing is null and ${tenths(to)} > greatest(b.published_tenths, ${tenths(from)}))`;
 
 const secondsSince = (time: string) =>
   `greatest(0.001, extract(epoch from clock_timestamp() - ${time}))::float8`;
@@ -51,7 +51,7 @@ export const commitChunk = prepareStatement(
       expired = b.expired + $7::int, input_tokens = b.input_tokens + $12::bigint,
       output_tokens = b.output_tokens + $13::bigint, chunks_done = b.chunks_done + 1,
       chunks_reopened = b.chunks_reopened - (d.completion_order is not null)::int,
-      sequence = b.sequence + ${milestonesPassed(recorded, `${recorded} + d.lines`)},
+      sequence = b.sequence + ${passesMilestone(recorded, `${recorded} + d.lines`)}::int,
       recent_rate = case when b.recent_rate is null then (${recorded} + d.lines) / ${sinceLastCommit}
         else b.recent_rate * ${decay} + d.lines / ${sinceLastCommit} * (1 - ${decay}) end,
       rate_measured_at = clock_timestamp(),
@@ -61,7 +61,7 @@ export const commitChunk = prepareStatement(
     where b.id = d.batch_id
     returning b.id, b.workspace_id, b.chunks_done, b.chunk_count, b.sequence, b.total, b.completed, b.failed, d.index,
       d.attempt, coalesce(d.completion_order, b.chunks_done + b.chunks_reopened) as completion_order,
-      ${tenths(recorded)} as tenth, ${milestonesPassed(`${recorded} - d.lines`, recorded)} as milestones
+      ${tenths(recorded)} as tenth, ${passesMilestone(`${recorded} - d.lines`, recorded)} as passes_milestone
   ), ended as (
     update attempts a
     set outcome = 'succeeded', finished_at = clock_timestamp(), lines = $4::int + $5::int, input_tokens = $12::bigint,
@@ -69,12 +69,12 @@ export const commitChunk = prepareStatement(
       completion_order = c.completion_order, failed_lines = $5::int, error_codes = $19::jsonb, ${meteringColumns}
     from counted c, ${meteringRecord('$18')}
     where a.batch_id = c.id and a.chunk = c.index and a.number = c.attempt
-  ), milestones as (
+  ), milestone as (
     insert into events (id, workspace_id, subject, sequence, type, data)
-    select ($17::text[])[nth], workspace_id, id, sequence - milestones + nth, 'batch.progress', jsonb_build_object(
-      'id', id, 'progress', (tenth - milestones + nth) * 10,
+    select $17, workspace_id, id, sequence, 'batch.progress', jsonb_build_object(
+      'id', id, 'progress', tenth * 10,
       'request_counts', jsonb_build_object('total', total, 'completed', completed, 'failed', failed))
-    from counted, generate_series(1, milestones) nth
+    from counted where passes_milestone
   )
   select chunks_done = chunk_count as "isLast" from counted`,
 );

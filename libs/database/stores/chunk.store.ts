@@ -94,7 +94,7 @@ export class ChunkStore {
       Math.round(result.providerMs),
       Math.round(result.storeMs),
       JSON.stringify(result.latencyHistogram),
-      Array.from({ length: 9 }, () => createId('event')),
+      createId('event'),
       JSON.stringify(result.metering),
       JSON.stringify(result.errorCodes),
     ]);

@@ -1,5 +1,6 @@
 /** Reads a batch's input once, from start to end, and either accepts the whole file or lists the invalid lines. */
 import type { BatchError, BatchErrorCode, BatchLine } from '@millrace/contracts';
+import { explainNotJsonLines } from '../lines/explain-file.ts';
 import { getByteOrderMarkLength, isUtf16 } from '../lines/parse-line.ts';
 import { splitLines, type Line } from '../lines/split-lines.ts';
 import { LineChecker, type InputFile, type LineRoute, type LineRules } from './line-checker.ts';
@@ -60,6 +61,11 @@ export async function checkInput(
     for (const line of lines) {
       const checked = checker.check(line);
       const request = checked instanceof Promise ? await checked : checked;
+      if (!request && checker.acceptedLines === 0 && checker.errors.length === 1) {
+        const reason = line.bytes && explainNotJsonLines(line.bytes.toString('utf8'));
+        if (reason)
+          return reject({ code: 'invalid_json_line', message: reason, line: line.number, param: null });
+      }
       if (request && checker.acceptedLines === 1) await reader?.onModel(request.body.model);
       if (request) reader?.onLine(line, request);
       if (checker.isFull) return reject(...checker.errors);

@@ -2,7 +2,7 @@
 import { taskRequest, type CreateBatchBody } from '@millrace/contracts';
 import { buildTaskBody, kindIds, findKind, tasksPath, type KindId } from '#catalogue';
 import type { FileStore } from '#database';
-import { InvalidInput } from '#domain';
+import { explainNotJsonLines, InvalidInput } from '#domain';
 import { findEndpoint, openAiEndpoints } from '#openai-endpoints';
 import type { Providers } from '#providers';
 import { readSegments, type ObjectStorage } from '#storage';
@@ -66,8 +66,12 @@ async function readFirstBody(workspaceId: string, fileId: string, deps: FindBatc
     .trimStart()
     .split('\n', 1);
   try {
-    return (JSON.parse(line) as { body?: unknown } | null)?.body;
+    const value: unknown = JSON.parse(line);
+    if (!Array.isArray(value)) return (value as { body?: unknown } | null)?.body;
   } catch {
-    throw new InvalidInput('The first line of the input is not JSON.', { code: 'invalid_json_line' });
+    // Below.
   }
+  throw new InvalidInput(explainNotJsonLines(line) ?? 'The first line of the input is not JSON.', {
+    code: 'invalid_json_line',
+  });
 }

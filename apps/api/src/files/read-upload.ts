@@ -1,10 +1,11 @@
 /** Reads an uploaded form: its parts, and a file's bytes, expanded if they are gzip and limited in size. */
-import { pipeline, type Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { Failure, InvalidInput, OverLimit } from '#domain';
-import { isCompressed } from './filename.ts';
+import { assertText, isGzip, signatureBytes } from './file-signature.ts';
+import { isCompressed, isJsonLines } from './filename.ts';
 
 /** Bytes that a form may contain besides its file. */
 const maxFormBytes = 2 ** 20;
@@ -41,7 +42,10 @@ async function* readParts(parts: AsyncIterable<Multipart>): AsyncGenerator<Multi
 export async function* readUpload(part: MultipartFile, maxBytes: number): AsyncGenerator<Uint8Array> {
   const { file, filename } = part;
   try {
-    yield* isCompressed(filename) ? gunzip(file, maxBytes) : limitBytes(file, maxBytes);
+    const { head, content } = await peek(file);
+    if (isJsonLines(filename)) assertText(head);
+    const isExpanded = isCompressed(filename) || (isJsonLines(filename) && isGzip(head));
+    yield* isExpanded ? gunzip(content, maxBytes) : limitBytes(content, maxBytes);
   } catch (error) {
     // Gzip that was cut at the limit is invalid too, but the limit is the cause.
     throw file.truncated ? fileTooLarge(maxBytes) : toUploadFailure(error);
@@ -56,6 +60,23 @@ export async function* gunzip(source: Readable, maxBytes: number): AsyncGenerato
   } catch (error) {
     throw isGzipError(error) ? invalidGzip(error) : error;
   }
+}
+
+/** Reads the first bytes of a stream. @returns them, and the whole content from its start. */
+async function peek(source: Readable): Promise<{ head: Buffer; content: Readable }> {
+  const parts = source[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+  const read: Buffer[] = [];
+  for (let bytes = 0; bytes < signatureBytes;) {
+    const { done, value } = await parts.next();
+    if (done) break;
+    read.push(value);
+    bytes += value.length;
+  }
+  const content = async function* () {
+    yield* read;
+    yield* { [Symbol.asyncIterator]: () => parts };
+  };
+  return { head: Buffer.concat(read), content: Readable.from(content(), { objectMode: false }) };
 }
 
 async function* limitBytes(source: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {

@@ -37,6 +37,7 @@ export async function connectInfrastructure(config: AppConfig, log: Logger): Pro
     schemes: ['https'],
     ports: [443],
     allowHosts: parseAllowedHosts(config.MILLRACE_WEBHOOK_ALLOW_HOSTS),
+    allowSetting: 'MILLRACE_WEBHOOK_ALLOW_HOSTS',
   });
   const webhookTools = { outbound, sealer: createSealer(config.MILLRACE_SECRET) };
   return {

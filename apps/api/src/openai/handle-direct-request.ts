@@ -75,7 +75,7 @@ export function handleDirectRequestWith(deps: HandleDirectRequestDeps): HandleDi
     const end = await waitForEnd(submitted);
     if (signal.aborted) return;
     const result = { ...deps, ...submitted, workspaceId: owner.workspaceId };
-    if (endpoint.replies.includes('bytes')) await sendTaskMedia(reply, end, result);
+    if (endpoint.replies.includes('bytes')) await sendTaskMedia(request, reply, end, result);
     else await sendTaskOutput(reply, end, result);
   };
 }

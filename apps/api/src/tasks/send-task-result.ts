@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EndedTask, StoredMedia, TaskStore } from '#database';
 import { Conflict, NotFound, ProviderFailure, TimedOut } from '#domain';
 import type { ObjectStorage } from '#storage';
+import { sendContent } from '../http/send-content.ts';
 
 /** Time for the answer itself, after the wait. */
 const socketTimeoutMarginMs = 30_000;
@@ -34,6 +35,7 @@ export async function sendTaskOutput(
 
 /** Sends the first media of the output as the response body. @throws like `sendTaskOutput`; NotFound if it has none. */
 export async function sendTaskMedia(
+  request: FastifyRequest,
   reply: FastifyReply,
   end: EndedTask | null,
   task: { readonly tasks: Pick<TaskStore, 'get'>; readonly workspaceId: string } & TaskResult,
@@ -42,16 +44,22 @@ export async function sendTaskMedia(
   const { media } = await task.tasks.get(task.workspaceId, task.taskId);
   const [stored] = media ?? [];
   if (!stored) throw new NotFound('The output has no media.', { code: 'output_not_found' });
-  await sendMedia(reply, stored, task.objects);
+  await sendMedia(request, reply, stored, task.objects);
 }
 
+/** Whole, or the range that the request asks for: players of video seek by ranges. */
 export async function sendMedia(
+  request: FastifyRequest,
   reply: FastifyReply,
   { key, type, bytes }: StoredMedia,
   objects: ObjectStorage,
 ): Promise<void> {
-  const { stream } = await objects.get(key);
-  await reply.type(type).header('content-length', bytes).send(stream);
+  await sendContent(request, reply, {
+    bytes,
+    contentType: type,
+    filename: null,
+    open: async (range, signal) => (await objects.get(key, { ...range, signal })).stream,
+  });
 }
 
 /** @returns the output, parsed. @throws like `sendTaskOutput` */

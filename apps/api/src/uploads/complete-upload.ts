@@ -7,12 +7,14 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { createId, type CompleteUploadBody } from '@millrace/contracts';
 import type { UploadPartRow, UploadRow, UploadCompletionStore, UploadStore, UploadWithFile } from '#database';
 import { Conflict, countLines, InvalidInput, LineCounter, numberPartLines, Unavailable } from '#domain';
 import { readSegments, type ObjectStorage } from '#storage';
 import { fileLifetimeS } from '../files/store-lines.ts';
-import { expandedFilename, isCompressed } from '../files/filename.ts';
+import { assertText, isGzip, signatureBytes } from '../files/file-signature.ts';
+import { expandedFilename, isCompressed, isJsonLines } from '../files/filename.ts';
 import { gunzip } from '../files/read-upload.ts';
 
 /** @throws NotFound, Conflict, InvalidInput, OverLimit; then the upload is unchanged and may be completed again. */
@@ -66,7 +68,8 @@ async function complete(
   const { upload, parts } = begun;
   try {
     assertBytes(upload, parts);
-    if (isCompressed(upload.filename)) return await completeExpanded(upload, parts, part_ids, md5, deps);
+    if (await isGzipUpload(upload, parts, deps.objects))
+      return await completeExpanded(upload, parts, part_ids, md5, deps);
     if (md5) await assertMd5(parts, md5, deps);
     return await deps.completions.complete(workspaceId, id, part_ids, {
       ...buildNewFile(upload),
@@ -123,6 +126,19 @@ async function* updateHash(source: Readable, hash: Hash | null): AsyncGenerator<
     hash?.update(chunk);
     yield chunk;
   }
+}
+
+/** By its name, or for JSONL by its first bytes. @throws InvalidInput for another format than text. */
+async function isGzipUpload(
+  { filename }: UploadRow,
+  parts: readonly UploadPartRow[],
+  objects: ObjectStorage,
+): Promise<boolean> {
+  if (isCompressed(filename)) return true;
+  if (!isJsonLines(filename)) return false;
+  const head = await buffer(readSegments(objects, toSegments(parts), { start: 0, end: signatureBytes - 1 }));
+  assertText(head);
+  return isGzip(head);
 }
 
 /** Gzip: the parts are expanded together and stored as one object, because a single part cannot be expanded. */

@@ -92,10 +92,11 @@ export class VideosController {
     @CurrentCaller() caller: Caller,
     @Param('id', resourceId('task')) id: string,
     @Query({ schema: videoContentQuery }) { variant }: VideoContentQuery,
+    @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const task = await this.findVideo(caller.workspaceId, id);
-    await sendMedia(reply, findVideoContent(task, variant), this.objects);
+    await sendMedia(request, reply, findVideoContent(task, variant), this.objects);
   }
 
   @Requires('tasks:write')
