@@ -53,13 +53,13 @@ interface Definition<Input extends z.ZodObject, Output extends z.ZodObject> {
   readonly examples: readonly [Example, ...Example[]];
 }
 
-/** Options of the model itself, for the provider to pass on as they are. Kinds that take any field have none. */
+/** Options of the model itself, which a provider gets beside the kind's own fields. Kinds that take any field have none. */
 interface ProviderOptions {
   readonly provider?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export type TaskBody<Input> = Input & RequestLabels & ProviderOptions & { readonly model: string };
-export type TaskInput<Input> = Resolved<Input> & RequestLabels & ProviderOptions;
+export type TaskInput<Input> = Resolved<Input> & RequestLabels;
 export type TaskOutput<Output> = Produced<Output> & ProviderReport;
 
 /** Fields of every kind's body beside its input. */
@@ -72,7 +72,12 @@ export function defineSingleCallKind<Input extends z.ZodObject, Output extends z
   definition: Definition<Input, Output>,
 ): Kind<TaskBody<z.output<Input>>, TaskInput<z.output<Input>>, TaskOutput<z.output<Output>>> {
   const { limits, media = {}, listMediaFields, toResponse, streams = false, output } = definition;
-  const input = addProviderOptions(definition.input);
+  // A kind that takes any field takes the model's own options there.
+  const catchall = definition.input.def.catchall as z.ZodType | undefined;
+  const takesProviderOptions = catchall?.def.type !== 'unknown';
+  const input = takesProviderOptions
+    ? definition.input.safeExtend({ provider: providerOptions })
+    : definition.input;
   const { answerBytes, ...times } = limits;
   const { id, title, modalities, examples, estimateWork } = definition;
   const fields = Object.entries(media);
@@ -82,7 +87,10 @@ export function defineSingleCallKind<Input extends z.ZodObject, Output extends z
     result: { maxInlineBytes },
     body: input.safeExtend(requestLabels) as unknown as z.ZodType<TaskBody<z.output<Input>>>,
     toInput({ model: _, ...rest }) {
-      return rest as TaskInput<z.output<Input>>;
+      const { provider, ...fields } = rest as ProviderOptions;
+      // The kind's own fields go before options of the same name.
+      const flat = takesProviderOptions && provider ? { ...provider, ...fields } : rest;
+      return flat as TaskInput<z.output<Input>>;
     },
     listMediaFields(body) {
       const values = body as Record<string, unknown>;
@@ -105,12 +113,6 @@ export function defineSingleCallKind<Input extends z.ZodObject, Output extends z
       return { json, usage: { ...countMedia(attached, modalities.out), ...counted }, media: attached };
     },
   };
-}
-
-/** A kind that takes any field takes the model's own options there. */
-function addProviderOptions(input: z.ZodObject): z.ZodObject {
-  const takesAnyField = (input.def.catchall as z.ZodType | undefined)?.def.type === 'unknown';
-  return takesAnyField ? input : input.safeExtend({ provider: providerOptions });
 }
 
 /** Counts the media that are the kind's output: not a video's thumbnail or a region's mask. */

@@ -1,6 +1,6 @@
 /** `/v1/audio/speech`, `/v1/audio/transcriptions` and `/v1/audio/translations`. */
 import { InvalidInput } from '#domain';
-import { dropNulls, toMediaSource, type Fields, type OpenAiEndpoint } from './endpoint.ts';
+import { dropNulls, dropUnstreamed, toMediaSource, type Fields, type OpenAiEndpoint } from './endpoint.ts';
 import { formatSubtitles, type TimedText } from './subtitles.ts';
 
 export const speech: OpenAiEndpoint = {
@@ -10,8 +10,9 @@ export const speech: OpenAiEndpoint = {
   accepts: ['json'],
   replies: ['bytes'],
   chooseKind: () => 'text-to-speech',
+  fieldNames: { text: 'input' },
   toKindBody(body) {
-    const { input, ...fields } = dropNulls(body);
+    const { input, ...fields } = dropUnstreamed(dropNulls(body));
     return { ...fields, text: input };
   },
 };
@@ -38,8 +39,14 @@ const buildTranscription = (path: string, translate: boolean): OpenAiEndpoint =>
   accepts: ['form'],
   replies: ['json'],
   chooseKind: () => 'automatic-speech-recognition',
+  fieldNames: { audio: 'file' },
   toKindBody(body) {
-    const { file, response_format: format, ...fields } = dropNulls(body);
+    const {
+      file,
+      response_format: format,
+      timestamp_granularities: _,
+      ...fields
+    } = dropUnstreamed(dropNulls(body));
     assertFormat(format);
     const isVerbose = format === 'verbose_json';
     const timestamps = isVerbose && wantsWordTimestamps(body) ? 'word' : 'segment';

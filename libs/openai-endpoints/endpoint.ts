@@ -23,7 +23,9 @@ export interface OpenAiEndpoint {
   readonly replies: readonly ReplyFormat[];
   /** Picks the kind for a body, also for one that is invalid. */
   chooseKind(body: Fields): KindId;
-  /** Maps the body to the kind's own field names. Fields that the kind does not know are dropped by its schema. */
+  /** What the endpoint calls a field of the kind, where it has another name. Errors name the field so. */
+  readonly fieldNames?: Readonly<Record<string, string>>;
+  /** Maps the body to the kind's own field names. A field that the kind does not know is an error of its schema. */
   toKindBody?(body: Fields): Fields;
   /**
    * Maps the kind's output to OpenAI's response.
@@ -37,6 +39,19 @@ export interface OpenAiEndpoint {
 /** Clients send null for a field that they leave to the server. */
 export const dropNulls = (body: Fields): Fields =>
   Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+
+/** Streaming is for direct chats only: `stream: false` and its options are what an answer in one piece is asked for with. */
+export const dropUnstreamed = ({
+  stream,
+  partial_images: partial,
+  stream_format: format,
+  ...fields
+}: Fields): Fields => ({
+  ...fields,
+  ...(stream != null && stream !== false && { stream }),
+  ...(partial != null && partial !== 0 && { partial_images: partial }),
+  ...(format != null && format !== 'audio' && { stream_format: format }),
+});
 
 /** @param reference media as OpenAI writes it, `{image_url}` or `{file_id}`, or a media source as the kinds take it. */
 export function toMediaSource(reference: unknown): unknown {

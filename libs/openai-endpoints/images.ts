@@ -1,5 +1,12 @@
 /** `/v1/images/generations` and `/v1/images/edits`. */
-import { dropNulls, nowInSeconds, toMediaSource, type Fields, type OpenAiEndpoint } from './endpoint.ts';
+import {
+  dropNulls,
+  dropUnstreamed,
+  nowInSeconds,
+  toMediaSource,
+  type Fields,
+  type OpenAiEndpoint,
+} from './endpoint.ts';
 
 interface MediaData extends Fields {
   readonly data: string;
@@ -20,7 +27,7 @@ export const imageGenerations: OpenAiEndpoint = {
   accepts: ['json'],
   replies: ['json'],
   chooseKind: () => 'text-to-image',
-  toKindBody: dropNulls,
+  toKindBody: (body) => dropUnstreamed(dropNulls(body)),
   toResponse: toImagesResponse,
 };
 
@@ -32,7 +39,7 @@ export const imageEdits: OpenAiEndpoint = {
   replies: ['json'],
   chooseKind: ({ mask }) => (mask == null ? 'image-to-image' : 'inpainting'),
   toKindBody(body) {
-    const { images, image = images, mask, ...fields } = dropNulls(body);
+    const { images, image = images, mask, ...fields } = dropUnstreamed(dropNulls(body));
     const sources = toMediaSource(image);
     const [first, ...others] = [sources].flat();
     return {

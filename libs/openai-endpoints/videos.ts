@@ -35,6 +35,7 @@ export const videos: OpenAiEndpoint = {
   jsonFormFields: ['metadata', 'num_frames', 'fps', 'seed', 'guidance_scale'],
   replies: ['resource'],
   chooseKind: ({ input_reference: reference }) => (reference == null ? 'text-to-video' : 'image-to-video'),
+  fieldNames: { image: 'input_reference' },
   toKindBody(body) {
     const { input_reference: reference, ...fields } = dropNulls(body);
     return { ...fields, ...(reference !== undefined && { image: toMediaSource(reference) }) };

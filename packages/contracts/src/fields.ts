@@ -63,7 +63,7 @@ export const numberIn = (min: number, max: number) => {
 function rangeError(noun: string, min: number, max: number) {
   const range = `it must be a ${noun} from ${min.toLocaleString('en')} to ${max.toLocaleString('en')}`;
   return ({ input }: { input?: unknown }) =>
-    input === undefined ? `it is required: ${range.slice(13)}` : range;
+    input === undefined ? `it is required: ${range.slice('it must be '.length)}` : range;
 }
 
 /** A whole number in a query string or a form field. */

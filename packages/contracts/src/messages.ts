@@ -136,24 +136,29 @@ function getEditDistance(a: string, b: string, limit: number): number {
   return previous[b.length]!;
 }
 
+export interface ExplainOptions {
+  /** Path of the parsed value in the request, e.g. `input.`. */
+  readonly prefix?: string;
+  /** What the request calls a field, where it has another name. */
+  readonly fieldNames?: Readonly<Record<string, string>>;
+}
+
 /**
  * The one problem to tell of several: a misspelt field before the required one that it stands for.
- * @param prefix path of the parsed value in the request, e.g. `input.`.
  * @returns `param`: the dotted path of the field, empty for the whole value; `message`: a sentence that names it.
  */
 export function explainIssues(
   issues: readonly SchemaIssue[],
-  prefix = '',
+  { prefix = '', fieldNames = {} }: ExplainOptions = {},
 ): { readonly param: string; readonly message: string } {
   const misspelt = issues.find((issue) => isUnknownField(issue) && issue.message.includes('did you mean'));
   const { path, message } = findCause(misspelt ?? issues[0] ?? { message: 'it is not valid' });
-  const param = path.join('.');
-  const fullParam = param && !topLevelFields.has(param) ? `${prefix}${param}` : param;
+  const [first = '', ...rest] = path;
+  const name = [Object.hasOwn(fieldNames, first) ? fieldNames[first] : first, ...rest].join('.');
+  const param = name && !topLevelFields.has(name) ? `${prefix}${name}` : name;
   const end = /did you mean '[^']*'$/.test(message) ? '?' : '.';
-  const sentence = fullParam
-    ? `'${fullParam}': ${message}${end}`
-    : `The request is not accepted: ${message}${end}`;
-  return { param: fullParam, message: sentence };
+  const sentence = param ? `'${param}': ${message}${end}` : `The request is not accepted: ${message}${end}`;
+  return { param, message: sentence };
 }
 
 /** Fields of a kind's body that a task request has beside `input`, not in it. */

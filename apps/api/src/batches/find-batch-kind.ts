@@ -39,7 +39,7 @@ export async function findBatchKind(
 /** @param body of a line whose endpoint is `/v1/tasks`. */
 function findTaskKind(workspaceId: string, body: unknown, providers: Providers): KindId {
   const parsed = taskRequest.safeParse(body);
-  if (!parsed.success) throw toInvalidInput(parsed.error.issues, 'the first line: ');
+  if (!parsed.success) throw toInvalidInput(parsed.error.issues, { prefix: 'the first line: ' });
   const { kind, model } = parsed.data;
   if (kind === 'auto') return chooseKind(workspaceId, model, buildTaskBody(parsed.data), providers);
   if (findKind(kind)) return kind as KindId;

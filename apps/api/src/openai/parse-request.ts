@@ -29,7 +29,11 @@ export async function parseRequest(
   }
   return {
     body,
-    task: { kind: endpoint.chooseKind(body), body: endpoint.toKindBody?.(body) ?? body },
+    task: {
+      kind: endpoint.chooseKind(body),
+      body: endpoint.toKindBody?.(body) ?? body,
+      ...(endpoint.fieldNames && { fieldNames: endpoint.fieldNames }),
+    },
   };
 }
 

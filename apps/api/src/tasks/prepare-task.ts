@@ -18,12 +18,12 @@ export interface PrepareTaskDeps {
 
 /** @returns `text`: the parsed body as JSON. @throws InvalidInput */
 export async function prepareTask(workspaceId: string, request: TaskRequest, deps: PrepareTaskDeps) {
-  const { body, paramPrefix, runOptions = {} } = request;
+  const { body, paramPrefix, fieldNames, runOptions = {} } = request;
   const { providers } = deps;
   const id = resolveKind(workspaceId, request, providers);
   const kind = findKind(id);
   const parsed = parseKindBody(kind, body);
-  if (!parsed.success) throw toInvalidInput(parsed.error.issues, paramPrefix);
+  if (!parsed.success) throw toInvalidInput(parsed.error.issues, { prefix: paramPrefix, fieldNames });
   const { model, metadata = null } = parsed.data as { model: string; metadata?: Record<string, string> };
   const route = providers.route(model, id, { workspaceId });
   const fallbacks = runOptions.fallbackModels ?? [];

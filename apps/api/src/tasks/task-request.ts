@@ -7,6 +7,8 @@ export interface TaskRequest {
   readonly body: unknown;
   /** Where the fields are in the request, e.g. `input.`. Used in error messages. @default '' */
   readonly paramPrefix?: string;
+  /** What the request calls a field of the kind, where it has another name. */
+  readonly fieldNames?: Readonly<Record<string, string>>;
   readonly runOptions?: Partial<TaskRunOptions>;
   readonly buildWebhook?: BuildTaskWebhook | null;
 }

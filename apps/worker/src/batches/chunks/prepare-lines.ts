@@ -2,7 +2,7 @@
 import { getPacking, parseKindBody, type Kind } from '#catalogue';
 import { explainIssues, type BatchLine } from '@millrace/contracts';
 import { InvalidInput, parseCheckedLine, type Failure, type Line } from '#domain';
-import { parseLineBody, toLineResponse } from '#openai-endpoints';
+import { findEndpoint, parseLineBody, toLineResponse } from '#openai-endpoints';
 import { toWireError } from '../../inference/infer-failures.ts';
 import type { InferItem, Outcome } from '../../inference/infer.ts';
 import { embedMediaData } from '../../inference/store-media.ts';
@@ -83,6 +83,7 @@ function parseBody(
   }
   const parsed = parseKindBody(kind, kindBody);
   if (parsed.success) return parsed;
-  const { param, message } = explainIssues(parsed.error.issues);
+  const { fieldNames = {} } = findEndpoint(endpoint) ?? {};
+  const { param, message } = explainIssues(parsed.error.issues, { fieldNames });
   return { problem: { message, param: param || null, code: 'invalid_request' } };
 }
