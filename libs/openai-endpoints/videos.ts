@@ -1,5 +1,5 @@
 /** `/v1/videos`: a direct request creates a task and is answered with it; a batch line is answered with its result. */
-import type { VideoObject } from '@millrace/contracts';
+import { videoKinds, type VideoObject } from '@millrace/contracts';
 import { dropNulls, nowInSeconds, toMediaSource, type OpenAiEndpoint } from './endpoint.ts';
 
 /** What a video request asks for. Absent fields have OpenAI's defaults. */
@@ -29,7 +29,7 @@ export function buildVideo(
 
 export const videos: OpenAiEndpoint = {
   path: '/v1/videos',
-  kinds: ['text-to-video', 'image-to-video'],
+  kinds: videoKinds,
   isDirect: true,
   accepts: ['json', 'form'],
   jsonFormFields: ['metadata', 'num_frames', 'fps', 'seed', 'guidance_scale'],

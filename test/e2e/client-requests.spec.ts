@@ -128,10 +128,13 @@ test.each([
     endpoint: '/v1/chat/completions',
     completion_window: '24h',
   });
-  await waitUntil(async () => {
-    const { status } = await platform.client.batches.retrieve(batch.id);
-    return status === 'completed' || status === 'failed';
-  });
+  await waitUntil(
+    async () => {
+      const { status } = await platform.client.batches.retrieve(batch.id);
+      return status === 'completed' || status === 'failed';
+    },
+    { what: 'the batch to end' },
+  );
   expect(received[1]).toContain(fields.slice(1, -1));
 });
 
@@ -312,7 +315,9 @@ test.each<[string, string, string]>([
     endpoint: '/v1/embeddings',
     completion_window: '24h',
   });
-  await waitUntil(async () => (await client.batches.retrieve(batchId)).status === 'failed');
+  await waitUntil(async () => (await client.batches.retrieve(batchId)).status === 'failed', {
+    what: 'the batch to fail',
+  });
   const { errors } = await client.batches.retrieve(batchId);
   expect(errors?.data).toHaveLength(1);
   expect(errors?.data?.[0]?.message).toContain(words);

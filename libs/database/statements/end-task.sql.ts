@@ -1,6 +1,7 @@
 /** How a task ends or is released: each one statement. Those of a worker work only for the attempt that holds the task. */
 import { prepareStatement } from '../prepared-statement.ts';
 import { meteringColumns, meteringRecord } from './metering.sql.ts';
+import { endEvents, insertVideoEvent } from './video-event.sql.ts';
 
 /** `$1` task, `$2` attempt, `$3` worker. */
 const isHeld = `id = $1 and attempt = $2 and worker_id = $3 and status = 'running'`;
@@ -24,7 +25,7 @@ export const finishTask = prepareStatement(
   with ended as (
     update tasks
     set status = $4, output = $5::json, output_key = $6, error = $7::json, input_tokens = $8, output_tokens = $9,
-      media = $13::jsonb, finished_at = clock_timestamp(), sequence = sequence + 1
+      media = $13::jsonb, finished_at = clock_timestamp(), sequence = sequence + ${endEvents}
     where ${isHeld}
     returning id, workspace_id, sequence, kind, model, status, attempt
   ), attempt as (
@@ -34,7 +35,8 @@ export const finishTask = prepareStatement(
       store_ms = $11, model = $15, provider = $16, ${meteringColumns}
     from ended e, ${meteringRecord('$14')}
     where a.task_id = $1 and a.number = e.attempt and a.worker_id = $3
-  ), event as (${insertTerminalEvent('ended', '$12')})
+  ), event as (${insertTerminalEvent('ended', '$12')}),
+  video as (${insertVideoEvent('ended')})
   select id from ended`,
 );
 
@@ -62,11 +64,12 @@ export const releaseTask = `
 export const cancelTask = `
   with ended as (
     update tasks
-    set status = 'canceled', finished_at = clock_timestamp(), sequence = sequence + 1
+    set status = 'canceled', finished_at = clock_timestamp(), sequence = sequence + ${endEvents}
     where id = $1 and workspace_id = $2 and status in ('scheduled', 'queued', 'running')
     returning id, workspace_id, sequence, kind, model, status
   ), attempt as (
     update attempts a set outcome = 'canceled', finished_at = clock_timestamp()
     from ended e where a.task_id = $1 and a.outcome is null
-  ), event as (${insertTerminalEvent('ended', '$3')})
+  ), event as (${insertTerminalEvent('ended', '$3')}),
+  video as (${insertVideoEvent('ended')})
   select id from ended`;

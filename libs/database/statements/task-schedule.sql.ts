@@ -1,5 +1,6 @@
 /** Time-driven changes of tasks, and what is known of a task while it waits or runs. */
 import { laneOf } from './lane.sql.ts';
+import { endEvents, insertVideoEvent } from './video-event.sql.ts';
 import { prepareStatement } from '../prepared-statement.ts';
 
 /** Queues scheduled tasks whose time has come. `$1` page size. */
@@ -29,7 +30,7 @@ export const expireTasks = `
     limit $1 for update skip locked
   ), ended as (
     update tasks t
-    set status = 'expired', finished_at = clock_timestamp(), sequence = sequence + 1,
+    set status = 'expired', finished_at = clock_timestamp(), sequence = sequence + ${endEvents},
       error = json_build_object('message',
         case when t.deadline <= clock_timestamp() then 'This task did not end before its deadline.'
           else 'This task did not start within its start_timeout.' end,
@@ -37,7 +38,7 @@ export const expireTasks = `
         'code', case when t.deadline <= clock_timestamp() then 'deadline_passed' else 'start_timeout' end,
         'status', 408)
     from late where t.id = late.id
-    returning t.id, t.workspace_id, t.sequence, t.kind, t.model
+    returning t.id, t.workspace_id, t.sequence, t.kind, t.model, t.status
   ), attempt as (
     update attempts a set outcome = 'canceled', finished_at = clock_timestamp()
     from ended e where a.task_id = e.id and a.outcome is null
@@ -46,7 +47,7 @@ export const expireTasks = `
     select 'evt_' || replace(gen_random_uuid()::text, '-', ''), workspace_id, id, sequence, 'task.expired', true,
       json_build_object('id', id, 'kind', kind, 'model', model)
     from ended
-  )
+  ), video as (${insertVideoEvent('ended')})
   select id as "taskId" from ended`;
 
 /** Saves the id of the upstream's run before it is polled. `$1` task, `$2` attempt, `$3` worker, `$4` run id. */

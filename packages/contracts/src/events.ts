@@ -24,6 +24,8 @@ export const eventTypes = [
   'task.failed',
   'task.canceled',
   'task.expired',
+  'video.completed',
+  'video.failed',
   'webhook_endpoint.disabled',
 ] as const;
 export type EventType = (typeof eventTypes)[number];

@@ -4,6 +4,9 @@ import { timestamp, withDefault } from './fields.ts';
 import { idSchema } from './ids.ts';
 import { deletedSchema, pageQuery } from './pages.ts';
 
+/** The kinds of task that are videos. */
+export const videoKinds = ['text-to-video', 'image-to-video'] as const;
+
 export const videoListQuery = pageQuery({ max: 100, default: 20 });
 export type VideoListQuery = z.output<typeof videoListQuery>;
 

@@ -4,10 +4,9 @@ import { eventTypes } from './events.ts';
 import { storedText } from './fields.ts';
 
 /** Types that can be subscribed to although Millrace does not send them yet: stock clients list them with the others. */
-const reservedTypes = [
-  ...['completed', 'failed', 'cancelled', 'incomplete'].map((status) => `response.${status}`),
-  ...['completed', 'failed'].map((status) => `video.${status}`),
-] as const;
+const reservedTypes = ['completed', 'failed', 'cancelled', 'incomplete'].map(
+  (status) => `response.${status}`,
+);
 
 /** The types that Millrace sends, as `GET /v1/webhook_event_types` lists them. */
 export const webhookEventTypes: readonly string[] = eventTypes;

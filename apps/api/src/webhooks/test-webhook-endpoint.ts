@@ -37,7 +37,7 @@ export function testWebhookEndpointWith({
 function buildSampleData(type: string): { id: string; sample: true } {
   const idType = type.startsWith('webhook_endpoint.')
     ? 'webhookEndpoint'
-    : type.startsWith('task.')
+    : /^(task|video)\./.test(type)
       ? 'task'
       : 'batch';
   return { id: createId(idType), sample: true };
