@@ -122,7 +122,7 @@ function toCanonicalHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '');
 }
 
-/** For the operator who tries a receiver on his own machine. */
+/** For an operator whose receiver is on the same machine or network. */
 const describeAllowing = ({ allowSetting }: Pick<UrlPolicy, 'allowSetting'>) =>
   allowSetting ? ` In development, list the host in the setting ${allowSetting}.` : '';
 

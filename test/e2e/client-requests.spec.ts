@@ -44,8 +44,7 @@ interface ErrorBody {
 }
 
 async function send(path: string, body?: unknown, { method = 'POST', headers = {} } = {}) {
-  const text =
-    body === undefined || typeof body === 'string' ? (body as string | undefined) : JSON.stringify(body);
+  const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const sent = { 'content-type': 'application/json', ...headers };
   const answer = await sendRaw(platform, {
     path,
@@ -253,7 +252,7 @@ test.each<[string, string, unknown, number, string, string]>([
     'webhook.secret',
     'whsec_',
   ],
-])('%s is told', async (_, path, body, expected, param, words) => {
+])('%s is refused with its name', async (_, path, body, expected, param, words) => {
   const { status, json } = await send(path, body);
   expect([status, json.error.param]).toEqual([expected, param]);
   expect(json.error.message).toContain(words);

@@ -38,7 +38,7 @@ test.each([
   ['{"a":1,}', 'line 1, column 8'],
   ['{\n "a": 1\n "b": 2\n}', 'line 3, column 2'],
   ['{"a":', 'line 1, column 6'],
-])('%s: the position of the error is told, and none of the text', (text, position) => {
+])('%s: the message has the position of the error and none of the text', (text, position) => {
   expect(() => parseExactJson(text)).toThrow(`The body is not valid JSON: ${position}.`);
 });
 

@@ -1,4 +1,4 @@
-/** What a file's first bytes say about it, whatever its name. */
+/** Detects the format of a file from its first bytes. Its name is only a claim. */
 import { InvalidInput } from '#domain';
 
 /** Bytes that the checks below look at. */

@@ -1,4 +1,5 @@
 /** What a file's name says about its content, and which names are accepted. */
+import { isStoredText } from '@millrace/contracts';
 import { InvalidInput } from '#domain';
 
 export const isJsonLines = (filename: string) => /\.jsonl(\.gz)?$/i.test(filename);
@@ -18,7 +19,9 @@ export function assertFilename(filename: string, purpose: unknown, param = 'file
       param,
     });
   }
-  if (!filename || filename.length > 255 || filename.includes('\0')) {
-    throw new InvalidInput('The file needs a name of 1 to 255 characters.', { param });
+  if (!isStoredText(filename, 1, 255)) {
+    throw new InvalidInput('The file needs a name of 1 to 255 characters, without NUL or lone surrogates.', {
+      param,
+    });
   }
 }

@@ -14,6 +14,6 @@ export function toProblemDetails(
   instance: string,
 ): ProblemDetails {
   const { message: detail, code, param } = wire;
-  // OpenAI's client shows `error.message`, whatever the content type.
+  // OpenAI's client shows `error.message`, for problem JSON too.
   return { type: 'about:blank', title, status, detail, instance, code, param, error: wire };
 }
