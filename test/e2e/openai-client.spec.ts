@@ -592,7 +592,8 @@ describe.each(Object.entries(majors))('%s', (_, Client) => {
         code: 'wrong_purpose',
         param: 'input_file_id',
       });
-      for (const input_file_id of [`file_${'0'.repeat(32)}`, 'none', '../x', '\0']) {
+      await expectRejection(create({ input_file_id: '\0' }), 400, { type, param: 'input_file_id' });
+      for (const input_file_id of [`file_${'0'.repeat(32)}`, 'none', '../x']) {
         await expectRejection(create({ input_file_id }), 404, {
           code: 'file_not_found',
           param: 'input_file_id',

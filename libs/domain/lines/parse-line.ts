@@ -9,12 +9,7 @@ import {
   type BatchLine,
 } from '@millrace/contracts';
 
-import {
-  describeUnrepresentable,
-  findUnrepresentable,
-  hasInexactNumber,
-  parseStoredJson,
-} from '../numbers/exact-json.ts';
+import { hasInexactNumber, parseStoredJson } from '../numbers/exact-json.ts';
 
 export interface LineProblem {
   readonly code: BatchErrorCode;
@@ -48,10 +43,7 @@ export function parseLine(bytes: Buffer | null, maxBytes: number): ParsedLine {
   }
   if (isValidLine(value)) {
     const { custom_id, method, url, body } = value;
-    const tooLarge = findUnrepresentable(body);
-    if (!tooLarge) return { line: { custom_id, method, url, body }, problem: null };
-    const path = ['body', ...tooLarge];
-    return fail('invalid_line', describeUnrepresentable(path), path.join('.'));
+    return { line: { custom_id, method, url, body }, problem: null };
   }
   const parsed = batchLine.safeParse(value);
   if (parsed.success) return { line: parsed.data, problem: null };

@@ -27,7 +27,7 @@ test.each([
 ])('%s: a number too large for a double is refused with its field and line', (text, param, line) => {
   expect(() => parseExactJson(text)).toThrow(
     expect.objectContaining({
-      code: 'invalid_json',
+      code: 'invalid_request',
       param,
       message: expect.stringContaining(`line ${line}.`),
     }),
@@ -44,7 +44,7 @@ test.each([
 
 test('a field named __proto__ is refused with its path', () => {
   expect(() => parseExactJson('{"a":[{"__proto__":{"x":1}}]}')).toThrow(
-    expect.objectContaining({ code: 'invalid_json', param: 'a.0.__proto__' }),
+    expect.objectContaining({ code: 'invalid_request', param: 'a.0.__proto__' }),
   );
   expect(parseExactJson('{"a":"__proto__"}')).toEqual({ a: '__proto__' });
 });

@@ -47,13 +47,13 @@ export function isRawNumber(value: unknown): value is RawNumber {
 
 /**
  * Like `JSON.parse`, with raw numbers where a double would change them. Only a text that may hold one is read twice.
- * @throws InvalidInput `invalid_json` with the line and column, also for a number too large for a double (`1e400`) and for
- * a field named `__proto__`, with its path.
+ * @throws InvalidInput `invalid_json` with the line and column; `invalid_request` with the path of a number too large for a
+ * double (`1e400`) or of a field named `__proto__`.
  */
 export function parseExactJson(text: string): unknown {
   const value = parsePlainJson(text);
   if (isDeeperThan(value, maxDepth)) {
-    throw new InvalidInput(`The body is nested deeper than ${maxDepth} levels.`, { code: 'invalid_json' });
+    throw new InvalidInput(`The body is nested deeper than ${maxDepth} levels.`, { code: 'invalid_request' });
   }
   if (text.includes('__proto__')) assertNoPrototype(value, []);
   if (!maybeInexact.test(text)) return value;
@@ -70,7 +70,7 @@ export function parseStoredJson(text: string): unknown {
 function parseRawNumbers(text: string): unknown {
   return exactJson.parse(text, (_key, parsed, { source }) => {
     if (typeof parsed !== 'number' || source === undefined || String(parsed) === source) return parsed;
-    return /[eE]|\d{16}/.test(source) ? exactJson.rawJSON(source) : parsed;
+    return Number.isFinite(parsed) && /[eE]|\d{16}/.test(source) ? exactJson.rawJSON(source) : parsed;
   });
 }
 
@@ -98,7 +98,7 @@ function assertNoPrototype(value: unknown, path: readonly string[]): void {
   if (Object.hasOwn(value, '__proto__')) {
     const param = [...path, '__proto__'].join('.');
     throw new InvalidInput(`'${param}': a field must not be named __proto__.`, {
-      code: 'invalid_json',
+      code: 'invalid_request',
       param,
     });
   }
@@ -135,7 +135,7 @@ function buildUnrepresentable(path: readonly string[], text: string): InvalidInp
   const at = text.search(/[-:,[\s]\d[\d.]*(?:[eE]\+?0*[3-9]\d\d|\d{309})/);
   const line = at < 0 ? '' : ` It is on line ${text.slice(0, at + 1).split('\n').length}.`;
   return new InvalidInput(describeUnrepresentable(path) + line, {
-    code: 'invalid_json',
+    code: 'invalid_request',
     param: path.join('.'),
   });
 }

@@ -82,6 +82,15 @@ export const queryInteger = (min: number, max: number) => {
     .pipe(z.int({ error }).min(min, { error }).max(max, { error }));
 };
 
+/** A number in a query string, e.g. Unix seconds with a fraction. */
+export const queryNumber = (min: number, max: number) => {
+  const error = rangeError('number', min, max);
+  return z
+    .union([z.string().regex(/^-?\d{1,16}(?:\.\d{1,16})?$/), z.number()], { error })
+    .transform(Number)
+    .pipe(numberIn(min, max));
+};
+
 /** A whole number of any size: a provider may take 64 bits. A number that a double cannot hold is passed on as written. */
 export const anyInteger = z
   .number()
@@ -90,9 +99,22 @@ export const anyInteger = z
 
 /** OpenAI's limits for metadata: 16 pairs, keys of 64 characters, values of 512. */
 export const metadataSchema = z
-  .record(storedText(0, 64), storedText(0, 512))
-  .refine((pairs) => Object.keys(pairs).length <= 16, 'it has more than 16 pairs')
+  .record(z.string(), z.string())
+  .refine((pairs) => describeBadPairs(pairs) === null, {
+    error: ({ input }) => describeBadPairs(input as Record<string, string>) ?? storableRule,
+  })
   .meta({ maxProperties: 16 });
+
+function describeBadPairs(pairs: Readonly<Record<string, string>>): string | null {
+  const entries = Object.entries(pairs);
+  if (entries.length > 16) return 'it must have at most 16 pairs';
+  for (const [key, value] of entries) {
+    if (!isStorableText(key) || !isStorableText(value)) return storableRule;
+    if (!hasLength(key, 0, 64)) return 'its keys must have at most 64 characters';
+    if (!hasLength(value, 0, 512)) return 'its values must have at most 512 characters';
+  }
+  return null;
+}
 
 /** A model as callers name it, `provider/model-id`. */
 export const modelName = storedText(1, 256);

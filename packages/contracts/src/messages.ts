@@ -157,7 +157,8 @@ export function explainIssues(
   const name = [Object.hasOwn(fieldNames, first) ? fieldNames[first] : first, ...rest].join('.');
   const param = name && !topLevelFields.has(name) ? `${prefix}${name}` : name;
   const end = /did you mean '[^']*'$/.test(message) ? '?' : '.';
-  const sentence = param ? `'${param}': ${message}${end}` : `The request is not accepted: ${message}${end}`;
+  const whole = message === 'it is required' ? 'send a JSON object' : message;
+  const sentence = param ? `'${param}': ${message}${end}` : `The request is not accepted: ${whole}${end}`;
   return { param, message: sentence };
 }
 
@@ -178,11 +179,13 @@ function findCause(issue: UnionIssue): { path: string[]; message: string } {
       message: `one of its names is not accepted: ${inner?.message ?? message}`,
     };
   }
+  // A message of the union's own says all its forms: only what is deeper in one of them says more.
+  const minDepth = message === 'it has none of the accepted forms' ? 1 : 2;
   let deepest: { path: string[]; message: string } | null = null;
   for (const [first] of issue.errors ?? []) {
     if (!first) continue;
     const cause = findCause(first);
-    if (cause.path.length > (deepest?.path.length ?? 0)) deepest = cause;
+    if (cause.path.length >= minDepth && cause.path.length > (deepest?.path.length ?? 0)) deepest = cause;
   }
   return deepest ? { path: [...path, ...deepest.path], message: deepest.message } : { path, message };
 }

@@ -8,6 +8,7 @@ import {
   numberIn,
   optional,
   queryInteger,
+  queryNumber,
   storedText,
   timestamp,
   withDefault,
@@ -87,9 +88,9 @@ export const retryTaskBody = optional(z.strictObject({ webhook: taskWebhookBody.
 export type RetryTaskBody = z.output<typeof retryTaskBody>;
 
 /** A time in a query string: Unix seconds. */
-const querySeconds = queryInteger(0, 2 ** 40);
+const querySeconds = queryNumber(0, 2 ** 40);
 
-export const taskListQuery = pageQuery({ max: 100, default: 20 }).extend({
+const taskListFields = pageQuery({ max: 100, default: 20 }).extend({
   status: optional(z.enum(taskStatuses)),
   kind: optional(storedText(0, 64)),
   model: optional(storedText(0, 256)),
@@ -99,10 +100,20 @@ export const taskListQuery = pageQuery({ max: 100, default: 20 }).extend({
   metadata: z
     .preprocess(
       (value) => (typeof value === 'string' ? parseJson(value) : (value ?? undefined)),
-      z.record(storedText(0, 64), storedText(0, 512), { error: 'it must be JSON like {"job":"7"}' }),
+      metadataSchema.optional(),
     )
     .optional(),
 });
+/** `metadata[job]=7` becomes a field of `metadata`. */
+export const taskListQuery = z.preprocess((input) => {
+  const entries = Object.entries((input ?? {}) as Record<string, unknown>);
+  const pairs = entries.flatMap(([name, value]) => {
+    const key = /^metadata\[(.*)\]$/s.exec(name)?.[1];
+    return key === undefined ? [] : [[key, value] as const];
+  });
+  if (pairs.length === 0) return input;
+  return { ...Object.fromEntries(entries), metadata: Object.fromEntries(pairs) };
+}, taskListFields);
 export type TaskListQuery = z.output<typeof taskListQuery>;
 
 function parseJson(text: string): unknown {

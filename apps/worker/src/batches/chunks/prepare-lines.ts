@@ -1,7 +1,14 @@
 /** Prepares a chunk's lines for their calls: parses each body by its kind, and records the result when it arrives. */
 import { getPacking, parseKindBody, type Kind } from '#catalogue';
 import { explainIssues, type BatchLine } from '@millrace/contracts';
-import { InvalidInput, parseCheckedLine, type Failure, type Line } from '#domain';
+import {
+  describeUnrepresentable,
+  findUnrepresentable,
+  InvalidInput,
+  parseCheckedLine,
+  type Failure,
+  type Line,
+} from '#domain';
 import { findEndpoint, parseLineBody, toLineResponse } from '#openai-endpoints';
 import { toWireError } from '../../inference/infer-failures.ts';
 import type { InferItem, Outcome } from '../../inference/infer.ts';
@@ -74,6 +81,11 @@ function parseBody(
   kind: Kind,
   endpoint: string,
 ): { data: unknown } | { problem: BodyProblem } {
+  const tooLarge = findUnrepresentable(body);
+  if (tooLarge) {
+    const message = describeUnrepresentable(tooLarge);
+    return { problem: { message, param: tooLarge.join('.'), code: 'invalid_request' } };
+  }
   let kindBody: unknown;
   try {
     kindBody = parseLineBody(body, kind.id, endpoint);
