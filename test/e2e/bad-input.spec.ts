@@ -554,7 +554,7 @@ describe('requests', () => {
     ['a list', '[]', 400, 'invalid_request'],
     ['null', 'null', 400, 'invalid_request'],
     ['text', '"x"', 400, 'invalid_request'],
-    ['__proto__', '{"__proto__":{"input_file_id":"x"}}', 400, 'invalid_json'],
+    ['__proto__', '{"__proto__":{"input_file_id":"x"}}', 400, 'invalid_request'],
     [
       'a million levels',
       `{"metadata":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`,
