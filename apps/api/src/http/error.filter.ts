@@ -66,7 +66,7 @@ function sendUnknownRoute(request: FastifyRequest, reply: FastifyReply): void {
   const code = status === 405 ? 'method_not_allowed' : 'unknown_url';
   sendError(request, reply, status, {
     message,
-    type: types[status] ?? 'invalid_request_error',
+    type: toErrorType(status),
     param: null,
     code,
   });
