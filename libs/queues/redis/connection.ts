@@ -26,12 +26,12 @@ export class RedisWithTimeout extends Redis {
    */
   private hideEvictionPolicy(): void {
     const readInfo = this.info.bind(this) as (...parameters: unknown[]) => Promise<string>;
-    this.info = ((...parameters: unknown[]) => {
+    this.info = (...parameters: unknown[]) => {
       const answer = readInfo(...parameters);
       // ioredis checks with a callback whether the server is ready.
       if (typeof parameters.at(-1) === 'function') return answer;
       return answer.then((info) => info.replace(/^maxmemory_policy:.*$/m, ''));
-    });
+    };
   }
 
   /** BullMQ creates its blocking connection with `duplicate`. */
