@@ -29,7 +29,14 @@ test('errors have one of the two error shapes', () => {
   const error = { message: 'No such file.', type: 'not_found_error', param: null, code: 'file_not_found' };
   expect(check({ error }, { status: 404 })).toBeNull();
   expect(check({ error: { ...error, code: 7 } }, { status: 404 })).not.toBeNull();
-  const problem = { type: 'about:blank', title: 'Not Found', status: 404, detail: 'x', instance: 'req' };
+  const problem = {
+    type: 'about:blank',
+    title: 'Not Found',
+    status: 404,
+    detail: 'x',
+    instance: 'req',
+    error,
+  };
   const contentType = 'application/problem+json; charset=utf-8';
   expect(check({ ...problem, code: null, param: null }, { status: 404, contentType })).toBeNull();
   expect(check(problem, { status: 404, contentType })).toMatch(/^code: /);
