@@ -13,7 +13,7 @@ const tokens = { openai: 'sk-chaoschaoschaoschaos', huggingFace: 'hf_chaoschaosc
 /** Bounds in ms: until a video is resumed, and until the upstream receives a cancellation, with a running and a killed worker. */
 const limits = { resumed: resumeWithinMs, cancelled: 2_000, cancelledAfterKill: resumeWithinMs };
 /** Status requests until a video is done. The first is 0.25 s after a worker claims it; the interval then grows. */
-const countPolls = (kills: number) => 6 + 6 * kills;
+const countPolls = (kills: number) => 4 + 5 * kills;
 
 export const videoKill: Fault = {
   name: 'video-kill',

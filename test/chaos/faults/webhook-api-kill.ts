@@ -31,7 +31,7 @@ async function runFault(
   await deployment.submit(inputWithChunkSeconds(options.lines ?? (short ? 800 : 20_000), short ? 2 : 4));
   await deployment.waitUntilChunkRuns();
   await deployment.snapshotQueue();
-  const rounds = short ? 4 : 12;
+  const rounds = short ? 2 : 12;
   for (let round = 1; round <= rounds; round++) {
     for (let n = 0; n < 4; n++) await deployment.submit({ lines: random.between(1, 60) });
     await sleep(random.between(0, 400));
