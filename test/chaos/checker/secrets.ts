@@ -47,7 +47,7 @@ async function checkQueue(context: CheckContext, secrets: readonly string[]): Pr
   }
   if (payloads.length === 0) problems.add('no snapshot of the queue has a job: nothing was checked');
   return problems.toCheck(
-    `${payloads.length} payloads and ${texts.length} other texts in ${queueSnapshots.length} queueSnapshots`,
+    `${payloads.length} payloads and ${texts.length} other texts in ${queueSnapshots.length} snapshots`,
   );
 }
 

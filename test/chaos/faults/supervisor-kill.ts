@@ -10,7 +10,10 @@ import { inputWithChunkSeconds } from '../chunk-duration.ts';
 import { Deployment } from '../deployment.ts';
 import { SupervisedPlatform, supervisedWorkerCount } from '../supervised-platform.ts';
 
-const resumeWithinMs = 25_000;
+/** Bound on the start, which depends on the speed of the machine: 9 to 17 s on two busy cores. */
+const startWithinMs = 30_000;
+/** Bound after the start: the lock of a killed worker expires after 6 s, and its replacement has to get ready. */
+const resumeWithinMs = 15_000;
 const exitWithinMs = 45_000;
 
 interface Round {
@@ -89,7 +92,7 @@ async function killAndStart(
     deployment,
     pieces,
     startedAt,
-    4 * resumeWithinMs,
+    startWithinMs + 4 * resumeWithinMs,
   );
   const killed = all ? 'supervisor and all its processes' : 'supervisor';
   options.print(
@@ -105,13 +108,21 @@ async function filterRunning<T extends ProcessRef>(refs: readonly T[]): Promise<
 }
 
 function checkRounds(rounds: readonly Round[]): Check[] {
-  const slowest = Math.max(...rounds.map(({ resumedAfterMs }) => resumedAfterMs));
+  const slowestStart = Math.max(...rounds.map(({ runsAfterMs }) => runsAfterMs));
+  const slowestResume = Math.max(
+    ...rounds.map(({ runsAfterMs, resumedAfterMs }) => Math.max(0, resumedAfterMs - runsAfterMs)),
+  );
   const orphans = rounds.reduce((sum, round) => sum + round.orphans, 0);
   return [
     {
-      name: `interrupted chunks are resumed within ${resumeWithinMs / 1_000} s after the start`,
-      holds: slowest <= resumeWithinMs,
-      found: `the last after ${formatSeconds(slowest)}`,
+      name: `the supervisor runs again within ${startWithinMs / 1_000} s`,
+      holds: slowestStart <= startWithinMs,
+      found: `after ${formatSeconds(slowestStart)} at most`,
+    },
+    {
+      name: `interrupted chunks are resumed within ${resumeWithinMs / 1_000} s after that`,
+      holds: slowestResume <= resumeWithinMs,
+      found: `the last after ${formatSeconds(slowestResume)}`,
     },
     {
       name: 'after the new start no process of the previous one runs, except the database',
