@@ -1,4 +1,4 @@
-/** Invariant 6: no plaintext secret in the queue, the logs or any table, and job payloads hold ids only. */
+/** Invariant 6: no plaintext secret in the queue, the logs or any table, and job payloads hold ids, and the route of a task. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Check } from '../fault.ts';
@@ -10,6 +10,7 @@ import { readQueue } from './queue.ts';
 /** Matches any API key. */
 const keyPattern = 'mr_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}';
 const payloadFields = new Set(['batchId', 'taskId', 'chunk', 'generation', 'traceparent']);
+const routeFields = new Set(['workspaceId', 'kind', 'model']);
 
 export async function checkSecrets(context: CheckContext): Promise<Check[]> {
   const secrets = [...(context.secrets ?? []), ...(await readOwnSecrets(context))];
@@ -32,12 +33,15 @@ const hasSecret = (text: string, secrets: readonly string[]): boolean =>
   secrets.some((secret) => text.includes(secret)) || new RegExp(keyPattern).test(text);
 
 async function checkQueue(context: CheckContext, secrets: readonly string[]): Promise<Check> {
-  const problems = new ProblemList('6 the queue holds ids only, and no secret');
+  const problems = new ProblemList('6 the queue holds ids and routes only, and no secret');
   const queueSnapshots = [...context.queueSnapshots, await readQueue(context.queue)];
   const payloads = queueSnapshots.flatMap((snapshot) => snapshot.payloads);
   for (const payload of payloads) {
-    const fields = Object.keys(JSON.parse(payload) as object);
-    const unexpected = fields.filter((field) => !payloadFields.has(field));
+    const { route = {}, ...others } = JSON.parse(payload) as { readonly route?: object };
+    const unexpected = [
+      ...Object.keys(others).filter((field) => !payloadFields.has(field)),
+      ...Object.keys(route).filter((field) => !routeFields.has(field)),
+    ];
     if (unexpected.length > 0) problems.add(`a payload has the fields ${unexpected.join(', ')}`);
   }
   const texts = queueSnapshots.flatMap(({ payloads, rest }) => [...payloads, ...rest]);
