@@ -80,6 +80,7 @@ const descriptions = {
       seed: { type: 'string', value: 'N', help: 'repeat a run' },
       lines: { type: 'string', value: 'N', help: 'lines of the batch' },
       jobs: { type: 'string', value: 'N', help: 'runs at once (default: 1)' },
+      list: { type: 'boolean', help: 'list the faults' },
       report: { type: 'string', value: 'FILE', help: 'write the verdicts to a JSON file' },
       short: { type: 'boolean', help: 'smaller batches and fewer repetitions' },
       'without-fence': { type: 'boolean', help: 'show that the checker finds a missing fence' },
@@ -92,6 +93,7 @@ const descriptions = {
     options: {
       backend: { type: 'string', value: 'NAME', help: 'embedded or redis (default: embedded)' },
       lines: { type: 'string', value: 'N', help: 'lines or requests' },
+      list: { type: 'boolean', help: 'list the benchmarks' },
       model: { type: 'string', value: 'NAME', help: 'model of the requests' },
       profile: { type: 'string', value: 'FOLDER', help: 'write CPU profiles' },
     },

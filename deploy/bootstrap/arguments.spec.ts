@@ -48,7 +48,7 @@ test.each([
   ['dev', '-x', 'Unknown option: -x'],
   ['test', '--runInBnd', 'Unknown option: --runInBnd'],
   ['bench', '--line=3', 'Unknown option: --line'],
-  ['chaos', '--list', 'Unknown option: --list'],
+  ['chaos', '--fast', 'Unknown option: --fast'],
   ['upstream', '--port', "Option '--port <value>' argument missing"],
 ])('%s %s is refused before anything runs', (name, argument, problem) => {
   const { status, stdout, stderr } = run(name, argument);

@@ -15,6 +15,6 @@ export function etagDiffers(cause?: unknown): Conflict {
 /** Both conditions at once can never hold. */
 export function assertOneCondition({ ifNoneMatch, ifMatch }: PutOptions): void {
   if (ifNoneMatch !== undefined && ifMatch !== undefined) {
-    throw new Conflict('ifNoneMatch and ifMatch exclude each other.');
+    throw new Conflict('The conditions ifNoneMatch and ifMatch exclude each other.');
   }
 }

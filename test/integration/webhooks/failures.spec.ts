@@ -138,8 +138,11 @@ test('an endpoint that fails for five days is disabled, its pending deliveries f
     type: 'webhook_endpoint.disabled',
     data: { id, name: 'test', reason: 'failing', failing_since: Math.floor(begin.getTime() / 1_000) },
   });
+  // A delivery that was in flight when the endpoint was disabled fails once its attempt is recorded.
+  await eventually('all deliveries have failed', async () =>
+    (await harness.listDeliveries(id)).every(({ status }) => status === 'failed'),
+  );
   const left = await harness.listDeliveries(id);
-  expect(left.every(({ status }) => status === 'failed')).toBe(true);
   expect(new Set(left.map(({ errorCode }) => errorCode))).toContain('endpoint_disabled');
   await harness.commitEvent();
   await harness.endpoints.update(harness.workspaceId, id, {}, false);
