@@ -15,7 +15,8 @@ import { openDataFolder } from './data-folder.ts';
 import { supervisePostgres } from './supervised-postgres.ts';
 import { acquireLock } from './supervisor-lock.ts';
 import type { SupervisorOutput } from './output.ts';
-import { findEphemeralPort, assertPortFree } from './tcp-ports.ts';
+import { assertPortFree } from './tcp-ports.ts';
+import { findUsablePort } from './usable-port.ts';
 import type { PostgresOptions } from './postgres.ts';
 import { stopOrphans } from './process-records.ts';
 
@@ -90,7 +91,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function prepareDataFolder(): Promise<void> {
     await openDataFolder(home);
-    if (port === 0) port = await findEphemeralPort(config.HOST);
+    if (port === 0) port = await findUsablePort(config.HOST);
     const lock = await acquireLock(home, buildLocalUrl(config.HOST, port));
     stages.push({ stop: lock.release, kill: lock.release });
     await stopOrphans(home, orphanGraceMs, output.log);

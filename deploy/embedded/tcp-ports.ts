@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
-import { isBlockedPort } from '#config';
 import { StartupError } from './startup-error.ts';
 
 export interface PortRange {
@@ -48,13 +47,8 @@ function runCommand(command: string, args: string[]): Promise<string> {
   return new Promise((done) => execFile(command, args, { timeout: 3_000 }, (_error, out) => done(out ?? '')));
 }
 
-/** @returns a free port that the system chooses, and that the Fetch standard does not block. */
-export async function findEphemeralPort(host: string): Promise<number> {
-  const port = await listenOnAnyPort(host);
-  return isBlockedPort(port) ? findEphemeralPort(host) : port;
-}
-
-function listenOnAnyPort(host: string): Promise<number> {
+/** @returns a free port that the system chooses. */
+export function findSystemPort(host: string): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail);
     server.listen({ port: 0, host, exclusive: true }, () => {

@@ -24,6 +24,7 @@ test.each([
   [failure(500, true), 'transient'],
   [failure(503, true, { retryAfterMs: 5 }), 'overloaded'],
   [failure(502, true), 'transient'],
+  [failure(503, true, { code: 'model_thread_died' }), 'transient'],
   [failure(502, false, { code: 'invalid_output' }), 'invalid_input'],
   [failure(500, false), 'invalid_input'],
 ] as const)('%#: %s is %s', (given, failureClass) => {

@@ -26,6 +26,8 @@ export type FailureClass =
   | 'transient';
 
 const byCode: Partial<Record<string, FailureClass>> = {
+  // The input may have ended the thread, so its attempts count.
+  model_thread_died: 'transient',
   model_loading: 'loading',
   request_timeout: 'timed_out',
   insufficient_quota: 'no_credit',

@@ -208,7 +208,11 @@ describeOnS3('the S3 storage', (server) => {
     });
 
     test('TLS to a server without TLS', async () => {
-      const failure = await openAndCatch({ endpoint: String(bucket.endpoint).replace('http:', 'https:') });
+      const web = createServer().listen(0, '127.0.0.1');
+      await once(web, 'listening');
+      const { port } = web.address() as AddressInfo;
+      const failure = await openAndCatch({ endpoint: `https://127.0.0.1:${port}` });
+      await new Promise((resolve) => web.close(resolve).closeAllConnections());
       expect(failure.message).toMatch(
         /does not speak TLS\. Write http:\/\/ instead of https:\/\/ in S3_ENDPOINT/,
       );
