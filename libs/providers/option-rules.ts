@@ -31,12 +31,14 @@ export interface OptionTable {
   readonly checkCombination?: (kind: KindId, input: Readonly<Record<string, unknown>>) => void;
 }
 
-/** The options of a kind: the fields of its input that may be left out. */
+/** The options of a kind: the fields of its input that may be left out, without `provider`, which holds a model's own options. */
 export function listOptions(kind: KindId): string[] {
   const { shape } = kinds[kind].input as unknown as {
     shape: Record<string, { safeParse(value: unknown): { success: boolean } }>;
   };
-  return Object.keys(shape).filter((name) => shape[name]!.safeParse(undefined).success);
+  return Object.keys(shape).filter(
+    (name) => name !== 'provider' && shape[name]!.safeParse(undefined).success,
+  );
 }
 
 export const findRule = ({ rules, others }: OptionTable, kind: KindId, option: string): OptionRule => {

@@ -32,7 +32,7 @@ const batch = (id: string) => platform.client.batches.retrieve(id);
 const failures = async (id: string) =>
   (
     await sql.rows<{ code: string }>(
-      `select error_code as code from attempts where batch_id = $1 and outcome = 'failed'`,
+      `select error_code as code from attempts where batch_id = $1 and outcome = 'released'`,
       [id],
     )
   ).map(({ code }) => code);

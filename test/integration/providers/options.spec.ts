@@ -84,6 +84,9 @@ const samples: Record<string, unknown> = {
 /** Where an option's name has another type in one kind. */
 const samplesOfKind: Partial<Record<KindId, Record<string, unknown>>> = {
   'text-to-speech': { response_format: 'mp3' },
+  'text-to-image': { response_format: 'b64_json' },
+  'image-to-image': { response_format: 'b64_json' },
+  inpainting: { response_format: 'b64_json' },
 };
 /** Options that need another. */
 const companions: Record<string, object> = {
