@@ -166,7 +166,7 @@ export const violations: readonly Violation[] = [
   },
   {
     description: 'the API key is in the queue',
-    expectedCheck: '6 the queue holds ids only',
+    expectedCheck: '6 the queue holds ids and routes only',
     introduce: async ({ database, platform }) => {
       await database.rows(`insert into bullmq.meta (queue, field, value) values ('plan', 'chaos', $1)`, [
         platform.apiKey,

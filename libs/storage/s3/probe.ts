@@ -87,6 +87,12 @@ function buildAdvice(failure: unknown, { endpoint }: Bucket, error: unknown): re
     case 'storage_no_bucket':
       return ['does not exist', 'Create it, or set S3_BUCKET to an existing bucket'];
     case 'storage_unreachable':
+      if (endpoint?.startsWith('https:') && !/ENOTFOUND|EAI_AGAIN|ECONNREFUSED/.test(systemCode)) {
+        return [
+          'cannot be reached over TLS',
+          'Start the server. If it does not speak TLS, write http:// instead of https:// in S3_ENDPOINT',
+        ];
+      }
       return /ENOTFOUND|EAI_AGAIN/.test(systemCode)
         ? ['cannot be found: the host name has no address', 'Correct S3_ENDPOINT or S3_REGION']
         : ['cannot be reached', `Start the server, or correct ${endpoint ? 'S3_ENDPOINT' : 'S3_REGION'}`];
