@@ -1,4 +1,5 @@
 /** No fault: after a clean run it violates each invariant once. The checker must find each violation. */
+import { waitUntil } from '../../support/platform.ts';
 import { send } from '../direct-caller.ts';
 import type { Check, Fault, FaultOptions, FaultResult } from '../fault.ts';
 import { violations } from '../invariant-violations.ts';
@@ -17,6 +18,7 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
   await deployment.snapshotQueue();
   await send(deployment.platform, { key: 'direct', delayMs: 0 });
   await deployment.waitUntilEnded(60_000);
+  await waitUntilUsageIsRolledUp(deployment);
   const before = await deployment.runChecker();
   const checks: Check[] = [allHold('all invariants hold before the violations', before)];
   for (const { description, expectedCheck, introduce } of violations) {
@@ -34,6 +36,14 @@ async function runFault(deployment: Deployment, options: FaultOptions): Promise<
     allHold('all invariants hold again after the violations are undone', await deployment.runChecker()),
   );
   return { checks, tables: [], figures: { violations: violations.length } };
+}
+
+/** A violation ends an attempt a second time, which the database refuses while the first usage entry waits. */
+async function waitUntilUsageIsRolledUp({ database }: Deployment): Promise<void> {
+  await waitUntil(async () => (await database.rows('select from usage_entries limit 1')).length === 0, {
+    what: 'the usage to be rolled up',
+    withinMs: 60_000,
+  });
 }
 
 function allHold(name: string, invariants: readonly Check[]): Check {
