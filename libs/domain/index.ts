@@ -18,5 +18,6 @@ export * from './policy/split-until-settled.ts';
 export { classifyFailure, canFallBack } from './policy/classify-failure.ts';
 export { parseRetryAfter } from './policy/retry-after.ts';
 export * from './policy/call-policy.ts';
+export { CredentialState } from './policy/credential-state.ts';
 export { boundUsage } from './usage/bound-usage.ts';
 export { billionthsPerDollar, Prices, type Price } from './usage/prices.ts';

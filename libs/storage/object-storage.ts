@@ -108,8 +108,8 @@ export interface ObjectStorage {
   head(key: string): Promise<(ObjectInfo & { readonly contentType: string }) | null>;
 
   /**
-   * Concatenates objects into one. The server copies the bytes where it can. Not implemented on disk. A source that is
-   * missing or does not have its recorded size is `SegmentDamaged`.
+   * Concatenates objects into one. The server copies the bytes where it can. The disk has no such operation, because its
+   * segments are read as fast as one file. A source that is missing or does not have its recorded size is `SegmentDamaged`.
    */
   compose?(
     sources: readonly ComposeSource[],

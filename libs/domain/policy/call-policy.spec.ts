@@ -1,5 +1,6 @@
 import { ProviderFailure } from '../errors.ts';
-import { CredentialState, CallPolicy, type PolicyOverrides } from './call-policy.ts';
+import { CallPolicy, type PolicyOverrides } from './call-policy.ts';
+import { CredentialState } from './credential-state.ts';
 import { defaultPolicyOptions } from './call-policy.ts';
 
 /** A clock that advances only when all work waits, with the largest pauses that full jitter can draw. */

@@ -2,7 +2,7 @@
  * The policy around each call to one model of a provider, with what this process has learned about the model: when a
  * call may be sent, what its failure means, and when it is retried. Tests replace the clock.
  */
-import { ProviderFailure } from '../errors.ts';
+import type { ProviderFailure } from '../errors.ts';
 import { AdaptiveRate } from './adaptive-rate.ts';
 import { AttemptBudget, defaultCallBudget, type CallBudget, type UsedBudget } from './attempt-budget.ts';
 import { computeBackoffMs } from './backoff.ts';
@@ -12,7 +12,15 @@ import {
   type BreakerCall,
   type BreakerOptions,
 } from './circuit-breaker.ts';
-import { classifyFailure, isCredentialBlocked, isOutage, type FailureClass } from './classify-failure.ts';
+import {
+  classifyFailure,
+  isCredentialBlocked,
+  isOutage,
+  isTemporary,
+  type FailureClass,
+} from './classify-failure.ts';
+import { CredentialState } from './credential-state.ts';
+import { copyFailure, providerUnavailable } from './unsent-failures.ts';
 
 export interface PolicyClock {
   /** ms since the epoch. */
@@ -83,26 +91,6 @@ export type CallResult<T> = { readonly answer: T } | CallFailure;
 interface StartedAttempt {
   readonly breakerCall: BreakerCall;
   readonly release: () => void;
-}
-
-/** Whether the provider accepts a credential now. All models that are called with the credential share it. */
-export class CredentialState {
-  private current: { readonly until: number; readonly failure: ProviderFailure } | null = null;
-
-  /** @param until ms since the epoch. */
-  block(failure: ProviderFailure, until: number): void {
-    this.current = { failure, until };
-  }
-
-  /** Clears the block, so that the next call checks the credential again. */
-  unblock(): void {
-    this.current = null;
-  }
-
-  /** @returns the failure that blocks the credential, or null. */
-  getBlock(now: number): ProviderFailure | null {
-    return this.current && now < this.current.until ? this.current.failure : null;
-  }
 }
 
 /** A rate limit without `Retry-After` is waited for with this backoff while the provider accepts nothing. */
@@ -325,25 +313,3 @@ export class CallPolicy {
     else this.breaker.recordAnswer(breakerCall);
   }
 }
-
-/** Whether the provider may take the same work later. */
-const isTemporary = (failureClass: FailureClass): boolean =>
-  failureClass === 'rate_limited' || failureClass === 'overloaded' || failureClass === 'loading';
-
-/** @param retryAfterMs time until the provider may take the work */
-const copyFailure = (
-  { message, code, param, status, suspect, cause }: ProviderFailure,
-  retryAfterMs: number | null,
-  deferrable: boolean,
-): ProviderFailure =>
-  new ProviderFailure(message, {
-    ...{ code, status, suspect, cause, deferrable, retryable: true },
-    ...(param !== null && { param }),
-    retryAfterMs: retryAfterMs === null ? null : Math.ceil(retryAfterMs),
-  });
-
-/** Of a call that waited for the probe of another, which has not ended. */
-const providerUnavailable = (retryAfterMs: number | null, deferrable: boolean): ProviderFailure =>
-  new ProviderFailure('The provider did not answer, and did not recover in the time this request can wait.', {
-    ...{ code: 'provider_unavailable', status: 503, retryable: true, retryAfterMs, deferrable },
-  });

@@ -63,6 +63,10 @@ export const canSplitCall = (failureClass: FailureClass): boolean =>
 export const isOutage = (failureClass: FailureClass): boolean =>
   failureClass === 'transient' || failureClass === 'overloaded' || failureClass === 'timed_out';
 
+/** Whether the provider may take the same work later. */
+export const isTemporary = (failureClass: FailureClass): boolean =>
+  failureClass === 'rate_limited' || failureClass === 'overloaded' || failureClass === 'loading';
+
 /** Whether the provider does not accept the credential now. */
 export const isCredentialBlocked = (failureClass: FailureClass): boolean =>
   failureClass === 'bad_token' || failureClass === 'no_credit';
